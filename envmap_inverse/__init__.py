@@ -1,0 +1,31 @@
+"""Recover the HDR environment map that lit a scene from pictures of it.
+
+Importing this sets no Mitsuba variant and starts no backend; it only tells Dr.Jit, if it is not
+loaded yet, where a libLLVM is that works.
+"""
+
+from envmap_inverse.backend import point_to_libllvm
+from envmap_inverse.errors import BackendError, InputError
+from envmap_inverse.estimate import Estimate, estimate
+from envmap_inverse.losses import MSE
+from envmap_inverse.optimizers.adam import Adam
+from envmap_inverse.problem import Iteration, View
+from envmap_inverse.render import render
+from envmap_inverse.scene import Scene, load_scene
+
+__all__ = [
+    "MSE",
+    "Adam",
+    "BackendError",
+    "Estimate",
+    "InputError",
+    "Iteration",
+    "Scene",
+    "View",
+    "estimate",
+    "load_scene",
+    "render",
+]
+__version__ = "0.1.0"
+
+point_to_libllvm(probing=False)

@@ -1,0 +1,117 @@
+"""Recover the environment map from reference images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from envmap_inverse import latlong
+from envmap_inverse.losses import MSE, Loss
+from envmap_inverse.optimizers.adam import Adam
+from envmap_inverse.priors import Prior
+from envmap_inverse.problem import OnIteration, Optimizer, Problem, Record, View
+from envmap_inverse.render import sum_of_transport
+from envmap_inverse.scene import Scene
+
+__all__ = ["Estimate", "estimate"]
+
+COVERAGE_SPP = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Estimate:
+    """A recovered environment map.
+
+    Attributes:
+        texels: linear RGB radiance, shape (H, W, 3), float32; a plain Adam may leave some negative.
+        history: loss, error and seconds of each iteration.
+        coverage: how strongly the views see each texel, shape (H, W, 3): the column sums of the
+            light transport, averaged over the (unmasked) pixels. 0 where nothing is seen.
+        seconds: the whole call.
+        phases: seconds by phase.
+        status: "done", "interrupted", or why the run ended early.
+        num_dropped: steps that were not taken because of NaN or infinity.
+    """
+
+    texels: NDArray[np.float32]
+    history: tuple[Record, ...]
+    coverage: NDArray[np.float32]
+    seconds: float
+    phases: dict[str, float]
+    status: str = "done"
+    num_dropped: int = 0
+
+    @property
+    def rgba(self) -> NDArray[np.float32]:
+        """The texels as flat float32 (W*H*4,), alpha 1."""
+        return latlong.flatten_rgba(self.texels)
+
+
+def estimate(
+    scene: Scene,
+    views: ArrayLike | View | Sequence[ArrayLike | View],
+    *,
+    optimizer: Optimizer | None = None,
+    loss: Loss | None = None,
+    priors: Sequence[Prior] = (),
+    initial: float | ArrayLike = 1.0,
+    ground_truth: ArrayLike | None = None,
+    on_iteration: OnIteration | None = None,
+) -> Estimate:
+    """Recover the environment map that lit a scene when reference images of it were taken.
+
+    The scene's own map is not looked at, and is in place again at the end.
+
+    Args:
+        scene: geometry, materials and sensors; only its light is unknown.
+        views: a reference image (h, w, 3) of linear RGB radiance, a `View`, or a list of either.
+        optimizer: `Adam()` by default.
+        loss: `MSE()` by default.
+        priors: what is known about maps.
+        initial: start map: a number, texels (H, W, 3) or flat RGBA.
+        ground_truth: the true map; it only adds an error to the history.
+        on_iteration: called with an `Iteration` after each; returning True ends the run.
+
+    Returns:
+        The map and how it was found.
+
+    Raises:
+        InputError: if anything does not fit the scene; the message names it.
+    """
+    start = time.perf_counter()
+    problem = Problem.create(
+        scene,
+        views,
+        loss=loss or MSE(),
+        priors=priors,
+        initial=initial,
+        ground_truth=ground_truth,
+    )
+    with scene.envmap.holding(scene.envmap.texels):
+        solution = (optimizer or Adam()).run(problem, on_iteration)
+        started_coverage = time.perf_counter()
+        coverage = _coverage(problem)
+    seconds = time.perf_counter()
+    return Estimate(
+        texels=solution.texels,
+        history=solution.history,
+        coverage=coverage,
+        seconds=seconds - start,
+        phases={**solution.phases, "coverage": seconds - started_coverage},
+        status=solution.status,
+        num_dropped=solution.num_dropped,
+    )
+
+
+def _coverage(problem: Problem) -> NDArray[np.float32]:
+    """Mean over the views of T^T weights, rendered under a white map so that all is sampled."""
+    problem.scene.envmap.write(np.ones_like(problem.initial))
+    columns = [
+        sum_of_transport(problem.scene, view.sensor, view.weights, COVERAGE_SPP)
+        for view in problem.views
+    ]
+    return np.mean(columns, axis=0, dtype=np.float32)

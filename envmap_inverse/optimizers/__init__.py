@@ -1,0 +1,1 @@
+"""Optimizers, one a file; they do not know each other."""

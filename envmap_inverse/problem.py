@@ -1,0 +1,219 @@
+"""What is to be solved, and what a solver gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.losses import Loss
+from envmap_inverse.scene import Scene, as_texels
+
+__all__ = ["Iteration", "OnIteration", "Optimizer", "Problem", "Record", "Solution", "View"]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A reference image and how it was taken.
+
+    Attributes:
+        image: linear RGB radiance times exposure, shape (h, w, 3).
+        sensor: index of the scene's sensor that took it.
+        mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); None weighs all alike.
+        exposure: factor from radiance to the image's values, a number or one per channel.
+    """
+
+    image: NDArray[np.float32]
+    sensor: int = 0
+    mask: NDArray[np.float32] | None = None
+    exposure: float | NDArray[np.float32] = 1.0
+
+    def __post_init__(self) -> None:
+        """Check shapes and values."""
+        image = np.ascontiguousarray(self.image, np.float32)
+        if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise InputError(f"a reference image must have shape (h, w, 3); found {image.shape}")
+        _check_finite("reference image", image)
+        object.__setattr__(self, "image", image)
+        if self.mask is not None:
+            object.__setattr__(self, "mask", _checked_mask(self.mask, image.shape))
+        exposure = np.asarray(self.exposure, np.float32)
+        if exposure.shape not in {(), (3,)} or not (exposure > 0).all():
+            raise InputError(f"exposure must be one or three positive numbers; found {exposure}")
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """Weight of each value of the image, shape (h, w, 3); sums to 1."""
+        mask = np.ones(self.image.shape[:2], np.float32) if self.mask is None else self.mask
+        weights = np.repeat(mask[:, :, None], 3, axis=2)
+        return weights / np.float32(weights.sum(dtype=np.float64))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """A scene, views of it, and what a good environment map for them is.
+
+    Attributes:
+        scene: the scene; an optimizer may change its environment map.
+        views: reference images, at least one.
+        loss: compares rendered and observed pixels.
+        priors: what is known about maps.
+        initial: start map, texels (H, W, 3).
+        ground_truth: the true map, if known; only measured against.
+    """
+
+    scene: Scene
+    views: tuple[View, ...]
+    loss: Loss
+    initial: NDArray[np.float32]
+    priors: tuple[Any, ...] = ()
+    ground_truth: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the views fit the scene's films."""
+        if not self.views:
+            raise InputError("no reference image given; at least one is needed")
+        for number, view in enumerate(self.views):
+            film, size = self.scene.film_size(view.sensor), view.image.shape[1::-1]
+            if film != size:
+                raise InputError(
+                    f"reference {number} is {size[0]} x {size[1]} but the film of sensor "
+                    f"{view.sensor} is {film[0]} x {film[1]}; set the film's size with --size "
+                    "(scene.set_film_size) or resize the image"
+                )
+
+    @classmethod
+    def create(
+        cls,
+        scene: Scene,
+        views: ArrayLike | View | Sequence[ArrayLike | View],
+        *,
+        loss: Loss,
+        priors: Sequence[Any],
+        initial: float | ArrayLike,
+        ground_truth: ArrayLike | None,
+    ) -> Problem:
+        """A problem from what `estimate` takes.
+
+        Raises:
+            InputError: if anything does not fit the scene.
+        """
+        width, height = scene.envmap.resolution
+        if np.ndim(initial) == 0:
+            start = np.full((height, width, 3), initial, np.float32)
+        else:
+            start = _named("initial map", initial, scene)
+        several = views if isinstance(views, list | tuple) else [views]
+        return cls(
+            scene=scene,
+            views=tuple(v if isinstance(v, View) else View(np.asarray(v)) for v in several),
+            loss=loss,
+            priors=tuple(priors),
+            initial=as_texels(start, scene.envmap.resolution),
+            ground_truth=None if ground_truth is None else _named("ground truth", ground_truth, scene),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One line of a history.
+
+    Attributes:
+        index: iteration, from 0.
+        loss: the objective before this iteration's step.
+        error: sum of squared errors of the map after it; None without a ground truth.
+        seconds: since the optimizer began.
+    """
+
+    index: int
+    loss: float
+    error: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iteration(Record):
+    """What `on_iteration` is told; the arrays are copied to NumPy when they are asked for.
+
+    Attributes:
+        texels_on_device: makes `texels`.
+        image_on_device: makes `image`.
+    """
+
+    texels_on_device: Callable[[], NDArray[np.float32]] = field(repr=False)
+    image_on_device: Callable[[], NDArray[np.float32]] = field(repr=False)
+
+    @cached_property
+    def texels(self) -> NDArray[np.float32]:
+        """The map after this iteration, shape (H, W, 3)."""
+        return self.texels_on_device()
+
+    @cached_property
+    def image(self) -> NDArray[np.float32]:
+        """The first view as this iteration rendered it, shape (h, w, 3)."""
+        return self.image_on_device()
+
+
+OnIteration = Callable[[Iteration], bool | None]
+"""Called after each iteration; returning True ends the run, which keeps what it has."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Solution:
+    """What an optimizer found.
+
+    Attributes:
+        texels: the map, shape (H, W, 3).
+        history: a record per iteration.
+        phases: seconds by phase.
+        status: "done", "interrupted", or why the run ended early.
+        num_dropped: steps that were not taken because of NaN or infinity.
+    """
+
+    texels: NDArray[np.float32]
+    history: tuple[Record, ...]
+    phases: dict[str, float]
+    status: str = "done"
+    num_dropped: int = 0
+
+
+class Optimizer(Protocol):
+    """What `estimate` needs of an optimizer."""
+
+    def run(self, problem: Problem, on_iteration: OnIteration | None) -> Solution:
+        """Solve a problem."""
+
+
+def _named(name: str, texels: ArrayLike, scene: Scene) -> NDArray[np.float32]:
+    try:
+        return as_texels(texels, scene.envmap.resolution)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _check_finite(name: str, array: NDArray[np.float32]) -> None:
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row, column, _ = np.argwhere(bad)[0]
+        raise InputError(
+            f"{name}: {bad.sum()} values are NaN or infinite, the first at pixel "
+            f"x={column}, y={row}; repair them or mask them and set them to 0"
+        )
+
+
+def _checked_mask(mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    array = np.asarray(mask, np.float32)
+    if array.shape != shape[:2]:
+        raise InputError(
+            f"mask is {array.shape[::-1]} but its image is ({shape[1]}, {shape[0]}) (width, height)"
+        )
+    if not ((array >= 0) & (array <= 1)).all():
+        raise InputError("mask: values must lie from 0 to 1")
+    if not array.any():
+        raise InputError("mask: no pixel is left")
+    return array
