@@ -47,7 +47,8 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     write = sys.stdout.write
-    write("| film | plain s | ours s | ratio (min to max) | plain SSE | ours SSE |\n|---|---|---|---|---|---|\n")
+    write("| film | plain s | ours s | ratio (min to max) | plain SSE | ours SSE |\n")
+    write("|---|---|---|---|---|---|\n")
     for size in map(int, arguments.sizes.split(",")):
         scene = ei.load_scene(bunny())
         scene.set_film_size(size)

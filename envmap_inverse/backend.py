@@ -174,7 +174,7 @@ def cuda_works() -> bool:
         return False
     driver = Path("/proc/driver/nvidia/version")
     version = driver.read_text() if driver.exists() else "unknown driver"
-    return _remembered(f"cuda {version}", lambda: _probe(_CUDA_PROBE) is None)
+    return bool(_remembered(f"cuda {version}", lambda: _probe(_CUDA_PROBE) is None))
 
 
 def cache_folder() -> Path:
@@ -188,7 +188,9 @@ def _explain_import_error(name: str, error: ImportError) -> str:
             f"{name} needs the system library libatomic.so.1; install it: "
             "'apt-get install libatomic1' (Debian, Ubuntu) or 'dnf install libatomic' (Fedora)"
         )
-    return f"{name} cannot be imported ({error}); reinstall it: 'pip install --force-reinstall {name}'"
+    return (
+        f"{name} cannot be imported ({error}); reinstall it: 'pip install --force-reinstall {name}'"
+    )
 
 
 def _version(path: Path) -> int | None:
@@ -228,7 +230,9 @@ def _examine(path: Path, origin: str, probing: bool) -> LibLLVM:
         problem = "not probed"
     else:
         stat = path.stat()
-        key = f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns} drjit {metadata.version('drjit')}"
+        key = (
+            f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns} drjit {metadata.version('drjit')}"
+        )
         problem = _remembered(key, lambda: _probe(_LLVM_PROBE, DRJIT_LIBLLVM_PATH=str(path)))
     return LibLLVM(path=path, origin=origin, version=version, problem=problem)
 

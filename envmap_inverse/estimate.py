@@ -17,7 +17,7 @@ from envmap_inverse.problem import OnIteration, Optimizer, Problem, Record, View
 from envmap_inverse.render import sum_of_transport
 from envmap_inverse.scene import Scene
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["Estimate", "estimate", "solve"]
 
 COVERAGE_SPP = 16
 
@@ -82,7 +82,6 @@ def estimate(
     Raises:
         InputError: if anything does not fit the scene; the message names it.
     """
-    start = time.perf_counter()
     problem = Problem.create(
         scene,
         views,
@@ -91,8 +90,15 @@ def estimate(
         initial=initial,
         ground_truth=ground_truth,
     )
+    return solve(problem, optimizer or Adam(), on_iteration)
+
+
+def solve(problem: Problem, optimizer: Optimizer, on_iteration: OnIteration | None) -> Estimate:
+    """What `estimate` does once its arguments are checked; see there."""
+    start = time.perf_counter()
+    scene = problem.scene
     with scene.envmap.holding(scene.envmap.texels):
-        solution = (optimizer or Adam()).run(problem, on_iteration)
+        solution = optimizer.run(problem, on_iteration)
         started_coverage = time.perf_counter()
         coverage = _coverage(problem)
     seconds = time.perf_counter()
@@ -114,4 +120,4 @@ def _coverage(problem: Problem) -> NDArray[np.float32]:
         sum_of_transport(problem.scene, view.sensor, view.weights, COVERAGE_SPP)
         for view in problem.views
     ]
-    return np.mean(columns, axis=0, dtype=np.float32)
+    return np.asarray(np.mean(columns, axis=0), np.float32)

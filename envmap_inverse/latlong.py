@@ -188,9 +188,10 @@ def _check_size(height: int, width: int) -> None:
 def _row_weights(height: int, rows: Rows) -> NDArray[np.float64]:
     """Integral of sin(theta) over each row's footprint, shape (H,); sums to 2."""
     if rows == "centred":
-        return -np.diff(np.cos(np.linspace(0, np.pi, height + 1)))
+        return np.asarray(-np.diff(np.cos(np.linspace(0, np.pi, height + 1))))
     step = np.pi / (height - 1)
-    weights = np.sin(np.arange(height) * step) * 2 * (1 - np.cos(step)) / step
+    theta = np.arange(height) * step
+    weights: NDArray[np.float64] = np.sin(theta) * 2 * (1 - np.cos(step)) / step
     weights[[0, -1]] = 1 - np.sin(step) / step
     return weights
 

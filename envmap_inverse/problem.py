@@ -26,25 +26,29 @@ class View:
         sensor: index of the scene's sensor that took it.
         mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); None weighs all alike.
         exposure: factor from radiance to the image's values, a number or one per channel.
+        name: what messages call it.
     """
 
     image: NDArray[np.float32]
     sensor: int = 0
     mask: NDArray[np.float32] | None = None
     exposure: float | NDArray[np.float32] = 1.0
+    name: str = "reference image"
 
     def __post_init__(self) -> None:
         """Check shapes and values."""
         image = np.ascontiguousarray(self.image, np.float32)
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-            raise InputError(f"a reference image must have shape (h, w, 3); found {image.shape}")
-        _check_finite("reference image", image)
+            raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
+        _check_finite(self.name, image)
         object.__setattr__(self, "image", image)
         if self.mask is not None:
-            object.__setattr__(self, "mask", _checked_mask(self.mask, image.shape))
+            object.__setattr__(self, "mask", _checked_mask(self.name, self.mask, image.shape))
         exposure = np.asarray(self.exposure, np.float32)
         if exposure.shape not in {(), (3,)} or not (exposure > 0).all():
-            raise InputError(f"exposure must be one or three positive numbers; found {exposure}")
+            raise InputError(
+                f"{self.name}: exposure must be one or three positive numbers; found {exposure}"
+            )
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
@@ -78,11 +82,11 @@ class Problem:
         """Check that the views fit the scene's films."""
         if not self.views:
             raise InputError("no reference image given; at least one is needed")
-        for number, view in enumerate(self.views):
+        for view in self.views:
             film, size = self.scene.film_size(view.sensor), view.image.shape[1::-1]
             if film != size:
                 raise InputError(
-                    f"reference {number} is {size[0]} x {size[1]} but the film of sensor "
+                    f"{view.name}: is {size[0]} x {size[1]} but the film of sensor "
                     f"{view.sensor} is {film[0]} x {film[1]}; set the film's size with --size "
                     "(scene.set_film_size) or resize the image"
                 )
@@ -94,9 +98,9 @@ class Problem:
         views: ArrayLike | View | Sequence[ArrayLike | View],
         *,
         loss: Loss,
-        priors: Sequence[Any],
-        initial: float | ArrayLike,
-        ground_truth: ArrayLike | None,
+        priors: Sequence[Any] = (),
+        initial: float | ArrayLike = 1.0,
+        ground_truth: ArrayLike | None = None,
     ) -> Problem:
         """A problem from what `estimate` takes.
 
@@ -108,6 +112,7 @@ class Problem:
             start = np.full((height, width, 3), initial, np.float32)
         else:
             start = _named("initial map", initial, scene)
+        truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
         several = views if isinstance(views, list | tuple) else [views]
         return cls(
             scene=scene,
@@ -115,7 +120,7 @@ class Problem:
             loss=loss,
             priors=tuple(priors),
             initial=as_texels(start, scene.envmap.resolution),
-            ground_truth=None if ground_truth is None else _named("ground truth", ground_truth, scene),
+            ground_truth=truth,
         )
 
 
@@ -206,14 +211,14 @@ def _check_finite(name: str, array: NDArray[np.float32]) -> None:
         )
 
 
-def _checked_mask(mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
+def _checked_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
     array = np.asarray(mask, np.float32)
     if array.shape != shape[:2]:
         raise InputError(
-            f"mask is {array.shape[::-1]} but its image is ({shape[1]}, {shape[0]}) (width, height)"
+            f"{name}: its mask has {array.shape} (rows, columns) but the image {shape[:2]}"
         )
     if not ((array >= 0) & (array <= 1)).all():
-        raise InputError("mask: values must lie from 0 to 1")
+        raise InputError(f"{name}: mask values must lie from 0 to 1")
     if not array.any():
-        raise InputError("mask: no pixel is left")
+        raise InputError(f"{name}: the mask leaves no pixel")
     return array

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -24,6 +24,7 @@ __all__ = ["Envmap", "Parameter", "Parameters", "Scene", "load_scene"]
 MAX_XML_DEPTH = 100
 """Mitsuba's parser recurses into elements and crashes at some depth; scenes need about ten."""
 
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 _HOW_TO_ADD = (
     'add <emitter type="envmap" id="my_envmap"><string name="filename" value="map.exr"/></emitter>'
 )
@@ -247,7 +248,7 @@ class Envmap:
         width, height = self.resolution
         texel = np.arange(height * width).reshape(height, width)
         halo = _with_halo(texel)
-        return (halo[:, :, None] * 4 + np.arange(3)).astype(np.uint32).reshape(-1)
+        return np.asarray(halo[:, :, None] * 4 + np.arange(3), np.uint32).reshape(-1)
 
     def rgba_index(self) -> NDArray[np.uint32]:
         """Where each value of the flat RGBA array stands in the tensor; alpha points to red."""
@@ -327,19 +328,19 @@ def as_texels(texels_or_rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray
         array = latlong.unflatten_rgba(array, resolution)
     if array.shape != (height, width, 3):
         raise InputError(
-            f"a map for this scene must have shape ({height}, {width}, 3), or ({width * height * 4},)"
-            f" as flat RGBA; found {array.shape}"
+            f"a map for this scene must have shape ({height}, {width}, 3), "
+            f"or ({width * height * 4},) as flat RGBA; found {array.shape}"
         )
     bad = ~np.isfinite(array)
     if bad.any():
         row, column, _ = np.argwhere(bad)[0]
         raise InputError(
-            f"{bad.sum()} of the texel values are NaN or infinite, first in row {row}, column {column}"
+            f"{bad.sum()} texel values are NaN or infinite, first in row {row}, column {column}"
         )
     return array
 
 
-def _with_halo(columns: NDArray[Any]) -> NDArray[Any]:
+def _with_halo(columns: NDArray[_Scalar]) -> NDArray[_Scalar]:
     return np.concatenate([columns[:, -1:], columns, columns[:, :1]], axis=1)
 
 
@@ -358,7 +359,9 @@ def _require_rgb_ad_variant() -> None:
         raise InputError(f"Mitsuba {mi.__version__} cannot be used; install 'mitsuba>=3.9,<3.10'")
 
 
-def _instantiate(config: Any, name: str, envmap: str | None, parse: Any, *args: Any, **kw: Any) -> Scene:
+def _instantiate(
+    config: Any, name: str, envmap: str | None, parse: Any, *args: Any, **kw: Any
+) -> Scene:
     try:
         state = parse(config, *args, **kw)
         _keep_one_envmap(state, envmap)

@@ -169,9 +169,7 @@ def _renderer(adam: Adam, problem: Problem) -> Callable[..., tuple[Any, Any]]:
         loss, images = mi.Float(0), []
         for sensor, (reference, weights, exposure), seed in zip(sensors, views, seeds, strict=True):
             image = rgb(
-                mi.render(
-                    mi_scene, params, sensor, integrator=integrator, spp=adam.spp, seed=seed
-                )
+                mi.render(mi_scene, params, sensor, integrator=integrator, spp=adam.spp, seed=seed)
             )
             prediction = image * mi.TensorXf(exposure, (1, 1, 3))
             loss += dr.sum(weights * loss_function(prediction, reference)).array / len(views)

@@ -1,0 +1,164 @@
+"""The folder of a run: what `estimate` on the command line leaves behind."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+import time
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+import tomli_w
+from numpy.typing import NDArray
+
+from envmap_inverse import __version__
+from envmap_inverse.backend import mi
+from envmap_inverse.errors import InputError
+from envmap_inverse.estimate import Estimate
+from envmap_inverse.frames import FrameWriter
+from envmap_inverse.images import display_exposure, encode_png, tonemap, write_bytes, write_image
+from envmap_inverse.problem import Iteration
+from envmap_inverse.render import render
+from envmap_inverse.scene import Scene
+
+__all__ = ["RunFolder"]
+
+FINAL_SPP = 64
+_OWN_FILES = re.compile(
+    r"(envmap|render|reference|coverage)\.(exr|png)|history\.jsonl|summary\.json|run\.toml"
+    r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
+)
+
+
+class RunFolder:
+    """Writes the files of one run while it goes and when it ends."""
+
+    def __init__(
+        self, path: Path, settings: Mapping[str, Any], *, overwrite: bool, frames: bool
+    ) -> None:
+        """Create the folder, clear it of an earlier run if asked to, and write `run.toml`.
+
+        Args:
+            path: the folder.
+            settings: every option of the run, by its name on the command line.
+            overwrite: replace an earlier run in this folder.
+            frames: also write a picture of every iteration and a video.
+
+        Raises:
+            InputError: if the folder cannot be written, or holds a run and overwrite is not set.
+        """
+        self.path = path
+        self._settings = dict(settings)
+        self._wants_frames = frames
+        self._frames: FrameWriter | None = None
+        self._history: TextIO | None = None
+        self._exposure = 1.0
+        self._started = time.perf_counter()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            earlier = [file for file in path.iterdir() if _OWN_FILES.fullmatch(file.name)]
+            if earlier and not overwrite:
+                raise InputError(
+                    f"{path}: already holds a run ({earlier[0].name}); "
+                    "name another folder with -o, or add --overwrite"
+                )
+            for file in earlier:
+                file.unlink()
+            write_bytes(path / "run.toml", tomli_w.dumps(_without_none(settings)).encode())
+            self._history = (path / "history.jsonl").open("w", encoding="utf-8")
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+
+    def begin(self, reference: NDArray[np.float32]) -> None:
+        """Fix the exposure of all pictures of the run by its (first) reference."""
+        self._exposure = display_exposure(reference)
+        write_image(self.path / "reference.exr", reference)
+        if self._wants_frames:
+            self._write_png("out_ref.png", reference)
+            self._frames = FrameWriter(self.path, self._exposure)
+
+    def add(self, iteration: Iteration) -> None:
+        """Write one iteration's line and, if wanted, its pictures."""
+        if self._history is None or self._history.closed:
+            raise InputError(f"{self.path}: the run has ended")
+        line = {key: getattr(iteration, key) for key in ("index", "loss", "error", "seconds")}
+        self._history.write(json.dumps(_finite(line)) + "\n")
+        self._history.flush()
+        if self._frames is not None:
+            self._frames.add(iteration)
+
+    def finish(
+        self, result: Estimate, scene: Scene, *, loading: float, notes: list[str]
+    ) -> dict[str, Any]:
+        """Write the results; returns the summary, as in `summary.json`.
+
+        Args:
+            result: what was found.
+            scene: rendered with the result, by its first sensor.
+            loading: seconds before the estimate.
+            notes: warnings that the run met.
+        """
+        begun = time.perf_counter()
+        image = render(scene, result.texels, spp=FINAL_SPP, seed=2**31)
+        write_image(self.path / "envmap.exr", result.texels)
+        write_image(self.path / "coverage.exr", result.coverage)
+        write_image(self.path / "render.exr", image)
+        self._write_png("envmap.png", result.texels)
+        self._write_png("render.png", image)
+        phases = {"load": loading, **result.phases, "files": time.perf_counter() - begun}
+        last = result.history[-1]
+        summary = {
+            "status": result.status,
+            "iterations": len(result.history),
+            "dropped_steps": result.num_dropped,
+            "loss": last.loss,
+            "error": last.error,
+            "negative_share": float((result.texels < 0).mean()),
+            "seen_share": float((result.coverage.sum(axis=2) > 0).mean()),
+            "exposure": self._exposure,
+            "seconds": {"total": loading + time.perf_counter() - self._started, **phases},
+            "settings": self._settings,
+            "versions": _versions(),
+            "warnings": notes,
+        }
+        text = json.dumps(_finite(summary), indent=2)
+        write_bytes(self.path / "summary.json", text.encode() + b"\n")
+        return summary
+
+    def close(self) -> None:
+        """Close the history and wait for the frames."""
+        if self._history is not None:
+            self._history.close()
+        if self._frames is not None:
+            frames, self._frames = self._frames, None
+            frames.close()
+
+    def _write_png(self, name: str, image: NDArray[np.float32]) -> None:
+        write_bytes(self.path / name, encode_png(tonemap(image, self._exposure)))
+
+
+def _versions() -> dict[str, str]:
+    found = {name: metadata.version(name) for name in ("mitsuba", "drjit", "numpy")}
+    return {
+        "envmap_inverse": __version__,
+        **found,
+        "python": platform.python_version(),
+        "variant": str(mi.variant()),
+    }
+
+
+def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def _finite(value: Any) -> Any:
+    """The same, with NaN and infinity, which JSON does not have, as null."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

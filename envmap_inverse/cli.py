@@ -1,0 +1,399 @@
+"""The command line: options in, library calls, words out."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import itertools
+import os
+import signal
+import sys
+import time
+import tomllib
+import traceback
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from rich.table import Table
+from typer.exceptions import TyperException
+
+from envmap_inverse import __version__, doctor, losses, priors
+from envmap_inverse.artifacts import RunFolder
+from envmap_inverse.bundled import bunny
+from envmap_inverse.console import ProgressDisplay, console
+from envmap_inverse.errors import BackendError, InputError
+from envmap_inverse.estimate import solve
+from envmap_inverse.images import read_image, write_image
+from envmap_inverse.optimizers.adam import Adam
+from envmap_inverse.problem import Iteration, Problem, View
+from envmap_inverse.render import render as render_image
+from envmap_inverse.scene import load_scene
+
+app = typer.Typer(
+    name="envmap-inverse",
+    help="Recover the HDR environment map that lit a scene from pictures of it.",
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+class OptimizerName(enum.StrEnum):
+    """Values of --optimizer."""
+
+    adam = "adam"
+
+
+_OPTIMIZERS = {OptimizerName.adam: Adam}
+
+SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
+Size = Annotated[
+    int | None, typer.Option(help="Longer side of the film in pixels, in place of the scene's.")
+]
+Spp = Annotated[int, typer.Option(help="Samples per pixel.")]
+Seed = Annotated[int, typer.Option(help="Seed; the same one gives the same result.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
+]
+Frames = Annotated[bool, typer.Option(help="Also write a picture of every iteration, and a video.")]
+
+
+def _read_config(context: typer.Context, path: Path | None) -> Path | None:
+    """Make a TOML file's values the defaults; what the command line says overrides them."""
+    if path is None:
+        return None
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--config {path}: cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"--config {path}: not TOML: {error}") from None
+    known = {parameter.name for parameter in context.command.params}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise InputError(f"--config {path}: unknown option {unknown[0]!r}")
+    context.default_map = {**(context.default_map or {}), **values}
+    return path
+
+
+@app.callback(invoke_without_command=True)
+def _main(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        sys.stdout.write(f"envmap-inverse {__version__}\n")
+    elif context.invoked_subcommand is None:
+        sys.stdout.write(context.get_help() + "\n")
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder; by default bunny-demo.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Width and height of the picture.")] = 512,
+    iterations: Annotated[int, typer.Option(help="Steps of Adam.")] = 100,
+    optimizer: Annotated[OptimizerName, typer.Option()] = OptimizerName.adam,
+    frames: Frames = True,
+    overwrite: Overwrite = False,
+) -> None:
+    """Recover the light of a museum from a picture of a metal bunny, the tutorial's job."""
+    begun = time.perf_counter()
+    chosen = _OPTIMIZERS[optimizer](iterations=iterations)
+    scene = load_scene(bunny())
+    scene.set_film_size(size)
+    problem = Problem.create(
+        scene,
+        View(render_image(scene, spp=16, seed=2**30)),
+        loss=losses.MSE(),
+        ground_truth=scene.envmap.texels,
+    )
+    folder = output or _free_folder("bunny-demo")
+    settings = {**_settings(context), "output": str(folder)}
+    run_folder = RunFolder(folder, settings, overwrite=overwrite, frames=frames)
+    _run(run_folder, problem, chosen, loading=time.perf_counter() - begun)
+
+
+@app.command()
+def params(scene: SceneFile) -> None:
+    """Print the scene's parameters and which of them are differentiable."""
+    sys.stdout.write(f"{load_scene(scene).parameters}\n")
+
+
+@app.command()
+def render(
+    scene: SceneFile,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Image: .exr, .hdr or .png.")],
+    envmap: Annotated[
+        Path | None, typer.Option(help="Environment map to use in place of the scene's.")
+    ] = None,
+    spp: Spp = 64,
+    seed: Seed = 0,
+    sensor: Annotated[int, typer.Option(help="Index of the sensor.")] = 0,
+    size: Size = None,
+) -> None:
+    """Render one image in linear RGB."""
+    loaded = load_scene(scene)
+    if size is not None:
+        loaded.set_film_size(size, sensor)
+    texels = None if envmap is None else read_image(envmap)
+    image = render_image(loaded, texels, spp=spp, seed=seed, sensor=sensor)
+    try:
+        write_image(output, image)
+    except OSError as error:
+        raise InputError(f"-o {output}: cannot be written: {error.strerror}") from None
+
+
+@app.command()
+def estimate(
+    context: typer.Context,
+    scene: SceneFile,
+    reference: Annotated[
+        list[Path],
+        typer.Argument(metavar="REFERENCE...", help="Pictures: EXR, HDR, PNG or JPEG."),
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
+    optimizer: Annotated[OptimizerName, typer.Option()] = OptimizerName.adam,
+    iterations: Annotated[int, typer.Option(help="Number of steps.")] = 100,
+    learning_rate: Annotated[float, typer.Option(help="Step size of Adam.")] = 0.02,
+    spp: Spp = 1,
+    seed: Seed = 0,
+    size: Size = None,
+    sensor: Annotated[
+        str | None,
+        typer.Option(help="Sensor of each picture, e.g. 0 or 0,1; by default in order."),
+    ] = None,
+    loss: Annotated[str, typer.Option(help=f"One of {', '.join(losses.__all__)}.")] = "MSE",
+    prior: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME[:key=value,...]", help="May be given several times."),
+    ] = None,
+    initial: Annotated[
+        str, typer.Option(metavar="X|FILE", help="Start map: one number, or an image.")
+    ] = "1.0",
+    ground_truth: Annotated[
+        Path | None, typer.Option(help="The true map, if known, to measure the error.")
+    ] = None,
+    frames: Frames = False,
+    config: Annotated[  # noqa: ARG001 - takes effect in its callback
+        Path | None,
+        typer.Option(
+            callback=_read_config, is_eager=True, help="TOML file with values for these options."
+        ),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Recover the environment map from pictures of a scene."""
+    begun = time.perf_counter()
+    chosen = _OPTIMIZERS[optimizer](
+        iterations=iterations, learning_rate=learning_rate, spp=spp, seed=seed
+    )
+    loaded = load_scene(scene)
+    sensors = _sensors(sensor, len(reference))
+    if size is not None:
+        for index in set(sensors):
+            loaded.set_film_size(size, index)
+    problem = Problem.create(
+        loaded,
+        [
+            View(read_image(p), sensor=k, name=str(p))
+            for p, k in zip(reference, sensors, strict=True)
+        ],
+        loss=_choose(losses, "--loss", loss),
+        priors=[_choose(priors, "--prior", spec) for spec in prior or ()],
+        initial=_number_or_image(initial),
+        ground_truth=None if ground_truth is None else read_image(ground_truth),
+    )
+    run_folder = RunFolder(output, _settings(context), overwrite=overwrite, frames=frames)
+    _run(run_folder, problem, chosen, loading=time.perf_counter() - begun)
+
+
+@app.command(name="doctor")
+def doctor_command() -> None:
+    """Print what backend is used and why, what is missing, and how to get it."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    remedies = []
+    for finding in doctor.examine():
+        table.add_row(finding.name, finding.found)
+        remedies += [f"{finding.name}: {finding.remedy}"] if finding.remedy else []
+    console.print(table, soft_wrap=True)
+    for remedy in remedies:
+        console.print(f"missing: {remedy}", soft_wrap=True)
+    if remedies:
+        raise typer.Exit(1)
+    console.print("Nothing is missing.")
+
+
+def main() -> None:
+    """Run the command line; the exit status tells how it went (see the README)."""
+    warnings.showwarning = _show_warning
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        status = app(prog_name="envmap-inverse", standalone_mode=False)
+    except (InputError, FileNotFoundError) as error:
+        status = _fail(str(error), 2)
+    except TyperException as error:
+        status = _fail(getattr(error, "format_message", error.__str__)(), 2)
+    except (KeyboardInterrupt, typer.Abort):
+        status = _fail("interrupted", 130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    except BackendError as error:
+        status = _fail(str(error), 1)
+    except Exception as error:  # noqa: BLE001 - the last resort
+        if os.environ.get("ENVMAP_INVERSE_DEBUG"):
+            traceback.print_exc()
+        words = " ".join(str(error).split())
+        status = _fail(f"{type(error).__name__}: {words} (ENVMAP_INVERSE_DEBUG=1 shows where)", 1)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _run(run_folder: RunFolder, problem: Problem, optimizer: Adam, *, loading: float) -> None:
+    """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it."""
+    run_folder.begin(problem.views[0].image)
+    with _stop_at_signal() as stop, ProgressDisplay(optimizer.iterations) as display:
+
+        def on_iteration(iteration: Iteration) -> bool:
+            run_folder.add(iteration)
+            display.show(iteration)
+            return stop.number is not None
+
+        try:
+            result = solve(problem, optimizer, on_iteration)
+        finally:
+            run_folder.close()
+    summary = run_folder.finish(result, problem.scene, loading=loading, notes=_WARNINGS)
+    _print_summary(run_folder.path, summary)
+    if stop.number is not None:
+        raise typer.Exit(128 + stop.number)
+    if result.status != "done":
+        raise typer.Exit(_fail(result.status, 1))
+
+
+class _Stop:
+    """Which signal asked the run to end."""
+
+    number: int | None = None
+
+
+@contextmanager
+def _stop_at_signal() -> Iterator[_Stop]:
+    """Note the first SIGINT or SIGTERM; a second one acts at once, as without this."""
+    stop, numbers = _Stop(), (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _: FrameType | None) -> None:
+        stop.number = number
+        restore()
+
+    for number in numbers:
+        signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        restore()
+
+
+_WARNINGS: list[str] = []
+
+
+def _show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    _WARNINGS.append(str(message))
+    sys.stderr.write(f"warning: {message}\n")
+
+
+def _fail(message: str, status: int) -> int:
+    sys.stderr.write(f"error: {message}\n")
+    return status
+
+
+def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    seconds = summary["seconds"]
+    rate = summary["iterations"] / seconds["optimize"]
+    lines = [
+        f"{summary['iterations']} iterations in {seconds['optimize']:.1f} s "
+        f"({rate:.0f} per second), {seconds['total']:.1f} s in total",
+        f"final loss {_number(summary['loss'])}",
+    ]
+    if summary["error"] is not None:
+        lines.append(f"sum of squared errors of the map {_number(summary['error'])}")
+    if summary["dropped_steps"]:
+        lines.append(f"{summary['dropped_steps']} steps met NaN or infinity and were dropped")
+    lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")
+    lines.append(f"results in {folder}/ (envmap.exr is the map; look at envmap.png, render.png)")
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.6g}"
+
+
+def _settings(context: typer.Context) -> dict[str, Any]:
+    """The options of a command as TOML values; files by their full path."""
+    settings = {}
+    for name, value in context.params.items():
+        if name not in {"config", "overwrite"}:
+            settings[name] = _plain(value)
+    return settings
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value.resolve())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, enum.Enum) else value
+
+
+def _free_folder(name: str) -> Path:
+    numbered = (Path(name if k == 1 else f"{name}-{k}") for k in itertools.count(1))
+    return next(path for path in numbered if not path.exists())
+
+
+def _sensors(option: str | None, num_views: int) -> list[int]:
+    if option is None:
+        return list(range(num_views))
+    try:
+        sensors = [int(part) for part in option.split(",")]
+    except ValueError:
+        raise InputError(f"--sensor {option!r}: give numbers, e.g. 0 or 0,1") from None
+    if len(sensors) == 1:
+        sensors *= num_views
+    if len(sensors) != num_views:
+        raise InputError(f"--sensor names {len(sensors)} sensors for {num_views} pictures")
+    return sensors
+
+
+def _number_or_image(option: str) -> float | NDArray[np.float32]:
+    try:
+        return float(option)
+    except ValueError:
+        return read_image(option)
+
+
+def _choose(module: ModuleType, option: str, spec: str) -> Any:
+    """An instance of the module's dataclass that NAME[:key=value,...] names."""
+    name, _, arguments = spec.partition(":")
+    names = {candidate.lower(): candidate for candidate in module.__all__}
+    if name.lower() not in names:
+        raise InputError(f"{option} {name!r}: unknown; choose one of {', '.join(module.__all__)}")
+    kind = getattr(module, names[name.lower()])
+    try:
+        values = tomllib.loads(arguments.replace(",", "\n"))
+        return kind(**values)
+    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+        fields = ", ".join(field.name for field in dataclasses.fields(kind)) or "none"
+        raise InputError(f"{option} {spec!r}: {error}; its keys are: {fields}") from None

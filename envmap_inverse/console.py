@@ -1,0 +1,64 @@
+"""What a run shows while it goes: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import AbstractContextManager
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from envmap_inverse.problem import Iteration
+
+__all__ = ["ProgressDisplay", "console"]
+
+console = Console()
+"""Standard output."""
+
+
+class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
+    """Shows iterations: rate, loss and (with a ground truth) error."""
+
+    def __init__(self, iterations: int) -> None:
+        """Args: iterations: how many there will be at most."""
+        self._live: Progress | None = None
+        if console.is_terminal:
+            self._live = Progress(
+                TextColumn("[bold]{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[numbers]}"),
+                TimeElapsedColumn(),
+                console=console,
+            )
+            self._task = self._live.add_task("Iteration", total=iterations, numbers="")
+
+    def __enter__(self) -> ProgressDisplay:
+        """Start the live line."""
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave the last state of the live line standing."""
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, iteration: Iteration) -> None:
+        """Show one iteration."""
+        error = "" if iteration.error is None else f"error={iteration.error:.6g} "
+        numbers = f"{error}loss={iteration.loss:.4g}"
+        if self._live is None:
+            sys.stdout.write(f"Iteration {iteration.index:03d}: {numbers}\n")
+            sys.stdout.flush()
+            return
+        rate = (iteration.index + 1) / max(iteration.seconds, 1e-9)
+        self._live.update(
+            self._task, completed=iteration.index + 1, numbers=f"{numbers}  {rate:.0f}/s"
+        )

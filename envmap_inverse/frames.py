@@ -1,0 +1,142 @@
+"""Pictures and a video of every iteration, encoded beside the optimizer, not in its way."""
+
+from __future__ import annotations
+
+import queue
+import tempfile
+import threading
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import imageio_ffmpeg
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from envmap_inverse.images import Uint8Image, encode_png, tonemap, write_bytes
+from envmap_inverse.problem import Iteration
+
+__all__ = ["FrameWriter"]
+
+FRAMES_PER_SECOND = 25
+QUEUE_LENGTH = 16
+CAPTION_HEIGHT = 40
+BACKGROUND, TEXT = (24, 24, 24), (230, 230, 230)
+
+
+class FrameWriter:
+    """Writes `out_%03i.png`, `envmap_%03i.png` and `convergence.mp4` into a folder.
+
+    One worker thread encodes; a short queue bounds the memory. A failure in it is raised by the
+    next call of `add` or by `close`.
+    """
+
+    def __init__(self, folder: Path, exposure: float) -> None:
+        """Args: folder: exists. exposure: of every picture, see `tonemap`."""
+        self._folder, self._exposure = folder, exposure
+        self._jobs: queue.Queue[Iteration | None] = queue.Queue(QUEUE_LENGTH)
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
+        self._thread.start()
+
+    def add(self, iteration: Iteration) -> None:
+        """Take an iteration; waits only when the queue is full."""
+        self._raise_failure()
+        _ = iteration.image, iteration.texels  # copied from the device by this thread
+        self._jobs.put(iteration)
+
+    def close(self) -> None:
+        """Wait until all is written."""
+        self._jobs.put(None)
+        self._thread.join()
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def _work(self) -> None:
+        video = _Video(self._folder / "convergence.mp4")
+        try:
+            while (iteration := self._jobs.get()) is not None:
+                self._encode(iteration, video.add)
+            video.close()
+        except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits
+            self._failure = failure
+            video.discard()
+            while self._jobs.get() is not None:
+                pass
+
+    def _encode(self, iteration: Iteration, add_to_video: Callable[[Uint8Image], None]) -> None:
+        image = tonemap(iteration.image, self._exposure)
+        envmap = tonemap(iteration.texels, self._exposure)
+        for name, picture in (("out", image), ("envmap", envmap)):
+            path = self._folder / f"{name}_{iteration.index:03d}.png"
+            write_bytes(path, encode_png(picture, compression=1), sync=False)
+        add_to_video(_side_by_side(image, envmap, _caption(iteration)))
+
+
+class _Video:
+    """An H.264 video that appears under its name when it is complete."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".video")) / path.name
+        self._writer: Generator[None, Any, None] | None = None
+
+    def add(self, frame: Uint8Image) -> None:
+        if self._writer is None:
+            self._writer = imageio_ffmpeg.write_frames(
+                str(self._temporary),
+                frame.shape[1::-1],
+                fps=FRAMES_PER_SECOND,
+                codec="libx264",
+                quality=None,
+                output_params=["-preset", "ultrafast", "-crf", "20", "-threads", "1"],
+                macro_block_size=2,
+                ffmpeg_log_level="error",
+            )
+            self._writer.send(None)
+        self._writer.send(np.ascontiguousarray(frame))
+
+    def close(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+            self._temporary.replace(self._path)
+        self.discard()
+
+    def discard(self) -> None:
+        if self._writer is not None:
+            self._writer.close()
+        self._temporary.unlink(missing_ok=True)
+        if self._temporary.parent.exists():
+            self._temporary.parent.rmdir()
+
+
+def _caption(iteration: Iteration) -> str:
+    error = "" if iteration.error is None else f"   error {iteration.error:,.0f}"
+    return f"iteration {iteration.index}   loss {iteration.loss:.4g}{error}"
+
+
+def _side_by_side(image: Uint8Image, envmap: Uint8Image, caption: str) -> Uint8Image:
+    """Image and map at one height, a caption below; even width and height, as H.264 wants."""
+    height = min(max(image.shape[0], 256), 512) // 2 * 2
+    panels = [_scaled(picture, height) for picture in (image, envmap)]
+    width = sum(panel.width for panel in panels)
+    canvas = Image.new("RGB", (width, height + CAPTION_HEIGHT), BACKGROUND)
+    left = 0
+    for panel in panels:
+        canvas.paste(panel, (left, 0))
+        left += panel.width
+    font = ImageFont.load_default(size=18)
+    ImageDraw.Draw(canvas).text(
+        (12, height + CAPTION_HEIGHT // 2), caption, TEXT, font, anchor="lm"
+    )
+    return np.asarray(canvas)
+
+
+def _scaled(picture: NDArray[np.uint8], height: int) -> Image.Image:
+    width = round(picture.shape[1] * height / picture.shape[0] / 2) * 2
+    return Image.fromarray(picture).resize((max(width, 2), height), Image.Resampling.BILINEAR)

@@ -1,0 +1,244 @@
+"""Read and write images, and tone-map them for display."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import imageio.v3 as iio
+import numpy as np
+import OpenEXR
+from numpy.typing import ArrayLike, NDArray
+
+from envmap_inverse import backend
+from envmap_inverse.backend import mi
+from envmap_inverse.errors import InputError
+
+__all__ = ["display_exposure", "encode_png", "read_image", "tonemap", "write_bytes", "write_image"]
+
+MAX_PIXELS = 2**27
+"""Larger images (11585 x 11585) are refused before they are decoded; 1.5 GiB as float32 RGB."""
+
+Uint8Image = NDArray[np.uint8]
+
+
+def read_image(path: str | Path) -> NDArray[np.float32]:
+    """Read an image as linear RGB.
+
+    EXR and HDR are linear as they are; 8-bit PNG and JPEG are taken for sRGB (IEC 61966-2-1) and
+    linearized.
+
+    Args:
+        path: a file whose name ends in .exr, .hdr, .png, .jpg or .jpeg.
+
+    Returns:
+        Shape (h, w, 3), float32. Alpha and other channels are dropped.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if it is a folder, empty, not such an image, truncated, too large, or has no
+            RGB channels.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such image file")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name an image file")
+    readers = {".exr": _read_exr, ".hdr": _read_hdr}
+    readers |= dict.fromkeys((".png", ".jpg", ".jpeg"), _read_8bit)
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: unknown kind of image; use one of {', '.join(readers)}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty")
+    try:
+        return np.ascontiguousarray(reader(path), np.float32)
+    except InputError:
+        raise
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: cannot be decoded, damaged or not an image: {reason}") from None
+
+
+def write_image(path: str | Path, image: ArrayLike) -> None:
+    """Write linear RGB to EXR (float32), HDR, or PNG (tone-mapped at exposure 1).
+
+    The file appears under its name when it is complete.
+
+    Args:
+        path: its suffix tells the format.
+        image: shape (h, w, 3).
+
+    Raises:
+        InputError: if the suffix is none of .exr, .hdr, .png.
+    """
+    path = Path(path)
+    array = np.ascontiguousarray(image, np.float32)
+    encoders = {".exr": _encode_exr, ".hdr": _encode_hdr, ".png": _encode_tonemapped}
+    if path.suffix.lower() not in encoders:
+        raise InputError(f"{path}: unknown kind of image; use one of {', '.join(encoders)}")
+    write_bytes(path, encoders[path.suffix.lower()](array))
+
+
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write a file so that it stands under its name complete or not at all.
+
+    Args:
+        path: where.
+        data: what.
+        sync: also before a power failure; worth its cost for results, not for a frame of many.
+    """
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        Path(name).chmod(0o666 & ~_umask())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+def encode_png(image: Uint8Image, *, compression: int = 6) -> bytes:
+    """An 8-bit image as the bytes of a PNG file."""
+    data = iio.imwrite(
+        "<bytes>", image, plugin="pillow", extension=".png", compress_level=compression
+    )
+    return bytes(data)
+
+
+def tonemap(image: ArrayLike, exposure: float = 1.0) -> Uint8Image:
+    """Linear RGB for display: times exposure, clipped to [0, 1], sRGB-encoded, 8 bits.
+
+    The encoding is that of IEC 61966-2-1. What is not finite is shown as white.
+
+    Args:
+        image: shape (..., 3).
+        exposure: factor before clipping.
+
+    Returns:
+        The same shape, uint8.
+    """
+    scaled = np.asarray(image, np.float32) * np.float32(exposure * (len(_SRGB_TABLE) - 1))
+    scaled = np.nan_to_num(scaled, copy=False, nan=np.inf)
+    np.clip(scaled, 0, len(_SRGB_TABLE) - 1, out=scaled)
+    return np.asarray(_SRGB_TABLE[(scaled + 0.5).astype(np.uint16)])
+
+
+def display_exposure(image: ArrayLike) -> float:
+    """The exposure that shows 95 % of an image's values at 0.8 or less; 1 for a black image."""
+    bright = float(np.percentile(np.asarray(image), 95))
+    return 0.8 / bright if bright > 0 else 1.0
+
+
+def srgb_to_linear(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """Linear values of sRGB-encoded ones in [0, 1] (IEC 61966-2-1)."""
+    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+
+
+def linear_to_srgb(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
+    """sRGB-encoded values of linear ones in [0, 1] (IEC 61966-2-1)."""
+    return np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
+
+
+_SRGB_TABLE = (255 * linear_to_srgb(np.linspace(0, 1, 2**14)) + 0.5).astype(np.uint8)
+
+
+def _read_exr(path: Path) -> NDArray[np.float32]:
+    with _quiet():
+        header = OpenEXR.File(str(path), header_only=True).header()
+        low, high = header["dataWindow"]
+        width, height = (int(side) for side in high - low + 1)
+        names = [channel.name for channel in header["channels"]]
+        _check_size(path, width, height)
+        if not {"R", "G", "B"} <= set(names):
+            raise InputError(f"{path}: has no R, G and B channels; found {', '.join(names)}")
+        channels = OpenEXR.File(str(path), separate_channels=True).channels()
+    image = np.stack([channels[name].pixels for name in "RGB"], axis=-1)
+    if image.shape != (height, width, 3):
+        raise InputError(f"{path}: decoded {image.shape[:2]}, but its header says {height, width}")
+    return image.astype(np.float32)
+
+
+def _read_hdr(path: Path) -> NDArray[np.float32]:
+    with path.open("rb") as file:
+        match = re.search(rb"^[-+]Y (\d+) [-+]X (\d+)", file.read(2**16), re.MULTILINE)
+    if match is None:
+        raise InputError(f"{path}: not a Radiance HDR file: it has no resolution line")
+    _check_size(path, int(match[2]), int(match[1]))
+    backend.select_variant()
+    bitmap = mi.Bitmap(str(path))
+    float_rgb = bitmap.convert(mi.Bitmap.PixelFormat.RGB, mi.Struct.Type.Float32, False)
+    return np.array(float_rgb)
+
+
+def _read_8bit(path: Path) -> NDArray[np.float32]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Pillow warns of images that decompress to gigabytes
+        height, width, *_ = iio.improps(path, plugin="pillow").shape
+        _check_size(path, width, height)
+        image = iio.imread(path, plugin="pillow")
+    if image.ndim != 3 or image.shape[2] < 3:
+        raise InputError(f"{path}: has no RGB channels; found an array of shape {image.shape}")
+    largest = np.iinfo(image.dtype).max
+    return srgb_to_linear(image[..., :3] / largest).astype(np.float32)
+
+
+def _encode_exr(image: NDArray[np.float32]) -> bytes:
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    stream = io.BytesIO()
+    OpenEXR.File(header, {"RGB": image}).write(stream)
+    return stream.getvalue()
+
+
+def _encode_tonemapped(image: NDArray[np.float32]) -> bytes:
+    return encode_png(tonemap(image))
+
+
+def _encode_hdr(image: NDArray[np.float32]) -> bytes:
+    if not np.isfinite(image).all():
+        raise InputError("HDR files hold no NaN or infinity; write EXR")
+    backend.select_variant()
+    stream = mi.MemoryStream()
+    mi.Bitmap(image).write(stream, mi.Bitmap.FileFormat.RGBE)
+    return bytes(stream.raw_buffer())
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise InputError(
+            f"{path}: {width} x {height} pixels are more than the {MAX_PIXELS} that are read"
+        )
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what a C library writes to stdout and stderr off the terminal."""
+    with tempfile.TemporaryFile() as sink:
+        saved = [os.dup(1), os.dup(2)]
+        try:
+            for number in (1, 2):
+                os.dup2(sink.fileno(), number)
+            yield
+        finally:
+            for number, descriptor in enumerate(saved, start=1):
+                os.dup2(descriptor, number)
+                os.close(descriptor)
