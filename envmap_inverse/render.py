@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,36 @@ def rgb(image: Any) -> Any:
     return image if channels == 3 else image[:, :, :3]
 
 
+@dataclass(frozen=True, kw_only=True)
+class PathSettings:
+    """What `path` and `prb` have in common.
+
+    Attributes:
+        max_depth: longest path in segments; -1 for no limit.
+        rr_depth: depth from which Russian roulette may end a path.
+        hide_emitters: whether emitters are invisible to the sensor.
+    """
+
+    max_depth: int
+    rr_depth: int
+    hide_emitters: bool
+
+
+def path_settings(scene: Scene) -> PathSettings | None:
+    """Settings of the scene's `path`, `prb` or `direct` integrator; None if it is another one."""
+    integrator = scene.mi_scene.integrator()
+    name = integrator.class_name()
+    if name not in {"PathIntegrator", "PRBIntegrator", "BasicPRBIntegrator", "DirectIntegrator"}:
+        return None
+    numbers = {key: int(n) for key, n in re.findall(r"(\w+_depth) = (-?\d+)", str(integrator))}
+    max_depth = numbers.get("max_depth", 2)
+    return PathSettings(
+        max_depth=-1 if max_depth >= 2**31 else max_depth,
+        rr_depth=numbers.get("rr_depth", 5),
+        hide_emitters=bool(integrator.hide_emitters),
+    )
+
+
 def gradient_integrator(scene: Scene) -> Any:
     """The integrator with which to differentiate a scene.
 
@@ -76,18 +107,10 @@ def gradient_integrator(scene: Scene) -> Any:
     is used as it is.
     """
     integrator = scene.mi_scene.integrator()
-    if integrator.class_name() != "PathIntegrator":
+    settings = path_settings(scene)
+    if settings is None or integrator.class_name() != "PathIntegrator":
         return integrator
-    numbers = {key: int(n) for key, n in re.findall(r"(\w+_depth) = (-?\d+)", str(integrator))}
-    unlimited = numbers["max_depth"] == 2**32 - 1
-    return mi.load_dict(
-        {
-            "type": "prb",
-            "max_depth": -1 if unlimited else numbers["max_depth"],
-            "rr_depth": numbers["rr_depth"],
-            "hide_emitters": bool(integrator.hide_emitters),
-        }
-    )
+    return mi.load_dict({"type": "prb", **asdict(settings)})
 
 
 def sum_of_transport(scene: Scene, sensor: int, weights: NDArray[np.float32], spp: int) -> Any:
