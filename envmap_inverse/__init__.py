@@ -7,11 +7,14 @@ loaded yet, where a libLLVM is that works.
 from envmap_inverse.backend import point_to_libllvm
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.estimate import Estimate, estimate
-from envmap_inverse.losses import MSE
+from envmap_inverse.losses import MSE, RelativeMSE
 from envmap_inverse.optimizers.adam import Adam
+from envmap_inverse.optimizers.transport import Transport
+from envmap_inverse.priors import Smoothness, Tikhonov, TotalVariation
 from envmap_inverse.problem import Iteration, View
 from envmap_inverse.render import render
 from envmap_inverse.scene import Scene, load_scene
+from envmap_inverse.transport import LightTransport
 
 __all__ = [
     "MSE",
@@ -20,7 +23,13 @@ __all__ = [
     "Estimate",
     "InputError",
     "Iteration",
+    "LightTransport",
+    "RelativeMSE",
     "Scene",
+    "Smoothness",
+    "Tikhonov",
+    "TotalVariation",
+    "Transport",
     "View",
     "estimate",
     "load_scene",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse import latlong
-from envmap_inverse.losses import MSE, Loss
+from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem import OnIteration, Optimizer, Problem, Record, View
@@ -35,6 +35,8 @@ class Estimate:
         phases: seconds by phase.
         status: "done", "interrupted", or why the run ended early.
         num_dropped: steps that were not taken because of NaN or infinity.
+        deviation: standard deviation of each texel, shape (H, W, 3), if the other texels were
+            known: a lower bound. Only from `Transport`.
     """
 
     texels: NDArray[np.float32]
@@ -44,6 +46,7 @@ class Estimate:
     phases: dict[str, float]
     status: str = "done"
     num_dropped: int = 0
+    deviation: NDArray[np.float32] | None = None
 
     @property
     def rgba(self) -> NDArray[np.float32]:
@@ -57,7 +60,7 @@ def estimate(
     *,
     optimizer: Optimizer | None = None,
     loss: Loss | None = None,
-    priors: Sequence[Prior] = (),
+    priors: Sequence[Prior] | None = None,
     initial: float | ArrayLike = 1.0,
     ground_truth: ArrayLike | None = None,
     on_iteration: OnIteration | None = None,
@@ -70,8 +73,9 @@ def estimate(
         scene: geometry, materials and sensors; only its light is unknown.
         views: a reference image (h, w, 3) of linear RGB radiance, a `View`, or a list of either.
         optimizer: `Adam()` by default.
-        loss: `MSE()` by default.
-        priors: what is known about maps.
+        loss: the optimizer's own by default: `MSE()` for `Adam`, `RelativeMSE()` for `Transport`.
+        priors: what is known about maps; the optimizer's own by default: none for `Adam`,
+            `(TotalVariation(), Tikhonov())` for `Transport`.
         initial: start map: a number, texels (H, W, 3) or flat RGBA.
         ground_truth: the true map; it only adds an error to the history.
         on_iteration: called with an `Iteration` after each; returning True ends the run.
@@ -82,15 +86,16 @@ def estimate(
     Raises:
         InputError: if anything does not fit the scene; the message names it.
     """
+    chosen = optimizer or Adam()
     problem = Problem.create(
         scene,
         views,
-        loss=loss or MSE(),
-        priors=priors,
+        loss=loss or chosen.default_loss,
+        priors=chosen.default_priors if priors is None else priors,
         initial=initial,
         ground_truth=ground_truth,
     )
-    return solve(problem, optimizer or Adam(), on_iteration)
+    return solve(problem, chosen, on_iteration)
 
 
 def solve(problem: Problem, optimizer: Optimizer, on_iteration: OnIteration | None) -> Estimate:
@@ -100,7 +105,7 @@ def solve(problem: Problem, optimizer: Optimizer, on_iteration: OnIteration | No
     with scene.envmap.holding(scene.envmap.texels):
         solution = optimizer.run(problem, on_iteration)
         started_coverage = time.perf_counter()
-        coverage = _coverage(problem)
+        coverage = _coverage(problem) if solution.coverage is None else solution.coverage
     seconds = time.perf_counter()
     return Estimate(
         texels=solution.texels,
@@ -110,6 +115,7 @@ def solve(problem: Problem, optimizer: Optimizer, on_iteration: OnIteration | No
         phases={**solution.phases, "coverage": seconds - started_coverage},
         status=solution.status,
         num_dropped=solution.num_dropped,
+        deviation=solution.deviation,
     )
 
 

@@ -17,6 +17,7 @@ __all__ = [
     "direction_to_uv",
     "flatten_rgba",
     "resample",
+    "sphere_edges",
     "texel_directions",
     "texel_solid_angles",
     "unflatten_rgba",
@@ -102,6 +103,37 @@ def texel_solid_angles(height: int, width: int) -> NDArray[np.float64]:
     """
     _check_size(height, width)
     return np.tile(_row_weights(height, "corner")[:, None] * (2 * np.pi / width), (1, width))
+
+
+def sphere_edges(
+    height: int, width: int
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float64]]:
+    """Pairs of neighbouring texels and how strongly they are tied on the sphere.
+
+    With the weights w, sum w (f_i - f_j)^2 is the finite-volume integral of |grad f|^2: each weight
+    is the length of the cells' common side over the distance of their centres (Laplace-Beltrami).
+    Columns are periodic. The texels of a pole row, all one point, are tied as at half a row away.
+
+    Args:
+        height: number of rows, at least 2.
+        width: number of columns.
+
+    Returns:
+        (first, second, weight): flat indices row * width + column, and weights, each of shape (E,).
+
+    Raises:
+        ValueError: if height < 2 or width < 1.
+    """
+    _check_size(height, width)
+    step, turn = np.pi / (height - 1), 2 * np.pi / width
+    theta = np.arange(height) * step
+    index = np.arange(height * width, dtype=np.int32).reshape(height, width)
+    along = step / (np.maximum(np.sin(theta), np.sin(step / 2)) * turn)
+    along[[0, -1]] /= 2
+    down = np.sin(theta[:-1] + step / 2) * turn / step
+    first = np.concatenate([index.ravel(), index[:-1].ravel()])
+    second = np.concatenate([np.roll(index, -1, axis=1).ravel(), index[1:].ravel()])
+    return first, second, np.concatenate([np.repeat(along, width), np.repeat(down, width)])
 
 
 def flatten_rgba(texels: ArrayLike) -> NDArray[np.float32]:

@@ -1,11 +1,155 @@
-"""Priors: what is known about environment maps before a picture is seen."""
+"""Priors: what is known about environment maps before a picture is seen. NumPy and SciPy only.
+
+A prior is an energy of the map. Near a map it is stood for by a quadratic form
+
+    1/3 sum_c (x_c - centre_c)^T matrix (x_c - centre_c)
+
+whose gradient there is its own, so that gradient descent and reweighted least squares can both use
+it. Energies are means over the sphere and the channels, as losses are means over pixels and
+channels. The transport optimizer measures radiance in units of the pictures' mean.
+"""
 
 from __future__ import annotations
 
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-__all__: list[str] = []
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from envmap_inverse import latlong
+from envmap_inverse.errors import InputError
+
+__all__ = ["Smoothness", "Tikhonov", "TotalVariation"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Quadratic:
+    """A quadratic form, the same for each channel.
+
+    Attributes:
+        matrix: sparse, symmetric, positive semi-definite, shape (H * W, H * W).
+        centre: where it is 0, shape (H * W, 3).
+    """
+
+    matrix: Any
+    centre: NDArray[np.float32]
 
 
 class Prior(Protocol):
     """What an optimizer needs of a prior."""
+
+    def quadratic(
+        self, texels: NDArray[np.float32], initial: NDArray[np.float32]
+    ) -> Quadratic:
+        """The quadratic form that stands for the prior near `texels`.
+
+        Args:
+            texels: shape (H, W, 3).
+            initial: the start map, shape (H, W, 3).
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smoothness:
+    """Mean over the sphere of weight |grad x|^2: the Laplace-Beltrami operator.
+
+    Attributes:
+        weight: how much it counts beside the loss; the gradient is per radian.
+    """
+
+    weight: float = 1e-4
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        _check_positive(weight=self.weight)
+
+    def quadratic(
+        self, texels: NDArray[np.float32], initial: NDArray[np.float32]
+    ) -> Quadratic:
+        """See `Prior`."""
+        first, second, ties = latlong.sphere_edges(*texels.shape[:2])
+        matrix = _laplacian(first, second, self.weight / (4 * np.pi) * ties, initial.size // 3)
+        return Quadratic(matrix=matrix, centre=np.zeros((initial.size // 3, 3), np.float32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TotalVariation:
+    """Total variation of log radiance, which keeps edges and treats dark and bright alike.
+
+    The mean over the texels of weight sqrt(r^2 + sharpness^2), summed over neighbours, with r the
+    root mean square over the channels of their difference, relative to their mean radiance. Reweighted as in
+    lagged-diffusivity iteration (Vogel and Oman 1996).
+
+    Attributes:
+        weight: how much it counts beside the loss.
+        sharpness: relative difference below which it smooths rather than keeps edges.
+        epsilon: radiance below which differences count absolutely.
+    """
+
+    weight: float = 0.04
+    sharpness: float = 0.1
+    epsilon: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check_positive(weight=self.weight, sharpness=self.sharpness, epsilon=self.epsilon)
+
+    def quadratic(
+        self, texels: NDArray[np.float32], initial: NDArray[np.float32]
+    ) -> Quadratic:
+        """See `Prior`."""
+        first, second, ties = latlong.sphere_edges(*texels.shape[:2])
+        flat = texels.reshape(-1, 3)
+        brightness = np.maximum(flat, 0).mean(axis=1)
+        level = (brightness[first] + brightness[second]) / 2 + self.epsilon
+        relative = np.sqrt(np.mean((flat[first] - flat[second]) ** 2, axis=1)) / level
+        strength = ties / (level**2 * np.hypot(relative, self.sharpness))
+        matrix = _laplacian(first, second, self.weight / (2 * len(flat)) * strength, len(flat))
+        return Quadratic(matrix=matrix, centre=np.zeros_like(initial.reshape(-1, 3)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tikhonov:
+    """Pull towards the start map, relative to the brighter of the two.
+
+    Mean over the sphere and the channels of weight (x - start)^2 / max(x, start)^2.
+
+    Attributes:
+        weight: how much it counts beside the loss.
+    """
+
+    weight: float = 0.003
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        _check_positive(weight=self.weight)
+
+    def quadratic(
+        self, texels: NDArray[np.float32], initial: NDArray[np.float32]
+    ) -> Quadratic:
+        """See `Prior`."""
+        solid_angles = latlong.texel_solid_angles(*texels.shape[:2]).reshape(-1) / (4 * np.pi)
+        start = initial.reshape(-1, 3)
+        level = np.maximum(texels.reshape(-1, 3).mean(axis=1), start.mean(axis=1))
+        diagonal = self.weight * solid_angles / np.maximum(level, 1e-6) ** 2
+        return Quadratic(matrix=sparse.diags(diagonal.astype(np.float32)).tocsr(), centre=start)
+
+
+def _check_positive(**values: float) -> None:
+    for name, value in values.items():
+        if not (np.isfinite(value) and value > 0):
+            raise InputError(f"{name} must be positive; found {value}")
+
+
+def _laplacian(
+    first: NDArray[np.int32], second: NDArray[np.int32], weights: NDArray[Any], size: int
+) -> Any:
+    """The matrix whose quadratic form is the sum over pairs of w (x_i - x_j)^2."""
+    degree = np.bincount(first, weights, size) + np.bincount(second, weights, size)
+    own = np.arange(size, dtype=np.int32)
+    rows = np.concatenate([first, second, own])
+    columns = np.concatenate([second, first, own])
+    values = np.concatenate([-weights, -weights, degree]).astype(np.float32)
+    return sparse.csr_matrix((values, (rows, columns)), (size, size))

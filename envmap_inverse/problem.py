@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Loss
+from envmap_inverse.priors import Prior
 from envmap_inverse.scene import Scene, as_texels
 
 __all__ = ["Iteration", "OnIteration", "Optimizer", "Problem", "Record", "Solution", "View"]
@@ -75,7 +76,7 @@ class Problem:
     views: tuple[View, ...]
     loss: Loss
     initial: NDArray[np.float32]
-    priors: tuple[Any, ...] = ()
+    priors: tuple[Prior, ...] = ()
     ground_truth: NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
@@ -98,7 +99,7 @@ class Problem:
         views: ArrayLike | View | Sequence[ArrayLike | View],
         *,
         loss: Loss,
-        priors: Sequence[Any] = (),
+        priors: Sequence[Prior] = (),
         initial: float | ArrayLike = 1.0,
         ground_truth: ArrayLike | None = None,
     ) -> Problem:
@@ -178,6 +179,8 @@ class Solution:
         phases: seconds by phase.
         status: "done", "interrupted", or why the run ended early.
         num_dropped: steps that were not taken because of NaN or infinity.
+        coverage: column sums of the light transport, if the optimizer knows them.
+        deviation: standard deviation of each texel, if the optimizer estimates it.
     """
 
     texels: NDArray[np.float32]
@@ -185,10 +188,27 @@ class Solution:
     phases: dict[str, float]
     status: str = "done"
     num_dropped: int = 0
+    coverage: NDArray[np.float32] | None = None
+    deviation: NDArray[np.float32] | None = None
 
 
 class Optimizer(Protocol):
-    """What `estimate` needs of an optimizer."""
+    """What `estimate` needs of an optimizer.
+
+    Attributes:
+        default_loss: where none is asked for.
+        default_priors: where none are asked for.
+        num_steps: how often it calls `on_iteration`, at most.
+    """
+
+    @property
+    def default_loss(self) -> Loss: ...  # noqa: D102
+
+    @property
+    def default_priors(self) -> tuple[Prior, ...]: ...  # noqa: D102
+
+    @property
+    def num_steps(self) -> int: ...  # noqa: D102
 
     def run(self, problem: Problem, on_iteration: OnIteration | None) -> Solution:
         """Solve a problem."""

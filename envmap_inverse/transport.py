@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from scipy import sparse
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError
+from envmap_inverse.images import write_bytes
 from envmap_inverse.render import PathSettings, path_settings, render
 from envmap_inverse.scene import Scene
 
@@ -41,6 +43,8 @@ class LightTransport:
 
     Attributes:
         channels: for R, G and B a CSR matrix (pixels of all views, H * W texels), float32.
+        squares: for each entry of the matrices, which share their structure, the sum of the
+            squares of the single paths' contributions (of their mean over the channels), float32.
         offset: light of the other emitters, shape (pixels, 3), float32.
         resolution: (width, height) of the map.
         image_sizes: (width, height) of each view's image.
@@ -48,6 +52,7 @@ class LightTransport:
     """
 
     channels: tuple[Any, Any, Any]
+    squares: NDArray[np.float32]
     offset: NDArray[np.float32]
     resolution: tuple[int, int]
     image_sizes: tuple[tuple[int, int], ...]
@@ -101,18 +106,70 @@ class LightTransport:
                     if len(parts) > num_threads:
                         parts[-num_threads - 1][0].result()
                     columns = scene.envmap.resolution[0] * scene.envmap.resolution[1]
-                    parts.append([pool.submit(_assemble, paths, c, spp, columns) for c in range(3)])
+                    parts.append([pool.submit(_assemble, paths, c, spp, columns) for c in range(4)])
                     num_done += len(pixels)
                     if on_progress is not None:
                         on_progress(num_done / total)
-            channels = [sparse.vstack([part[c].result() for part in parts], format="csr") for c in range(3)]
+            stacked = [sparse.vstack([p[c].result() for p in parts], format="csr") for c in range(4)]
         return cls(
-            channels=tuple(channels),
+            channels=tuple(_like(stacked[0], matrix.data) for matrix in stacked[:3]),
+            squares=stacked[3].data,
             offset=_other_light(scene, sensors),
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
             spp=spp,
         )
+
+    def save(self, path: str | Path) -> None:
+        """Write to an .npz file that `load` reads; it stands under its name when it is complete."""
+        first = self.channels[0]
+        stream = io.BytesIO()
+        np.savez(
+            stream,
+            format=np.int64(FORMAT),
+            values=np.stack([channel.data for channel in self.channels]),
+            squares=self.squares,
+            indices=first.indices,
+            indptr=first.indptr,
+            offset=self.offset,
+            resolution=np.array(self.resolution),
+            image_sizes=np.array(self.image_sizes),
+            spp=np.int64(self.spp),
+        )
+        write_bytes(Path(path), stream.getvalue())
+
+    @classmethod
+    def load(cls, path: str | Path) -> LightTransport:
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            InputError: if it is damaged, no recording, or of another version.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                found = {name: file[name] for name in file.files}
+            if int(found["format"]) != FORMAT:
+                raise InputError(f"{path}: recorded by another version; record again")
+            width, height = (int(side) for side in found["resolution"])
+            shape = (len(found["indptr"]) - 1, width * height)
+            structure = sparse.csr_matrix(
+                (found["values"][0], found["indices"], found["indptr"]), shape
+            )
+            structure.check_format(full_check=True)
+            red, green, blue = (_like(structure, values) for values in found["values"])
+            return cls(
+                channels=(red, green, blue),
+                squares=found["squares"],
+                offset=found["offset"],
+                resolution=(width, height),
+                image_sizes=tuple((int(w), int(h)) for w, h in found["image_sizes"]),
+                spp=int(found["spp"]),
+            )
+        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"{path}: not a recorded light transport: {error}") from None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -123,7 +180,7 @@ class LightTransport:
     @property
     def num_entries(self) -> int:
         """Stored numbers of one channel."""
-        return int(max(channel.nnz for channel in self.channels))
+        return int(self.channels[0].nnz)
 
     def matvec(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """T texels, without the offset.
@@ -134,8 +191,7 @@ class LightTransport:
         Returns:
             Shape (pixels, 3).
         """
-        columns = _parallel(lambda c: self.channels[c] @ np.ascontiguousarray(texels[:, c]))
-        return np.stack(columns, axis=1)
+        return _by_channel(lambda c: self.channels[c] @ _column(texels, c))
 
     def rmatvec(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """T^T pixels.
@@ -146,20 +202,40 @@ class LightTransport:
         Returns:
             Shape (H * W, 3).
         """
-        columns = _parallel(lambda c: self.channels[c].T @ np.ascontiguousarray(pixels[:, c]))
-        return np.stack(columns, axis=1)
+        return _by_channel(lambda c: self.channels[c].T @ _column(pixels, c))
 
-    def squared_rmatvec(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(T * T)^T pixels, the diagonal of T^T diag(pixels) T; shape (H * W, 3)."""
+    def gram_diagonal(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Diagonal of T^T diag(weights) T; weights (pixels, 3), result (H * W, 3)."""
 
-        def column(c: int) -> NDArray[np.float32]:
+        def of_channel(c: int) -> NDArray[np.float32]:
             matrix = self.channels[c]
-            squared = sparse.csr_matrix(
-                (matrix.data * matrix.data, matrix.indices, matrix.indptr), matrix.shape
-            )
-            return np.asarray(squared.T @ np.ascontiguousarray(pixels[:, c]))
+            return np.asarray(_like(matrix, matrix.data**2).T @ _column(weights, c))
 
-        return np.stack(_parallel(column), axis=1)
+        return _by_channel(of_channel)
+
+    def variance(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Variance of T texels through the finite number of paths, an upper bound.
+
+        Estimated from the spread of the paths of each pixel, as if they were independent and hit
+        one texel each; stratification makes it smaller.
+
+        Args:
+            texels: shape (H * W, 3).
+
+        Returns:
+            Shape (pixels, 3), radiance squared.
+        """
+        return _by_channel(lambda c: self._squared[c] @ _column(texels**2, c))
+
+    @functools.cached_property
+    def _squared(self) -> tuple[Any, ...]:
+        """For each channel, the sum over a pixel's paths of the squares that add up to T's entry.
+
+        Stored is that of the paths' mean throughput; a channel's has the same share of T^2.
+        """
+        mean = np.mean([channel.data for channel in self.channels], axis=0)
+        share = np.divide(self.squares, mean**2, where=mean != 0, out=np.ones_like(mean))
+        return tuple(_like(c, np.minimum(share, 1) * c.data**2) for c in self.channels)
 
     def linear_operator(self, channel: int) -> Any:
         """One channel as a `scipy.sparse.linalg.LinearOperator`."""
@@ -358,7 +434,7 @@ def _traced(scene: Any, settings: PathSettings, ray: Any, weight: Any, sampler: 
         eta = eta * sample.eta
         beta = dr.select(active, beta * bsdf_weight, beta)
         beta_max = dr.max(beta)
-        active &= dr.isfinite(beta_max) & (beta_max != 0)
+        active &= dr.all(dr.isfinite(beta)) & dr.all(dr.isfinite(ray.d)) & (beta_max != 0)
         survival = dr.minimum(beta_max * dr.square(eta), 0.95)
         is_roulette = depth >= settings.rr_depth
         beta = dr.select(active & is_roulette, beta / survival, beta)
@@ -374,7 +450,8 @@ def _traced(scene: Any, settings: PathSettings, ray: Any, weight: Any, sampler: 
     _, ray, _, beta, _, _, _, escaped = dr.while_loop(
         state, lambda *state: state[6], body, label="light transport"
     )
-    return ray.d, dr.select(escaped, beta, 0)
+    up = mi.Vector3f(0, 1, 0)
+    return dr.select(escaped, ray.d, up), dr.select(escaped, beta, 0)
 
 
 def _recordable(scene: Scene) -> PathSettings:
@@ -405,6 +482,9 @@ def _assemble(
 ) -> Any:
     """One channel's rows of a chunk: (pixels x paths) times (paths x texels), equal pairs summed."""
     throughput, texels, weights = paths
+    if channel == 3:
+        throughput = np.concatenate([throughput, np.mean(throughput, axis=0)[None] ** 2])
+        weights = weights**2
     count = texels.shape[0]
     spread = sparse.csr_matrix(
         (weights.reshape(-1), texels.reshape(-1), np.arange(0, 4 * count + 1, 4, dtype=np.int32)),
@@ -421,10 +501,23 @@ def _ranges(count: int, length: int) -> list[range]:
     return [range(start, min(start + length, count)) for start in range(0, count, length)]
 
 
-def _parallel(function: Callable[[int], Any]) -> list[Any]:
-    """The function of each channel, on several cores: SciPy's products release the lock."""
-    with ThreadPoolExecutor(3) as pool:
-        return list(pool.map(function, range(3)))
+def _like(structure: Any, values: NDArray[np.float32]) -> Any:
+    """A sparse matrix of the same structure, which it shares, with other values."""
+    return sparse.csr_matrix((values, structure.indices, structure.indptr), structure.shape)
+
+
+def _column(array: NDArray[np.float32], channel: int) -> NDArray[np.float32]:
+    return np.ascontiguousarray(array[:, channel], np.float32)
+
+
+def _by_channel(function: Callable[[int], Any]) -> NDArray[np.float32]:
+    """The function of each channel as columns, on several cores: SciPy's products let go of the GIL."""
+    return np.stack(list(_pool().map(function, range(3)))).T
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(3, thread_name_prefix="channel")
 
 
 def free_memory() -> int:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from envmap_inverse import latlong
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError
+from envmap_inverse.losses import MSE, Loss
+from envmap_inverse.priors import Prior
 from envmap_inverse.problem import Iteration, OnIteration, Problem, Record, Solution
 from envmap_inverse.render import gradient_integrator, rgb
 
@@ -63,6 +65,21 @@ class Adam:
                 raise InputError(f"{name} must be at least 1; found {getattr(self, name)}")
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise InputError(f"learning_rate must be positive; found {self.learning_rate}")
+
+    @property
+    def default_loss(self) -> Loss:
+        """The loss where none is asked for: the tutorial's."""
+        return MSE()
+
+    @property
+    def default_priors(self) -> tuple[Prior, ...]:
+        """The priors where none are asked for: none."""
+        return ()
+
+    @property
+    def num_steps(self) -> int:
+        """How often `on_iteration` is called."""
+        return self.iterations
 
     def run(self, problem: Problem, on_iteration: OnIteration | None = None) -> Solution:
         """Solve a problem by gradient descent from its start map."""

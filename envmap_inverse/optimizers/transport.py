@@ -1,0 +1,288 @@
+"""Reweighted least squares on the recorded light transport."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse import metrics
+from envmap_inverse.errors import InputError
+from envmap_inverse.losses import Loss, RelativeMSE
+from envmap_inverse.priors import Prior, Quadratic, Tikhonov, TotalVariation
+from envmap_inverse.problem import Iteration, OnIteration, Problem, Record, Solution
+from envmap_inverse.transport import LightTransport
+
+__all__ = ["Transport"]
+
+Texels = NDArray[np.float32]
+Pixels = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transport:
+    """Trace the paths once, then solve for the map.
+
+    Minimizes, over maps x >= 0, the mean over pixels of loss(T x + c, b) plus the priors:
+
+    1. a few multiplicative steps x <- x T^T(b / (T x)) / T^T 1, which reach a high dynamic range
+       fast and stay positive (Richardson 1972, Lucy 1974);
+    2. rounds of reweighted least squares: the loss and the priors are replaced by quadratic forms
+       at the present map, and a step of it is taken on the texels that the bound leaves free, by
+       conjugate gradients with the diagonal as preconditioner and a projected line search
+       (projected Newton method, Bertsekas 1982).
+
+    A pixel whose prediction is noisy, because few paths speak for it, counts less: its weight is
+    divided by 1 + variance / (noise_floor * what the loss calls large)^2.
+
+    Attributes:
+        spp: paths per pixel.
+        rounds: reweightings.
+        iterations: conjugate-gradient steps in each, at most.
+        tolerance: of the residual, at which they stop.
+        warm_up: multiplicative steps.
+        seed: of the recording.
+        noise_floor: relative noise of a prediction below which it does not count.
+        memory_budget: bytes for paths in flight; None for a quarter of what is free.
+    """
+
+    spp: int = 16
+    rounds: int = 3
+    iterations: int = 12
+    tolerance: float = 1e-3
+    warm_up: int = 8
+    seed: int = 0
+    noise_floor: float = 0.25
+    memory_budget: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("spp", "rounds", "iterations"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1; found {getattr(self, name)}")
+        for name in ("tolerance", "noise_floor"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} must be positive; found {getattr(self, name)}")
+        if self.warm_up < 0:
+            raise InputError(f"warm_up must not be negative; found {self.warm_up}")
+
+    @property
+    def default_loss(self) -> Loss:
+        """The loss where none is asked for."""
+        return RelativeMSE()
+
+    @property
+    def default_priors(self) -> tuple[Prior, ...]:
+        """The priors where none are asked for."""
+        return (TotalVariation(), Tikhonov())
+
+    @property
+    def num_steps(self) -> int:
+        """How often `on_iteration` is called."""
+        return 1 + self.rounds
+
+    def run(self, problem: Problem, on_iteration: OnIteration | None = None) -> Solution:
+        """Solve a problem."""
+        start = time.perf_counter()
+        transport = LightTransport.record(
+            problem.scene,
+            [view.sensor for view in problem.views],
+            spp=self.spp,
+            seed=self.seed,
+            memory_budget=self.memory_budget,
+        )
+        recorded = time.perf_counter()
+        run = _Run(self, problem, transport)
+        history, status = [], "done"
+        for index, texels in enumerate(run.steps()):
+            record = run.record(index, texels, time.perf_counter() - start)
+            history.append(record)
+            if on_iteration and on_iteration(run.iteration(record, texels)):
+                status = "interrupted"
+                break
+        phases = {"record": recorded - start, "solve": time.perf_counter() - recorded}
+        return Solution(
+            texels=run.as_map(texels),
+            history=tuple(history),
+            phases={**phases, "optimize": sum(phases.values())},
+            status=status,
+            coverage=run.coverage(),
+            deviation=run.deviation(texels),
+        )
+
+
+class _Run:
+    """One problem on one recording. Maps have shape (H * W, 3), in units of the pictures' mean."""
+
+    def __init__(self, settings: Transport, problem: Problem, transport: LightTransport) -> None:
+        self.settings, self.problem, self.transport = settings, problem, transport
+        views = problem.views
+        gains = [np.broadcast_to(v.exposure, (v.image[..., 0].size, 3)) for v in views]
+        self.gain = np.concatenate(gains).astype(np.float32)
+        images = np.concatenate([v.image.reshape(-1, 3) for v in views])
+        # The objective's pixel weights, times 3 so that those of a channel sum to 1.
+        weights = [v.weights.reshape(-1, 3) * (3 / len(views)) for v in views]
+        self.weights = np.concatenate(weights)
+        mean = float(np.sum(self.weights * images / self.gain) / 3)
+        self.unit = mean if mean > 0 else 1.0
+        self.observed = images / self.unit - self.gain * transport.offset / self.unit
+        self.initial = problem.initial.reshape(-1, 3) / np.float32(self.unit)
+        columns = self.backward(self.weights)
+        self.seen = columns > 1e-7 * columns.max()
+        self.columns = np.where(self.seen, columns, 1)
+
+    def forward(self, texels: Texels) -> Pixels:
+        return self.gain * self.transport.matvec(texels)
+
+    def backward(self, pixels: Pixels) -> Texels:
+        return self.transport.rmatvec(self.gain * pixels)
+
+    def steps(self) -> Any:
+        """The map after the warm-up and after each round."""
+        self.centre = self.scaled_start()
+        texels = np.where(self.seen, self.centre, self.start_of_unseen())
+        predicted = self.forward(texels)
+        for _ in range(self.settings.warm_up):
+            ratio = np.maximum(self.observed, 0) / np.maximum(predicted, 1e-4)
+            factor = self.backward(self.weights * ratio) / self.columns
+            texels = np.where(self.seen, texels * factor, texels)
+            predicted = self.forward(texels)
+        self.predicted = predicted
+        yield texels
+        for _ in range(self.settings.rounds):
+            texels = self.round(texels)
+            yield texels
+
+    def scaled_start(self) -> Texels:
+        """The start map, times the factor per channel that fits the pictures best."""
+        predicted = self.forward(self.initial)
+        weights = self.weights * self.problem.loss.weight(predicted * 0, self.observed)
+        fitted = np.sum(weights * predicted * self.observed, axis=0)
+        scale = fitted / np.maximum(np.sum(weights * predicted**2, axis=0), 1e-30)
+        return self.initial * np.maximum(scale, 1e-3).astype(np.float32)
+
+    def start_of_unseen(self) -> Texels:
+        """Texels that nothing sees keep the start value, unless a prior reaches them."""
+        return self.centre if self.problem.priors else self.initial
+
+    def round(self, texels: Texels) -> Texels:
+        """One projected Newton step of the reweighted problem."""
+        weights = self.pixel_weights(texels)
+        forms = self.quadratics(texels)
+        diagonal = self.transport.gram_diagonal(self.gain**2 * weights)
+        diagonal += sum(form.matrix.diagonal() for form in forms)[:, None] if forms else 0
+        diagonal = np.maximum(diagonal, 1e-20)
+
+        def hessian(step: Texels) -> Texels:
+            product = self.backward(weights * self.forward(step))
+            return sum((form.matrix @ step for form in forms), start=product)
+
+        gradient = self.backward(weights * (self.predicted - self.observed))
+        gradient += sum(form.matrix @ (texels - form.centre) for form in forms)
+        free = (texels > 0) | (gradient < 0)
+        step = _conjugate_gradients(
+            hessian, -gradient * free, diagonal, free, self.settings.iterations, self.settings.tolerance
+        )
+        return self.line_search(texels, step, gradient, hessian)
+
+    def line_search(
+        self, texels: Texels, step: Texels, gradient: Texels, hessian: Callable[[Texels], Texels]
+    ) -> Texels:
+        """Halve the step until its projection on x >= 0 lowers the quadratic objective."""
+        for _ in range(8):
+            moved = np.maximum(texels + step, 0)
+            change = moved - texels
+            if np.sum(change * gradient) + np.sum(change * hessian(change)) / 2 <= 0:
+                self.predicted = self.forward(moved)
+                return moved
+            step = step / 2
+        return texels
+
+    def pixel_weights(self, texels: Texels) -> Pixels:
+        """Weights of the squared differences: of the loss, of the views, and for noise."""
+        weight = self.problem.loss.weight(self.predicted, self.observed)
+        variance = self.gain**2 * self.transport.variance(texels)
+        noise = 1 + weight * variance / np.float32(self.settings.noise_floor**2)
+        return self.weights * weight / noise
+
+    def quadratics(self, texels: Texels) -> Sequence[Quadratic]:
+        width, height = self.transport.resolution
+        maps = [array.reshape(height, width, 3) for array in (texels, self.centre)]
+        return [prior.quadratic(*maps) for prior in self.problem.priors]
+
+    def loss(self) -> float:
+        values = self.problem.loss(self.predicted, self.observed)
+        return float(np.sum(self.weights * values) / 3)
+
+    def as_map(self, texels: Texels) -> NDArray[np.float32]:
+        width, height = self.transport.resolution
+        return np.ascontiguousarray(texels.reshape(height, width, 3) * np.float32(self.unit))
+
+    def record(self, index: int, texels: Texels, seconds: float) -> Record:
+        truth = self.problem.ground_truth
+        error = None if truth is None else metrics.sum_of_squared_errors(self.as_map(texels), truth)
+        return Record(index=index, loss=self.loss(), error=error, seconds=seconds)
+
+    def iteration(self, record: Record, texels: Texels) -> Iteration:
+        predicted = self.predicted
+        width, height = self.transport.image_sizes[0]
+        first = slice(0, width * height)
+
+        def image() -> NDArray[np.float32]:
+            light = predicted[first] / self.gain[first] * np.float32(self.unit)
+            return (light + self.transport.offset[first]).reshape(height, width, 3)
+
+        return Iteration(
+            **vars(record),
+            texels_on_device=lambda: self.as_map(texels),
+            image_on_device=image,
+        )
+
+    def coverage(self) -> NDArray[np.float32]:
+        width, height = self.transport.resolution
+        masks = self.weights / 3
+        columns = self.transport.rmatvec(masks)
+        return np.ascontiguousarray(columns.reshape(height, width, 3))
+
+    def deviation(self, texels: Texels) -> NDArray[np.float32]:
+        """Standard deviation of each texel if the others were known: a lower bound.
+
+        With H the Hessian of the objective in which each pixel weighs by the inverse of its mean
+        squared residual among pixels of its kind, it is 1 / sqrt(diag H).
+        """
+        weights = self.pixel_weights(texels)
+        residual = self.predicted - self.observed
+        level = np.sum(weights * residual**2) / max(np.sum(weights > 0), 1)
+        diagonal = self.transport.gram_diagonal(self.gain**2 * weights)
+        diagonal += sum((f.matrix.diagonal() for f in self.quadratics(texels)), start=0.0)[:, None]
+        return self.as_map(np.sqrt(level / np.maximum(diagonal, 1e-20)).astype(np.float32))
+
+
+def _conjugate_gradients(
+    matrix: Callable[[Texels], Texels],
+    target: Texels,
+    diagonal: Texels,
+    free: NDArray[np.bool_],
+    iterations: int,
+    tolerance: float,
+) -> Texels:
+    """Solve matrix x = target over the free entries, preconditioned with the diagonal."""
+    solution, residual = np.zeros_like(target), target.copy()
+    scaled = residual / diagonal
+    direction = scaled.copy()
+    product = first = float(np.sum(residual * scaled))
+    for _ in range(iterations):
+        if product <= tolerance**2 * first:
+            break
+        image = matrix(direction) * free
+        length = product / max(float(np.sum(direction * image)), 1e-30)
+        solution += np.float32(length) * direction
+        residual -= np.float32(length) * image
+        scaled = residual / diagonal
+        before, product = product, float(np.sum(residual * scaled))
+        direction = scaled + np.float32(product / before) * direction
+    return solution
