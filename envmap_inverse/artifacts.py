@@ -15,21 +15,20 @@ import numpy as np
 import tomli_w
 from numpy.typing import NDArray
 
-from envmap_inverse import __version__
+from envmap_inverse import __version__, metrics
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 from envmap_inverse.estimate import Estimate
 from envmap_inverse.frames import FrameWriter
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_bytes, write_image
-from envmap_inverse.problem import Iteration
+from envmap_inverse.problem import Iteration, Problem
 from envmap_inverse.render import render
-from envmap_inverse.scene import Scene
 
 __all__ = ["RunFolder"]
 
 FINAL_SPP = 64
 _OWN_FILES = re.compile(
-    r"(envmap|render|reference|coverage)\.(exr|png)|history\.jsonl|summary\.json|run\.toml"
+    r"(envmap|render|reference|coverage|deviation)\.(exr|png)|history\.jsonl|summary\.json|run\.toml"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
 )
 
@@ -92,21 +91,24 @@ class RunFolder:
             self._frames.add(iteration)
 
     def finish(
-        self, result: Estimate, scene: Scene, *, loading: float, notes: list[str]
+        self, result: Estimate, problem: Problem, *, loading: float, notes: list[str]
     ) -> dict[str, Any]:
         """Write the results; returns the summary, as in `summary.json`.
 
         Args:
             result: what was found.
-            scene: rendered with the result, by its first sensor.
+            problem: what was solved; its first view is rendered with the result.
             loading: seconds before the estimate.
             notes: warnings that the run met.
         """
         begun = time.perf_counter()
-        image = render(scene, result.texels, spp=FINAL_SPP, seed=2**31)
+        sensor = problem.views[0].sensor
+        image = render(problem.scene, result.texels, spp=FINAL_SPP, seed=2**31, sensor=sensor)
         write_image(self.path / "envmap.exr", result.texels)
         write_image(self.path / "coverage.exr", result.coverage)
         write_image(self.path / "render.exr", image)
+        if result.deviation is not None:
+            write_image(self.path / "deviation.exr", result.deviation)
         self._write_png("envmap.png", result.texels)
         self._write_png("render.png", image)
         phases = {"load": loading, **result.phases, "files": time.perf_counter() - begun}
@@ -117,6 +119,7 @@ class RunFolder:
             "dropped_steps": result.num_dropped,
             "loss": last.loss,
             "error": last.error,
+            "metrics": _metrics(result.texels, problem.ground_truth),
             "negative_share": float((result.texels < 0).mean()),
             "seen_share": float((result.coverage.sum(axis=2) > 0).mean()),
             "exposure": self._exposure,
@@ -149,6 +152,13 @@ def _versions() -> dict[str, str]:
         "python": platform.python_version(),
         "variant": str(mi.variant()),
     }
+
+
+def _metrics(texels: NDArray[np.float32], truth: NDArray[np.float32] | None) -> dict[str, float]:
+    """Every metric by its name; none without a ground truth."""
+    if truth is None:
+        return {}
+    return {name: getattr(metrics, name)(texels, truth) for name in metrics.__all__}
 
 
 def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:

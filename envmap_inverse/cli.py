@@ -32,7 +32,9 @@ from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.estimate import solve
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.optimizers.adam import Adam
-from envmap_inverse.problem import Iteration, Problem, View
+from envmap_inverse.optimizers.transport import Transport
+from envmap_inverse.priors import Prior
+from envmap_inverse.problem import Iteration, Optimizer, Problem, View
 from envmap_inverse.render import render as render_image
 from envmap_inverse.scene import load_scene
 
@@ -48,9 +50,18 @@ class OptimizerName(enum.StrEnum):
     """Values of --optimizer."""
 
     adam = "adam"
+    transport = "transport"
 
 
-_OPTIMIZERS = {OptimizerName.adam: Adam}
+class DemoOptimizer(enum.StrEnum):
+    """Values of the demo's --optimizer."""
+
+    adam = "adam"
+    transport = "transport"
+    both = "both"
+
+
+_OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
 
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
 Size = Annotated[
@@ -101,25 +112,40 @@ def demo(
     ] = None,
     size: Annotated[int, typer.Option(help="Width and height of the picture.")] = 512,
     iterations: Annotated[int, typer.Option(help="Steps of Adam.")] = 100,
-    optimizer: Annotated[OptimizerName, typer.Option()] = OptimizerName.adam,
+    optimizer: Annotated[
+        DemoOptimizer, typer.Option(help="The tutorial's loop, ours, or one after the other.")
+    ] = DemoOptimizer.both,
     frames: Frames = True,
     overwrite: Overwrite = False,
 ) -> None:
-    """Recover the light of a museum from a picture of a metal bunny, the tutorial's job."""
+    """Recover the light of a museum from a picture of a metal bunny.
+
+    Runs the tutorial's job (Adam) and, by default, then ours (transport), in the folder transport.
+    """
+    adam = Adam(iterations=iterations)
     begun = time.perf_counter()
-    chosen = _OPTIMIZERS[optimizer](iterations=iterations)
     scene = load_scene(bunny())
     scene.set_film_size(size)
-    problem = Problem.create(
-        scene,
-        View(render_image(scene, spp=16, seed=2**30)),
-        loss=losses.MSE(),
-        ground_truth=scene.envmap.texels,
-    )
+    truth, view = scene.envmap.texels, View(render_image(scene, spp=16, seed=2**30))
+    loading = time.perf_counter() - begun
     folder = output or _free_folder("bunny-demo")
-    settings = {**_settings(context), "output": str(folder)}
-    run_folder = RunFolder(folder, settings, overwrite=overwrite, frames=frames)
-    _run(run_folder, problem, chosen, loading=time.perf_counter() - begun)
+    names = ["adam", "transport"] if optimizer == DemoOptimizer.both else [optimizer.value]
+    runs: list[dict[str, Any]] = []
+    for name in names:
+        chosen = adam if name == "adam" else Transport()
+        path = folder / name if runs else folder
+        settings = {**_settings(context), "optimizer": name, "output": str(path)}
+        problem = Problem.create(
+            scene,
+            view,
+            loss=chosen.default_loss,
+            priors=chosen.default_priors,
+            ground_truth=truth,
+        )
+        run_folder = RunFolder(path, settings, overwrite=overwrite, frames=frames)
+        runs.append(_run(run_folder, problem, chosen, loading=loading))
+    if len(runs) > 1:
+        console.print(_comparison(dict(zip(names, runs, strict=True))))
 
 
 @app.command()
@@ -162,19 +188,33 @@ def estimate(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
     optimizer: Annotated[OptimizerName, typer.Option()] = OptimizerName.adam,
-    iterations: Annotated[int, typer.Option(help="Number of steps.")] = 100,
-    learning_rate: Annotated[float, typer.Option(help="Step size of Adam.")] = 0.02,
-    spp: Spp = 1,
+    iterations: Annotated[
+        int | None, typer.Option(help="Steps: 100 of Adam, 10 per round of transport.")
+    ] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Step size of Adam: 0.02.")] = None,
+    spp: Annotated[
+        int | None, typer.Option(help="Samples per pixel: 1 for Adam, 16 for transport.")
+    ] = None,
     seed: Seed = 0,
     size: Size = None,
     sensor: Annotated[
         str | None,
         typer.Option(help="Sensor of each picture, e.g. 0 or 0,1; by default in order."),
     ] = None,
-    loss: Annotated[str, typer.Option(help=f"One of {', '.join(losses.__all__)}.")] = "MSE",
+    loss: Annotated[
+        str | None,
+        typer.Option(
+            help=f"One of {', '.join(losses.__all__)}; by default MSE for Adam, "
+            "RelativeMSE for transport."
+        ),
+    ] = None,
     prior: Annotated[
         list[str] | None,
-        typer.Option(metavar="NAME[:key=value,...]", help="May be given several times."),
+        typer.Option(
+            metavar="NAME[:key=value,...]",
+            help=f"Of {', '.join(priors.__all__)}, or none; may be given several times; by default "
+            "none for Adam, TotalVariation and Tikhonov for transport.",
+        ),
     ] = None,
     initial: Annotated[
         str, typer.Option(metavar="X|FILE", help="Start map: one number, or an image.")
@@ -193,8 +233,8 @@ def estimate(
 ) -> None:
     """Recover the environment map from pictures of a scene."""
     begun = time.perf_counter()
-    chosen = _OPTIMIZERS[optimizer](
-        iterations=iterations, learning_rate=learning_rate, spp=spp, seed=seed
+    chosen = _optimizer(
+        optimizer, iterations=iterations, learning_rate=learning_rate, spp=spp, seed=seed
     )
     loaded = load_scene(scene)
     sensors = _sensors(sensor, len(reference))
@@ -207,8 +247,8 @@ def estimate(
             View(read_image(p), sensor=k, name=str(p))
             for p, k in zip(reference, sensors, strict=True)
         ],
-        loss=_choose(losses, "--loss", loss),
-        priors=[_choose(priors, "--prior", spec) for spec in prior or ()],
+        loss=chosen.default_loss if loss is None else _choose(losses, "--loss", loss),
+        priors=_priors(prior, chosen.default_priors),
         initial=_number_or_image(initial),
         ground_truth=None if ground_truth is None else read_image(ground_truth),
     )
@@ -257,10 +297,12 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _run(run_folder: RunFolder, problem: Problem, optimizer: Adam, *, loading: float) -> None:
+def _run(
+    run_folder: RunFolder, problem: Problem, optimizer: Optimizer, *, loading: float
+) -> dict[str, Any]:
     """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it."""
     run_folder.begin(problem.views[0].image)
-    with _stop_at_signal() as stop, ProgressDisplay(optimizer.iterations) as display:
+    with _stop_at_signal() as stop, ProgressDisplay(optimizer.num_steps) as display:
 
         def on_iteration(iteration: Iteration) -> bool:
             run_folder.add(iteration)
@@ -271,12 +313,13 @@ def _run(run_folder: RunFolder, problem: Problem, optimizer: Adam, *, loading: f
             result = solve(problem, optimizer, on_iteration)
         finally:
             run_folder.close()
-    summary = run_folder.finish(result, problem.scene, loading=loading, notes=_WARNINGS)
+    summary = run_folder.finish(result, problem, loading=loading, notes=_WARNINGS)
     _print_summary(run_folder.path, summary)
     if stop.number is not None:
         raise typer.Exit(128 + stop.number)
     if result.status != "done":
         raise typer.Exit(_fail(result.status, 1))
+    return summary
 
 
 class _Stop:
@@ -322,10 +365,9 @@ def _fail(message: str, status: int) -> int:
 
 def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     seconds = summary["seconds"]
-    rate = summary["iterations"] / seconds["optimize"]
     lines = [
-        f"{summary['iterations']} iterations in {seconds['optimize']:.1f} s "
-        f"({rate:.0f} per second), {seconds['total']:.1f} s in total",
+        f"{summary['iterations']} iterations in {seconds['optimize']:.2f} s, "
+        f"{seconds['total']:.1f} s in total",
         f"final loss {_number(summary['loss'])}",
     ]
     if summary["error"] is not None:
@@ -335,6 +377,20 @@ def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")
     lines.append(f"results in {folder}/ (envmap.exr is the map; look at envmap.png, render.png)")
     sys.stdout.write("\n".join(lines) + "\n")
+
+
+def _comparison(runs: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A table of the demo's runs, each with its ratio to the first."""
+    table = Table("", "seconds", "squared error", "angle", "log RMSE", title="Error of the map")
+    first = next(iter(runs.values()))
+    for name, run in runs.items():
+        cells = [f"{run['seconds']['optimize']:.2f}", f"{run['error']:,.0f}"]
+        cells += [f"{run['metrics'][key]:.3g}" for key in ("angular_error", "log_rmse")]
+        if run is not first:
+            cells[0] += f" (1/{first['seconds']['optimize'] / run['seconds']['optimize']:.1f})"
+            cells[1] += f" (1/{first['error'] / run['error']:.1f})"
+        table.add_row(name, *cells)
+    return table
 
 
 def _number(value: float | None) -> str:
@@ -361,6 +417,23 @@ def _plain(value: Any) -> Any:
 def _free_folder(name: str) -> Path:
     numbered = (Path(name if k == 1 else f"{name}-{k}") for k in itertools.count(1))
     return next(path for path in numbered if not path.exists())
+
+
+def _optimizer(name: str, **options: Any) -> Optimizer:
+    """An optimizer with the options that were given."""
+    kind = _OPTIMIZERS[name]
+    given = {key: value for key, value in options.items() if value is not None}
+    for key in given.keys() - {field.name for field in dataclasses.fields(kind)}:
+        raise InputError(f"--{key.replace('_', '-')}: the {name} optimizer has no such option")
+    return kind(**given)
+
+
+def _priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Prior, ...]:
+    if not specs:
+        return default
+    if specs == ["none"]:
+        return ()
+    return tuple(_choose(priors, "--prior", spec) for spec in specs)
 
 
 def _sensors(option: str | None, num_views: int) -> list[int]:

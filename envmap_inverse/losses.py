@@ -76,7 +76,8 @@ class RelativeMSE:
         self, prediction: NDArray[np.float32], observation: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """1 / max(p, o, epsilon)^2."""
-        return 1 / np.maximum(np.maximum(prediction, observation), np.float32(self.epsilon)) ** 2
+        largest = np.maximum(np.maximum(prediction, observation), np.float32(self.epsilon))
+        return np.asarray(largest**-2, np.float32)
 
 
 def _maximum(a: Any, b: Any) -> Any:

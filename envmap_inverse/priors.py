@@ -40,9 +40,7 @@ class Quadratic:
 class Prior(Protocol):
     """What an optimizer needs of a prior."""
 
-    def quadratic(
-        self, texels: NDArray[np.float32], initial: NDArray[np.float32]
-    ) -> Quadratic:
+    def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """The quadratic form that stands for the prior near `texels`.
 
         Args:
@@ -65,9 +63,7 @@ class Smoothness:
         """Check the number."""
         _check_positive(weight=self.weight)
 
-    def quadratic(
-        self, texels: NDArray[np.float32], initial: NDArray[np.float32]
-    ) -> Quadratic:
+    def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
         first, second, ties = latlong.sphere_edges(*texels.shape[:2])
         matrix = _laplacian(first, second, self.weight / (4 * np.pi) * ties, initial.size // 3)
@@ -79,8 +75,8 @@ class TotalVariation:
     """Total variation of log radiance, which keeps edges and treats dark and bright alike.
 
     The mean over the texels of weight sqrt(r^2 + sharpness^2), summed over neighbours, with r the
-    root mean square over the channels of their difference, relative to their mean radiance. Reweighted as in
-    lagged-diffusivity iteration (Vogel and Oman 1996).
+    root mean square over the channels of their difference, relative to their mean radiance.
+    Reweighted as in lagged-diffusivity iteration (Vogel and Oman 1996).
 
     Attributes:
         weight: how much it counts beside the loss.
@@ -96,9 +92,7 @@ class TotalVariation:
         """Check the numbers."""
         _check_positive(weight=self.weight, sharpness=self.sharpness, epsilon=self.epsilon)
 
-    def quadratic(
-        self, texels: NDArray[np.float32], initial: NDArray[np.float32]
-    ) -> Quadratic:
+    def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
         first, second, ties = latlong.sphere_edges(*texels.shape[:2])
         flat = texels.reshape(-1, 3)
@@ -126,9 +120,7 @@ class Tikhonov:
         """Check the number."""
         _check_positive(weight=self.weight)
 
-    def quadratic(
-        self, texels: NDArray[np.float32], initial: NDArray[np.float32]
-    ) -> Quadratic:
+    def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
         solid_angles = latlong.texel_solid_angles(*texels.shape[:2]).reshape(-1) / (4 * np.pi)
         start = initial.reshape(-1, 3)

@@ -248,14 +248,14 @@ class Envmap:
         width, height = self.resolution
         texel = np.arange(height * width).reshape(height, width)
         halo = _with_halo(texel)
-        return np.asarray(halo[:, :, None] * 4 + np.arange(3), np.uint32).reshape(-1)
+        return _index(halo[:, :, None] * 4 + np.arange(3))
 
     def rgba_index(self) -> NDArray[np.uint32]:
         """Where each value of the flat RGBA array stands in the tensor; alpha points to red."""
         width, height = self.resolution
         row, column = np.divmod(np.arange(height * width), width)
         first = (row * (width + 2) + column + 1) * 3
-        return (first[:, None] + np.array([0, 1, 2, 0])).astype(np.uint32).reshape(-1)
+        return _index(first[:, None] + np.array([0, 1, 2, 0]))
 
     @contextmanager
     def holding(self, texels: NDArray[np.float32] | None) -> Iterator[None]:
@@ -342,6 +342,10 @@ def as_texels(texels_or_rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray
 
 def _with_halo(columns: NDArray[_Scalar]) -> NDArray[_Scalar]:
     return np.concatenate([columns[:, -1:], columns, columns[:, :1]], axis=1)
+
+
+def _index(numbers: NDArray[Any]) -> NDArray[np.uint32]:
+    return np.asarray(numbers, np.uint32).ravel()
 
 
 def _share(mask: NDArray[np.bool_]) -> str:

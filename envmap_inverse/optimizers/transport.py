@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +51,7 @@ class Transport:
 
     spp: int = 16
     rounds: int = 3
-    iterations: int = 12
+    iterations: int = 10
     tolerance: float = 1e-3
     warm_up: int = 8
     seed: int = 0
@@ -116,41 +115,37 @@ class Transport:
 
 
 class _Run:
-    """One problem on one recording. Maps have shape (H * W, 3), in units of the pictures' mean."""
+    """One problem on one recording.
+
+    Maps have shape (H * W, 3) and pictures (pixels of all views, 3), in columns; both are radiance
+    in units of the pictures' mean. Exposures and other emitters' light are taken out.
+    """
 
     def __init__(self, settings: Transport, problem: Problem, transport: LightTransport) -> None:
         self.settings, self.problem, self.transport = settings, problem, transport
         views = problem.views
-        gains = [np.broadcast_to(v.exposure, (v.image[..., 0].size, 3)) for v in views]
-        self.gain = np.concatenate(gains).astype(np.float32)
-        images = np.concatenate([v.image.reshape(-1, 3) for v in views])
-        # The objective's pixel weights, times 3 so that those of a channel sum to 1.
-        weights = [v.weights.reshape(-1, 3) * (3 / len(views)) for v in views]
-        self.weights = np.concatenate(weights)
-        mean = float(np.sum(self.weights * images / self.gain) / 3)
-        self.unit = mean if mean > 0 else 1.0
-        self.observed = images / self.unit - self.gain * transport.offset / self.unit
-        self.initial = problem.initial.reshape(-1, 3) / np.float32(self.unit)
-        columns = self.backward(self.weights)
+        self.gain = _stacked([np.broadcast_to(v.exposure, v.image.shape) for v in views])
+        # Of the objective's pixels, times 3 so that those of a channel sum to 1.
+        self.weights = _stacked([v.weights * np.float32(3 / len(views)) for v in views])
+        light = _stacked([v.image for v in views]) / self.gain
+        self.unit = float(np.sum(self.weights * light)) / 3 or 1.0
+        self.observed = np.asfortranarray((light - transport.offset) / np.float32(self.unit))
+        self.initial = np.asfortranarray(problem.initial.reshape(-1, 3) / np.float32(self.unit))
+        columns = transport.rmatvec(self.weights)
         self.seen = columns > 1e-7 * columns.max()
-        self.columns = np.where(self.seen, columns, 1)
+        self.columns = np.where(self.seen, columns, np.float32(1))
 
-    def forward(self, texels: Texels) -> Pixels:
-        return self.gain * self.transport.matvec(texels)
-
-    def backward(self, pixels: Pixels) -> Texels:
-        return self.transport.rmatvec(self.gain * pixels)
-
-    def steps(self) -> Any:
+    def steps(self) -> Iterator[Texels]:
         """The map after the warm-up and after each round."""
         self.centre = self.scaled_start()
         texels = np.where(self.seen, self.centre, self.start_of_unseen())
-        predicted = self.forward(texels)
+        predicted = self.transport.matvec(texels)
         for _ in range(self.settings.warm_up):
-            ratio = np.maximum(self.observed, 0) / np.maximum(predicted, 1e-4)
-            factor = self.backward(self.weights * ratio) / self.columns
+            ratio = np.maximum(self.observed, 0) / np.maximum(predicted, np.float32(1e-4))
+            weighted: Pixels = self.weights * ratio.astype(np.float32)
+            factor = self.transport.rmatvec(weighted) / self.columns
             texels = np.where(self.seen, texels * factor, texels)
-            predicted = self.forward(texels)
+            predicted = self.transport.matvec(texels)
         self.predicted = predicted
         yield texels
         for _ in range(self.settings.rounds):
@@ -159,11 +154,11 @@ class _Run:
 
     def scaled_start(self) -> Texels:
         """The start map, times the factor per channel that fits the pictures best."""
-        predicted = self.forward(self.initial)
-        weights = self.weights * self.problem.loss.weight(predicted * 0, self.observed)
+        predicted = self.transport.matvec(self.initial)
+        weights = self.weights * self.loss_weights(predicted * 0)
         fitted = np.sum(weights * predicted * self.observed, axis=0)
         scale = fitted / np.maximum(np.sum(weights * predicted**2, axis=0), 1e-30)
-        return self.initial * np.maximum(scale, 1e-3).astype(np.float32)
+        return np.asarray(self.initial * np.maximum(scale, 1e-3), np.float32, order="F")
 
     def start_of_unseen(self) -> Texels:
         """Texels that nothing sees keep the start value, unless a prior reaches them."""
@@ -173,19 +168,25 @@ class _Run:
         """One projected Newton step of the reweighted problem."""
         weights = self.pixel_weights(texels)
         forms = self.quadratics(texels)
-        diagonal = self.transport.gram_diagonal(self.gain**2 * weights)
-        diagonal += sum(form.matrix.diagonal() for form in forms)[:, None] if forms else 0
-        diagonal = np.maximum(diagonal, 1e-20)
 
         def hessian(step: Texels) -> Texels:
-            product = self.backward(weights * self.forward(step))
-            return sum((form.matrix @ step for form in forms), start=product)
+            product = self.transport.rmatvec(weights * self.transport.matvec(step))
+            for form in forms:
+                product += form.matrix @ step
+            return product
 
-        gradient = self.backward(weights * (self.predicted - self.observed))
-        gradient += sum(form.matrix @ (texels - form.centre) for form in forms)
+        gradient = self.transport.rmatvec(weights * (self.predicted - self.observed))
+        for form in forms:
+            gradient += form.matrix @ (texels - form.centre)
         free = (texels > 0) | (gradient < 0)
+        diagonal = self.diagonal(weights, forms)
         step = _conjugate_gradients(
-            hessian, -gradient * free, diagonal, free, self.settings.iterations, self.settings.tolerance
+            hessian,
+            -gradient * free,
+            diagonal,
+            free,
+            self.settings.iterations,
+            self.settings.tolerance,
         )
         return self.line_search(texels, step, gradient, hessian)
 
@@ -197,17 +198,29 @@ class _Run:
             moved = np.maximum(texels + step, 0)
             change = moved - texels
             if np.sum(change * gradient) + np.sum(change * hessian(change)) / 2 <= 0:
-                self.predicted = self.forward(moved)
+                self.predicted = self.transport.matvec(moved)
                 return moved
             step = step / 2
         return texels
 
+    def diagonal(self, weights: Pixels, forms: Sequence[Quadratic]) -> Texels:
+        """Diagonal of the Hessian; positive."""
+        diagonal = self.transport.gram_diagonal(weights)
+        for form in forms:
+            diagonal += form.matrix.diagonal()[:, None]
+        return np.maximum(diagonal, np.float32(1e-20))
+
     def pixel_weights(self, texels: Texels) -> Pixels:
         """Weights of the squared differences: of the loss, of the views, and for noise."""
-        weight = self.problem.loss.weight(self.predicted, self.observed)
-        variance = self.gain**2 * self.transport.variance(texels)
-        noise = 1 + weight * variance / np.float32(self.settings.noise_floor**2)
-        return self.weights * weight / noise
+        weight = self.loss_weights(self.predicted)
+        noise = weight * self.transport.variance(texels) / np.float32(self.settings.noise_floor**2)
+        return np.asarray(self.weights * weight / (1 + noise), np.float32)
+
+    def loss_weights(self, predicted: Pixels) -> Pixels:
+        """The loss's weights of squared differences in radiance."""
+        gain = self.gain
+        weight = self.problem.loss.weight(gain * predicted, gain * self.observed)
+        return np.asarray(gain**2 * weight, np.float32)
 
     def quadratics(self, texels: Texels) -> Sequence[Quadratic]:
         width, height = self.transport.resolution
@@ -215,7 +228,7 @@ class _Run:
         return [prior.quadratic(*maps) for prior in self.problem.priors]
 
     def loss(self) -> float:
-        values = self.problem.loss(self.predicted, self.observed)
+        values = self.problem.loss(self.gain * self.predicted, self.gain * self.observed)
         return float(np.sum(self.weights * values) / 3)
 
     def as_map(self, texels: Texels) -> NDArray[np.float32]:
@@ -233,8 +246,8 @@ class _Run:
         first = slice(0, width * height)
 
         def image() -> NDArray[np.float32]:
-            light = predicted[first] / self.gain[first] * np.float32(self.unit)
-            return (light + self.transport.offset[first]).reshape(height, width, 3)
+            light = predicted[first] * np.float32(self.unit) + self.transport.offset[first]
+            return np.ascontiguousarray(light.reshape(height, width, 3))
 
         return Iteration(
             **vars(record),
@@ -243,23 +256,26 @@ class _Run:
         )
 
     def coverage(self) -> NDArray[np.float32]:
-        width, height = self.transport.resolution
-        masks = self.weights / 3
-        columns = self.transport.rmatvec(masks)
-        return np.ascontiguousarray(columns.reshape(height, width, 3))
+        """Column sums of T over the weighted pixels, averaged over the views."""
+        return self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit))
 
     def deviation(self, texels: Texels) -> NDArray[np.float32]:
         """Standard deviation of each texel if the others were known: a lower bound.
 
-        With H the Hessian of the objective in which each pixel weighs by the inverse of its mean
-        squared residual among pixels of its kind, it is 1 / sqrt(diag H).
+        It is sqrt(s / diag(H)), with H the Hessian of the objective and s the mean weighted square
+        of the residuals over the mean weight, each pixel's noise being taken for as large as the
+        inverse root of its weight.
         """
         weights = self.pixel_weights(texels)
         residual = self.predicted - self.observed
-        level = np.sum(weights * residual**2) / max(np.sum(weights > 0), 1)
-        diagonal = self.transport.gram_diagonal(self.gain**2 * weights)
-        diagonal += sum((f.matrix.diagonal() for f in self.quadratics(texels)), start=0.0)[:, None]
-        return self.as_map(np.sqrt(level / np.maximum(diagonal, 1e-20)).astype(np.float32))
+        level = np.float32(np.sum(weights * residual**2) / np.count_nonzero(weights))
+        return self.as_map(np.sqrt(level / self.diagonal(weights, self.quadratics(texels))))
+
+
+def _stacked(images: Sequence[NDArray[np.float32]]) -> Pixels:
+    """Images one below the other, shape (pixels, 3), in columns."""
+    rows = [image.reshape(-1, 3) for image in images]
+    return np.asfortranarray(np.concatenate(rows), dtype=np.float32)
 
 
 def _conjugate_gradients(
