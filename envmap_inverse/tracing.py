@@ -140,10 +140,9 @@ class _Sampler:
 
     def __init__(self, path: Any, pixel: Any, number: Any, seed: int) -> None:
         self.number = number
-        seeds = dr.opaque(mi.UInt64, seed + 1)
-        self.shift = mi.PCG32(1, initstate=seeds * 0x9E3779B97F4A7C15, initseq=mi.UInt64(pixel))
-        self.random = mi.PCG32(1, initstate=seeds * 0xBF58476D1CE4E5B9, initseq=mi.UInt64(path))
-        self.shifts = [self.shift.next_float32() for _ in range(self.NUM_STRATIFIED)]
+        shift = _random_numbers(pixel, seed, 0)
+        self.random = _random_numbers(path, seed, 1)
+        self.shifts = [shift.next_float32() for _ in range(self.NUM_STRATIFIED)]
 
     def stratified(self, dimension: int) -> Any:
         """The number of one of the first dimensions."""
@@ -156,6 +155,13 @@ class _Sampler:
     def next(self) -> Any:
         """The next independent number."""
         return self.random.next_float32()
+
+
+def _random_numbers(index: Any, seed: int, purpose: int) -> Any:
+    """A generator for each index, scrambled as in Mitsuba's `independent` sampler."""
+    key = dr.opaque(mi.UInt32, (2 * seed + purpose) % 2**32)
+    state, sequence = mi.sample_tea_32(key, index)
+    return mi.PCG32(1, initstate=mi.UInt64(state), initseq=mi.UInt64(sequence))
 
 
 @functools.cache

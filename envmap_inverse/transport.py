@@ -99,7 +99,7 @@ class LightTransport:
         num_done = 0
         with ThreadPoolExecutor(num_threads) as pool:
             for view, sensor in enumerate(sensors):
-                tracer = PathTracer(scene, settings, sensor, spp, seed + view)
+                tracer = PathTracer(scene, settings, sensor, spp, seed * len(sensors) + view)
                 per_chunk = min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp
                 for pixels in _ranges(tracer.num_pixels, max(per_chunk, 1)):
                     paths = tracer.trace(pixels)
@@ -116,7 +116,7 @@ class LightTransport:
         return cls(
             channels=tuple(_like(stacked[0], matrix.data) for matrix in stacked[:3]),
             squares=stacked[3].data,
-            offset=_other_light(scene, sensors),
+            offset=_other_light(scene, sensors, seed),
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
             spp=spp,
@@ -263,14 +263,17 @@ def _recordable(scene: Scene) -> PathSettings:
     return settings
 
 
-def _other_light(scene: Scene, sensors: Sequence[int]) -> NDArray[np.float32]:
+def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.float32]:
     """Images without the environment map, shape (pixels, 3)."""
     width, height = scene.envmap.resolution
     sizes = [scene.film_size(sensor) for sensor in sensors]
     if len(scene.mi_scene.emitters()) == 1:
         return np.zeros((sum(w * h for w, h in sizes), 3), np.float32)
     dark = np.zeros((height, width, 3), np.float32)
-    images = [render(scene, dark, spp=OFFSET_SPP, seed=0, sensor=sensor) for sensor in sensors]
+    images = [
+        render(scene, dark, spp=OFFSET_SPP, seed=seed + view, sensor=sensor)
+        for view, sensor in enumerate(sensors)
+    ]
     return np.concatenate([image.reshape(-1, 3) for image in images])
 
 
