@@ -11,8 +11,9 @@ channels. The transport optimizer measures radiance in units of the pictures' me
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,8 +38,14 @@ class Quadratic:
     centre: NDArray[np.float32]
 
 
+Weight = float | Literal["auto"]
+
+
 class Prior(Protocol):
-    """What an optimizer needs of a prior."""
+    """What an optimizer needs of a prior; it is a dataclass with a field `weight`."""
+
+    @property
+    def weight(self) -> Weight: ...
 
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """The quadratic form that stands for the prior near `texels`.
@@ -54,10 +61,11 @@ class Smoothness:
     """Mean over the sphere of weight |grad x|^2: the Laplace-Beltrami operator.
 
     Attributes:
-        weight: how much it counts beside the loss; the gradient is per radian.
+        weight: how much it counts beside the loss, the gradient being per radian; "auto" lets
+            the transport optimizer choose it by held-out pixels.
     """
 
-    weight: float = 1e-4
+    weight: Weight = 1e-4
 
     def __post_init__(self) -> None:
         """Check the number."""
@@ -66,7 +74,9 @@ class Smoothness:
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
         first, second, ties = latlong.sphere_edges(*texels.shape[:2])
-        matrix = _laplacian(first, second, self.weight / (4 * np.pi) * ties, initial.size // 3)
+        matrix = _laplacian(
+            first, second, _number(self.weight) / (4 * np.pi) * ties, initial.size // 3
+        )
         return Quadratic(matrix=matrix, centre=np.zeros((initial.size // 3, 3), np.float32))
 
 
@@ -79,12 +89,12 @@ class TotalVariation:
     Reweighted as in lagged-diffusivity iteration (Vogel and Oman 1996).
 
     Attributes:
-        weight: how much it counts beside the loss.
+        weight: how much it counts beside the loss, or "auto".
         sharpness: relative difference below which it smooths rather than keeps edges.
         epsilon: radiance below which differences count absolutely.
     """
 
-    weight: float = 0.04
+    weight: Weight = 0.04
     sharpness: float = 0.1
     epsilon: float = 0.01
 
@@ -100,7 +110,9 @@ class TotalVariation:
         level = (brightness[first] + brightness[second]) / 2 + self.epsilon
         relative = np.sqrt(np.mean((flat[first] - flat[second]) ** 2, axis=1)) / level
         strength = ties / (level**2 * np.hypot(relative, self.sharpness))
-        matrix = _laplacian(first, second, self.weight / (2 * len(flat)) * strength, len(flat))
+        matrix = _laplacian(
+            first, second, _number(self.weight) / (2 * len(flat)) * strength, len(flat)
+        )
         return Quadratic(matrix=matrix, centre=np.zeros_like(initial.reshape(-1, 3)))
 
 
@@ -111,10 +123,10 @@ class Tikhonov:
     Mean over the sphere and the channels of weight (x - start)^2 / max(x, start)^2.
 
     Attributes:
-        weight: how much it counts beside the loss.
+        weight: how much it counts beside the loss, or "auto".
     """
 
-    weight: float = 0.003
+    weight: Weight = 0.003
 
     def __post_init__(self) -> None:
         """Check the number."""
@@ -125,12 +137,31 @@ class Tikhonov:
         solid_angles = latlong.texel_solid_angles(*texels.shape[:2]).reshape(-1) / (4 * np.pi)
         start = initial.reshape(-1, 3)
         level = np.maximum(texels.reshape(-1, 3).mean(axis=1), start.mean(axis=1))
-        diagonal = self.weight * solid_angles / np.maximum(level, 1e-6) ** 2
+        diagonal = _number(self.weight) * solid_angles / np.maximum(level, 1e-6) ** 2
         return Quadratic(matrix=sparse.diags(diagonal.astype(np.float32)).tocsr(), centre=start)
 
 
-def _check_positive(**values: float) -> None:
+def with_factor(prior: Prior, factor: float) -> Prior:
+    """The prior with its default weight times a factor, if its weight is "auto"; else itself."""
+    if prior.weight != "auto":
+        return prior
+    fields = {field.name: field.default for field in dataclasses.fields(cast("Any", prior))}
+    changed: Prior = dataclasses.replace(cast("Any", prior), weight=factor * fields["weight"])
+    return changed
+
+
+def _number(weight: Weight) -> float:
+    if weight == "auto":
+        raise InputError("a prior's weight 'auto' is for the transport optimizer; give a number")
+    return weight
+
+
+def _check_positive(**values: Weight) -> None:
     for name, value in values.items():
+        if value == "auto" and name == "weight":
+            continue
+        if not isinstance(value, int | float):
+            raise InputError(f"{name} must be a number; found {value!r}")
         if not (np.isfinite(value) and value > 0):
             raise InputError(f"{name} must be positive; found {value}")
 

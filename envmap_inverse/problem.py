@@ -131,7 +131,8 @@ class Record:
 
     Attributes:
         index: iteration, from 0.
-        loss: the objective before this iteration's step.
+        loss: mean loss of the pictures, without priors: before the step of an Adam iteration, after
+            a round of the transport optimizer.
         error: sum of squared errors of the map after it; None without a ground truth.
         seconds: since the optimizer began.
     """

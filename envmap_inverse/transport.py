@@ -184,6 +184,13 @@ class LightTransport:
         """Stored numbers of one channel."""
         return int(self.channels[0].nnz)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the stored arrays."""
+        first = self.channels[0]
+        shared = first.indices.nbytes + first.indptr.nbytes + self.squares.nbytes
+        return int(shared + sum(channel.data.nbytes for channel in self.channels))
+
     def matvec(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """T texels, without the offset.
 

@@ -19,6 +19,7 @@ from envmap_inverse.losses import MSE, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem import Iteration, OnIteration, Problem, Record, Solution
 from envmap_inverse.render import gradient_integrator, rgb
+from envmap_inverse.transport import LightTransport
 
 __all__ = ["Adam"]
 
@@ -46,6 +47,8 @@ class Adam:
         epsilon: keeps the division finite.
         max_dropped: dropped steps in a row that end the run.
         frozen: record the rendering once and replay it (`dr.freeze`): the same numbers, faster.
+        recorded_spp: if not 0, trace so many paths per pixel once and use the recorded light
+            transport in place of rendering (`spp` then has no effect).
     """
 
     iterations: int = 100
@@ -57,12 +60,15 @@ class Adam:
     epsilon: float = 1e-8
     max_dropped: int = 10
     frozen: bool = True
+    recorded_spp: int = 0
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         for name in ("iterations", "spp", "max_dropped"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1; found {getattr(self, name)}")
+        if self.recorded_spp < 0:
+            raise InputError(f"recorded_spp must not be negative; found {self.recorded_spp}")
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise InputError(f"learning_rate must be positive; found {self.learning_rate}")
 
@@ -87,18 +93,14 @@ class Adam:
 
 
 class _Run:
-    """The state of one run on the device, and the two kernels that advance it."""
+    """The state of one run on the device, and what advances it."""
 
     def __init__(self, adam: Adam, problem: Problem) -> None:
         self.adam, self.problem, self.envmap = adam, problem, problem.scene.envmap
         self.envmap.write(problem.initial)
-        freeze: Callable[[Any], Any] = dr.freeze if adam.frozen else lambda function: function
-        self.render_and_differentiate = freeze(_renderer(adam, problem))
-        self.advance = freeze(_stepper(adam))
-        self.views = [
-            (mi.TensorXf(v.image), mi.TensorXf(v.weights), mi.Float(np.broadcast_to(v.exposure, 3)))
-            for v in problem.views
-        ]
+        kind = _Rendered if adam.recorded_spp == 0 else _Recorded
+        self.differentiate: Callable[[int, Any], tuple[Any, Any, Any]] = kind(adam, problem)
+        self.advance = _frozen(adam, _stepper(adam))
         self.indices = (mi.UInt32(self.envmap.rgba_index()), mi.UInt32(self.envmap.halo_index()))
         rgba = mi.Float(latlong.flatten_rgba(problem.initial))
         zeros = [dr.zeros(mi.Float, len(rgba)) for _ in range(2)]
@@ -133,20 +135,24 @@ class _Run:
 
     def iterate(self, index: int) -> tuple[Any, Any]:
         """Advance the state by one step; returns the loss and the first view's image."""
-        adam, num_views = self.adam, len(self.views)
-        tensor = mi.TensorXf(self.halo, self.envmap.halo_shape)
-        dr.enable_grad(tensor)
-        self.envmap.write_halo(tensor)
-        seeds = [dr.opaque(mi.UInt32, adam.seed + index * num_views + k) for k in range(num_views)]
-        with _garbage_kept():
-            loss, image = self.render_and_differentiate(self.envmap.params, self.views, seeds)
-        step = index + 1
+        adam, step = self.adam, index + 1
+        loss, image, gradient = self.differentiate(index, self.halo)
+        if self.problem.priors:
+            gradient += self.prior_gradient()
         rate = adam.learning_rate * np.sqrt(1 - adam.beta2**step) / (1 - adam.beta1**step)
-        gradient = dr.grad(tensor).array
         self.state, self.halo = self.advance(
             self.state, gradient, loss, dr.opaque(mi.Float, rate), self.indices
         )
         return loss, image
+
+    def prior_gradient(self) -> Any:
+        """Gradient of the priors' energies, in the layout of the tensor with halo."""
+        texels = self.texels(self.state[0])
+        total = np.zeros((texels.size // 3, 3))
+        for prior in self.problem.priors:
+            form = prior.quadratic(texels, self.problem.initial)
+            total += form.matrix @ (texels.reshape(-1, 3) - form.centre) * (2 / 3)
+        return _without_halo_gradient(total.reshape(texels.shape))
 
     def error(self) -> Any:
         """Sum of squared errors of the present map, on the device."""
@@ -162,6 +168,69 @@ class _Run:
             texels_on_device=lambda: self.texels(rgba),
             image_on_device=lambda: np.array(image, np.float32),
         )
+
+
+class _Rendered:
+    """Loss, image and gradient by differentiable rendering."""
+
+    def __init__(self, adam: Adam, problem: Problem) -> None:
+        self.adam, self.envmap = adam, problem.scene.envmap
+        self.function = _frozen(adam, _renderer(adam, problem))
+        self.views = [
+            (mi.TensorXf(v.image), mi.TensorXf(v.weights), mi.Float(np.broadcast_to(v.exposure, 3)))
+            for v in problem.views
+        ]
+
+    def __call__(self, index: int, halo: Any) -> tuple[Any, Any, Any]:
+        tensor = mi.TensorXf(halo, self.envmap.halo_shape)
+        dr.enable_grad(tensor)
+        self.envmap.write_halo(tensor)
+        count = len(self.views)
+        seeds = [dr.opaque(mi.UInt32, self.adam.seed + index * count + k) for k in range(count)]
+        with _garbage_kept():
+            loss, image = self.function(self.envmap.params, self.views, seeds)
+        return loss, image, dr.grad(tensor).array
+
+
+class _Recorded:
+    """The same by the recorded light transport."""
+
+    def __init__(self, adam: Adam, problem: Problem) -> None:
+        views = problem.views
+        self.loss, self.shape = problem.loss, problem.scene.envmap.halo_shape
+        self.size = views[0].image.shape
+        self.transport = LightTransport.record(
+            problem.scene, [v.sensor for v in views], spp=adam.recorded_spp, seed=adam.seed
+        )
+        self.gain = np.concatenate(
+            [np.broadcast_to(v.exposure, v.image.shape).reshape(-1, 3) for v in views]
+        )
+        self.observed = mi.Float(np.concatenate([v.image.ravel() for v in views]))
+        self.weights = mi.Float(np.concatenate([v.weights.ravel() for v in views]) / len(views))
+
+    def __call__(self, _index: int, halo: Any) -> tuple[Any, Any, Any]:
+        texels = np.array(halo).reshape(self.shape)[:, 1:-1].reshape(-1, 3)
+        light = self.transport.matvec(texels) + self.transport.offset
+        prediction = mi.Float(np.ascontiguousarray(light * self.gain).ravel())
+        dr.enable_grad(prediction)
+        loss = dr.sum(self.weights * self.loss(prediction, self.observed))
+        dr.backward(loss)
+        pixels = dr.grad(prediction).numpy().reshape(-1, 3) * self.gain
+        height, width, _ = self.shape
+        gradient = self.transport.rmatvec(pixels).reshape(height, width - 2, 3)
+        image = light[: self.size[0] * self.size[1]].reshape(self.size)
+        return dr.detach(loss), image, _without_halo_gradient(gradient)
+
+
+def _without_halo_gradient(gradient: NDArray[Any]) -> Any:
+    """A gradient (H, W, 3) in the layout of the tensor with halo, whose own is 0."""
+    padded = np.pad(gradient, ((0, 0), (1, 1), (0, 0)))
+    return mi.Float(np.ascontiguousarray(padded, np.float32).ravel())
+
+
+def _frozen(adam: Adam, function: Callable[..., Any]) -> Callable[..., Any]:
+    frozen: Callable[..., Any] = dr.freeze(function) if adam.frozen else function
+    return frozen
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 from envmap_inverse import metrics
 from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Loss, RelativeMSE
-from envmap_inverse.priors import Prior, Quadratic, Tikhonov, TotalVariation
+from envmap_inverse.priors import Prior, Quadratic, Tikhonov, TotalVariation, with_factor
 from envmap_inverse.problem import Iteration, OnIteration, Problem, Record, Solution
 from envmap_inverse.transport import LightTransport
 
 __all__ = ["Transport"]
+
+HELD_OUT = 0.1
+FACTORS = (1 / 27, 1 / 9, 1 / 3, 1.0, 3.0, 9.0)
 
 Texels = NDArray[np.float32]
 Pixels = NDArray[np.float32]
@@ -95,6 +98,8 @@ class Transport:
             memory_budget=self.memory_budget,
         )
         recorded = time.perf_counter()
+        if any(prior.weight == "auto" for prior in problem.priors):
+            problem = _with_chosen_weights(self, problem, transport)
         run = _Run(self, problem, transport)
         history, status = [], "done"
         for index, texels in enumerate(run.steps()):
@@ -195,12 +200,12 @@ class _Run:
     ) -> Texels:
         """Halve the step until its projection on x >= 0 lowers the quadratic objective."""
         for _ in range(8):
-            moved = np.maximum(texels + step, 0)
+            moved: Texels = np.maximum(texels + step, np.float32(0))
             change = moved - texels
             if np.sum(change * gradient) + np.sum(change * hessian(change)) / 2 <= 0:
                 self.predicted = self.transport.matvec(moved)
                 return moved
-            step = step / 2
+            step = np.float32(0.5) * step
         return texels
 
     def diagonal(self, weights: Pixels, forms: Sequence[Quadratic]) -> Texels:
@@ -270,6 +275,34 @@ class _Run:
         residual = self.predicted - self.observed
         level = np.float32(np.sum(weights * residual**2) / np.count_nonzero(weights))
         return self.as_map(np.sqrt(level / self.diagonal(weights, self.quadratics(texels))))
+
+
+def _with_chosen_weights(
+    settings: Transport, problem: Problem, transport: LightTransport
+) -> Problem:
+    """The problem with a number for each weight "auto", by the prediction of held-out pixels.
+
+    A tenth of the pixels is held out; of factors on the default weights, the one whose map
+    predicts them with the least loss is taken.
+    """
+    random = np.random.default_rng(settings.seed)
+    held_out = [random.random(view.image.shape[:2]) < HELD_OUT for view in problem.views]
+    views = tuple(
+        replace(view, mask=np.where(out, 0, 1 if view.mask is None else view.mask))
+        for view, out in zip(problem.views, held_out, strict=True)
+    )
+    flat = np.concatenate([out.ravel() for out in held_out])
+    everything = _Run(settings, problem, transport)
+    losses = []
+    for factor in FACTORS:
+        priors = tuple(with_factor(prior, factor) for prior in problem.priors)
+        run = _Run(settings, replace(problem, views=views, priors=priors), transport)
+        for _ in run.steps():
+            pass
+        values = problem.loss(run.gain * run.predicted, run.gain * run.observed)
+        losses.append(float(np.sum((everything.weights * values)[flat])))
+    best = FACTORS[int(np.argmin(losses))]
+    return replace(problem, priors=tuple(with_factor(prior, best) for prior in problem.priors))
 
 
 def _stacked(images: Sequence[NDArray[np.float32]]) -> Pixels:
