@@ -4,7 +4,7 @@ Importing this sets no Mitsuba variant and starts no backend; it only tells Dr.J
 loaded yet, where a libLLVM is that works.
 """
 
-from envmap_inverse.backend import point_to_libllvm
+from envmap_inverse.backend import point_to_libllvm as _point_to_libllvm
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.estimate import Estimate, estimate
 from envmap_inverse.losses import MSE, RelativeMSE
@@ -37,4 +37,4 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-point_to_libllvm(probing=False)
+_point_to_libllvm(probing=False)

@@ -7,6 +7,7 @@ first use, after a libLLVM was chosen: importing this package is cheap, sets no 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +31,7 @@ from envmap_inverse.errors import BackendError
 __all__ = ["LibLLVM", "cache_folder", "dr", "find_libllvm", "mi", "select_variant"]
 
 LLVM_WHEEL = "karellen-llvm-core"
+NOT_PROBED = "not probed"
 OLDEST_LLVM = 17
 """LLVM 14 and older are refused by Dr.Jit 1.5; with 15 and 16 the process aborts."""
 
@@ -107,6 +109,8 @@ def select_variant(variant: str | None = None) -> str:
     """
     current = mi.variant()
     if current is not None and variant in (None, current):
+        if current.startswith("llvm"):
+            _check_loaded_llvm()
         return str(current)
     if variant is None:
         variant = "cuda_ad_rgb" if cuda_works() else "llvm_ad_rgb"
@@ -132,7 +136,9 @@ def point_to_libllvm(*, probing: bool = True) -> LibLLVM | None:
         if library.problem is None:
             os.environ["DRJIT_LIBLLVM_PATH"] = str(library.path)
             return library
-        if library.origin == "DRJIT_LIBLLVM_PATH" and probing:
+        if library.origin == "DRJIT_LIBLLVM_PATH":
+            if library.problem == NOT_PROBED:
+                return None
             warnings.warn(
                 f"DRJIT_LIBLLVM_PATH={library.path} is not used ({library.problem}); "
                 "looking for another libLLVM",
@@ -155,10 +161,12 @@ def find_libllvm(*, probing: bool = True) -> Iterator[LibLLVM]:
     """
     chosen = os.environ.get("DRJIT_LIBLLVM_PATH")
     wheel = _wheel_library()
-    if chosen and chosen != os.devnull and (wheel is None or Path(chosen) != wheel):
+    if chosen and wheel is not None and Path(chosen).resolve() == wheel:
+        wheel = Path(chosen)
+    elif chosen and chosen != os.devnull:
         yield _examine(Path(chosen), "DRJIT_LIBLLVM_PATH", probing)
     if wheel is not None:
-        problem = _preload_libcxx(wheel.parent)
+        problem = _preload_libcxx(wheel.resolve().parent)
         yield LibLLVM(path=wheel, origin="wheel", version=_version(wheel), problem=problem)
     found = {path.resolve() for glob in _SYSTEM_GLOBS for path in Path("/").glob(glob[1:])}
     for path in sorted(found, key=lambda path: (-(_version(path) or 0), str(path))):
@@ -212,9 +220,15 @@ def _check_loaded_llvm() -> None:
             f"Dr.Jit has loaded LLVM {major}, which would abort the process; import envmap_inverse "
             f"before mitsuba, or set DRJIT_LIBLLVM_PATH to LLVM {OLDEST_LLVM} or newer"
         )
-    found = [f"{library.path} ({library.problem})" for library in find_libllvm()]
+    libraries = list(find_libllvm())
+    if any(library.problem is None for library in libraries):
+        raise BackendError(
+            "Dr.Jit found no libLLVM that it can use when it was imported; import envmap_inverse "
+            "before mitsuba"
+        )
+    found = "; ".join(f"{library.path} ({library.problem})" for library in libraries)
     raise BackendError(
-        f"no usable libLLVM (found: {'; '.join(found) or 'none'}); on Linux x86-64 run "
+        f"no usable libLLVM (found: {found or 'none'}); on Linux x86-64 run "
         f"'pip install {LLVM_WHEEL}', elsewhere install LLVM {OLDEST_LLVM} or newer and set "
         "DRJIT_LIBLLVM_PATH to its library"
     )
@@ -227,7 +241,7 @@ def _examine(path: Path, origin: str, probing: bool) -> LibLLVM:
     elif version is not None and version < OLDEST_LLVM:
         problem = f"LLVM {version} is too old, {OLDEST_LLVM} or newer is needed"
     elif not probing:
-        problem = "not probed"
+        problem = NOT_PROBED
     else:
         stat = path.stat()
         key = (
@@ -282,20 +296,21 @@ def _probe(code: str, **environment: str) -> str | None:
     return f"a test kernel failed: {last[0]}"
 
 
-def _remembered(key: str, find_out: Any) -> Any:
+def _remembered(key: str, find_out: Callable[[], Any]) -> Any:
     """The answer stored under a key, found out and stored if there is none."""
     path = cache_folder() / "probes.json"
     try:
-        answers = json.loads(path.read_text())
-        return answers[key]
-    except (OSError, ValueError, KeyError, TypeError):
-        answer = find_out()
-    try:
+        known = json.loads(path.read_text())
+    except (OSError, ValueError):
+        known = {}
+    if not isinstance(known, dict):
+        known = {}
+    if key in known:
+        return known[key]
+    answer = find_out()
+    with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        known = json.loads(path.read_text()) if path.exists() else {}
         with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
             json.dump({**known, key: answer}, file)
         Path(file.name).replace(path)
-    except (OSError, ValueError):
-        pass
     return answer

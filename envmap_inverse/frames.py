@@ -5,7 +5,7 @@ from __future__ import annotations
 import queue
 import tempfile
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,7 @@ class FrameWriter:
         self._folder, self._exposure = folder, exposure
         self._jobs: queue.Queue[Iteration | None] = queue.Queue(QUEUE_LENGTH)
         self._failure: BaseException | None = None
+        self._video = _Video(folder / "convergence.mp4")
         self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
         self._thread.start()
 
@@ -50,32 +51,33 @@ class FrameWriter:
         """Wait until all is written."""
         self._jobs.put(None)
         self._thread.join()
-        self._raise_failure()
+        try:
+            self._raise_failure()
+            self._video.close()
+        except BaseException:
+            self._video.discard()
+            raise
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+            raise self._failure
 
     def _work(self) -> None:
-        video = _Video(self._folder / "convergence.mp4")
         try:
             while (iteration := self._jobs.get()) is not None:
-                self._encode(iteration, video.add)
-            video.close()
+                self._encode(iteration)
         except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits
             self._failure = failure
-            video.discard()
             while self._jobs.get() is not None:
                 pass
 
-    def _encode(self, iteration: Iteration, add_to_video: Callable[[Uint8Image], None]) -> None:
+    def _encode(self, iteration: Iteration) -> None:
         image = tonemap(iteration.image, self._exposure)
         envmap = tonemap(iteration.texels, self._exposure)
         for name, picture in (("out", image), ("envmap", envmap)):
             path = self._folder / f"{name}_{iteration.index:03d}.png"
             write_bytes(path, encode_png(picture, compression=1), sync=False)
-        add_to_video(_side_by_side(image, envmap, _caption(iteration)))
+        self._video.add(_side_by_side(image, envmap, _caption(iteration)))
 
 
 class _Video:
@@ -104,6 +106,8 @@ class _Video:
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
+            if not self._temporary.exists() or self._temporary.stat().st_size == 0:
+                raise RuntimeError(f"ffmpeg wrote no video {self._path}")
             self._temporary.replace(self._path)
         self.discard()
 

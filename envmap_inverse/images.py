@@ -131,9 +131,9 @@ def tonemap(image: ArrayLike, exposure: float = 1.0) -> Uint8Image:
     Returns:
         The same shape, uint8.
     """
-    scaled = np.asarray(image, np.float32) * np.float32(exposure * (len(_SRGB_TABLE) - 1))
-    scaled = np.nan_to_num(scaled, copy=False, nan=np.inf)
-    np.clip(scaled, 0, len(_SRGB_TABLE) - 1, out=scaled)
+    top = 1 / exposure
+    shown = np.clip(np.nan_to_num(np.asarray(image, np.float32), nan=np.inf), 0, top)
+    scaled = shown * np.float32((len(_SRGB_TABLE) - 1) / top)
     return np.asarray(_SRGB_TABLE[(scaled + 0.5).astype(np.uint16)])
 
 
@@ -189,11 +189,11 @@ def _read_8bit(path: Path) -> NDArray[np.float32]:
         warnings.simplefilter("error")  # Pillow warns of images that decompress to gigabytes
         height, width, *_ = iio.improps(path, plugin="pillow").shape
         _check_size(path, width, height)
-        image = iio.imread(path, plugin="pillow")
-    if image.ndim != 3 or image.shape[2] < 3:
-        raise InputError(f"{path}: has no RGB channels; found an array of shape {image.shape}")
-    largest = np.iinfo(image.dtype).max
-    return srgb_to_linear(image[..., :3] / largest).astype(np.float32)
+        mode = iio.immeta(path, plugin="pillow")["mode"]
+        if mode not in {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV"}:
+            raise InputError(f"{path}: has no RGB channels; its pixels are of kind {mode}")
+        image = iio.imread(path, plugin="pillow", mode="RGB")
+    return srgb_to_linear(image / 255).astype(np.float32)
 
 
 def _encode_exr(image: NDArray[np.float32]) -> bytes:

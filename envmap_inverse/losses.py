@@ -2,7 +2,7 @@
 
 A loss is a function of two arrays, NumPy's or Dr.Jit's alike, that gives a value per element; the
 optimizers average it over pixels, channels and views. For least squares it also gives the weight w
-with which w (p - o)^2 stands for it near a prediction.
+with which w (p - o)^2 stands for it near a prediction p: both have the same gradient there.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class RelativeMSE:
 
     def __post_init__(self) -> None:
         """Check the number."""
-        if not self.epsilon > 0:
+        if not (np.isfinite(self.epsilon) and self.epsilon > 0):
             raise InputError(f"epsilon must be positive; found {self.epsilon}")
 
     def __call__(self, prediction: Any, observation: Any) -> Any:

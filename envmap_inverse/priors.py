@@ -145,9 +145,9 @@ def with_factor(prior: Prior, factor: float) -> Prior:
     """The prior with its default weight times a factor, if its weight is "auto"; else itself."""
     if prior.weight != "auto":
         return prior
-    fields = {field.name: field.default for field in dataclasses.fields(cast("Any", prior))}
-    changed: Prior = dataclasses.replace(cast("Any", prior), weight=factor * fields["weight"])
-    return changed
+    known = cast("Any", prior)
+    defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(known)}
+    return cast("Prior", dataclasses.replace(known, weight=factor * defaults["weight"]))
 
 
 def _number(weight: Weight) -> float:

@@ -46,7 +46,7 @@ class View:
         if self.mask is not None:
             object.__setattr__(self, "mask", _checked_mask(self.name, self.mask, image.shape))
         exposure = np.asarray(self.exposure, np.float32)
-        if exposure.shape not in {(), (3,)} or not (exposure > 0).all():
+        if exposure.shape not in {(), (3,)} or not (np.isfinite(exposure) & (exposure > 0)).all():
             raise InputError(
                 f"{self.name}: exposure must be one or three positive numbers; found {exposure}"
             )
@@ -110,9 +110,7 @@ class Problem:
         """
         width, height = scene.envmap.resolution
         if np.ndim(initial) == 0:
-            start = np.full((height, width, 3), initial, np.float32)
-        else:
-            start = _named("initial map", initial, scene)
+            initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
         several = views if isinstance(views, list | tuple) else [views]
         return cls(
@@ -120,7 +118,7 @@ class Problem:
             views=tuple(v if isinstance(v, View) else View(np.asarray(v)) for v in several),
             loss=loss,
             priors=tuple(priors),
-            initial=as_texels(start, scene.envmap.resolution),
+            initial=_named("initial map", initial, scene),
             ground_truth=truth,
         )
 

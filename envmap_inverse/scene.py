@@ -485,5 +485,6 @@ def _shape(value: Any) -> tuple[int, ...]:
         return ()
     if dr.is_tensor_v(value):
         return tuple(value.shape)
-    shape = np.array(value.matrix if hasattr(value, "matrix") else value).shape
+    is_transform = "Transform" in type(value).__name__
+    shape = np.array(value.matrix if is_transform else value).shape
     return shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape
