@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Loss
 from envmap_inverse.priors import Prior
+from envmap_inverse.render import check_film
 from envmap_inverse.scene import Scene, as_texels
 
 __all__ = ["Iteration", "OnIteration", "Optimizer", "Problem", "Record", "Solution", "View"]
@@ -84,6 +85,7 @@ class Problem:
         if not self.views:
             raise InputError("no reference image given; at least one is needed")
         for view in self.views:
+            check_film(self.scene, view.sensor)
             film, size = self.scene.film_size(view.sensor), view.image.shape[1::-1]
             if film != size:
                 raise InputError(

@@ -47,26 +47,57 @@ def render(
     """
     if spp < 1:
         raise InputError(f"spp must be at least 1; found {spp}")
+    check_seed(seed)
     if isinstance(integrator, Mapping):
         integrator = mi.load_dict(dict(integrator))
+    if integrator is None:
+        scene_integrator(scene)
     taken = scene.sensor(sensor)
+    check_film(scene, sensor)
     with scene.envmap.holding(None if texels is None else _any_size(scene, texels)):
         image = mi.render(scene.mi_scene, sensor=taken, integrator=integrator, spp=spp, seed=seed)
         return np.array(rgb(image), np.float32)
 
 
 def rgb(image: Any) -> Any:
-    """The RGB channels of a rendered tensor, which may carry alpha and more.
+    """The RGB channels of a rendered tensor, which may carry alpha and more."""
+    return image if image.shape[2] == 3 else image[:, :, :3]
+
+
+def check_film(scene: Scene, sensor: int) -> None:
+    """Check that a sensor's film is RGB.
 
     Raises:
-        InputError: if there are fewer than three.
+        InputError: if it is not.
     """
-    channels = image.shape[2]
-    if channels < 3:
+    match = re.search(r"pixel_format = (\w+)", str(scene.sensor(sensor).film()))
+    found = match[1] if match else "unknown"
+    if not found.startswith(("rgb", "multichannel")):
         raise InputError(
-            f"the film has {channels} channel(s); set its pixel_format to 'rgb' or 'rgba'"
+            f"sensor {sensor}: its film is {found}; set its pixel_format to 'rgb' or 'rgba'"
         )
-    return image if channels == 3 else image[:, :, :3]
+
+
+def check_seed(seed: int) -> None:
+    """Check that a seed is one.
+
+    Raises:
+        InputError: if it is negative or takes more than 32 bits.
+    """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed must be from 0 to 2^32 - 1; found {seed}")
+
+
+def scene_integrator(scene: Scene) -> Any:
+    """The scene's integrator.
+
+    Raises:
+        InputError: if it has none.
+    """
+    integrator = scene.mi_scene.integrator()
+    if integrator is None:
+        raise InputError('the scene has no integrator; add <integrator type="path"/>')
+    return integrator
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +117,8 @@ class PathSettings:
 
 def path_settings(scene: Scene) -> PathSettings | None:
     """Settings of the scene's `path`, `prb` or `direct` integrator; None if it is another one."""
-    integrator = scene.mi_scene.integrator()
-    name = integrator.class_name()
+    integrator = scene_integrator(scene)
+    name = str(integrator).partition("[")[0]
     if name not in {"PathIntegrator", "PRBIntegrator", "BasicPRBIntegrator", "DirectIntegrator"}:
         return None
     numbers = {key: int(n) for key, n in re.findall(r"(\w+_depth) = (-?\d+)", str(integrator))}
@@ -106,9 +137,9 @@ def gradient_integrator(scene: Scene) -> Any:
     faster to differentiate (Vicini et al. 2021, Path Replay Backpropagation). Any other integrator
     is used as it is.
     """
-    integrator = scene.mi_scene.integrator()
+    integrator = scene_integrator(scene)
     settings = path_settings(scene)
-    if settings is None or integrator.class_name() != "PathIntegrator":
+    if settings is None or not str(integrator).startswith("PathIntegrator"):
         return integrator
     return mi.load_dict({"type": "prb", **asdict(settings)})
 

@@ -5,10 +5,8 @@ The only file that knows Mitsuba's parameter keys, tensor layouts and halo colum
 
 from __future__ import annotations
 
-import xml.parsers.expat
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,92 +14,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse import backend, latlong
-from envmap_inverse.backend import dr, mi
+from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
+from envmap_inverse.parameters import Parameters, describe
+from envmap_inverse.scene_files import read_scene
 
-__all__ = ["Envmap", "Parameter", "Parameters", "Scene", "load_scene"]
+__all__ = ["Envmap", "Scene", "load_scene"]
 
-MAX_XML_DEPTH = 100
-"""Mitsuba's parser recurses into elements and crashes at some depth; scenes need about ten."""
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _HOW_TO_ADD = (
     'add <emitter type="envmap" id="my_envmap"><string name="filename" value="map.exr"/></emitter>'
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parameter:
-    """One parameter of a scene.
-
-    Attributes:
-        name: Mitsuba's key.
-        shape: shape of its value; () for a scalar.
-        type: Mitsuba's type, e.g. "TensorXf".
-        is_differentiable: whether gradients with respect to it exist.
-        is_discontinuous: whether it moves discontinuities, so that those gradients need care.
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    type: str
-    is_differentiable: bool
-    is_discontinuous: bool
-
-
-class Parameters(Mapping[str, Parameter]):
-    """A scene's parameters by name; `str()` is an aligned table."""
-
-    def __init__(self, parameters: Mapping[str, Parameter]) -> None:
-        """Args: parameters: the records by name."""
-        self._parameters = dict(parameters)
-
-    def __getitem__(self, name: str) -> Parameter:
-        """The record of one parameter."""
-        if name not in self._parameters:
-            raise KeyError(f"no parameter {name!r}; there are: {', '.join(self)}")
-        return self._parameters[name]
-
-    def __iter__(self) -> Iterator[str]:
-        """Names, in Mitsuba's order."""
-        return iter(self._parameters)
-
-    def __len__(self) -> int:
-        """Number of parameters."""
-        return len(self._parameters)
-
-    def keep(self, names: str | Sequence[str]) -> Parameters:
-        """Only the named parameters.
-
-        Args:
-            names: one name or several.
-
-        Raises:
-            KeyError: if there is no such parameter.
-        """
-        chosen = [names] if isinstance(names, str) else names
-        return Parameters({name: self[name] for name in chosen})
-
-    def differentiable(self) -> Parameters:
-        """Only the differentiable parameters."""
-        return self.keep([name for name in self if self[name].is_differentiable])
-
-    def __repr__(self) -> str:
-        """An aligned table: name, shape, type, differentiable, discontinuous."""
-        rows = [("name", "shape", "type", "differentiable", "discontinuous")]
-        rows += [
-            (
-                p.name,
-                " x ".join(map(str, p.shape)) or "scalar",
-                p.type,
-                "yes" if p.is_differentiable else "",
-                "yes" if p.is_discontinuous else "",
-            )
-            for p in self.values()
-        ]
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
-        return "\n".join(lines)
 
 
 class Scene:
@@ -131,7 +55,7 @@ class Scene:
     def parameters(self) -> Parameters:
         """Every parameter of the scene."""
         params = mi.traverse(self.mi_scene)
-        return Parameters({name: _describe(params, name) for name in params.keys()})
+        return Parameters({name: describe(params, name) for name in params.keys()})
 
     @property
     def num_sensors(self) -> int:
@@ -168,8 +92,17 @@ class Scene:
         factor = size / max(self.film_size(sensor))
         if factor == 1:
             return
-        for key, least in (("film.size", 1), ("film.crop_size", 1), ("film.crop_offset", 0)):
-            params[key] = [max(least, round(factor * side)) for side in params[key]]
+        full, crop, offset = (
+            list(params[f"film.{k}"]) for k in ("size", "crop_size", "crop_offset")
+        )
+        full, crop = ([max(1, round(factor * side)) for side in sides] for sides in (full, crop))
+        most = [whole - part for whole, part in zip(full, crop, strict=True)]
+        offset = [min(round(factor * o), m) for o, m in zip(offset, most, strict=True)]
+        params["film.size"], params["film.crop_size"], params["film.crop_offset"] = (
+            full,
+            crop,
+            offset,
+        )
         params.update()
 
     def set_envmap(self, texels_or_rgba: ArrayLike) -> None:
@@ -298,22 +231,12 @@ def load_scene(
         return source
     if isinstance(source, mi.Scene):
         return Scene(source)
-    config = mi.parser.ParserConfig(mi.variant())
-    if isinstance(source, Mapping):
-        return _instantiate(config, "the dictionary", envmap, mi.parser.parse_dict, dict(source))
-    path = Path(source)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such scene file")
-    _check_xml(path)
-    resolver = mi.file_resolver()
-    with_folder = mi.FileResolver(resolver)
-    with_folder.prepend(str(path.resolve().parent))
-    mi.set_file_resolver(with_folder)
+    name = "the dictionary" if isinstance(source, Mapping) else str(source)
+    mi_scene = read_scene(source, envmap, defaults)
     try:
-        strings = {name: str(value) for name, value in defaults.items()}
-        return _instantiate(config, str(path), envmap, mi.parser.parse_file, str(path), **strings)
-    finally:
-        mi.set_file_resolver(resolver)
+        return Scene(mi_scene)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
 
 
 def as_texels(texels_or_rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray[np.float32]:
@@ -363,128 +286,8 @@ def _require_rgb_ad_variant() -> None:
         raise InputError(f"Mitsuba {mi.__version__} cannot be used; install 'mitsuba>=3.9,<3.10'")
 
 
-def _instantiate(
-    config: Any, name: str, envmap: str | None, parse: Any, *args: Any, **kw: Any
-) -> Scene:
-    try:
-        state = parse(config, *args, **kw)
-        _keep_one_envmap(state, envmap)
-        mi.parser.transform_all(config, state)
-        _check_meshes(state)
-        loaded = mi.parser.instantiate(config, state)
-    except InputError:
-        raise
-    except Exception as error:  # noqa: BLE001 - Mitsuba raises RuntimeError, TypeError and others
-        raise InputError(f"{name}: {_one_line(error)}") from None
-    scene = loaded[0] if isinstance(loaded, list) else loaded
-    if not isinstance(scene, mi.Scene):
-        raise InputError(f"{name}: the outermost element is a {type(scene).__name__}, not a scene")
-    try:
-        return Scene(scene)
-    except InputError as error:
-        raise InputError(f"{name}: {error}") from None
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text.partition("] ")[2] if text.startswith("[parser.cpp") else text
-
-
-def _check_xml(path: Path) -> None:
-    """Refuse what would crash Mitsuba's parser: elements nested too deep."""
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name the scene's XML file")
-    depth = 0
-
-    def start(_name: str, _attributes: Mapping[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth > MAX_XML_DEPTH:
-            line = parser.CurrentLineNumber
-            raise InputError(
-                f"{path}: line {line}: elements are nested more than {MAX_XML_DEPTH} deep"
-            )
-
-    def end(_name: str) -> None:
-        nonlocal depth
-        depth -= 1
-
-    parser = xml.parsers.expat.ParserCreate()
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
-    try:
-        parser.Parse(path.read_bytes(), True)
-    except xml.parsers.expat.ExpatError as error:
-        raise InputError(f"{path}: malformed XML: {error}") from None
-
-
-def _keep_one_envmap(state: Any, wanted: str | None) -> None:
-    """Remove all environment maps but one from a parsed scene; Mitsuba takes only one."""
-    nodes = {
-        node.props.id() or f"number {number}": index
-        for number, index in enumerate(i for i, n in enumerate(state.nodes) if _is_envmap(n))
-        for node in [state.nodes[index]]
-    }
-    if wanted is None and len(nodes) <= 1:
-        return
-    names = ", ".join(repr(name) for name in nodes) or "none"
-    if wanted is None:
-        raise InputError(
-            f"the scene has several environment maps: {names}; choose one with envmap=..."
-        )
-    if wanted not in nodes:
-        raise InputError(f"the scene has no environment map {wanted!r}; there are: {names}")
-    unwanted = {index for name, index in nodes.items() if name != wanted}
-    root = state.root.props
-    for key in list(root.keys()):
-        if isinstance(root[key], mi.Properties.ResolvedReference) and root[key].index() in unwanted:
-            del root[key]
-
-
-def _is_envmap(node: Any) -> bool:
-    return str(node.props.plugin_name()) == "envmap"
-
-
-def _check_meshes(state: Any) -> None:
-    """Refuse PLY files whose faces point outside their vertices: Mitsuba reads past the end."""
-    for node in state.nodes:
-        if node.props.plugin_name() != "ply" or "filename" not in node.props:
-            continue
-        filename = str(mi.file_resolver().resolve(node.props["filename"]))
-        # With face normals nothing follows the indices while the file is read.
-        mesh = mi.load_dict({"type": "ply", "filename": filename, "face_normals": True})
-        faces = mi.traverse(mesh)["faces"]
-        last = int(dr.max(faces)[0]) if dr.width(faces) else -1
-        if last >= mesh.vertex_count():
-            raise InputError(
-                f"{filename}: a face points to vertex {last}, but there are {mesh.vertex_count()}"
-            )
-
-
 def _emitter_name(params: Any, emitter: Any) -> str:
     names = [key.removesuffix(".data") for key in params.keys() if key.endswith(".data")]
     named = [name for name in names if name.split(".")[-1] == emitter.id()]
     candidates = named or [name for name in names if f"{name}.to_world" in params]
     return str(candidates[0])
-
-
-def _describe(params: Any, name: str) -> Parameter:
-    value = params[name]
-    flags = params.flags(name)
-    return Parameter(
-        name=name,
-        shape=_shape(value),
-        type=type(value).__name__,
-        is_differentiable=not flags & mi.ParamFlags.NonDifferentiable,
-        is_discontinuous=bool(flags & mi.ParamFlags.Discontinuous),
-    )
-
-
-def _shape(value: Any) -> tuple[int, ...]:
-    if isinstance(value, bool | int | float | str):
-        return ()
-    if dr.is_tensor_v(value):
-        return tuple(value.shape)
-    is_transform = "Transform" in type(value).__name__
-    shape = np.array(value.matrix if is_transform else value).shape
-    return shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape

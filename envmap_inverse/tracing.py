@@ -36,10 +36,11 @@ class PathTracer:
         index = number + dr.opaque(mi.UInt32, pixels.start * self.spp)
         sampler = _Sampler(index, pixel, index - pixel * self.spp, self.seed)
         ray, weight = self.primary_rays(pixel, sampler)
-        direction, throughput = _traced(self.scene.mi_scene, self.settings, ray, weight, sampler)
+        direction, throughput, escaped = _traced(self.scene.mi_scene, self.settings, ray, sampler)
         texels, weights = self.footprint(direction)
-        scale = self.scene.envmap.scale
-        values = [throughput[c] * scale for c in range(3)]
+        weights = dr.select(escaped, weights, 0)
+        throughput *= weight * self.scene.envmap.scale
+        values = [throughput[c] for c in range(3)]
         flat_texels, flat_weights = dr.ravel(texels), dr.ravel(weights)
         dr.eval(values, flat_texels, flat_weights)
         return (
@@ -173,8 +174,8 @@ def _golden_ratio(dimensions: int) -> float:
     return x
 
 
-def _traced(scene: Any, settings: PathSettings, ray: Any, weight: Any, sampler: _Sampler) -> Any:
-    """Follow paths until they leave the scene; returns their last direction and throughput.
+def _traced(scene: Any, settings: PathSettings, ray: Any, sampler: _Sampler) -> Any:
+    """Follow paths until they leave the scene: last direction, throughput, whether they left.
 
     The loop is that of Mitsuba's `path` without emitter sampling. A path that does not leave, or
     that `hide_emitters` cuts off, has throughput 0.
@@ -189,7 +190,7 @@ def _traced(scene: Any, settings: PathSettings, ray: Any, weight: Any, sampler: 
         beyond = hit.compute_surface_interaction(ray, mi.RayFlags.Minimal, skip).spawn_ray(ray.d)
         hit[skip] = integrator.skip_area_emitters(scene, beyond, True, skip)
     start_active = hit.is_valid()
-    start_escaped = ~start_active & (not settings.hide_emitters)
+    start_escaped = ~start_active & (not settings.hide_emitters and settings.max_depth != 0)
     max_depth = mi.UInt32(settings.max_depth % 2**32)
 
     def body(
@@ -220,7 +221,7 @@ def _traced(scene: Any, settings: PathSettings, ray: Any, weight: Any, sampler: 
         mi.UInt32(0),
         mi.Ray3f(ray),
         hit,
-        mi.Color3f(weight),
+        mi.Color3f(1),
         mi.Float(1),
         sampler.random,
         start_active,
@@ -230,4 +231,4 @@ def _traced(scene: Any, settings: PathSettings, ray: Any, weight: Any, sampler: 
         state, lambda *state: state[6], body, label="light transport"
     )
     up = mi.Vector3f(0, 1, 0)
-    return dr.select(escaped, ray.d, up), dr.select(escaped, beta, 0)
+    return dr.select(escaped, ray.d, up), dr.select(escaped, beta, 0), escaped

@@ -10,12 +10,12 @@ from __future__ import annotations
 import functools
 import io
 import os
-import zipfile
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from scipy import sparse
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import write_bytes
-from envmap_inverse.render import PathSettings, path_settings, render
+from envmap_inverse.render import PathSettings, check_film, check_seed, path_settings, render
 from envmap_inverse.scene import Scene
 from envmap_inverse.tracing import PathTracer
 
@@ -35,6 +35,8 @@ BYTES_PER_PATH = 44
 MAX_CHUNK = 2**20
 OFFSET_SPP = 256
 FORMAT = 1
+_MATRICES = ("red", "green", "blue", "squares")
+_PARTS = ("data", "indices", "indptr")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,16 +45,16 @@ class LightTransport:
 
     Attributes:
         channels: for R, G and B a CSR matrix (pixels of all views, H * W texels), float32.
-        squares: for each entry of the matrices, which share their structure, the sum of the
-            squares of the single paths' contributions (of their mean over the channels), float32.
+        squares: a CSR matrix of the same shape: the sums of the squares of what the single paths
+            add to the mean of the three.
         offset: light of the other emitters, shape (pixels, 3), float32.
         resolution: (width, height) of the map.
         image_sizes: (width, height) of each view's image.
         spp: paths per pixel.
     """
 
-    channels: tuple[Any, Any, Any]
-    squares: NDArray[np.float32]
+    channels: tuple[Any, ...]
+    squares: Any
     offset: NDArray[np.float32]
     resolution: tuple[int, int]
     image_sizes: tuple[tuple[int, int], ...]
@@ -90,7 +92,8 @@ class LightTransport:
         """
         if spp < 1:
             raise InputError(f"spp must be at least 1; found {spp}")
-        settings = _recordable(scene)
+        check_seed(seed)
+        settings = _recordable(scene, sensors)
         budget = free_memory() // 4 if memory_budget is None else memory_budget
         num_threads = max(os.cpu_count() or 1, 1)
         sizes = tuple(scene.film_size(sensor) for sensor in sensors)
@@ -114,8 +117,8 @@ class LightTransport:
                 sparse.vstack([p[c].result() for p in parts], format="csr") for c in range(4)
             ]
         return cls(
-            channels=tuple(_like(stacked[0], matrix.data) for matrix in stacked[:3]),
-            squares=stacked[3].data,
+            channels=tuple(stacked[:3]),
+            squares=stacked[3],
             offset=_other_light(scene, sensors, seed),
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
@@ -124,20 +127,18 @@ class LightTransport:
 
     def save(self, path: str | Path) -> None:
         """Write to an .npz file that `load` reads; it stands under its name when it is complete."""
-        first = self.channels[0]
+        arrays: dict[str, Any] = {
+            "format": FORMAT,
+            "spp": self.spp,
+            "resolution": self.resolution,
+            "image_sizes": self.image_sizes,
+            "offset": self.offset,
+        }
+        for name, matrix in zip(_MATRICES, (*self.channels, self.squares), strict=True):
+            for part in _PARTS:
+                arrays[f"{name}_{part}"] = getattr(matrix, part)
         stream = io.BytesIO()
-        np.savez(
-            stream,
-            format=np.int64(FORMAT),
-            values=np.stack([channel.data for channel in self.channels]),
-            squares=self.squares,
-            indices=first.indices,
-            indptr=first.indptr,
-            offset=self.offset,
-            resolution=np.array(self.resolution),
-            image_sizes=np.array(self.image_sizes),
-            spp=np.int64(self.spp),
-        )
+        np.savez(stream, **arrays)
         write_bytes(Path(path), stream.getvalue())
 
     @classmethod
@@ -149,28 +150,28 @@ class LightTransport:
             InputError: if it is damaged, no recording, or of another version.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
+            with Path(path).open("rb") as stream:
+                file = np.load(stream, allow_pickle=False)
                 found = {name: file[name] for name in file.files}
-            if int(found["format"]) != FORMAT:
+            if found["format"].item() != FORMAT:
                 raise InputError(f"{path}: recorded by another version; record again")
             width, height = (int(side) for side in found["resolution"])
-            shape = (len(found["indptr"]) - 1, width * height)
-            structure = sparse.csr_matrix(
-                (found["values"][0], found["indices"], found["indptr"]), shape
-            )
-            structure.check_format(full_check=True)
-            red, green, blue = (_like(structure, values) for values in found["values"])
+            sizes = tuple((int(w), int(h)) for w, h in found["image_sizes"])
+            num_pixels = sum(w * h for w, h in sizes)
+            matrices = [_matrix(found, name, (num_pixels, width * height)) for name in _MATRICES]
+            if found["offset"].shape != (num_pixels, 3):
+                raise ValueError(f"the offset has shape {found['offset'].shape}")
             return cls(
-                channels=(red, green, blue),
-                squares=found["squares"],
+                channels=tuple(matrices[:3]),
+                squares=matrices[3],
                 offset=found["offset"],
                 resolution=(width, height),
-                image_sizes=tuple((int(w), int(h)) for w, h in found["image_sizes"]),
-                spp=int(found["spp"]),
+                image_sizes=sizes,
+                spp=found["spp"].item(),
             )
-        except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            if isinstance(error, InputError):
-                raise
+        except InputError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
             raise InputError(f"{path}: not a recorded light transport: {error}") from None
 
     @property
@@ -182,14 +183,13 @@ class LightTransport:
     @property
     def num_entries(self) -> int:
         """Stored numbers of one channel."""
-        return int(self.channels[0].nnz)
+        return max(int(channel.nnz) for channel in self.channels)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the stored arrays."""
-        first = self.channels[0]
-        shared = first.indices.nbytes + first.indptr.nbytes + self.squares.nbytes
-        return int(shared + sum(channel.data.nbytes for channel in self.channels))
+        matrices = (*self.channels, self.squares)
+        return sum(int(getattr(matrix, part).nbytes) for matrix in matrices for part in _PARTS)
 
     def matvec(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """T texels, without the offset.
@@ -223,10 +223,10 @@ class LightTransport:
         return _by_channel(of_channel)
 
     def variance(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Variance of T texels through the finite number of paths, an upper bound.
+        """Variance of T texels through the finite number of paths, to about a factor of two.
 
-        Estimated from the spread of the paths of each pixel, as if they were independent and hit
-        one texel each; stratification makes it smaller.
+        Estimated from what the paths of each pixel add, as if they were independent (their being
+        stratified makes it smaller), each hit one texel and had no colour.
 
         Args:
             texels: shape (H * W, 3).
@@ -234,17 +234,7 @@ class LightTransport:
         Returns:
             Shape (pixels, 3), radiance squared.
         """
-        return _by_channel(lambda c: self._squared[c] @ _column(texels**2, c))
-
-    @functools.cached_property
-    def _squared(self) -> tuple[Any, ...]:
-        """For each channel, the sum over a pixel's paths of the squares that add up to T's entry.
-
-        Stored is that of the paths' mean throughput; a channel's has the same share of T^2.
-        """
-        mean = np.mean([channel.data for channel in self.channels], axis=0)
-        share = np.divide(self.squares, mean**2, where=mean != 0, out=np.ones_like(mean))
-        return tuple(_like(c, np.minimum(share, 1) * c.data**2) for c in self.channels)
+        return _by_channel(lambda c: self.squares @ _column(texels**2, c))
 
     def linear_operator(self, channel: int) -> Any:
         """One channel as a `scipy.sparse.linalg.LinearOperator`."""
@@ -258,11 +248,13 @@ class LightTransport:
         return sums.reshape(height, width, 3)
 
 
-def _recordable(scene: Scene) -> PathSettings:
+def _recordable(scene: Scene, sensors: Sequence[int]) -> PathSettings:
+    for sensor in sensors:
+        check_film(scene, sensor)
     settings = path_settings(scene)
     use_adam = "use the Adam optimizer, which renders with it"
     if settings is None:
-        name = scene.mi_scene.integrator().class_name()
+        name = str(scene.mi_scene.integrator()).partition("[")[0]
         raise InputError(f"the light transport of {name} cannot be recorded; {use_adam}")
     for shape in scene.mi_scene.shapes():
         if shape.interior_medium() is not None or shape.exterior_medium() is not None:
@@ -310,6 +302,12 @@ def _assemble(
 
 def _ranges(count: int, length: int) -> list[range]:
     return [range(start, min(start + length, count)) for start in range(0, count, length)]
+
+
+def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) -> Any:
+    matrix = sparse.csr_matrix(tuple(arrays[f"{name}_{part}"] for part in _PARTS), shape)
+    matrix.check_format(full_check=True)
+    return matrix
 
 
 def _like(structure: Any, values: NDArray[np.float32]) -> Any:

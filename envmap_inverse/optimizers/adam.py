@@ -18,7 +18,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.losses import MSE, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem import Iteration, OnIteration, Problem, Record, Solution
-from envmap_inverse.render import gradient_integrator, rgb
+from envmap_inverse.render import check_seed, gradient_integrator, rgb
 from envmap_inverse.transport import LightTransport
 
 __all__ = ["Adam"]
@@ -67,6 +67,7 @@ class Adam:
         for name in ("iterations", "spp", "max_dropped"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1; found {getattr(self, name)}")
+        check_seed(self.seed)
         if self.recorded_spp < 0:
             raise InputError(f"recorded_spp must not be negative; found {self.recorded_spp}")
         if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
@@ -101,6 +102,9 @@ class _Run:
         kind = _Rendered if adam.recorded_spp == 0 else _Recorded
         self.differentiate: Callable[[int, Any], tuple[Any, Any, Any]] = kind(adam, problem)
         self.advance = _frozen(adam, _stepper(adam))
+        step = np.arange(1, adam.iterations + 1)
+        correction = np.sqrt(1 - adam.beta2**step) / (1 - adam.beta1**step)
+        self.rates = mi.Float(adam.learning_rate * correction)
         self.indices = (mi.UInt32(self.envmap.rgba_index()), mi.UInt32(self.envmap.halo_index()))
         rgba = mi.Float(latlong.flatten_rgba(problem.initial))
         zeros = [dr.zeros(mi.Float, len(rgba)) for _ in range(2)]
@@ -135,13 +139,11 @@ class _Run:
 
     def iterate(self, index: int) -> tuple[Any, Any]:
         """Advance the state by one step; returns the loss and the first view's image."""
-        adam, step = self.adam, index + 1
         loss, image, gradient = self.differentiate(index, self.halo)
         if self.problem.priors:
             gradient += self.prior_gradient()
-        rate = adam.learning_rate * np.sqrt(1 - adam.beta2**step) / (1 - adam.beta1**step)
         self.state, self.halo = self.advance(
-            self.state, gradient, loss, dr.opaque(mi.Float, rate), self.indices
+            self.state, gradient, loss, dr.opaque(mi.UInt32, index), self.rates, self.indices
         )
         return loss, image
 
@@ -269,8 +271,11 @@ def _renderer(adam: Adam, problem: Problem) -> Callable[..., tuple[Any, Any]]:
 def _stepper(adam: Adam) -> Callable[..., tuple[Any, Any]]:
     """A function that takes Adam's step, or drops it if anything in it is not finite."""
 
-    def advance(state: Any, gradient: Any, loss: Any, rate: Any, indices: Any) -> tuple[Any, Any]:
+    def advance(
+        state: Any, gradient: Any, loss: Any, index: Any, rates: Any, indices: Any
+    ) -> tuple[Any, Any]:
         rgba, mean, square, dropped_in_a_row, dropped = state
+        rate = dr.gather(mi.Float, rates, index - dropped)
         rgba_index, halo_index = indices
         is_alpha = dr.arange(mi.UInt32, dr.width(rgba)) & 3 == 3
         g = dr.select(is_alpha, 0, dr.gather(mi.Float, gradient, rgba_index))

@@ -14,6 +14,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Loss, RelativeMSE
 from envmap_inverse.priors import Prior, Quadratic, Tikhonov, TotalVariation, with_factor
 from envmap_inverse.problem import Iteration, OnIteration, Problem, Record, Solution
+from envmap_inverse.render import check_seed
 from envmap_inverse.transport import LightTransport
 
 __all__ = ["Transport"]
@@ -69,6 +70,7 @@ class Transport:
         for name in ("tolerance", "noise_floor"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be positive; found {getattr(self, name)}")
+        check_seed(self.seed)
         if self.warm_up < 0:
             raise InputError(f"warm_up must not be negative; found {self.warm_up}")
 

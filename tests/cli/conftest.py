@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import envmap_inverse as ei
+from envmap_inverse.images import write_image
+
+Completed = subprocess.CompletedProcess[str]
+
+COMMAND = Path(sys.executable).with_name("envmap-inverse")
+
+
+@pytest.fixture(scope="session")
+def environment() -> dict[str, str]:
+    """What a user's shell would hand on, without what this process has set."""
+    names = ("DRJIT_LIBLLVM_PATH", "ENVMAP_INVERSE_DEBUG", "PYTHONWARNINGS", "COLUMNS")
+    inherited = {name: value for name, value in os.environ.items() if name not in names}
+    return {**inherited, "PYTHONUNBUFFERED": ""}
+
+
+@pytest.fixture(scope="session")
+def start(environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
+    """Starts the console script."""
+
+    def begin(*arguments: Any, **options: Any) -> subprocess.Popen[str]:
+        pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        environ = {**environment, **options.pop("env", {})}
+        command = [COMMAND, *map(str, arguments)]
+        return subprocess.Popen(command, env=environ, text=True, **{**pipes, **options})
+
+    return begin
+
+
+@pytest.fixture(scope="session")
+def call(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Completed]:
+    """Runs the console script to its end."""
+
+    def run(*arguments: Any, **options: Any) -> Completed:
+        with start(*arguments, **options) as process:
+            stdout, stderr = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def inputs(
+    tmp_path_factory: pytest.TempPathFactory,
+    scene_xml: Callable[..., str],
+    random_map: Callable[..., NDArray[np.float32]],
+) -> Path:
+    """A folder of scene.xml (a mirror sphere, 8 x 8 pixels), map.exr and reference.exr."""
+    folder = tmp_path_factory.mktemp("inputs")
+    write_image(folder / "map.exr", random_map())
+    (folder / "scene.xml").write_text(scene_xml())
+    reference = ei.render(ei.load_scene(folder / "scene.xml"), spp=16, seed=99)
+    write_image(folder / "reference.exr", reference)
+    return folder

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from envmap_inverse.images import write_image
+
+Completed = subprocess.CompletedProcess[str]
+Call = Callable[..., Completed]
+ESTIMATE = ("estimate", "scene.xml", "reference.exr", "-o", "out")
+
+
+@pytest.fixture
+def folder(inputs: Path, tmp_path: Path) -> Path:
+    """A copy of the inputs, in which the commands run."""
+    return Path(shutil.copytree(inputs, tmp_path / "work"))
+
+
+@pytest.fixture
+def refused(call: Call, folder: Path) -> Callable[..., str]:
+    """Runs a command that must be refused and leave nothing behind; returns its one line."""
+
+    def run(*arguments: Any) -> str:
+        before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+        done = call(*arguments, cwd=folder)
+        assert done.returncode == 2, (done.returncode, done.stderr)
+        assert done.stdout == ""
+        assert re.fullmatch(r"error: .+\n", done.stderr), done.stderr
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+        return done.stderr
+
+    return run
+
+
+# Scenes
+
+
+def test_a_missing_scene(refused: Callable[..., str]) -> None:
+    assert "nothing.xml: no such scene file" in refused(
+        "estimate", "nothing.xml", "reference.exr", "-o", "out"
+    )
+
+
+def test_a_malformed_scene(refused: Callable[..., str], folder: Path) -> None:
+    (folder / "scene.xml").write_text("<scene version='3.0.0'>\n<shape>\n</scene>")
+    assert re.search(r"scene\.xml: malformed XML: .*line 3", refused(*ESTIMATE))
+
+
+def test_a_scene_nested_too_deep(refused: Callable[..., str], folder: Path) -> None:
+    nested = "<bsdf type='twosided'>" * 200_000 + "</bsdf>" * 200_000
+    (folder / "scene.xml").write_text(f"<scene version='3.0.0'>{nested}</scene>")
+    assert re.search(r"scene\.xml: .*nested more than", refused("params", "scene.xml"))
+
+
+def test_a_missing_mesh(
+    refused: Callable[..., str], folder: Path, scene_xml: Callable[..., str]
+) -> None:
+    mesh = '<shape type="ply"><string name="filename" value="cow.ply"/></shape>'
+    (folder / "scene.xml").write_text(scene_xml(mesh))
+    assert re.search(r"scene\.xml: .*cow\.ply", refused(*ESTIMATE))
+
+
+def test_a_mesh_whose_faces_point_outside_its_vertices(
+    refused: Callable[..., str],
+    folder: Path,
+    scene_xml: Callable[..., str],
+    write_quad: Callable[..., None],
+) -> None:
+    mesh = '<shape type="ply"><string name="filename" value="cow.ply"/></shape>'
+    (folder / "scene.xml").write_text(scene_xml(mesh))
+    write_quad(folder / "cow.ply", 900_000_000)
+    assert re.search(r"cow\.ply: a face points to vertex", refused(*ESTIMATE))
+
+
+def test_a_missing_texture(
+    refused: Callable[..., str], folder: Path, scene_xml: Callable[..., str]
+) -> None:
+    (folder / "map.exr").unlink()
+    assert re.search(r"scene\.xml: .*map\.exr", refused(*ESTIMATE))
+
+
+def test_a_scene_without_an_environment_map(
+    refused: Callable[..., str], folder: Path, scene_xml: Callable[..., str]
+) -> None:
+    (folder / "scene.xml").write_text(scene_xml(envmap=""))
+    line = refused(*ESTIMATE)
+    assert re.search(r'scene\.xml: .*no environment map.*add <emitter type="envmap"', line)
+
+
+# References
+
+
+def test_a_missing_reference(refused: Callable[..., str], folder: Path) -> None:
+    (folder / "reference.exr").unlink()
+    assert "reference.exr: no such image file" in refused(*ESTIMATE)
+
+
+def test_a_truncated_reference(refused: Callable[..., str], folder: Path) -> None:
+    path = folder / "reference.exr"
+    path.write_bytes(path.read_bytes()[:-50])
+    assert re.search(r"reference\.exr: .*damaged", refused(*ESTIMATE))
+
+
+def test_an_empty_reference(refused: Callable[..., str], folder: Path) -> None:
+    (folder / "reference.exr").write_bytes(b"")
+    assert "reference.exr: the file is empty" in refused(*ESTIMATE)
+
+
+def test_a_folder_as_reference(refused: Callable[..., str], folder: Path) -> None:
+    (folder / "photos").mkdir()
+    assert "photos: is a folder" in refused("estimate", "scene.xml", "photos", "-o", "out")
+
+
+def test_a_reference_that_is_no_image(refused: Callable[..., str], folder: Path) -> None:
+    (folder / "reference.exr").write_text("not an image\n" * 100)
+    assert re.search(r"reference\.exr: .*not an image", refused(*ESTIMATE))
+
+
+def test_a_reference_of_another_size(refused: Callable[..., str], folder: Path) -> None:
+    write_image(folder / "reference.exr", np.ones((4, 6, 3)))
+    line = refused(*ESTIMATE)
+    assert re.search(r"reference\.exr: is 6 x 4 but the film .* is 8 x 8; .*--size", line)
+
+
+def test_a_reference_with_nan(refused: Callable[..., str], folder: Path) -> None:
+    image = np.ones((8, 8, 3))
+    image[6, 2, 0] = image[7, 7] = np.nan
+    write_image(folder / "reference.exr", image)
+    assert re.search(r"reference\.exr: 4 values are NaN .*x=2, y=6", refused(*ESTIMATE))
+
+
+def test_a_reference_without_rgb(refused: Callable[..., str], folder: Path) -> None:
+    Image.new("L", (8, 8)).save(folder / "gray.png")
+    line = refused("estimate", "scene.xml", "gray.png", "-o", "out")
+    assert "gray.png: has no RGB channels" in line
+
+
+# Options
+
+
+def test_an_initial_map_of_another_size(refused: Callable[..., str], folder: Path) -> None:
+    write_image(folder / "start.exr", np.ones((4, 6, 3)))
+    line = refused(*ESTIMATE, "--initial", "start.exr")
+    assert re.search(r"initial.*\(8, 16, 3\).*found \(4, 6, 3\)", line)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("--spp", 0, "spp must be at least 1; found 0"),
+        ("--iterations", -1, "iterations must be at least 1; found -1"),
+        ("--size", 0, "size must be at least 1 pixel; found 0"),
+        ("--seed", -1, "seed"),
+        ("--initial", "nan", "initial"),
+        ("--loss", "L7", r"--loss 'L7': unknown; choose one of .*MSE"),
+        ("--prior", "nothing:x=1", r"--prior 'nothing': unknown; choose one of"),
+        ("--config", "nothing.toml", r"--config nothing\.toml: cannot be read"),
+    ],
+)
+def test_an_option_that_cannot_be(
+    refused: Callable[..., str], option: str, value: Any, message: str
+) -> None:
+    assert re.search(message, refused(*ESTIMATE, option, value))
+
+
+def test_an_unknown_option_in_a_config(refused: Callable[..., str], folder: Path) -> None:
+    (folder / "run.toml").write_text("iteration = 3\n")
+    line = refused(*ESTIMATE, "--config", "run.toml")
+    assert "--config run.toml: unknown option 'iteration'" in line
+
+
+def test_an_output_folder_that_is_a_file(refused: Callable[..., str]) -> None:
+    line = refused("estimate", "scene.xml", "reference.exr", "-o", "scene.xml")
+    assert "scene.xml: cannot be written" in line
+
+
+def test_an_output_folder_that_cannot_be_made(refused: Callable[..., str]) -> None:
+    assert "/proc/nowhere: cannot be written" in refused(
+        "demo", "--size", 4, "--iterations", 1, "-o", "/proc/nowhere"
+    )
+
+
+# render
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-o", "nowhere/image.exr"), r"nowhere/image\.exr: cannot be written"),
+        (("-o", "image.exr", "--envmap", "nan.exr"), r"nan\.exr: .*NaN"),
+    ],
+)
+def test_an_image_that_cannot_be_rendered_or_written(
+    refused: Callable[..., str], folder: Path, arguments: tuple[Any, ...], message: str
+) -> None:
+    write_image(folder / "nan.exr", np.full((4, 8, 3), np.nan))
+    assert re.search(message, refused("render", "scene.xml", "--spp", 1, *arguments))

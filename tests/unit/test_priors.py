@@ -1,0 +1,270 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import envmap_inverse as ei
+from envmap_inverse import priors
+from envmap_inverse.latlong import sphere_edges, texel_directions, texel_solid_angles
+
+Map = NDArray[np.float64]
+
+HEIGHT, WIDTH = 5, 6
+SIZE = HEIGHT * WIDTH
+
+
+@pytest.fixture(params=priors.__all__)
+def kind(request: pytest.FixtureRequest) -> type[Any]:
+    made: type[Any] = getattr(priors, request.param)
+    return made
+
+
+@pytest.fixture
+def texels(rng: np.random.Generator) -> Map:
+    return rng.uniform(0.1, 3, (HEIGHT, WIDTH, 3))
+
+
+@pytest.fixture
+def initial(rng: np.random.Generator) -> Map:
+    return rng.uniform(0.5, 1.5, (HEIGHT, WIDTH, 3))
+
+
+def energy(form: priors.Quadratic, texels: Map) -> float:
+    """What the quadratic form of a prior says of a map."""
+    away = texels.reshape(-1, 3) - form.centre
+    return float(np.sum(away * (form.matrix @ away)) / 3)
+
+
+def gradient(form: priors.Quadratic, texels: Map) -> Map:
+    found = 2 / 3 * (form.matrix @ (texels.reshape(-1, 3) - form.centre))
+    return np.asarray(found).reshape(texels.shape)
+
+
+def difference_quotient(function: Callable[[Map], float], texels: Map) -> Map:
+    step, found = 1e-5, np.zeros_like(texels)
+    for index in np.ndindex(texels.shape):
+        ends = []
+        for sign in (1, -1):
+            moved = texels.copy()
+            moved[index] += sign * step
+            ends.append(function(moved))
+        found[index] = (ends[0] - ends[1]) / (2 * step)
+    return found
+
+
+# Every prior
+
+
+def test_the_form_of_a_prior_is_symmetric(kind: type[Any], texels: Map, initial: Map) -> None:
+    matrix = kind().quadratic(texels, initial).matrix.toarray()
+    assert matrix.shape == (SIZE, SIZE)
+    np.testing.assert_array_equal(matrix, matrix.T)
+
+
+def test_the_form_of_a_prior_is_positive_semi_definite(
+    kind: type[Any], texels: Map, initial: Map
+) -> None:
+    matrix = kind().quadratic(texels, initial).matrix.toarray().astype(np.float64)
+    eigenvalues = np.linalg.eigvalsh(matrix)
+    assert eigenvalues[-1] > 0
+    rounding = SIZE * np.finfo(np.float32).eps * eigenvalues[-1]
+    assert eigenvalues[0] >= -rounding
+
+
+def test_the_form_of_a_prior_is_sparse(kind: type[Any], texels: Map, initial: Map) -> None:
+    """A texel speaks to its four neighbours and itself at most."""
+    assert kind().quadratic(texels, initial).matrix.nnz <= 5 * SIZE
+
+
+def test_the_form_of_a_prior_has_a_centre_for_each_texel(
+    kind: type[Any], texels: Map, initial: Map
+) -> None:
+    assert np.shape(kind().quadratic(texels, initial).centre) == (SIZE, 3)
+
+
+def test_a_prior_of_twice_the_weight_counts_twice(
+    kind: type[Any], texels: Map, initial: Map
+) -> None:
+    weight = kind().weight
+    energies = [
+        energy(kind(weight=factor * weight).quadratic(texels, initial), texels) for factor in (1, 2)
+    ]
+    assert energies[0] > 0
+    assert energies[1] == pytest.approx(2 * energies[0], rel=1e-5)
+
+
+def test_a_prior_leaves_the_maps_it_is_given_alone(
+    kind: type[Any], texels: Map, initial: Map
+) -> None:
+    before = texels.copy(), initial.copy()
+    kind().quadratic(texels, initial)
+    np.testing.assert_array_equal(texels, before[0])
+    np.testing.assert_array_equal(initial, before[1])
+
+
+def test_the_form_of_a_prior_is_finite_for_a_black_map(kind: type[Any]) -> None:
+    black = np.zeros((HEIGHT, WIDTH, 3))
+    assert np.isfinite(kind().quadratic(black, black).matrix.toarray()).all()
+
+
+def test_a_prior_turns_with_the_map(kind: type[Any], texels: Map, initial: Map) -> None:
+    energies = []
+    for turn in (0, 2):
+        turned = np.roll(texels, turn, axis=1)
+        form = kind().quadratic(turned, np.roll(initial, turn, axis=1))
+        energies.append(energy(form, turned))
+    assert energies[1] == pytest.approx(energies[0], rel=1e-5)
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, np.nan, np.inf, "strong", None])
+def test_a_number_of_a_prior_that_cannot_be_is_refused_by_name(kind: type[Any], value: Any) -> None:
+    for field in dataclasses.fields(kind):
+        with pytest.raises(ei.InputError, match=field.name):
+            kind(**{field.name: value})
+
+
+def test_a_weight_that_is_still_to_be_chosen_gives_no_form(
+    kind: type[Any], texels: Map, initial: Map
+) -> None:
+    with pytest.raises(ei.InputError, match="auto"):
+        kind(weight="auto").quadratic(texels, initial)
+
+
+def test_only_a_weight_that_is_left_to_be_chosen_takes_a_factor(kind: type[Any]) -> None:
+    assert priors.with_factor(kind(weight=0.5), 3) == kind(weight=0.5)
+    assert priors.with_factor(kind(weight="auto"), 3) == kind(weight=3 * kind().weight)
+
+
+# Smoothness and total variation
+
+
+@pytest.mark.parametrize("name", ["Smoothness", "TotalVariation"])
+def test_a_constant_map_is_perfectly_smooth(name: str, initial: Map) -> None:
+    constant = np.broadcast_to(np.array([0.3, 2.0, 700.0]), (HEIGHT, WIDTH, 3))
+    form = getattr(priors, name)().quadratic(constant, initial)
+    scale = np.sum(np.abs(form.matrix.diagonal())) * 700**2
+    assert abs(energy(form, constant)) < 1e-6 * scale
+
+
+def test_the_gradient_of_smoothness_is_that_of_the_mean_squared_slope(
+    texels: Map, initial: Map
+) -> None:
+    weight = 0.2
+
+    def mean_squared_slope(maps: Map) -> float:
+        step, turn = np.pi / (HEIGHT - 1), 2 * np.pi / WIDTH
+        theta = np.arange(HEIGHT) * step
+        total = 0.0
+        for row in range(HEIGHT - 1):  # side by height: (turn * sin / step) at half a row
+            sine = np.sin(theta[row] + step / 2)
+            total += np.sum((maps[row + 1] - maps[row]) ** 2) * turn * sine / step
+        for row in range(HEIGHT):
+            is_pole = row in {0, HEIGHT - 1}
+            sine = np.sin(step / 2) if is_pole else np.sin(theta[row])
+            side = step / 2 if is_pole else step
+            along = np.roll(maps[row], -1, axis=0) - maps[row]
+            total += np.sum(along**2) * side / (turn * sine)
+        return weight * total / (4 * np.pi) / 3
+
+    form = priors.Smoothness(weight=weight).quadratic(texels, initial)
+    expected = difference_quotient(mean_squared_slope, texels)
+    np.testing.assert_allclose(gradient(form, texels), expected, rtol=1e-4, atol=1e-6)
+    assert energy(form, texels) == pytest.approx(mean_squared_slope(texels), rel=1e-5)
+
+
+def test_smoothness_is_the_mean_squared_slope_per_radian() -> None:
+    """Of the cosine of the angle to an axis: 2/3, whatever the resolution."""
+    for height in (33, 65):
+        texels = np.repeat(texel_directions(height, 2 * height)[..., 1:2], 3, axis=2)
+        form = priors.Smoothness(weight=0.5).quadratic(texels, texels)
+        assert energy(form, texels) == pytest.approx(0.5 * 2 / 3, rel=5e-3)
+
+
+def test_the_gradient_of_total_variation_is_that_of_its_energy_at_the_present_brightness(
+    texels: Map, initial: Map
+) -> None:
+    prior = priors.TotalVariation(weight=0.3, sharpness=0.2, epsilon=0.05)
+    first, second, ties = sphere_edges(HEIGHT, WIDTH)
+    brightness = texels.mean(axis=2).ravel()
+
+    def total_variation(maps: Map) -> float:
+        flat = maps.reshape(-1, 3)
+        total = 0.0
+        for a, b, tie in zip(first, second, ties, strict=True):
+            level = (brightness[a] + brightness[b]) / 2 + 0.05
+            squared = np.mean(((flat[a] - flat[b]) / level) ** 2)
+            total += tie * np.sqrt(squared + 0.2**2)
+        return 0.3 * total / SIZE
+
+    form = prior.quadratic(texels, initial)
+    expected = difference_quotient(total_variation, texels)
+    np.testing.assert_allclose(gradient(form, texels), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_total_variation_takes_dark_and_bright_maps_alike(texels: Map, initial: Map) -> None:
+    energies = [
+        energy(
+            priors.TotalVariation(epsilon=0.02 * factor).quadratic(factor * texels, initial),
+            factor * texels,
+        )
+        for factor in (1, 1000, 0.001)
+    ]
+    np.testing.assert_allclose(energies, energies[0], rtol=1e-5)
+
+
+def test_total_variation_smooths_small_differences_more_than_edges(initial: Map) -> None:
+    flat, edge = np.ones((HEIGHT, WIDTH, 3)), np.ones((HEIGHT, WIDTH, 3))
+    edge[2] = 10
+    matrices = [
+        priors.TotalVariation().quadratic(maps, initial).matrix.toarray() for maps in (flat, edge)
+    ]
+    a, b = 2 * WIDTH, WIDTH  # one texel above the other, across the edge
+    ratio = matrices[0][a, b] / matrices[1][a, b]
+    level = (5.5 + 0.01) / 1.01
+    steepness = np.hypot(9 / 5.51, 0.1) / 0.1
+    assert ratio == pytest.approx(level**2 * steepness, rel=1e-4)
+
+
+def test_total_variation_takes_negative_values_for_black(texels: Map, initial: Map) -> None:
+    """So that an optimizer without the bound x >= 0 meets no level of zero or below."""
+    form = priors.TotalVariation().quadratic(-5 * texels, initial)
+    eigenvalues = np.linalg.eigvalsh(form.matrix.toarray().astype(np.float64))
+    assert np.isfinite(eigenvalues).all()
+    assert eigenvalues[0] >= -1e-5 * eigenvalues[-1]
+
+
+# Tikhonov
+
+
+def test_tikhonov_is_zero_at_the_start_map_alone(texels: Map, initial: Map) -> None:
+    form = priors.Tikhonov().quadratic(texels, initial)
+    assert energy(form, initial) == 0
+    changed = initial.copy()
+    changed[2, 3, 1] += 0.1
+    assert energy(form, changed) > 0
+
+
+def test_tikhonov_is_the_mean_squared_distance_relative_to_the_brighter_map(
+    texels: Map, initial: Map
+) -> None:
+    level = np.maximum(texels.mean(axis=2), initial.mean(axis=2))
+    share = np.mean((texels - initial) ** 2, axis=2) / level**2
+    expected = 0.7 * np.sum(share * texel_solid_angles(HEIGHT, WIDTH)) / (4 * np.pi)
+    form = priors.Tikhonov(weight=0.7).quadratic(texels, initial)
+    assert energy(form, texels) == pytest.approx(expected, rel=1e-5)
+
+
+def test_tikhonov_takes_dark_and_bright_maps_alike(texels: Map, initial: Map) -> None:
+    energies = [
+        energy(
+            priors.Tikhonov().quadratic(factor * texels, factor * initial),
+            factor * texels,
+        )
+        for factor in (1, 1000, 0.001)
+    ]
+    np.testing.assert_allclose(energies, energies[0], rtol=1e-5)
