@@ -132,13 +132,18 @@ def point_to_libllvm(*, probing: bool = True) -> LibLLVM | None:
         probing: False settles for what is known without running a child process, and changes
             nothing where that does not tell.
     """
+    before = _users_choice()
     for library in find_libllvm(probing=probing):
         if library.problem is None:
             os.environ["DRJIT_LIBLLVM_PATH"] = str(library.path)
+            _replaced[str(library.path)] = before
             return library
         if library.origin == "DRJIT_LIBLLVM_PATH":
             if library.problem == NOT_PROBED:
                 return None
+            if str(library.path) in _warned_of:
+                continue
+            _warned_of.add(str(library.path))
             warnings.warn(
                 f"DRJIT_LIBLLVM_PATH={library.path} is not used ({library.problem}); "
                 "looking for another libLLVM",
@@ -147,6 +152,7 @@ def point_to_libllvm(*, probing: bool = True) -> LibLLVM | None:
             )
     if probing:
         os.environ["DRJIT_LIBLLVM_PATH"] = os.devnull
+        _replaced[os.devnull] = before
     return None
 
 
@@ -159,11 +165,11 @@ def find_libllvm(*, probing: bool = True) -> Iterator[LibLLVM]:
     Args:
         probing: False takes a library that is not known good for one that cannot be used.
     """
-    chosen = os.environ.get("DRJIT_LIBLLVM_PATH")
+    chosen = _users_choice()
     wheel = _wheel_library()
     if chosen and wheel is not None and Path(chosen).resolve() == wheel:
         wheel = Path(chosen)
-    elif chosen and chosen != os.devnull:
+    elif chosen:
         yield _examine(Path(chosen), "DRJIT_LIBLLVM_PATH", probing)
     if wheel is not None:
         problem = _preload_libcxx(wheel.resolve().parent)
@@ -188,6 +194,17 @@ def cuda_works() -> bool:
 def cache_folder() -> Path:
     """The folder in which this package remembers what it found out about the machine."""
     return Path(platformdirs.user_cache_dir("envmap-inverse"))
+
+
+_replaced: dict[str, str | None] = {}
+"""What DRJIT_LIBLLVM_PATH was before we set it, by what we set it to."""
+
+_warned_of: set[str] = set()
+
+
+def _users_choice() -> str | None:
+    path = os.environ.get("DRJIT_LIBLLVM_PATH")
+    return _replaced.get(path, path) if path else None
 
 
 def _explain_import_error(name: str, error: ImportError) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import itertools
+import json
 import os
 import signal
 import sys
@@ -27,7 +28,7 @@ from typer.exceptions import TyperException
 from envmap_inverse import __version__, doctor, losses, priors
 from envmap_inverse.artifacts import RunFolder
 from envmap_inverse.bundled import bunny
-from envmap_inverse.console import ProgressDisplay, console
+from envmap_inverse.console import ProgressDisplay, console, say
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.estimate import solve
 from envmap_inverse.images import read_image, write_image
@@ -36,7 +37,7 @@ from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem import Iteration, Optimizer, Problem, View
 from envmap_inverse.render import render as render_image
-from envmap_inverse.scene import load_scene
+from envmap_inverse.scene import as_map, load_scene
 
 app = typer.Typer(
     name="envmap-inverse",
@@ -99,9 +100,9 @@ def _main(
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if version:
-        sys.stdout.write(f"envmap-inverse {__version__}\n")
+        say(f"envmap-inverse {__version__}")
     elif context.invoked_subcommand is None:
-        sys.stdout.write(context.get_help() + "\n")
+        say(context.get_help())
 
 
 @app.command()
@@ -145,13 +146,15 @@ def demo(
         run_folder = RunFolder(path, settings, overwrite=overwrite, frames=frames)
         runs.append(_run(run_folder, problem, chosen, loading=loading))
     if len(runs) > 1:
-        console.print(_comparison(dict(zip(names, runs, strict=True))))
+        with console.capture() as table:
+            console.print(_comparison(dict(zip(names, runs, strict=True))))
+        say(table.get())
 
 
 @app.command()
 def params(scene: SceneFile) -> None:
     """Print the scene's parameters and which of them are differentiable."""
-    sys.stdout.write(f"{load_scene(scene).parameters}\n")
+    say(str(load_scene(scene).parameters))
 
 
 @app.command()
@@ -170,7 +173,10 @@ def render(
     loaded = load_scene(scene)
     if size is not None:
         loaded.set_film_size(size, sensor)
-    texels = None if envmap is None else read_image(envmap)
+    texels = None
+    if envmap is not None:
+        with _naming(envmap):
+            texels = as_map(read_image(envmap))
     image = render_image(loaded, texels, spp=spp, seed=seed, sensor=sensor)
     try:
         write_image(output, image)
@@ -187,7 +193,10 @@ def estimate(
         typer.Argument(metavar="REFERENCE...", help="Pictures: EXR, HDR, PNG or JPEG."),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
-    optimizer: Annotated[OptimizerName, typer.Option()] = OptimizerName.adam,
+    optimizer: Annotated[
+        OptimizerName,
+        typer.Option(help="Adam renders at each step; transport traces paths once."),
+    ] = OptimizerName.adam,
     iterations: Annotated[
         int | None, typer.Option(help="Steps: 100 of Adam, 10 per round of transport.")
     ] = None,
@@ -252,24 +261,21 @@ def estimate(
         initial=_number_or_image(initial),
         ground_truth=None if ground_truth is None else read_image(ground_truth),
     )
-    run_folder = RunFolder(output, _settings(context), overwrite=overwrite, frames=frames)
+    settings = {**_settings(context), **_resolved(problem, chosen)}
+    run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames)
     _run(run_folder, problem, chosen, loading=time.perf_counter() - begun)
 
 
 @app.command(name="doctor")
 def doctor_command() -> None:
     """Print what backend is used and why, what is missing, and how to get it."""
-    table = Table(box=None, show_header=False, pad_edge=False)
     remedies = []
     for finding in doctor.examine():
-        table.add_row(finding.name, finding.found)
-        remedies += [f"{finding.name}: {finding.remedy}"] if finding.remedy else []
-    console.print(table, soft_wrap=True)
-    for remedy in remedies:
-        console.print(f"missing: {remedy}", soft_wrap=True)
+        say(f"{finding.name:22}{finding.found}")
+        remedies += [f"missing: {finding.name}: {finding.remedy}"] if finding.remedy else []
+    say("\n".join(remedies) or "Nothing is missing.")
     if remedies:
         raise typer.Exit(1)
-    console.print("Nothing is missing.")
 
 
 def main() -> None:
@@ -284,9 +290,6 @@ def main() -> None:
         status = _fail(getattr(error, "format_message", error.__str__)(), 2)
     except (KeyboardInterrupt, typer.Abort):
         status = _fail("interrupted", 130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
     except BackendError as error:
         status = _fail(str(error), 1)
     except Exception as error:  # noqa: BLE001 - the last resort
@@ -376,7 +379,7 @@ def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
         lines.append(f"{summary['dropped_steps']} steps met NaN or infinity and were dropped")
     lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")
     lines.append(f"results in {folder}/ (envmap.exr is the map; look at envmap.png, render.png)")
-    sys.stdout.write("\n".join(lines) + "\n")
+    say("\n".join(lines))
 
 
 def _comparison(runs: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -406,12 +409,45 @@ def _settings(context: typer.Context) -> dict[str, Any]:
     return settings
 
 
+def _resolved(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
+    """The options that have other defaults from run to run."""
+    options = {
+        name: getattr(optimizer, name)
+        for name in ("iterations", "learning_rate", "spp")
+        if hasattr(optimizer, name)
+    }
+    sensors = [view.sensor for view in problem.views]
+    return options | {
+        "size": max(problem.scene.film_size(sensors[0])),
+        "sensor": ",".join(map(str, sensors)),
+        "loss": _spec(problem.loss),
+        "prior": [_spec(prior) for prior in problem.priors] or ["none"],
+    }
+
+
+def _spec(choice: Any) -> str:
+    """A loss or prior as --loss and --prior take it."""
+    fields = dataclasses.asdict(choice)
+    values = ",".join(f"{key}={json.dumps(value)}" for key, value in fields.items())
+    return type(choice).__name__ + (f":{values}" if values else "")
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
         return str(value.resolve())
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value.value if isinstance(value, enum.Enum) else value
+
+
+@contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Begin the message of bad input with a file's name, unless it has it."""
+    try:
+        yield
+    except InputError as error:
+        text = str(error)
+        raise InputError(text if str(path) in text else f"{path}: {text}") from None
 
 
 def _free_folder(name: str) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -11,10 +12,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from envmap_inverse.problem import Iteration
 
-__all__ = ["ProgressDisplay", "console"]
+__all__ = ["ProgressDisplay", "console", "say"]
 
 console = Console()
 """Standard output."""
+
+
+def say(text: str) -> None:
+    """Write a line to standard output; when nobody listens any more, to nowhere."""
+    try:
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
@@ -55,8 +65,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         error = "" if iteration.error is None else f"error={iteration.error:.6g} "
         numbers = f"{error}loss={iteration.loss:.4g}"
         if self._live is None:
-            sys.stdout.write(f"Iteration {iteration.index:03d}: {numbers}\n")
-            sys.stdout.flush()
+            say(f"Iteration {iteration.index:03d}: {numbers}")
             return
         rate = (iteration.index + 1) / max(iteration.seconds, 1e-9)
         self._live.update(

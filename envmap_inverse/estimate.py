@@ -30,7 +30,8 @@ class Estimate:
         texels: linear RGB radiance, shape (H, W, 3), float32; a plain Adam may leave some negative.
         history: loss, error and seconds of each iteration.
         coverage: how strongly the views see each texel, shape (H, W, 3): the column sums of the
-            light transport, averaged over the (unmasked) pixels. 0 where nothing is seen.
+            light transport, averaged over the (unmasked) pixels and the channels; 0 where nothing
+            is seen.
         seconds: the whole call.
         phases: seconds by phase.
         status: "done", "interrupted", or why the run ended early.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -229,10 +229,14 @@ def _umask() -> int:
     return mask
 
 
-@contextmanager
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep what a C library writes to stdout and stderr off the terminal."""
-    with tempfile.TemporaryFile() as sink:
+    """Keep what a C library writes to stdout and stderr, or to Python's, off the terminal."""
+    with (
+        tempfile.TemporaryFile() as sink,
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
         saved = [os.dup(1), os.dup(2)]
         try:
             for number in (1, 2):

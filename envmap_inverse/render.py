@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError
-from envmap_inverse.scene import Scene, as_texels
+from envmap_inverse.scene import Scene, as_map
 
 __all__ = ["gradient_integrator", "render"]
 
@@ -54,9 +54,20 @@ def render(
         scene_integrator(scene)
     taken = scene.sensor(sensor)
     check_film(scene, sensor)
-    with scene.envmap.holding(None if texels is None else _any_size(scene, texels)):
-        image = mi.render(scene.mi_scene, sensor=taken, integrator=integrator, spp=spp, seed=seed)
-        return np.array(rgb(image), np.float32)
+
+    def image_of(shown: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        with scene.envmap.holding(shown):
+            image = mi.render(
+                scene.mi_scene, sensor=taken, integrator=integrator, spp=spp, seed=seed
+            )
+            return np.array(rgb(image), np.float32)
+
+    shown = None if texels is None else as_map(texels, scene.envmap.resolution)
+    if shown is None or not (shown < 0).any():
+        return image_of(shown)
+    # Mitsuba cannot sample negative light.
+    dark = image_of(np.zeros_like(shown)) if len(scene.mi_scene.emitters()) > 1 else 0
+    return image_of(np.maximum(shown, 0)) - image_of(np.maximum(-shown, 0)) + dark
 
 
 def rgb(image: Any) -> Any:
@@ -168,10 +179,3 @@ def sum_of_transport(scene: Scene, sensor: int, weights: NDArray[np.float32], sp
     )
     dr.backward(dr.sum(rgb(image) * mi.TensorXf(weights)))
     return np.array(dr.grad(halo), np.float32)[:, 1:-1]
-
-
-def _any_size(scene: Scene, texels: ArrayLike) -> NDArray[np.float32]:
-    array = np.asarray(texels, np.float32)
-    if array.ndim == 3 and array.shape[0] >= 2 and array.shape[1] >= 3:
-        return as_texels(array, (array.shape[1], array.shape[0]))
-    return as_texels(array, scene.envmap.resolution)

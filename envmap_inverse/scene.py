@@ -263,6 +263,22 @@ def as_texels(texels_or_rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray
     return array
 
 
+def as_map(
+    texels_or_rgba: ArrayLike, resolution: tuple[int, int] | None = None
+) -> NDArray[np.float32]:
+    """Texels (H, W, 3) of any size from 3 x 2, or flat RGBA of a given one, checked as `as_texels`.
+
+    Raises:
+        InputError: if it is neither, or a number is NaN or infinite.
+    """
+    array = np.asarray(texels_or_rgba, np.float32)
+    if array.ndim == 3 and array.shape[0] >= 2 and array.shape[1] >= 3:
+        return as_texels(array, (array.shape[1], array.shape[0]))
+    if resolution is None:
+        raise InputError(f"a map must have shape (2 or more, 3 or more, 3); found {array.shape}")
+    return as_texels(array, resolution)
+
+
 def _with_halo(columns: NDArray[_Scalar]) -> NDArray[_Scalar]:
     return np.concatenate([columns[:, -1:], columns, columns[:, :1]], axis=1)
 

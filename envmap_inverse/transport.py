@@ -92,6 +92,8 @@ class LightTransport:
         """
         if spp < 1:
             raise InputError(f"spp must be at least 1; found {spp}")
+        if not sensors:
+            raise InputError("no sensor to record")
         check_seed(seed)
         settings = _recordable(scene, sensors)
         budget = free_memory() // 4 if memory_budget is None else memory_budget

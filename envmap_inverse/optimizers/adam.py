@@ -32,10 +32,11 @@ class Adam:
 
         m <- beta1 m + (1 - beta1) g
         v <- beta2 v + (1 - beta2) g^2
-        x <- x - learning_rate sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon)
+        x <- x - learning_rate sqrt(1 - beta2^t) / (1 - beta1^t) m / sqrt(v + epsilon^2)
 
-    (Kingma and Ba 2015). Alpha has no gradient and stays 1; so do texels that no path reaches keep
-    their start value. A step in which the loss or a gradient is NaN or infinite is dropped.
+    (Kingma and Ba 2015, with epsilon where Dr.Jit 1.5 has it). Alpha has no gradient and stays 1;
+    so do texels that no path reaches keep their start value. A step in which the loss or a gradient
+    is NaN or infinite is dropped.
 
     Attributes:
         iterations: number of steps.
@@ -282,7 +283,7 @@ def _stepper(adam: Adam) -> Callable[..., tuple[Any, Any]]:
         is_good = dr.all(dr.isfinite(g)) & dr.isfinite(loss)
         new_mean = adam.beta1 * mean + (1 - adam.beta1) * g
         new_square = adam.beta2 * square + (1 - adam.beta2) * dr.square(g)
-        new_rgba = rgba - rate * new_mean / (dr.sqrt(new_square) + adam.epsilon)
+        new_rgba = rgba - rate * new_mean / dr.sqrt(new_square + adam.epsilon**2)
         rgba = dr.select(is_good, new_rgba, rgba)
         state = (
             rgba,

@@ -19,6 +19,8 @@ from envmap_inverse.transport import LightTransport
 
 __all__ = ["Transport"]
 
+FLOOR = 0.01
+HALVINGS = 40
 HELD_OUT = 0.1
 FACTORS = (1 / 27, 1 / 9, 1 / 3, 1.0, 3.0, 9.0)
 
@@ -131,21 +133,31 @@ class _Run:
     def __init__(self, settings: Transport, problem: Problem, transport: LightTransport) -> None:
         self.settings, self.problem, self.transport = settings, problem, transport
         views = problem.views
-        self.gain = _stacked([np.broadcast_to(v.exposure, v.image.shape) for v in views])
         # Of the objective's pixels, times 3 so that those of a channel sum to 1.
         self.weights = _stacked([v.weights * np.float32(3 / len(views)) for v in views])
-        light = _stacked([v.image for v in views]) / self.gain
-        self.unit = float(np.sum(self.weights * light)) / 3 or 1.0
+        images: Pixels = np.where(
+            self.weights > 0, _stacked([v.image for v in views]), np.float32(0)
+        )
+        gain = _stacked([np.broadcast_to(v.exposure, v.image.shape) for v in views])
+        light: Pixels = images / gain
+        self.unit = self.mean(light)
+        # Losses see pictures in units of their mean, whatever the exposure.
+        self.gain = gain * np.float32(self.unit / self.mean(images))
         self.observed = np.asfortranarray((light - transport.offset) / np.float32(self.unit))
-        self.initial = np.asfortranarray(problem.initial.reshape(-1, 3) / np.float32(self.unit))
+        start: Texels = np.maximum(problem.initial.reshape(-1, 3), np.float32(0))
+        self.initial: Texels = np.asfortranarray(start / np.float32(self.unit))
         columns = transport.rmatvec(self.weights)
         self.seen = columns > 1e-7 * columns.max()
         self.columns = np.where(self.seen, columns, np.float32(1))
 
+    def mean(self, pictures: Pixels) -> float:
+        """Weighted mean of what is positive; 1 for black pictures."""
+        return float(np.sum(self.weights * np.maximum(pictures, 0))) / 3 or 1.0
+
     def steps(self) -> Iterator[Texels]:
         """The map after the warm-up and after each round."""
         self.centre = self.scaled_start()
-        texels = np.where(self.seen, self.centre, self.start_of_unseen())
+        texels: Texels = np.where(self.seen, self.centre, self.start_of_unseen())
         predicted = self.transport.matvec(texels)
         for _ in range(self.settings.warm_up):
             ratio = np.maximum(self.observed, 0) / np.maximum(predicted, np.float32(1e-4))
@@ -165,7 +177,9 @@ class _Run:
         weights = self.weights * self.loss_weights(predicted * 0)
         fitted = np.sum(weights * predicted * self.observed, axis=0)
         scale = fitted / np.maximum(np.sum(weights * predicted**2, axis=0), 1e-30)
-        return np.asarray(self.initial * np.maximum(scale, 1e-3), np.float32, order="F")
+        scaled = self.initial * np.maximum(scale, 0).astype(np.float32)
+        # A texel at 0 could not grow by factors.
+        return np.asfortranarray(np.where(self.initial > 0, scaled, np.float32(FLOOR)))
 
     def start_of_unseen(self) -> Texels:
         """Texels that nothing sees keep the start value, unless a prior reaches them."""
@@ -201,7 +215,7 @@ class _Run:
         self, texels: Texels, step: Texels, gradient: Texels, hessian: Callable[[Texels], Texels]
     ) -> Texels:
         """Halve the step until its projection on x >= 0 lowers the quadratic objective."""
-        for _ in range(8):
+        for _ in range(HALVINGS):
             moved: Texels = np.maximum(texels + step, np.float32(0))
             change = moved - texels
             if np.sum(change * gradient) + np.sum(change * hessian(change)) / 2 <= 0:
@@ -288,20 +302,23 @@ def _with_chosen_weights(
     predicts them with the least loss is taken.
     """
     random = np.random.default_rng(settings.seed)
-    held_out = [random.random(view.image.shape[:2]) < HELD_OUT for view in problem.views]
-    views = tuple(
-        replace(view, mask=np.where(out, 0, 1 if view.mask is None else view.mask))
-        for view, out in zip(problem.views, held_out, strict=True)
-    )
+    held_out, views = [], []
+    for view in problem.views:
+        mask = np.ones(view.image.shape[:2]) if view.mask is None else view.mask
+        out = random.random(mask.shape) < HELD_OUT
+        out &= bool(np.any(mask[~out]))
+        held_out.append(out)
+        views.append(replace(view, mask=np.where(out, 0, mask)))
     flat = np.concatenate([out.ravel() for out in held_out])
     everything = _Run(settings, problem, transport)
     losses = []
     for factor in FACTORS:
         priors = tuple(with_factor(prior, factor) for prior in problem.priors)
-        run = _Run(settings, replace(problem, views=views, priors=priors), transport)
+        run = _Run(settings, replace(problem, views=tuple(views), priors=priors), transport)
         for _ in run.steps():
             pass
-        values = problem.loss(run.gain * run.predicted, run.gain * run.observed)
+        predicted = run.predicted * np.float32(run.unit / everything.unit)
+        values = problem.loss(everything.gain * predicted, everything.gain * everything.observed)
         losses.append(float(np.sum((everything.weights * values)[flat])))
     best = FACTORS[int(np.argmin(losses))]
     return replace(problem, priors=tuple(with_factor(prior, best) for prior in problem.priors))

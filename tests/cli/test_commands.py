@@ -409,7 +409,9 @@ def test_help_explains_every_option_of_estimate(call: Call) -> None:
         "--prior --initial --ground-truth --frames --config --overwrite"
     )
     for option in options.split():
-        assert re.search(rf"{option}\b.*[a-z]\.", done.stdout), option
+        explained = re.search(rf"{option}\b(.*?)(?=\n  -|\Z)", done.stdout, re.DOTALL)
+        assert explained, option
+        assert re.search(r"[A-Z][a-z]+ .*\.", explained[1], re.DOTALL), option
 
 
 def test_shells_can_complete_commands(call: Call) -> None:
