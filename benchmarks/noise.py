@@ -38,7 +38,7 @@ def main() -> None:
             ei.LightTransport.record(scene, spp=SPP, seed=k).matvec(truth.reshape(-1, 3))
             for k in range(2)
         )
-        weights = ei.RelativeMSE().weight(first, clean)
+        weights = ei.RelativeMSE().weight(clean, clean)
         shrinks = 1 - np.sum(weights * first * second) / np.sum(weights * first * first)
         maps = [
             ei.estimate(scene, noisy.reshape(SIZE, SIZE, 3), optimizer=ei.Transport(spp=k)).texels

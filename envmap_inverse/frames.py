@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import queue
+import struct
 import tempfile
 import threading
+import zlib
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from envmap_inverse.images import Uint8Image, encode_png, tonemap, write_bytes
+from envmap_inverse.images import Uint8Image, tonemap, write_bytes
 from envmap_inverse.problem import Iteration
 
 __all__ = ["FrameWriter"]
@@ -76,8 +78,22 @@ class FrameWriter:
         envmap = tonemap(iteration.texels, self._exposure)
         for name, picture in (("out", image), ("envmap", envmap)):
             path = self._folder / f"{name}_{iteration.index:03d}.png"
-            write_bytes(path, encode_png(picture, compression=1), sync=False)
+            write_bytes(path, _png(picture), sync=False)
         self._video.add(_side_by_side(image, envmap, _caption(iteration)))
+
+
+def _png(picture: Uint8Image) -> bytes:
+    """A PNG of one filter (up) and the fastest compression: half the time of Pillow's search."""
+    height, width, _ = picture.shape
+    rows = np.full((height, 1 + 3 * width), 2, np.uint8)
+    flat = picture.reshape(height, -1)
+    rows[0, 1:], rows[1:, 1:] = flat[0], flat[1:] - flat[:-1]
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(rows.tobytes(), 1)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
 
 
 class _Video:
