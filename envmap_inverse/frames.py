@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import struct
 import tempfile
@@ -22,7 +23,7 @@ from envmap_inverse.problem import Iteration
 __all__ = ["FrameWriter"]
 
 FRAMES_PER_SECOND = 25
-QUEUE_LENGTH = 16
+QUEUE_LENGTH = 32
 CAPTION_HEIGHT = 40
 BACKGROUND, TEXT = (24, 24, 24), (230, 230, 230)
 
@@ -65,6 +66,8 @@ class FrameWriter:
             raise self._failure
 
     def _work(self) -> None:
+        # The optimizer goes first; what is left over is encoded when it is done.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         try:
             while (iteration := self._jobs.get()) is not None:
                 self._encode(iteration)
