@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import itertools
-import json
 import os
 import signal
 import sys
@@ -16,12 +14,10 @@ import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType, ModuleType
+from types import FrameType
 from typing import Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 from rich.table import Table
 from typer.exceptions import TyperException
 
@@ -34,7 +30,15 @@ from envmap_inverse.estimate import solve
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.priors import Prior
+from envmap_inverse.options import (
+    given_settings,
+    make_choice,
+    make_optimizer,
+    make_priors,
+    number_or_image,
+    parse_sensors,
+    resolved_settings,
+)
 from envmap_inverse.problem import Iteration, Optimizer, Problem, View
 from envmap_inverse.render import render as render_image
 from envmap_inverse.scene import as_map, load_scene
@@ -61,8 +65,6 @@ class DemoOptimizer(enum.StrEnum):
     transport = "transport"
     both = "both"
 
-
-_OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
 
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
 Size = Annotated[
@@ -135,7 +137,7 @@ def demo(
     for name in names:
         chosen = adam if name == "adam" else Transport()
         path = folder / name if runs else folder
-        settings = {**_settings(context), "optimizer": name, "output": str(path)}
+        settings = {**given_settings(context), "optimizer": name, "output": str(path)}
         problem = Problem.create(
             scene,
             view,
@@ -242,11 +244,11 @@ def estimate(
 ) -> None:
     """Recover the environment map from pictures of a scene."""
     begun = time.perf_counter()
-    chosen = _optimizer(
+    chosen = make_optimizer(
         optimizer, iterations=iterations, learning_rate=learning_rate, spp=spp, seed=seed
     )
     loaded = load_scene(scene)
-    sensors = _sensors(sensor, len(reference))
+    sensors = parse_sensors(sensor, len(reference))
     if size is not None:
         for index in set(sensors):
             loaded.set_film_size(size, index)
@@ -256,12 +258,12 @@ def estimate(
             View(read_image(p), sensor=k, name=str(p))
             for p, k in zip(reference, sensors, strict=True)
         ],
-        loss=chosen.default_loss if loss is None else _choose(losses, "--loss", loss),
-        priors=_priors(prior, chosen.default_priors),
-        initial=_number_or_image(initial),
+        loss=chosen.default_loss if loss is None else make_choice(losses, "--loss", loss),
+        priors=make_priors(prior, chosen.default_priors),
+        initial=number_or_image(initial),
         ground_truth=None if ground_truth is None else read_image(ground_truth),
     )
-    settings = {**_settings(context), **_resolved(problem, chosen)}
+    settings = {**given_settings(context), **resolved_settings(problem, chosen)}
     run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames)
     _run(run_folder, problem, chosen, loading=time.perf_counter() - begun)
 
@@ -400,46 +402,6 @@ def _number(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.6g}"
 
 
-def _settings(context: typer.Context) -> dict[str, Any]:
-    """The options of a command as TOML values; files by their full path."""
-    settings = {}
-    for name, value in context.params.items():
-        if name not in {"config", "overwrite"}:
-            settings[name] = _plain(value)
-    return settings
-
-
-def _resolved(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
-    """The options that have other defaults from run to run."""
-    options = {
-        name: getattr(optimizer, name)
-        for name in ("iterations", "learning_rate", "spp")
-        if hasattr(optimizer, name)
-    }
-    sensors = [view.sensor for view in problem.views]
-    return options | {
-        "size": max(problem.scene.film_size(sensors[0])),
-        "sensor": ",".join(map(str, sensors)),
-        "loss": _spec(problem.loss),
-        "prior": [_spec(prior) for prior in problem.priors] or ["none"],
-    }
-
-
-def _spec(choice: Any) -> str:
-    """A loss or prior as --loss and --prior take it."""
-    fields = dataclasses.asdict(choice)
-    values = ",".join(f"{key}={json.dumps(value)}" for key, value in fields.items())
-    return type(choice).__name__ + (f":{values}" if values else "")
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Path):
-        return str(value.resolve())
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value.value if isinstance(value, enum.Enum) else value
-
-
 @contextmanager
 def _naming(path: Path) -> Iterator[None]:
     """Begin the message of bad input with a file's name, unless it has it."""
@@ -453,56 +415,3 @@ def _naming(path: Path) -> Iterator[None]:
 def _free_folder(name: str) -> Path:
     numbered = (Path(name if k == 1 else f"{name}-{k}") for k in itertools.count(1))
     return next(path for path in numbered if not path.exists())
-
-
-def _optimizer(name: str, **options: Any) -> Optimizer:
-    """An optimizer with the options that were given."""
-    kind = _OPTIMIZERS[name]
-    given = {key: value for key, value in options.items() if value is not None}
-    for key in given.keys() - {field.name for field in dataclasses.fields(kind)}:
-        raise InputError(f"--{key.replace('_', '-')}: the {name} optimizer has no such option")
-    return kind(**given)
-
-
-def _priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Prior, ...]:
-    if not specs:
-        return default
-    if specs == ["none"]:
-        return ()
-    return tuple(_choose(priors, "--prior", spec) for spec in specs)
-
-
-def _sensors(option: str | None, num_views: int) -> list[int]:
-    if option is None:
-        return list(range(num_views))
-    try:
-        sensors = [int(part) for part in option.split(",")]
-    except ValueError:
-        raise InputError(f"--sensor {option!r}: give numbers, e.g. 0 or 0,1") from None
-    if len(sensors) == 1:
-        sensors *= num_views
-    if len(sensors) != num_views:
-        raise InputError(f"--sensor names {len(sensors)} sensors for {num_views} pictures")
-    return sensors
-
-
-def _number_or_image(option: str) -> float | NDArray[np.float32]:
-    try:
-        return float(option)
-    except ValueError:
-        return read_image(option)
-
-
-def _choose(module: ModuleType, option: str, spec: str) -> Any:
-    """An instance of the module's dataclass that NAME[:key=value,...] names."""
-    name, _, arguments = spec.partition(":")
-    names = {candidate.lower(): candidate for candidate in module.__all__}
-    if name.lower() not in names:
-        raise InputError(f"{option} {name!r}: unknown; choose one of {', '.join(module.__all__)}")
-    kind = getattr(module, names[name.lower()])
-    try:
-        values = tomllib.loads(arguments.replace(",", "\n"))
-        return kind(**values)
-    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
-        fields = ", ".join(field.name for field in dataclasses.fields(kind)) or "none"
-        raise InputError(f"{option} {spec!r}: {error}; its keys are: {fields}") from None

@@ -1,0 +1,131 @@
+"""What the command line's options stand for, and how they are written down again."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from envmap_inverse import priors
+from envmap_inverse.errors import InputError
+from envmap_inverse.images import read_image
+from envmap_inverse.optimizers.adam import Adam
+from envmap_inverse.optimizers.transport import Transport
+from envmap_inverse.priors import Prior
+from envmap_inverse.problem import Optimizer, Problem
+
+__all__ = [
+    "given_settings",
+    "make_choice",
+    "make_optimizer",
+    "make_priors",
+    "number_or_image",
+    "parse_sensors",
+    "resolved_settings",
+]
+
+_OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
+
+
+def given_settings(context: typer.Context) -> dict[str, Any]:
+    """The options of a command as TOML values; files by their full path."""
+    settings = {}
+    for name, value in context.params.items():
+        if name not in {"config", "overwrite"}:
+            settings[name] = _plain(value)
+    return settings
+
+
+def resolved_settings(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
+    """The options that have other defaults from run to run."""
+    options = {
+        name: getattr(optimizer, name)
+        for name in ("iterations", "learning_rate", "spp")
+        if hasattr(optimizer, name)
+    }
+    sensors = [view.sensor for view in problem.views]
+    return options | {
+        "size": max(problem.scene.film_size(sensors[0])),
+        "sensor": ",".join(map(str, sensors)),
+        "loss": _spec(problem.loss),
+        "prior": [_spec(prior) for prior in problem.priors] or ["none"],
+    }
+
+
+def _spec(choice: Any) -> str:
+    """A loss or prior as --loss and --prior take it."""
+    fields = dataclasses.asdict(choice)
+    values = ",".join(f"{key}={json.dumps(value)}" for key, value in fields.items())
+    return type(choice).__name__ + (f":{values}" if values else "")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value.resolve())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, enum.Enum) else value
+
+
+def make_optimizer(name: str, **options: Any) -> Optimizer:
+    """An optimizer with the options that were given."""
+    kind = _OPTIMIZERS[name]
+    given = {key: value for key, value in options.items() if value is not None}
+    for key in given.keys() - {field.name for field in dataclasses.fields(kind)}:
+        raise InputError(f"--{key.replace('_', '-')}: the {name} optimizer has no such option")
+    return kind(**given)
+
+
+def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Prior, ...]:
+    """The priors of --prior, the default without one, none for "none"."""
+    if not specs:
+        return default
+    if specs == ["none"]:
+        return ()
+    return tuple(make_choice(priors, "--prior", spec) for spec in specs)
+
+
+def parse_sensors(option: str | None, num_views: int) -> list[int]:
+    """The sensor of each picture: in order, all one, or as listed."""
+    if option is None:
+        return list(range(num_views))
+    try:
+        sensors = [int(part) for part in option.split(",")]
+    except ValueError:
+        raise InputError(f"--sensor {option!r}: give numbers, e.g. 0 or 0,1") from None
+    if len(sensors) == 1:
+        sensors *= num_views
+    if len(sensors) != num_views:
+        raise InputError(f"--sensor names {len(sensors)} sensors for {num_views} pictures")
+    return sensors
+
+
+def number_or_image(option: str) -> float | NDArray[np.float32]:
+    """What --initial names."""
+    try:
+        return float(option)
+    except ValueError:
+        return read_image(option)
+
+
+def make_choice(module: ModuleType, option: str, spec: str) -> Any:
+    """An instance of the module's dataclass that NAME[:key=value,...] names."""
+    name, _, arguments = spec.partition(":")
+    names = {candidate.lower(): candidate for candidate in module.__all__}
+    if name.lower() not in names:
+        raise InputError(f"{option} {name!r}: unknown; choose one of {', '.join(module.__all__)}")
+    kind = getattr(module, names[name.lower()])
+    try:
+        values = tomllib.loads(arguments.replace(",", "\n"))
+        return kind(**values)
+    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+        fields = ", ".join(field.name for field in dataclasses.fields(kind)) or "none"
+        raise InputError(f"{option} {spec!r}: {error}; its keys are: {fields}") from None
