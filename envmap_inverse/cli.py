@@ -18,13 +18,12 @@ from types import FrameType
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 from typer.exceptions import TyperException
 
 from envmap_inverse import __version__, doctor, losses, priors
 from envmap_inverse.artifacts import RunFolder
 from envmap_inverse.bundled import bunny
-from envmap_inverse.console import ProgressDisplay, console, say
+from envmap_inverse.console import ProgressDisplay, comparison_table, console, say
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.estimate import solve
 from envmap_inverse.images import read_image, write_image
@@ -149,7 +148,7 @@ def demo(
         runs.append(_run(run_folder, problem, chosen, loading=loading))
     if len(runs) > 1:
         with console.capture() as table:
-            console.print(_comparison(dict(zip(names, runs, strict=True))))
+            console.print(comparison_table(dict(zip(names, runs, strict=True))))
         say(table.get())
 
 
@@ -382,20 +381,6 @@ def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")
     lines.append(f"results in {folder}/ (envmap.exr is the map; look at envmap.png, render.png)")
     say("\n".join(lines))
-
-
-def _comparison(runs: Mapping[str, Mapping[str, Any]]) -> Table:
-    """A table of the demo's runs, each with its ratio to the first."""
-    table = Table("", "seconds", "squared error", "angle", "log RMSE", title="Error of the map")
-    first = next(iter(runs.values()))
-    for name, run in runs.items():
-        cells = [f"{run['seconds']['optimize']:.2f}", f"{run['error']:,.0f}"]
-        cells += [f"{run['metrics'][key]:.3g}" for key in ("angular_error", "log_rmse")]
-        if run is not first:
-            cells[0] += f" (1/{first['seconds']['optimize'] / run['seconds']['optimize']:.1f})"
-            cells[1] += f" (1/{first['error'] / run['error']:.1f})"
-        table.add_row(name, *cells)
-    return table
 
 
 def _number(value: float | None) -> str:

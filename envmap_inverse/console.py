@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import TracebackType
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from envmap_inverse.problem import Iteration
 
-__all__ = ["ProgressDisplay", "console", "say"]
+__all__ = ["ProgressDisplay", "comparison_table", "console", "say"]
 
 console = Console()
 """Standard output."""
@@ -25,6 +28,20 @@ def say(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def comparison_table(runs: Mapping[str, Mapping[str, Any]]) -> Table:
+    """A table of the demo's runs, each with its ratio to the first."""
+    table = Table("", "seconds", "squared error", "angle", "log RMSE", title="Error of the map")
+    first = next(iter(runs.values()))
+    for name, run in runs.items():
+        cells = [f"{run['seconds']['optimize']:.2f}", f"{run['error']:,.0f}"]
+        cells += [f"{run['metrics'][key]:.3g}" for key in ("angular_error", "log_rmse")]
+        if run is not first:
+            cells[0] += f" (1/{first['seconds']['optimize'] / run['seconds']['optimize']:.1f})"
+            cells[1] += f" (1/{first['error'] / run['error']:.1f})"
+        table.add_row(name, *cells)
+    return table
 
 
 class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
