@@ -8,7 +8,7 @@ import json
 import tomllib
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -23,6 +23,12 @@ from envmap_inverse.priors import Prior
 from envmap_inverse.problem import Optimizer, Problem
 
 __all__ = [
+    "Frames",
+    "Overwrite",
+    "SceneFile",
+    "Seed",
+    "Size",
+    "Spp",
     "given_settings",
     "make_choice",
     "make_optimizer",
@@ -31,6 +37,17 @@ __all__ = [
     "parse_sensors",
     "resolved_settings",
 ]
+
+SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
+Size = Annotated[
+    int | None, typer.Option(help="Longer side of the film in pixels, in place of the scene's.")
+]
+Spp = Annotated[int, typer.Option(help="Samples per pixel.")]
+Seed = Annotated[int, typer.Option(help="Seed; the same one gives the same result.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
+]
+Frames = Annotated[bool, typer.Option(help="Also write a picture of every iteration, and a video.")]
 
 _OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
 

@@ -1,0 +1,82 @@
+"""`envmap-inverse demo`."""
+
+from __future__ import annotations
+
+import enum
+import itertools
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from envmap_inverse.artifacts import RunFolder
+from envmap_inverse.bundled import bunny
+from envmap_inverse.commands.options import Frames, Overwrite, given_settings
+from envmap_inverse.commands.running import run
+from envmap_inverse.console import comparison_table, console, say
+from envmap_inverse.optimizers.adam import Adam
+from envmap_inverse.optimizers.transport import Transport
+from envmap_inverse.problem import Problem, View
+from envmap_inverse.render import render
+from envmap_inverse.scene import load_scene
+
+__all__ = ["demo"]
+
+
+class DemoOptimizer(enum.StrEnum):
+    """Values of the demo's --optimizer."""
+
+    adam = "adam"
+    transport = "transport"
+    both = "both"
+
+
+def demo(
+    context: typer.Context,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder; by default bunny-demo.")
+    ] = None,
+    size: Annotated[int, typer.Option(help="Width and height of the picture.")] = 512,
+    iterations: Annotated[int, typer.Option(help="Steps of Adam.")] = 100,
+    optimizer: Annotated[
+        DemoOptimizer, typer.Option(help="The tutorial's loop, ours, or one after the other.")
+    ] = DemoOptimizer.both,
+    frames: Frames = True,
+    overwrite: Overwrite = False,
+) -> None:
+    """Recover the light of a museum from a picture of a metal bunny.
+
+    Runs the tutorial's job (Adam) and, by default, then ours (transport), in the folder transport.
+    """
+    adam = Adam(iterations=iterations)
+    begun = time.perf_counter()
+    scene = load_scene(bunny())
+    scene.set_film_size(size)
+    truth, view = scene.envmap.texels, View(render(scene, spp=16, seed=2**30))
+    loading = time.perf_counter() - begun
+    folder = output or _free_folder("bunny-demo")
+    names = ["adam", "transport"] if optimizer == DemoOptimizer.both else [optimizer.value]
+    runs: list[dict[str, Any]] = []
+    for name in names:
+        chosen = adam if name == "adam" else Transport()
+        path = folder / name if runs else folder
+        settings = {**given_settings(context), "optimizer": name, "output": str(path)}
+        problem = Problem.create(
+            scene,
+            view,
+            loss=chosen.default_loss,
+            priors=chosen.default_priors,
+            ground_truth=truth,
+        )
+        run_folder = RunFolder(path, settings, overwrite=overwrite, frames=frames)
+        runs.append(run(run_folder, problem, chosen, loading=loading))
+    if len(runs) > 1:
+        with console.capture() as table:
+            console.print(comparison_table(dict(zip(names, runs, strict=True))))
+        say(table.get())
+
+
+def _free_folder(name: str) -> Path:
+    numbered = (Path(name if k == 1 else f"{name}-{k}") for k in itertools.count(1))
+    return next(path for path in numbered if not path.exists())

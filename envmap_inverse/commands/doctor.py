@@ -1,0 +1,21 @@
+"""`envmap-inverse doctor`."""
+
+from __future__ import annotations
+
+import typer
+
+from envmap_inverse.console import say
+from envmap_inverse.doctor import examine
+
+__all__ = ["doctor"]
+
+
+def doctor() -> None:
+    """Print what backend is used and why, what is missing, and how to get it."""
+    remedies = []
+    for finding in examine():
+        say(f"{finding.name:22}{finding.found}")
+        remedies += [f"missing: {finding.name}: {finding.remedy}"] if finding.remedy else []
+    say("\n".join(remedies) or "Nothing is missing.")
+    if remedies:
+        raise typer.Exit(1)

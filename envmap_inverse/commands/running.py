@@ -1,0 +1,108 @@
+"""Run a problem: show it, write its files, end well at a signal."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import typer
+
+from envmap_inverse.artifacts import RunFolder
+from envmap_inverse.console import ProgressDisplay, say
+from envmap_inverse.estimate import solve
+from envmap_inverse.problem import Iteration, Optimizer, Problem
+
+__all__ = ["fail", "run", "show_warning"]
+
+
+def run(
+    run_folder: RunFolder, problem: Problem, optimizer: Optimizer, *, loading: float
+) -> dict[str, Any]:
+    """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it."""
+    run_folder.begin(problem.views[0].image)
+    with _stop_at_signal() as stop, ProgressDisplay(optimizer.num_steps) as display:
+
+        def on_iteration(iteration: Iteration) -> bool:
+            run_folder.add(iteration)
+            display.show(iteration)
+            return stop.number is not None
+
+        try:
+            result = solve(problem, optimizer, on_iteration)
+        finally:
+            run_folder.close()
+    summary = run_folder.finish(result, problem, loading=loading, notes=_WARNINGS)
+    _print_summary(run_folder.path, summary)
+    if stop.number is not None:
+        raise typer.Exit(128 + stop.number)
+    if result.status != "done":
+        raise typer.Exit(fail(result.status, 1))
+    return summary
+
+
+class _Stop:
+    """Which signal asked the run to end."""
+
+    number: int | None = None
+
+
+@contextmanager
+def _stop_at_signal() -> Iterator[_Stop]:
+    """Note the first SIGINT or SIGTERM; a second one acts at once, as without this."""
+    stop, numbers = _Stop(), (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def note(number: int, _: FrameType | None) -> None:
+        stop.number = number
+        restore()
+
+    for number in numbers:
+        signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        restore()
+
+
+def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    seconds = summary["seconds"]
+    lines = [
+        f"{summary['iterations']} iterations in {seconds['optimize']:.2f} s, "
+        f"{seconds['total']:.1f} s in total",
+        f"final loss {_number(summary['loss'])}",
+    ]
+    if summary["error"] is not None:
+        lines.append(f"sum of squared errors of the map {_number(summary['error'])}")
+    if summary["dropped_steps"]:
+        lines.append(f"{summary['dropped_steps']} steps met NaN or infinity and were dropped")
+    lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")
+    lines.append(f"results in {folder}/ (envmap.exr is the map; look at envmap.png, render.png)")
+    say("\n".join(lines))
+
+
+def _number(value: float | None) -> str:
+    return "not finite" if value is None else f"{value:.6g}"
+
+
+_WARNINGS: list[str] = []
+
+
+def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Write a warning as one line, and keep it for the summary."""
+    _WARNINGS.append(str(message))
+    sys.stderr.write(f"warning: {message}\n")
+
+
+def fail(message: str, status: int) -> int:
+    """Write an error as one line; returns the exit status."""
+    sys.stderr.write(f"error: {message}\n")
+    return status
