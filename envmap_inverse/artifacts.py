@@ -122,6 +122,8 @@ class RunFolder:
             "metrics": _metrics(result.texels, problem.ground_truth),
             "negative_share": float((result.texels < 0).mean()),
             "seen_share": float((result.coverage.sum(axis=2) > 0).mean()),
+            "clipped_share": [view.clipped_share for view in problem.views],
+            "exposures": None if result.exposures is None else result.exposures.tolist(),
             "exposure": self._exposure,
             "seconds": {"total": loading + time.perf_counter() - self._started, **phases},
             "settings": self._settings,

@@ -38,6 +38,7 @@ class Estimate:
         num_dropped: steps that were not taken because of NaN or infinity.
         deviation: standard deviation of each texel, shape (H, W, 3), if the other texels were
             known: a lower bound. Only from `Transport`.
+        exposures: of each view and channel, shape (views, 3), as given or estimated.
     """
 
     texels: NDArray[np.float32]
@@ -48,6 +49,7 @@ class Estimate:
     status: str = "done"
     num_dropped: int = 0
     deviation: NDArray[np.float32] | None = None
+    exposures: NDArray[np.float32] | None = None
 
     @property
     def rgba(self) -> NDArray[np.float32]:
@@ -117,6 +119,7 @@ def solve(problem: Problem, optimizer: Optimizer, on_iteration: OnIteration | No
         status=solution.status,
         num_dropped=solution.num_dropped,
         deviation=solution.deviation,
+        exposures=solution.exposures,
     )
 
 

@@ -8,9 +8,9 @@ import os
 import re
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import imageio.v3 as iio
 import numpy as np
@@ -21,22 +21,35 @@ from envmap_inverse import backend
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 
-__all__ = ["display_exposure", "encode_png", "read_image", "tonemap", "write_bytes", "write_image"]
+__all__ = [
+    "clipping_levels",
+    "display_exposure",
+    "encode_png",
+    "read_image",
+    "read_mask",
+    "tonemap",
+    "write_bytes",
+    "write_image",
+]
 
 MAX_PIXELS = 2**27
 """Larger images (11585 x 11585) are refused before they are decoded; 1.5 GiB as float32 RGB."""
 
+_8BIT = (".png", ".jpg", ".jpeg")
+_COLOUR_MODES = {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV"}
+
+_Reader = Callable[[Path], NDArray[Any]]
 Uint8Image = NDArray[np.uint8]
 
 
-def read_image(path: str | Path) -> NDArray[np.float32]:
+def read_image(path: str | Path, *, gamma: float | None = None) -> NDArray[np.float32]:
     """Read an image as linear RGB.
 
-    EXR and HDR are linear as they are; 8-bit PNG and JPEG are taken for sRGB (IEC 61966-2-1) and
-    linearized.
+    EXR and HDR are linear as they are; 8-bit PNG and JPEG are linearized.
 
     Args:
         path: a file whose name ends in .exr, .hdr, .png, .jpg or .jpeg.
+        gamma: exponent by which 8-bit values are linearized; None for sRGB (IEC 61966-2-1).
 
     Returns:
         Shape (h, w, 3), float32. Alpha and other channels are dropped.
@@ -46,27 +59,38 @@ def read_image(path: str | Path) -> NDArray[np.float32]:
         InputError: if it is a folder, empty, not such an image, truncated, too large, or has no
             RGB channels.
     """
-    path = Path(path)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such image file")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name an image file")
-    readers = {".exr": _read_exr, ".hdr": _read_hdr}
-    readers |= dict.fromkeys((".png", ".jpg", ".jpeg"), _read_8bit)
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(f"{path}: unknown kind of image; use one of {', '.join(readers)}")
-    if path.stat().st_size == 0:
-        raise InputError(f"{path}: the file is empty")
-    try:
-        return np.ascontiguousarray(reader(path), np.float32)
-    except InputError:
-        raise
-    except PermissionError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise InputError(f"{path}: cannot be decoded, damaged or not an image: {reason}") from None
+    readers: dict[str, _Reader] = {".exr": _read_exr, ".hdr": _read_hdr}
+    readers |= dict.fromkeys(_8BIT, lambda path: _linear(_read_8bit(path), gamma))
+    return _read(Path(path), readers)
+
+
+def read_mask(path: str | Path) -> NDArray[np.float32]:
+    """Read an image as weights: its grey values, of an 8-bit image from 0 to 1, not linearized.
+
+    Returns:
+        Shape (h, w), float32.
+
+    Raises:
+        FileNotFoundError, InputError: as `read_image`.
+    """
+    readers: dict[str, _Reader] = {".exr": _read_exr, ".hdr": _read_hdr}
+    readers |= dict.fromkeys(
+        _8BIT, lambda path: _read_8bit(path, "L")[:, :, None] / np.float32(255)
+    )
+    return np.asarray(_read(Path(path), readers).mean(axis=2))
+
+
+def clipping_levels(
+    path: str | Path, *, gamma: float | None = None
+) -> tuple[float | None, float | None]:
+    """The linear values from which an image of `read_image` is clipped at the top and the bottom.
+
+    Those of the 8-bit values 254 and 1, as compression moves values by one; None for EXR and HDR.
+    """
+    if Path(path).suffix.lower() not in _8BIT:
+        return None, None
+    white, black = (float(level) for level in _linear(np.array([254, 1], np.uint8), gamma))
+    return white, black
 
 
 def write_image(path: str | Path, image: ArrayLike) -> None:
@@ -156,6 +180,28 @@ def linear_to_srgb(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any
 _SRGB_TABLE = (255 * linear_to_srgb(np.linspace(0, 1, 2**14)) + 0.5).astype(np.uint8)
 
 
+def _read(path: Path, readers: Mapping[str, _Reader]) -> NDArray[np.float32]:
+    """What the reader for the file's suffix makes of it; every failure names the file."""
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such image file")
+    if path.is_dir():
+        raise InputError(f"{path}: is a folder; name an image file")
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path}: unknown kind of image; use one of {', '.join(readers)}")
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty")
+    try:
+        return np.ascontiguousarray(reader(path), np.float32)
+    except InputError:
+        raise
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: cannot be decoded, damaged or not an image: {reason}") from None
+
+
 def _read_exr(path: Path) -> NDArray[np.float32]:
     with _quiet():
         header = OpenEXR.File(str(path), header_only=True).header()
@@ -184,16 +230,20 @@ def _read_hdr(path: Path) -> NDArray[np.float32]:
     return np.array(float_rgb)
 
 
-def _read_8bit(path: Path) -> NDArray[np.float32]:
+def _read_8bit(path: Path, mode: Literal["RGB", "L"] = "RGB") -> NDArray[np.uint8]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Pillow warns of images that decompress to gigabytes
         height, width, *_ = iio.improps(path, plugin="pillow").shape
         _check_size(path, width, height)
-        mode = iio.immeta(path, plugin="pillow")["mode"]
-        if mode not in {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV"}:
-            raise InputError(f"{path}: has no RGB channels; its pixels are of kind {mode}")
-        image = iio.imread(path, plugin="pillow", mode="RGB")
-    return srgb_to_linear(image / 255).astype(np.float32)
+        found = iio.immeta(path, plugin="pillow")["mode"]
+        if mode == "RGB" and found not in _COLOUR_MODES:
+            raise InputError(f"{path}: has no RGB channels; its pixels are of kind {found}")
+        return np.asarray(iio.imread(path, plugin="pillow", mode=mode), np.uint8)
+
+
+def _linear(values: NDArray[np.uint8], gamma: float | None) -> NDArray[np.float32]:
+    encoded = values / 255
+    return np.asarray(srgb_to_linear(encoded) if gamma is None else encoded**gamma, np.float32)
 
 
 def _encode_exr(image: NDArray[np.float32]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,25 +16,46 @@ from envmap_inverse.priors import Prior
 from envmap_inverse.render import check_film
 from envmap_inverse.scene import Scene, as_texels
 
-__all__ = ["Iteration", "OnIteration", "Optimizer", "Problem", "Record", "Solution", "View"]
+__all__ = [
+    "Iteration",
+    "OnIteration",
+    "Optimizer",
+    "Problem",
+    "Record",
+    "Solution",
+    "View",
+    "start_exposures",
+]
+
+
+Exposure = float | ArrayLike | Literal["auto", "auto-rgb"]
 
 
 @dataclass(frozen=True, eq=False)
 class View:
     """A reference image and how it was taken.
 
+    A value of a clipped photograph is a bound: at `white` the light was at least that bright, at
+    `black` at most. It costs nothing to exceed such a bound (a censored observation).
+
     Attributes:
         image: linear RGB radiance times exposure, shape (h, w, 3).
         sensor: index of the scene's sensor that took it.
         mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); None weighs all alike.
-        exposure: factor from radiance to the image's values, a number or one per channel.
+        exposure: factor from radiance to the image's values: a number, one per channel, or "auto"
+            or "auto-rgb" to have one or three estimated along with the map. If no view's is known,
+            the first view's is 1.
+        white: values from here up are clipped; None if none are.
+        black: values down from here are clipped; None if none are.
         name: what messages call it.
     """
 
     image: NDArray[np.float32]
     sensor: int = 0
     mask: NDArray[np.float32] | None = None
-    exposure: float | NDArray[np.float32] = 1.0
+    exposure: Exposure = 1.0
+    white: float | None = None
+    black: float | None = None
     name: str = "reference image"
 
     def __post_init__(self) -> None:
@@ -46,11 +67,27 @@ class View:
         object.__setattr__(self, "image", image)
         if self.mask is not None:
             object.__setattr__(self, "mask", _checked_mask(self.name, self.mask, image.shape))
-        exposure = np.asarray(self.exposure, np.float32)
-        if exposure.shape not in {(), (3,)} or not (np.isfinite(exposure) & (exposure > 0)).all():
+        if not isinstance(self.exposure, str):
+            object.__setattr__(self, "exposure", _checked_exposure(self.name, self.exposure))
+        elif self.exposure not in {"auto", "auto-rgb"}:
             raise InputError(
-                f"{self.name}: exposure must be one or three positive numbers; found {exposure}"
+                f"{self.name}: exposure {self.exposure!r}: give a number, three, 'auto' or "
+                "'auto-rgb'"
             )
+        if self.white is not None and self.black is not None and not self.black < self.white:
+            raise InputError(
+                f"{self.name}: white must be greater than black; found {self.white}, {self.black}"
+            )
+        if not self.weights[~self.is_over & ~self.is_under].any():
+            raise InputError(
+                f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
+                "white and black"
+            )
+
+    @property
+    def knows_exposure(self) -> bool:
+        """Whether the exposure is a number, not "auto"."""
+        return not isinstance(self.exposure, str)
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
@@ -58,6 +95,24 @@ class View:
         mask = np.ones(self.image.shape[:2], np.float32) if self.mask is None else self.mask
         weights = np.repeat(mask[:, :, None], 3, axis=2)
         return weights / np.float32(weights.sum(dtype=np.float64))
+
+    @cached_property
+    def is_over(self) -> NDArray[np.bool_]:
+        """Which values are clipped at the top, shape (h, w, 3)."""
+        return self.image >= (np.inf if self.white is None else self.white)
+
+    @cached_property
+    def is_under(self) -> NDArray[np.bool_]:
+        """Which values are clipped at the bottom, shape (h, w, 3)."""
+        return self.image <= (-np.inf if self.black is None else self.black)
+
+    @property
+    def clipped_share(self) -> dict[str, float]:
+        """Weighted share of the values that are clipped at the top and at the bottom."""
+        return {
+            "over": float(self.weights[self.is_over].sum(dtype=np.float64)),
+            "under": float(self.weights[self.is_under].sum(dtype=np.float64)),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -182,6 +237,7 @@ class Solution:
         num_dropped: steps that were not taken because of NaN or infinity.
         coverage: column sums of the light transport, if the optimizer knows them.
         deviation: standard deviation of each texel, if the optimizer estimates it.
+        exposures: of each view and channel, shape (views, 3).
     """
 
     texels: NDArray[np.float32]
@@ -191,6 +247,7 @@ class Solution:
     num_dropped: int = 0
     coverage: NDArray[np.float32] | None = None
     deviation: NDArray[np.float32] | None = None
+    exposures: NDArray[np.float32] | None = None
 
 
 class Optimizer(Protocol):
@@ -215,6 +272,25 @@ class Optimizer(Protocol):
         """Solve a problem."""
 
 
+def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Exposures to begin with, and which of them are unknown.
+
+    Returns:
+        Exposures of each view and channel, (views, 3), 1 where unknown; and for each the number of
+        the unknown that it is, or -1. If no view's exposure is known, the first view's is 1.
+    """
+    exposures = np.ones((len(views), 3), np.float32)
+    unknown = np.full((len(views), 3), -1)
+    is_any_known = any(view.knows_exposure for view in views)
+    for number, view in enumerate(views):
+        if view.knows_exposure:
+            exposures[number] = view.exposure
+        elif number > 0 or is_any_known:
+            first = unknown.max() + 1
+            unknown[number] = first + (np.arange(3) if view.exposure == "auto-rgb" else 0)
+    return exposures, unknown
+
+
 def _named(name: str, texels: ArrayLike, scene: Scene) -> NDArray[np.float32]:
     try:
         return as_texels(texels, scene.envmap.resolution)
@@ -230,6 +306,13 @@ def _check_finite(name: str, array: NDArray[np.float32]) -> None:
             f"{name}: {bad.sum()} values are NaN or infinite, the first at pixel "
             f"x={column}, y={row}; repair them or mask them and set them to 0"
         )
+
+
+def _checked_exposure(name: str, exposure: ArrayLike) -> float | NDArray[np.float32]:
+    array = np.asarray(exposure, np.float32)
+    if array.shape not in {(), (3,)} or not (np.isfinite(array) & (array > 0)).all():
+        raise InputError(f"{name}: exposure must be one or three positive numbers; found {array}")
+    return array if array.ndim else float(array)
 
 
 def _checked_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:

@@ -23,13 +23,19 @@ from envmap_inverse.commands.options import (
     make_optimizer,
     make_priors,
     number_or_image,
-    parse_sensors,
     resolved_settings,
 )
 from envmap_inverse.commands.running import run
+from envmap_inverse.commands.views import (
+    find_masks,
+    find_pictures,
+    flat_options,
+    parse_sensors,
+    read_views,
+)
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import read_image
-from envmap_inverse.problem import Problem, View
+from envmap_inverse.problem import Problem
 from envmap_inverse.scene import load_scene
 
 __all__ = ["estimate"]
@@ -52,6 +58,8 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise InputError(f"--config {path}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"--config {path}: not TOML: {error}") from None
+    if "view" in values:
+        values |= flat_options(values.pop("view"), f"--config {path}")
     known = {parameter.name for parameter in context.command.params}
     unknown = sorted(set(values) - known)
     if unknown:
@@ -65,7 +73,10 @@ def estimate(
     scene: SceneFile,
     reference: Annotated[
         list[Path],
-        typer.Argument(metavar="REFERENCE...", help="Pictures: EXR, HDR, PNG or JPEG."),
+        typer.Argument(
+            metavar="REFERENCE...",
+            help="Pictures: EXR, HDR, PNG or JPEG files, folders of them, or patterns.",
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
     optimizer: Annotated[
@@ -85,6 +96,32 @@ def estimate(
         str | None,
         typer.Option(help="Sensor of each picture, e.g. 0 or 0,1; by default in order."),
     ] = None,
+    mask: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE,...",
+            help="Mask of all pictures, or of each; white counts, black does not.",
+        ),
+    ] = None,
+    exposure: Annotated[
+        str | None,
+        typer.Option(
+            metavar="X,...",
+            help="Factor from radiance to the values of all pictures, or of each: a number, three "
+            "(1:0.9:0.8), auto or auto-rgb. Unknown ones are found relative to the first.",
+        ),
+    ] = None,
+    gamma: Annotated[
+        float | None, typer.Option(help="Exponent that linearizes 8-bit pictures; sRGB by default.")
+    ] = None,
+    white: Annotated[
+        float | None,
+        typer.Option(help="Linear value from which pictures are clipped; 8-bit ones: the highest."),
+    ] = None,
+    black: Annotated[float | None, typer.Option(help="The same at the bottom.")] = None,
+    censoring: Annotated[
+        bool, typer.Option(help="Take clipped values for bounds, not for exact.")
+    ] = True,
     loss: Annotated[
         str | None,
         typer.Option(
@@ -121,21 +158,28 @@ def estimate(
         optimizer, iterations=iterations, learning_rate=learning_rate, spp=spp, seed=seed
     )
     loaded = load_scene(scene)
-    sensors = parse_sensors(sensor, len(reference))
+    pictures = find_pictures(reference)
+    sensors, masks = parse_sensors(sensor, len(pictures)), find_masks(mask)
     if size is not None:
         for index in set(sensors):
             loaded.set_film_size(size, index)
     problem = Problem.create(
         loaded,
-        [
-            View(read_image(p), sensor=k, name=str(p))
-            for p, k in zip(reference, sensors, strict=True)
-        ],
+        read_views(
+            pictures,
+            sensors,
+            masks=masks,
+            exposures=exposure,
+            gamma=gamma,
+            white=white,
+            black=black,
+            censoring=censoring,
+        ),
         loss=chosen.default_loss if loss is None else make_choice(losses, "--loss", loss),
         priors=make_priors(prior, chosen.default_priors),
         initial=number_or_image(initial),
         ground_truth=None if ground_truth is None else read_image(ground_truth),
     )
-    settings = {**given_settings(context), **resolved_settings(problem, chosen)}
+    settings = {**given_settings(context), **resolved_settings(problem, chosen), "mask": masks}
     run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames)
     run(run_folder, problem, chosen, loading=time.perf_counter() - begun)

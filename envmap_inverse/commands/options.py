@@ -34,7 +34,6 @@ __all__ = [
     "make_optimizer",
     "make_priors",
     "number_or_image",
-    "parse_sensors",
     "resolved_settings",
 ]
 
@@ -108,21 +107,6 @@ def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Pr
     if specs == ["none"]:
         return ()
     return tuple(make_choice(priors, "--prior", spec) for spec in specs)
-
-
-def parse_sensors(option: str | None, num_views: int) -> list[int]:
-    """The sensor of each picture: in order, all one, or as listed."""
-    if option is None:
-        return list(range(num_views))
-    try:
-        sensors = [int(part) for part in option.split(",")]
-    except ValueError:
-        raise InputError(f"--sensor {option!r}: give numbers, e.g. 0 or 0,1") from None
-    if len(sensors) == 1:
-        sensors *= num_views
-    if len(sensors) != num_views:
-        raise InputError(f"--sensor names {len(sensors)} sensors for {num_views} pictures")
-    return sensors
 
 
 def number_or_image(option: str) -> float | NDArray[np.float32]:

@@ -84,6 +84,12 @@ def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
         lines.append(f"sum of squared errors of the map {_number(summary['error'])}")
     if summary["dropped_steps"]:
         lines.append(f"{summary['dropped_steps']} steps met NaN or infinity and were dropped")
+    for number, clipped in enumerate(summary["clipped_share"]):
+        if any(clipped.values()):
+            lines.append(
+                f"picture {number}: {100 * clipped['over']:.1f} % of its values are clipped at the "
+                f"top, {100 * clipped['under']:.1f} % at the bottom"
+            )
     lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")
     lines.append(f"results in {folder}/ (envmap.exr is the map; look at envmap.png, render.png)")
     say("\n".join(lines))

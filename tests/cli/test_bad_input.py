@@ -114,9 +114,9 @@ def test_an_empty_reference(refused: Callable[..., str], folder: Path) -> None:
     assert "reference.exr: the file is empty" in refused(*ESTIMATE)
 
 
-def test_a_folder_as_reference(refused: Callable[..., str], folder: Path) -> None:
+def test_a_folder_without_pictures(refused: Callable[..., str], folder: Path) -> None:
     (folder / "photos").mkdir()
-    assert "photos: is a folder" in refused("estimate", "scene.xml", "photos", "-o", "out")
+    assert "photos: no picture there" in refused("estimate", "scene.xml", "photos", "-o", "out")
 
 
 def test_a_reference_that_is_no_image(refused: Callable[..., str], folder: Path) -> None:
