@@ -32,11 +32,11 @@ Uint8Image = NDArray[np.uint8]
 def read_image(path: str | Path) -> NDArray[np.float32]:
     """Read an image as linear RGB.
 
-    EXR and HDR are linear as they are; 8-bit PNG and JPEG are taken for sRGB (IEC 61966-2-1) and
-    linearized.
+    EXR, HDR and NPY (floats of NumPy, no pickles) are linear as they are; 8-bit PNG and JPEG are
+    taken for sRGB (IEC 61966-2-1) and linearized.
 
     Args:
-        path: a file whose name ends in .exr, .hdr, .png, .jpg or .jpeg.
+        path: a file whose name ends in .exr, .hdr, .png, .jpg, .jpeg or .npy.
 
     Returns:
         Shape (h, w, 3), float32. Alpha and other channels are dropped.
@@ -53,6 +53,7 @@ def read_image(path: str | Path) -> NDArray[np.float32]:
         raise InputError(f"{path}: is a folder; name an image file")
     readers = {".exr": _read_exr, ".hdr": _read_hdr}
     readers |= dict.fromkeys((".png", ".jpg", ".jpeg"), _read_8bit)
+    readers[".npy"] = _read_npy
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path}: unknown kind of image; use one of {', '.join(readers)}")
@@ -70,7 +71,7 @@ def read_image(path: str | Path) -> NDArray[np.float32]:
 
 
 def write_image(path: str | Path, image: ArrayLike) -> None:
-    """Write linear RGB to EXR (float32), HDR, or PNG (tone-mapped at exposure 1).
+    """Write linear RGB to EXR or NPY (float32), HDR, or PNG (tone-mapped at exposure 1).
 
     The file appears under its name when it is complete.
 
@@ -79,11 +80,16 @@ def write_image(path: str | Path, image: ArrayLike) -> None:
         image: shape (h, w, 3).
 
     Raises:
-        InputError: if the suffix is none of .exr, .hdr, .png.
+        InputError: if the suffix is none of .exr, .hdr, .png, .npy.
     """
     path = Path(path)
     array = np.ascontiguousarray(image, np.float32)
-    encoders = {".exr": _encode_exr, ".hdr": _encode_hdr, ".png": _encode_tonemapped}
+    encoders = {
+        ".exr": _encode_exr,
+        ".hdr": _encode_hdr,
+        ".png": _encode_tonemapped,
+        ".npy": _encode_npy,
+    }
     if path.suffix.lower() not in encoders:
         raise InputError(f"{path}: unknown kind of image; use one of {', '.join(encoders)}")
     write_bytes(path, encoders[path.suffix.lower()](array))
@@ -184,6 +190,16 @@ def _read_hdr(path: Path) -> NDArray[np.float32]:
     return np.array(float_rgb)
 
 
+def _read_npy(path: Path) -> NDArray[np.float32]:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.ndim != 3 or array.shape[2] not in {3, 4} or 0 in array.shape:
+        raise InputError(f"{path}: must have shape (h, w, 3); found {array.shape}")
+    if array.dtype.kind != "f":
+        raise InputError(f"{path}: must hold floats, linear RGB; found {array.dtype}")
+    _check_size(path, array.shape[1], array.shape[0])
+    return np.array(array[..., :3], np.float32)
+
+
 def _read_8bit(path: Path) -> NDArray[np.float32]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Pillow warns of images that decompress to gigabytes
@@ -200,6 +216,12 @@ def _encode_exr(image: NDArray[np.float32]) -> bytes:
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     stream = io.BytesIO()
     OpenEXR.File(header, {"RGB": image}).write(stream)
+    return stream.getvalue()
+
+
+def _encode_npy(image: NDArray[np.float32]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, image, allow_pickle=False)
     return stream.getvalue()
 
 
