@@ -191,6 +191,28 @@ def test_a_look_up_takes_the_pixels_round_a_direction(
     assert errors.max() <= np.sqrt(2) * 2 * projection.pitch
 
 
+@pytest.mark.parametrize(
+    ("coarse", "fine"),
+    [
+        (Latlong(33, 64), Latlong(65, 128)),
+        (Latlong(32, 64, rows="centred"), Latlong(64, 128, rows="centred")),
+        (Cube(48, 64), Cube(96, 128)),
+        (Cube(64, 48), Cube(128, 96)),
+        (Cube(96, 16), Cube(192, 32)),
+    ],
+    ids=["corner", "centred", "horizontal cross", "vertical cross", "strip"],
+)
+def test_a_look_up_is_smooth_over_every_seam(
+    coarse: Projection, fine: Projection, directions: Array
+) -> None:
+    """Interpolation errs with the square of a pixel, taking the nearest pixel with its side."""
+    near, nearer = (
+        np.linalg.norm(p.look_up(image_of_directions(p))(directions) - directions, axis=1).max()
+        for p in (coarse, fine)
+    )
+    assert nearer < 0.45 * near
+
+
 def test_a_look_up_in_a_constant_image_is_that_constant(
     projection: Projection, directions: Array
 ) -> None:
