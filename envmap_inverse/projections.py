@@ -6,6 +6,7 @@ pixels; the centre of the first pixel is (0, 0). See docs/conventions.md.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -258,7 +259,7 @@ def _face_of_direction(directions: Array) -> tuple[NDArray[np.intp], Array, Arra
 
 
 @dataclass(frozen=True)
-class _Disc:
+class _Disc(ABC):
     """A disc that fills a square: the direction of its centre, and all others round it."""
 
     height: int
@@ -274,19 +275,19 @@ class _Disc:
     """The z axis that the centre shows."""
 
     @staticmethod
+    @abstractmethod
     def _angle(radius: Array) -> Array:
         """Angle from the centre's direction at a distance from the centre, from 0 to 1."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def _radius(angle: Array) -> Array:
         """The inverse of `_angle`."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def _stretch(radius: Array) -> Array:
         """Steradians per area of the unit disc: sin(angle) angle'(radius) / radius."""
-        raise NotImplementedError
 
     @property
     def turn(self) -> int:
