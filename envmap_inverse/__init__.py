@@ -7,6 +7,7 @@ loaded yet, where a libLLVM is that works.
 from envmap_inverse.backend import point_to_libllvm as _point_to_libllvm
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.estimate import Estimate, estimate
+from envmap_inverse.images import tonemap
 from envmap_inverse.losses import MSE, RelativeMSE
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
@@ -34,6 +35,7 @@ __all__ = [
     "estimate",
     "load_scene",
     "render",
+    "tonemap",
 ]
 __version__ = "0.1.0"
 

@@ -5,17 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse import latlong
+from envmap_inverse import display, latlong
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem import OnIteration, Optimizer, Problem, Record, View
 from envmap_inverse.render import sum_of_transport
 from envmap_inverse.scene import Scene
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Estimate", "estimate", "solve"]
 
@@ -55,6 +59,27 @@ class Estimate:
     def rgba(self) -> NDArray[np.float32]:
         """The texels as flat float32 (W*H*4,), alpha 1."""
         return latlong.flatten_rgba(self.texels)
+
+    def plot(self, *, ground_truth: ArrayLike | None = None) -> Figure:
+        """A matplotlib figure of the map, its coverage and the loss (extra `plot`).
+
+        Args:
+            ground_truth: the true map, shape (H, W, 3) of any size, to show beside it.
+
+        Returns:
+            The figure; `result.plot().savefig("map.pdf")` writes it.
+
+        Raises:
+            InputError: if matplotlib is not installed.
+        """
+        truth = None if ground_truth is None else np.asarray(ground_truth, np.float32)
+        return display.to_figure(self.texels, self.coverage, self.history, ground_truth=truth)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return display.to_html(
+            self.texels, self.coverage, self.history, seconds=self.seconds, status=self.status
+        )
 
 
 def estimate(

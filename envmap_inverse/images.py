@@ -45,10 +45,11 @@ Uint8Image = NDArray[np.uint8]
 def read_image(path: str | Path, *, gamma: float | None = None) -> NDArray[np.float32]:
     """Read an image as linear RGB.
 
-    EXR and HDR are linear as they are; 8-bit PNG and JPEG are linearized.
+    EXR, HDR and NPY (floats of NumPy, no pickles) are linear as they are; 8-bit PNG and JPEG are
+    linearized.
 
     Args:
-        path: a file whose name ends in .exr, .hdr, .png, .jpg or .jpeg.
+        path: a file whose name ends in .exr, .hdr, .npy, .png, .jpg or .jpeg.
         gamma: exponent by which 8-bit values are linearized; None for sRGB (IEC 61966-2-1).
 
     Returns:
@@ -59,7 +60,7 @@ def read_image(path: str | Path, *, gamma: float | None = None) -> NDArray[np.fl
         InputError: if it is a folder, empty, not such an image, truncated, too large, or has no
             RGB channels.
     """
-    readers: dict[str, _Reader] = {".exr": _read_exr, ".hdr": _read_hdr}
+    readers: dict[str, _Reader] = {".exr": _read_exr, ".hdr": _read_hdr, ".npy": _read_npy}
     readers |= dict.fromkeys(_8BIT, lambda path: _linear(_read_8bit(path), gamma))
     return _read(Path(path), readers)
 
@@ -73,7 +74,7 @@ def read_mask(path: str | Path) -> NDArray[np.float32]:
     Raises:
         FileNotFoundError, InputError: as `read_image`.
     """
-    readers: dict[str, _Reader] = {".exr": _read_exr, ".hdr": _read_hdr}
+    readers: dict[str, _Reader] = {".exr": _read_exr, ".hdr": _read_hdr, ".npy": _read_npy}
     readers |= dict.fromkeys(
         _8BIT, lambda path: _read_8bit(path, "L")[:, :, None] / np.float32(255)
     )
@@ -85,7 +86,7 @@ def clipping_levels(
 ) -> tuple[float | None, float | None]:
     """The linear values from which an image of `read_image` is clipped at the top and the bottom.
 
-    Those of the 8-bit values 254 and 1, as compression moves values by one; None for EXR and HDR.
+    Those of the 8-bit values 254 and 1, as compression moves values by one; None for others.
     """
     if Path(path).suffix.lower() not in _8BIT:
         return None, None
@@ -94,7 +95,7 @@ def clipping_levels(
 
 
 def write_image(path: str | Path, image: ArrayLike) -> None:
-    """Write linear RGB to EXR (float32), HDR, or PNG (tone-mapped at exposure 1).
+    """Write linear RGB to EXR or NPY (float32), HDR, or PNG (tone-mapped at exposure 1).
 
     The file appears under its name when it is complete.
 
@@ -103,11 +104,16 @@ def write_image(path: str | Path, image: ArrayLike) -> None:
         image: shape (h, w, 3).
 
     Raises:
-        InputError: if the suffix is none of .exr, .hdr, .png.
+        InputError: if the suffix is none of .exr, .hdr, .png, .npy.
     """
     path = Path(path)
     array = np.ascontiguousarray(image, np.float32)
-    encoders = {".exr": _encode_exr, ".hdr": _encode_hdr, ".png": _encode_tonemapped}
+    encoders = {
+        ".exr": _encode_exr,
+        ".hdr": _encode_hdr,
+        ".png": _encode_tonemapped,
+        ".npy": _encode_npy,
+    }
     if path.suffix.lower() not in encoders:
         raise InputError(f"{path}: unknown kind of image; use one of {', '.join(encoders)}")
     write_bytes(path, encoders[path.suffix.lower()](array))
@@ -230,6 +236,16 @@ def _read_hdr(path: Path) -> NDArray[np.float32]:
     return np.array(float_rgb)
 
 
+def _read_npy(path: Path) -> NDArray[np.float32]:
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.ndim != 3 or array.shape[2] not in {3, 4} or 0 in array.shape:
+        raise InputError(f"{path}: must have shape (h, w, 3); found {array.shape}")
+    if array.dtype.kind != "f":
+        raise InputError(f"{path}: must hold floats, linear RGB; found {array.dtype}")
+    _check_size(path, array.shape[1], array.shape[0])
+    return np.array(array[..., :3], np.float32)
+
+
 def _read_8bit(path: Path, mode: Literal["RGB", "L"] = "RGB") -> NDArray[np.uint8]:
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Pillow warns of images that decompress to gigabytes
@@ -250,6 +266,12 @@ def _encode_exr(image: NDArray[np.float32]) -> bytes:
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     stream = io.BytesIO()
     OpenEXR.File(header, {"RGB": image}).write(stream)
+    return stream.getvalue()
+
+
+def _encode_npy(image: NDArray[np.float32]) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, image, allow_pickle=False)
     return stream.getvalue()
 
 

@@ -5,7 +5,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import imageio.v3 as iio
 import numpy as np
@@ -29,8 +29,8 @@ from envmap_inverse.images import (
     write_image,
 )
 
-READABLE = ["exr", "hdr", "png", "jpg", "jpeg"]
-WRITABLE = ["exr", "hdr", "png"]
+READABLE = ["exr", "hdr", "npy", "png", "jpg", "jpeg"]
+WRITABLE = ["exr", "hdr", "npy", "png"]
 
 
 @pytest.fixture
@@ -91,6 +91,41 @@ def test_exr_holds_float32_bit_by_bit(tmp_path: Path, suffix: str) -> None:
     back = read_image(tmp_path / f"a.{suffix}")
     assert back.dtype == np.float32
     np.testing.assert_array_equal(back.view(np.uint32), image.view(np.uint32))
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("channels", [3, 4])
+def test_npy_holds_floats_of_any_size(
+    tmp_path: Path, image: NDArray[np.float32], kind: type, channels: int
+) -> None:
+    stored = np.concatenate([image, image], axis=2)[..., :channels].astype(kind)
+    np.save(tmp_path / "a.npy", stored)
+    found = read_image(tmp_path / "a.npy")
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, stored[..., :3].astype(np.float32))
+
+
+def test_npy_is_written_as_float32(tmp_path: Path, image: NDArray[np.float32]) -> None:
+    write_image(tmp_path / "a.npy", image)
+    stored = np.load(tmp_path / "a.npy")
+    assert stored.dtype == np.float32
+    np.testing.assert_array_equal(stored, image)
+
+
+@pytest.mark.parametrize(
+    ("array", "words"),
+    [
+        (np.ones((4, 4)), r"must have shape \(h, w, 3\); found \(4, 4\)"),
+        (np.ones((0, 4, 3)), "must have shape"),
+        (np.ones((4, 4, 3), np.uint8), "must hold floats, linear RGB; found uint8"),
+        (np.array([[[{}] * 3]]), "cannot be decoded"),
+    ],
+    ids=["gray", "empty", "integers", "pickled"],
+)
+def test_other_arrays_are_refused(tmp_path: Path, array: NDArray[Any], words: str) -> None:
+    np.save(tmp_path / "a.npy", array)
+    with pytest.raises(InputError, match=rf"a\.npy: .*{words}"):
+        read_image(tmp_path / "a.npy")
 
 
 @given(image=st_np.arrays(np.float32, (5, 6, 3), elements=st.floats(0, 1e6, width=32)))

@@ -12,7 +12,8 @@ import envmap_inverse as ei
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(ei.__path__, f"{ei.__name__}."))
 DOCUMENTED = """
-    MSE Adam BackendError Estimate InputError Iteration Scene View estimate load_scene render
+    MSE Adam BackendError Estimate InputError Iteration Scene View
+    estimate load_scene render tonemap
 """
 
 
@@ -70,7 +71,7 @@ def test_importing_sets_no_variant() -> None:
     assert (done.stdout, done.stderr) == ("None\n", "")
 
 
-@pytest.mark.parametrize("name", ["latlong", "metrics"])
+@pytest.mark.parametrize("name", ["latlong", "metrics", "projections", "reproject"])
 def test_geometry_and_metrics_need_no_mitsuba(name: str) -> None:
     done = run_python(
         "import sys\nsys.modules['mitsuba'] = sys.modules['drjit'] = None\n"

@@ -1,0 +1,217 @@
+"""`envmap-inverse convert` and `test-pattern`."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from envmap_inverse.console import say
+from envmap_inverse.errors import InputError
+from envmap_inverse.images import MAX_PIXELS, read_image, write_image
+from envmap_inverse.pattern import draw_pattern
+from envmap_inverse.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
+from envmap_inverse.reproject import reproject, rotation
+
+__all__ = ["convert", "pattern"]
+
+
+class Kind(enum.StrEnum):
+    """Values of --from and --to."""
+
+    latlong = "latlong"
+    blender = "blender"
+    three_js = "three.js"
+    usd = "usd"
+    cube = "cube"
+    ball = "ball"
+    angular = "angular"
+
+
+class RowConvention(enum.StrEnum):
+    """Values of --rows and --to-rows."""
+
+    centred = "centred"
+    corner = "corner"
+
+
+_LATLONGS = {
+    Kind.latlong: partial(Latlong, rows="corner", offset=0.0),
+    Kind.blender: partial(Latlong, rows="centred", offset=0.25),
+    Kind.three_js: partial(Latlong, rows="centred", offset=0.25),
+    Kind.usd: partial(Latlong, rows="centred", offset=0.0),
+}
+"""What docs/conventions.md derives."""
+
+_OTHERS: dict[Kind, Callable[[int, int], Projection]] = {
+    Kind.cube: Cube,
+    Kind.ball: MirrorBall,
+    Kind.angular: AngularMap,
+}
+
+To = Annotated[
+    Kind,
+    typer.Option(
+        "--to",
+        help="What OUT is to be: a latlong map as Mitsuba (latlong), Blender, three.js or a USD "
+        "dome light reads it, a cube map, a mirror ball or an angular map.",
+    ),
+]
+ToRows = Annotated[
+    RowConvention | None,
+    typer.Option(
+        help="Rows of OUT, if a latlong map: the first at the zenith (corner), or half a row below "
+        "(centred). By default corner for latlong, centred for the other programs."
+    ),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|WxH",
+        help="Pixels of OUT: its width, or both sides; a cube map is a cross if 4:3 or 3:4, a "
+        "strip if 1:6. By default a full turn keeps its pixels.",
+    ),
+]
+Rotate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AXIS=DEGREES,...",
+        help="Turn the light about axes of our frame (+y up), in this order, counter-clockwise "
+        "seen against the axis, e.g. y=90.",
+    ),
+]
+
+
+def convert(
+    source: Annotated[
+        Path, typer.Argument(metavar="IN", help="EXR, HDR, NPY, PNG or JPEG with the whole sphere.")
+    ],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY or PNG.")],
+    from_: Annotated[
+        Kind, typer.Option("--from", help="What IN is; the values are those of --to.")
+    ] = Kind.latlong,
+    to: To = Kind.latlong,
+    rows: Annotated[RowConvention | None, typer.Option(help="Rows of IN; as --to-rows.")] = None,
+    to_rows: ToRows = None,
+    size: Size = None,
+    rotate: Rotate = None,
+    exposure: Annotated[float, typer.Option(help="Factor on all values, e.g. for a PNG.")] = 1.0,
+) -> None:
+    """Convert an environment map: file format, projection, rows, size, orientation.
+
+    Values are linear radiance; a PNG is clipped at 1 and sRGB-encoded.
+    """
+    if output.exists() and source.exists() and output.samefile(source):
+        raise InputError(f"{output}: is IN and OUT; name another file for OUT")
+    _check_rows("--rows", from_, rows)
+    _check_rows("--to-rows", to, to_rows)
+    if not (np.isfinite(exposure) and exposure > 0):
+        raise InputError(f"--exposure {exposure}: must be a positive number")
+    matrix = _parse_rotation(rotate)
+    image = read_image(source)
+    _check_finite(source, image)
+    height, width, _ = image.shape
+    try:
+        given = _projection(from_, rows, height, width)
+    except InputError as error:
+        raise InputError(f"{source}: {error}; name what it is with --from") from None
+    wanted = _wanted(to, to_rows, size, given.turn)
+    _write(output, exposure * reproject(image, given, wanted, matrix), to)
+
+
+def pattern(
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY or PNG.")],
+    to: To = Kind.latlong,
+    to_rows: ToRows = None,
+    size: Size = None,
+    rotate: Rotate = None,
+) -> None:
+    """Write a map that labels +X, -X, +Y, -Y, +Z and -Z, to see how a program reads maps."""
+    _check_rows("--to-rows", to, to_rows)
+    wanted = _wanted(to, to_rows, size, turn=1024)
+    face = max(64, wanted.turn // 2)
+    strip = draw_pattern(face)
+    image = reproject(strip, Cube(6 * face, face), wanted, _parse_rotation(rotate))
+    _write(output, image, to)
+
+
+def _write(path: Path, image: NDArray[np.float32], kind: Kind) -> None:
+    try:
+        write_image(path, image)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+    say(f"{path}: {kind.value}, {image.shape[1]} x {image.shape[0]}")
+
+
+def _check_rows(option: str, kind: Kind, rows: RowConvention | None) -> None:
+    if rows is not None and kind in _OTHERS:
+        raise InputError(f"{option} {rows.value}: only latlong maps have row conventions")
+
+
+def _projection(kind: Kind, rows: RowConvention | None, height: int, width: int) -> Projection:
+    """What an image of this kind and size is."""
+    if kind in _OTHERS:
+        return _OTHERS[kind](height, width)
+    given: dict[str, Any] = {} if rows is None else {"rows": rows.value}
+    return _LATLONGS[kind](height, width, **given)
+
+
+def _wanted(kind: Kind, rows: RowConvention | None, size: str | None, turn: int) -> Projection:
+    """What --to, --to-rows and --size ask for."""
+    height, width = _size_of_width(kind, turn) if size is None else _parse_size(size, kind)
+    if height * width > MAX_PIXELS:
+        raise InputError(f"--size: {width} x {height} pixels are more than {MAX_PIXELS}")
+    try:
+        return _projection(kind, rows, height, width)
+    except InputError as error:
+        raise InputError(f"--size {size}: {error}") from None
+
+
+def _parse_size(option: str, kind: Kind) -> tuple[int, int]:
+    """Height and width that --size asks for."""
+    try:
+        sides = [int(part) for part in option.split("x")]
+    except ValueError:
+        sides = []
+    if not 1 <= len(sides) <= 2 or min(sides) < 1:
+        raise InputError(f"--size {option}: give pixels, e.g. 512 or 512x256")
+    return _size_of_width(kind, sides[0]) if len(sides) == 1 else (sides[1], sides[0])
+
+
+def _size_of_width(kind: Kind, width: int) -> tuple[int, int]:
+    """Height and width of an image about this wide; a cube map is a horizontal cross."""
+    if kind is Kind.cube:
+        face = max(1, round(width / 4))
+        return 3 * face, 4 * face
+    return (max(2, round(width / 2)) if kind in _LATLONGS else width), width
+
+
+def _parse_rotation(option: str | None) -> NDArray[np.float64]:
+    """The matrix that --rotate names."""
+    turns = []
+    for part in option.split(",") if option is not None else []:
+        axis, _, degrees = part.strip().partition("=")
+        try:
+            angle = float(degrees)
+        except ValueError:
+            angle = np.nan
+        if axis not in {"x", "y", "z"} or not np.isfinite(angle):
+            raise InputError(f"--rotate {option}: give axes and degrees, e.g. y=90 or y=90,x=-15")
+        turns.append((axis, angle))
+    return rotation(*turns)
+
+
+def _check_finite(path: Path, image: NDArray[np.float32]) -> None:
+    bad = ~np.isfinite(image)
+    if bad.any():
+        row, column, _ = np.argwhere(bad)[0]
+        raise InputError(
+            f"{path}: {bad.sum()} values are NaN or infinite, the first at pixel x={column}, "
+            f"y={row}; repair them first"
+        )
