@@ -17,6 +17,7 @@ from envmap_inverse.commands.convert import convert, pattern
 from envmap_inverse.commands.demo import demo
 from envmap_inverse.commands.doctor import doctor
 from envmap_inverse.commands.estimate import estimate
+from envmap_inverse.commands.evaluate import evaluate
 from envmap_inverse.commands.running import fail, show_warning
 from envmap_inverse.commands.scene import params, render
 from envmap_inverse.console import say
@@ -41,7 +42,18 @@ def _main(
         say(context.get_help())
 
 
-for command in (demo, params, render, estimate, convert, pattern, doctor):
+COMMANDS = (
+    demo,
+    params,
+    render,
+    estimate,
+    evaluate,
+    convert,
+    pattern,
+    doctor,
+)
+
+for command in COMMANDS:
     app.command()(command)
 
 

@@ -21,6 +21,7 @@ from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem import Optimizer, Problem
+from envmap_inverse.scene import as_map
 
 __all__ = [
     "Frames",
@@ -34,6 +35,7 @@ __all__ = [
     "make_optimizer",
     "make_priors",
     "number_or_image",
+    "read_map",
     "resolved_settings",
 ]
 
@@ -107,6 +109,15 @@ def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Pr
     if specs == ["none"]:
         return ()
     return tuple(make_choice(priors, "--prior", spec) for spec in specs)
+
+
+def read_map(path: Path) -> NDArray[np.float32]:
+    """The texels of an image file, checked to be a map."""
+    image = read_image(path)
+    try:
+        return as_map(image)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def number_or_image(option: str) -> float | NDArray[np.float32]:
