@@ -5,6 +5,8 @@ loaded yet, where a libLLVM is that works.
 """
 
 from envmap_inverse.backend import point_to_libllvm as _point_to_libllvm
+from envmap_inverse.camera_files import read_cameras
+from envmap_inverse.cameras import Camera
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.estimate import Estimate, estimate
 from envmap_inverse.losses import MSE, RelativeMSE
@@ -20,6 +22,7 @@ __all__ = [
     "MSE",
     "Adam",
     "BackendError",
+    "Camera",
     "Estimate",
     "InputError",
     "Iteration",
@@ -33,6 +36,7 @@ __all__ = [
     "View",
     "estimate",
     "load_scene",
+    "read_cameras",
     "render",
 ]
 __version__ = "0.1.0"

@@ -12,6 +12,7 @@ import typer
 
 from envmap_inverse import losses, priors
 from envmap_inverse.artifacts import RunFolder
+from envmap_inverse.commands.cameras import Cameras, choose_sensors
 from envmap_inverse.commands.options import (
     Frames,
     Overwrite,
@@ -23,7 +24,6 @@ from envmap_inverse.commands.options import (
     make_optimizer,
     make_priors,
     number_or_image,
-    parse_sensors,
     resolved_settings,
 )
 from envmap_inverse.commands.running import run
@@ -85,6 +85,7 @@ def estimate(
         str | None,
         typer.Option(help="Sensor of each picture, e.g. 0 or 0,1; by default in order."),
     ] = None,
+    cameras: Cameras = None,
     loss: Annotated[
         str | None,
         typer.Option(
@@ -121,7 +122,7 @@ def estimate(
         optimizer, iterations=iterations, learning_rate=learning_rate, spp=spp, seed=seed
     )
     loaded = load_scene(scene)
-    sensors = parse_sensors(sensor, len(reference))
+    sensors = choose_sensors(loaded, cameras, sensor, reference)
     if size is not None:
         for index in set(sensors):
             loaded.set_film_size(size, index)
