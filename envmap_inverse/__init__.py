@@ -4,6 +4,7 @@ Importing this sets no Mitsuba variant and starts no backend; it only tells Dr.J
 loaded yet, where a libLLVM is that works.
 """
 
+from envmap_inverse.advice import Information, ViewCoverage, rank_views
 from envmap_inverse.backend import point_to_libllvm as _point_to_libllvm
 from envmap_inverse.camera_files import read_cameras
 from envmap_inverse.cameras import Camera
@@ -24,6 +25,7 @@ __all__ = [
     "BackendError",
     "Camera",
     "Estimate",
+    "Information",
     "InputError",
     "Iteration",
     "LightTransport",
@@ -34,8 +36,10 @@ __all__ = [
     "TotalVariation",
     "Transport",
     "View",
+    "ViewCoverage",
     "estimate",
     "load_scene",
+    "rank_views",
     "read_cameras",
     "render",
 ]

@@ -79,6 +79,7 @@ class Camera:
         return mi.load_dict(
             {
                 "type": "perspective",
+                "id": self.name,
                 "fov": math.degrees(angle),
                 "fov_axis": "larger",
                 "principal_point_offset_x": 0.5 - x / self.width,

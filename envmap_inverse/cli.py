@@ -13,6 +13,7 @@ import typer
 from typer.exceptions import TyperException
 
 from envmap_inverse import __version__
+from envmap_inverse.commands.coverage import coverage
 from envmap_inverse.commands.demo import demo
 from envmap_inverse.commands.doctor import doctor
 from envmap_inverse.commands.estimate import estimate
@@ -40,7 +41,7 @@ def _main(
         say(context.get_help())
 
 
-for command in (demo, params, render, estimate, doctor):
+for command in (demo, params, render, estimate, coverage, doctor):
     app.command()(command)
 
 

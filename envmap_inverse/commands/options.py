@@ -36,6 +36,7 @@ __all__ = [
     "number_or_image",
     "parse_sensors",
     "resolved_settings",
+    "sensor_numbers",
 ]
 
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
@@ -114,15 +115,20 @@ def parse_sensors(option: str | None, num_views: int) -> list[int]:
     """The sensor of each picture: in order, all one, or as listed."""
     if option is None:
         return list(range(num_views))
-    try:
-        sensors = [int(part) for part in option.split(",")]
-    except ValueError:
-        raise InputError(f"--sensor {option!r}: give numbers, e.g. 0 or 0,1") from None
+    sensors = sensor_numbers(option)
     if len(sensors) == 1:
         sensors *= num_views
     if len(sensors) != num_views:
         raise InputError(f"--sensor names {len(sensors)} sensors for {num_views} pictures")
     return sensors
+
+
+def sensor_numbers(option: str) -> list[int]:
+    """What --sensor lists."""
+    try:
+        return [int(part) for part in option.split(",")]
+    except ValueError:
+        raise InputError(f"--sensor {option!r}: give numbers, e.g. 0 or 0,1") from None
 
 
 def number_or_image(option: str) -> float | NDArray[np.float32]:

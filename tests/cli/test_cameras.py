@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 import subprocess
 import tomllib
@@ -48,3 +49,28 @@ def test_estimate_finds_a_pictures_camera_by_its_name(call: Call, folder: Path) 
     settings = tomllib.loads((folder / "run" / "run.toml").read_text())
     assert settings["sensor"] == "1"
     assert settings["cameras"] == str(folder / "transforms.json")
+
+
+def test_coverage_ranks_the_cameras_of_a_file(call: Call, folder: Path) -> None:
+    options = ("--cameras", "transforms.json", "--size", 16, "-o", "advice", "--json")
+    done = call("coverage", "scene.xml", *options, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    views = json.loads(done.stdout)
+    assert sorted(view["name"] for view in views) == ["above.png", "reference.png"]
+    assert views[0]["gain"] > views[1]["gain"] > 0
+    assert views[1]["seen_share_together"] >= views[0]["seen_share"] > 0.5
+    assert {path.name for path in (folder / "advice").iterdir()} == {
+        "coverage.png",
+        "coverage_0.exr",
+        "coverage_1.exr",
+        "deviation.exr",
+    }
+    deviation = read_image(folder / "advice" / "deviation.exr")
+    assert deviation.shape == (8, 16, 3)
+    assert np.all((deviation > 0) & (deviation <= 1))
+
+
+def test_coverage_prints_a_row_per_sensor(call: Call, folder: Path) -> None:
+    done = call("coverage", "scene.xml", "--size", 16, cwd=folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"1\. .* 0 camera .* \d+\.\d % .* bits", done.stdout)
