@@ -66,14 +66,17 @@ def _read_transforms(path: Path) -> tuple[Camera, ...]:
     frames = values.get("frames") if isinstance(values, dict) else None
     if not isinstance(frames, list) or not frames:
         raise InputError(f"{path}: has no frames; a transforms.json has a list of them")
+    with _naming(f"{path}: frame 0"):
+        if not {"w", "h"} <= {**values, **frames[0]}.keys():
+            values["w"], values["h"] = _picture_size(path.parent, frames[0]["file_path"])
     cameras = []
     for number, frame in enumerate(frames):
         with _naming(f"{path}: frame {number}"):
-            cameras.append(_from_frame(values, frame, path.parent))
+            cameras.append(_from_frame(values, frame))
     return tuple(cameras)
 
 
-def _from_frame(shared: Mapping[str, Any], frame: Mapping[str, Any], folder: Path) -> Camera:
+def _from_frame(shared: Mapping[str, Any], frame: Mapping[str, Any]) -> Camera:
     """The camera of a frame, whose values come before those that all frames share."""
     values = {**shared, **frame}
     _require_pinhole(
@@ -82,10 +85,7 @@ def _from_frame(shared: Mapping[str, Any], frame: Mapping[str, Any], folder: Pat
     )
     file = Path(frame["file_path"])
     name = file.name if file.suffix else f"{file.name}.png"
-    if "w" in values and "h" in values:
-        width, height = _whole(values["w"]), _whole(values["h"])
-    else:
-        width, height = _picture_size(folder, shared["frames"][0]["file_path"])
+    width, height = _whole(values["w"]), _whole(values["h"])
     x, y = (float(values.get(key, side / 2)) for key, side in (("cx", width), ("cy", height)))
     source = frame if {"fl_x", "camera_angle_x"} & set(frame) else values
     return Camera(
@@ -103,10 +103,17 @@ def _focal_lengths(values: Mapping[str, Any], width: int, height: int) -> tuple[
         return float(values["fl_x"]), float(values.get("fl_y", values["fl_x"]))
     if "camera_angle_x" not in values:
         raise InputError("has neither fl_x nor camera_angle_x")
-    x = width / (2 * math.tan(float(values["camera_angle_x"]) / 2))
+    x = _from_angle(width, float(values["camera_angle_x"]))
     if "camera_angle_y" not in values:
         return x, x
-    return x, height / (2 * math.tan(float(values["camera_angle_y"]) / 2))
+    return x, _from_angle(height, float(values["camera_angle_y"]))
+
+
+def _from_angle(side: int, angle: float) -> float:
+    """Focal length in pixels of a side that is seen at an angle."""
+    if not 0 < angle < math.pi:
+        raise InputError(f"camera angles are in radians, from 0 to pi; found {angle:g}")
+    return side / (2 * math.tan(angle / 2))
 
 
 def _picture_size(folder: Path, file_path: str) -> tuple[int, int]:

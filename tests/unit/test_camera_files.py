@@ -95,9 +95,10 @@ def test_what_a_frame_says_comes_first(tmp_path: Path, own: dict[str, float]) ->
 def test_the_picture_tells_a_size_that_the_file_does_not(tmp_path: Path, file_path: str) -> None:
     (tmp_path / "train").mkdir()
     Image.new("RGBA", (6, 5)).save(tmp_path / "train" / "r_0.png")
-    frame = {**FRAME, "file_path": file_path}
-    (camera,) = read_cameras(write_frames(tmp_path, frame, camera_angle_x=0.7))
-    assert (camera.name, camera.width, camera.height) == ("r_0.png", 6, 5)
+    first, second = {**FRAME, "file_path": file_path}, {**FRAME, "file_path": "./train/r_1"}
+    cameras = read_cameras(write_frames(tmp_path, first, second, camera_angle_x=0.7))
+    assert [camera.name for camera in cameras] == ["r_0.png", "r_1.png"]
+    assert [(camera.width, camera.height) for camera in cameras] == [(6, 5), (6, 5)]
 
 
 def test_a_matrix_with_rounded_numbers_becomes_a_rotation(tmp_path: Path) -> None:
@@ -125,6 +126,7 @@ def changed(**values: Any) -> dict[str, Any]:
             r"frame 0: camera 'a.png': its focal lengths -2 and -2 are not positive",
         ),
         (changed(cx=math.nan), r"frame 0: camera 'a.png': its principal point .* is not finite"),
+        (changed(camera_angle_x=50), "frame 0: camera angles are in radians, .*; found 50"),
         (changed(w=0), "frame 0: camera 'a.png': its picture has 0 x 24 pixels"),
         (changed(w=32.5), "frame 0: w and h are whole numbers of pixels; found 32.5"),
         (changed(w=math.inf), "frame 0: .*infinity"),
