@@ -4,7 +4,10 @@ Importing this sets no Mitsuba variant and starts no backend; it only tells Dr.J
 loaded yet, where a libLLVM is that works.
 """
 
+from envmap_inverse.advice import Information, ViewCoverage, rank_views
 from envmap_inverse.backend import point_to_libllvm as _point_to_libllvm
+from envmap_inverse.camera_files import read_cameras
+from envmap_inverse.cameras import Camera
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.estimate import Estimate, estimate
 from envmap_inverse.images import tonemap
@@ -21,7 +24,9 @@ __all__ = [
     "MSE",
     "Adam",
     "BackendError",
+    "Camera",
     "Estimate",
+    "Information",
     "InputError",
     "Iteration",
     "LightTransport",
@@ -32,8 +37,11 @@ __all__ = [
     "TotalVariation",
     "Transport",
     "View",
+    "ViewCoverage",
     "estimate",
     "load_scene",
+    "rank_views",
+    "read_cameras",
     "render",
     "tonemap",
 ]

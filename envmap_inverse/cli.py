@@ -14,6 +14,7 @@ from typer.exceptions import TyperException
 
 from envmap_inverse import __version__
 from envmap_inverse.commands.convert import convert, pattern
+from envmap_inverse.commands.coverage import coverage
 from envmap_inverse.commands.demo import demo
 from envmap_inverse.commands.doctor import doctor
 from envmap_inverse.commands.estimate import estimate
@@ -50,6 +51,7 @@ COMMANDS = (
     evaluate,
     convert,
     pattern,
+    coverage,
     doctor,
 )
 

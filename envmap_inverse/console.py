@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from envmap_inverse.advice import ViewCoverage
 from envmap_inverse.problem import Iteration
 
-__all__ = ["ProgressDisplay", "comparison_table", "console", "say", "say_table"]
+__all__ = ["ProgressDisplay", "comparison_table", "console", "coverage_table", "say", "say_table"]
 
 console = Console()
 """Standard output."""
@@ -48,6 +49,20 @@ def comparison_table(runs: Mapping[str, Mapping[str, Any]]) -> Table:
             cells[0] += f" (1/{first['seconds']['optimize'] / run['seconds']['optimize']:.1f})"
             cells[1] += f" (1/{first['error'] / run['error']:.1f})"
         table.add_row(name, *cells)
+    return table
+
+
+def coverage_table(views: Sequence[ViewCoverage], names: Sequence[str]) -> Table:
+    """A table of ranked views; a name for each."""
+    table = Table("take", "sensor", "sees", "deviation", "adds", "together", "deviation")
+    table.title = "Views, the one that adds most first"
+    for number, (view, name) in enumerate(zip(views, names, strict=True), start=1):
+        cells = [f"{number}.", f"{view.sensor} {name}".strip()]
+        for information in (view.alone, view.together):
+            cells.append(f"{100 * information.seen_share:.1f} %")
+            cells.append(f"{100 * information.median_deviation:.2g} %")
+        cells.insert(4, f"{view.gain:.2f} bits")
+        table.add_row(*cells)
     return table
 
 

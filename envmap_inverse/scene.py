@@ -5,7 +5,7 @@ The only file that knows Mitsuba's parameter keys, tensor layouts and halo colum
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse import backend, latlong
 from envmap_inverse.backend import mi
+from envmap_inverse.cameras import Camera
 from envmap_inverse.errors import InputError
 from envmap_inverse.parameters import Parameters, describe
 from envmap_inverse.scene_files import read_scene
@@ -50,17 +51,18 @@ class Scene:
         name = _emitter_name(params, emitter)
         params.keep([f"{name}.{key}" for key in ("data", "scale", "to_world")])
         self.envmap = Envmap(params, name)
+        self._sensors = list(mi_scene.sensors())
 
     @property
     def parameters(self) -> Parameters:
-        """Every parameter of the scene."""
+        """Every parameter of the Mitsuba scene, whose own sensors `set_sensors` leaves there."""
         params = mi.traverse(self.mi_scene)
         return Parameters({name: describe(params, name) for name in params.keys()})
 
     @property
     def num_sensors(self) -> int:
         """Number of sensors."""
-        return len(self.mi_scene.sensors())
+        return len(self._sensors)
 
     def sensor(self, index: int = 0) -> Any:
         """The `mi.Sensor` of that index.
@@ -68,12 +70,21 @@ class Scene:
         Raises:
             InputError: if there is none.
         """
-        sensors = self.mi_scene.sensors()
-        if not 0 <= index < len(sensors):
+        if not 0 <= index < len(self._sensors):
             raise InputError(
-                f"sensor {index}: the scene has {len(sensors)} sensor(s), numbered from 0"
+                f"sensor {index}: the scene has {len(self._sensors)} sensor(s), numbered from 0"
             )
-        return sensors[index]
+        return self._sensors[index]
+
+    def set_sensors(self, cameras: Sequence[Camera]) -> None:
+        """Replace the sensors: sensor k is `cameras[k]`, with a film of its picture's size.
+
+        Raises:
+            InputError: if there is no camera.
+        """
+        if not cameras:
+            raise InputError("no cameras; at least one is needed")
+        self._sensors = [camera.sensor() for camera in cameras]
 
     def film_size(self, sensor: int = 0) -> tuple[int, int]:
         """(width, height) in pixels of the image that a sensor takes (its crop window)."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse import losses, priors
 from envmap_inverse.artifacts import RunFolder
+from envmap_inverse.commands.cameras import Cameras, choose_sensors
 from envmap_inverse.commands.options import (
     Frames,
     Overwrite,
@@ -34,7 +35,6 @@ from envmap_inverse.commands.views import (
     find_masks,
     find_pictures,
     flat_options,
-    parse_sensors,
     read_views,
 )
 from envmap_inverse.errors import InputError
@@ -140,6 +140,7 @@ def estimate(
     censoring: Annotated[
         bool, typer.Option(help="Take clipped values for bounds, not for exact.")
     ] = True,
+    cameras: Cameras = None,
     loss: Annotated[
         str | None,
         typer.Option(
@@ -177,7 +178,7 @@ def estimate(
     )
     loaded = load_scene(scene)
     pictures = find_pictures(reference)
-    sensors, masks = parse_sensors(sensor, len(pictures)), find_masks(mask)
+    sensors, masks = choose_sensors(loaded, cameras, sensor, pictures), find_masks(mask)
     if size is not None:
         for index in set(sensors):
             loaded.set_film_size(size, index)

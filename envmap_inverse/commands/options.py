@@ -37,6 +37,7 @@ __all__ = [
     "number_or_image",
     "read_map",
     "resolved_settings",
+    "sensor_numbers",
 ]
 
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
@@ -118,6 +119,14 @@ def read_map(path: Path) -> NDArray[np.float32]:
         return as_map(image)
     except InputError as error:
         raise InputError(f"{path}: {error}") from None
+
+
+def sensor_numbers(option: str) -> list[int]:
+    """What --sensor lists."""
+    try:
+        return [int(part) for part in option.split(",")]
+    except ValueError:
+        raise InputError(f"--sensor {option!r}: give numbers, e.g. 0 or 0,1") from None
 
 
 def number_or_image(option: str) -> float | NDArray[np.float32]:

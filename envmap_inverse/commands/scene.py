@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from envmap_inverse.commands.cameras import Cameras, take_cameras
 from envmap_inverse.commands.options import SceneFile, Seed, Size, Spp, read_map
 from envmap_inverse.console import say
 from envmap_inverse.errors import InputError
@@ -31,10 +32,12 @@ def render(
     spp: Spp = 64,
     seed: Seed = 0,
     sensor: Annotated[int, typer.Option(help="Index of the sensor.")] = 0,
+    cameras: Cameras = None,
     size: Size = None,
 ) -> None:
     """Render one image in linear RGB."""
     loaded = load_scene(scene)
+    take_cameras(loaded, cameras)
     if size is not None:
         loaded.set_film_size(size, sensor)
     texels = None if envmap is None else read_map(envmap)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from envmap_inverse.commands.options import sensor_numbers
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import clipping_levels, read_image, read_mask
 from envmap_inverse.problem import Exposure, View
@@ -116,11 +117,7 @@ def parse_sensors(option: str | None, num_views: int) -> list[int]:
     """The sensor of each picture: in order, all one, or as listed."""
     if option is None:
         return list(range(num_views))
-    try:
-        sensors = [int(part) for part in option.split(",")]
-    except ValueError:
-        raise InputError(f"--sensor {option!r}: give numbers, e.g. 0 or 0,1") from None
-    return _one_each("--sensor", sensors, num_views)
+    return _one_each("--sensor", sensor_numbers(option), num_views)
 
 
 def _one_each(option: str, values: list[Any], count: int) -> list[Any]:

@@ -15,6 +15,9 @@ from envmap_inverse.images import write_image
 
 Completed = subprocess.CompletedProcess[str]
 Call = Callable[..., Completed]
+FRAMES = """{"w": 9, "h": 8, "fl_x": 9, "frames": [
+    {"file_path": "a.png", "transform_matrix": [[1,0,0,0], [0,1,0,0], [0,0,1,1.5]]},
+    {"file_path": "b.png", "transform_matrix": [[1,0,0,0], [0,1,0,0], [0,0,1,4]]}]}"""
 ESTIMATE = ("estimate", "scene.xml", "reference.exr", "-o", "out")
 
 
@@ -186,6 +189,34 @@ def test_an_output_folder_that_cannot_be_made(refused: Callable[..., str]) -> No
     assert "/proc/nowhere: cannot be written" in refused(
         "demo", "--size", 4, "--iterations", 1, "-o", "/proc/nowhere"
     )
+
+
+# Cameras
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (FRAMES.replace("1.5", "NaN"), r"frame 0: camera 'a\.png': .*not 4 x 4 finite numbers"),
+        (FRAMES, r"camera 1 \(b\.png\) has no picture: 1 pictures, 2 cameras"),
+    ],
+)
+def test_cameras_that_do_not_fit(
+    refused: Callable[..., str], folder: Path, text: str, message: str
+) -> None:
+    (folder / "transforms.json").write_text(text)
+    assert re.search(message, refused(*ESTIMATE, "--cameras", "transforms.json"))
+
+
+def test_missing_cameras(refused: Callable[..., str]) -> None:
+    assert "none.json: no such file or folder of cameras" in refused(
+        "render", "scene.xml", "-o", "image.exr", "--cameras", "none.json"
+    )
+
+
+def test_coverage_of_a_sensor_that_is_not_there(refused: Callable[..., str]) -> None:
+    line = refused("coverage", "scene.xml", "--sensor", "0,1", "-o", "advice")
+    assert "sensor 1: the scene has 1 sensor(s), numbered from 0" in line
 
 
 # render

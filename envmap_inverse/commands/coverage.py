@@ -1,0 +1,71 @@
+"""`envmap-inverse coverage`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envmap_inverse.advice import ViewCoverage, rank_views
+from envmap_inverse.advice_files import write_coverage
+from envmap_inverse.commands.cameras import Cameras, take_cameras
+from envmap_inverse.commands.options import SceneFile, Seed, Spp, sensor_numbers
+from envmap_inverse.console import console, coverage_table, say
+from envmap_inverse.scene import load_scene
+
+__all__ = ["coverage"]
+
+
+def coverage(
+    scene: SceneFile,
+    sensor: Annotated[
+        str | None, typer.Option(help="Candidates, e.g. 0 or 0,1,2; by default all sensors.")
+    ] = None,
+    cameras: Cameras = None,
+    noise: Annotated[
+        float, typer.Option(help="Standard deviation of a pixel relative to its value.")
+    ] = 0.05,
+    size: Annotated[int, typer.Option(help="Longer side of the films in pixels.")] = 128,
+    spp: Spp = 16,
+    seed: Seed = 0,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder for a picture and maps.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Tell what sensors would see of the environment map, and which picture to take first.
+
+    A view sees where it at least halves the variance of a patch of 6 x 6 degrees whose light is
+    known to 100 % beforehand. Deviations are lower bounds, relative to uniform light, and halve
+    with twice the film's size; bits are the mean of log2(deviation before / after).
+    """
+    loaded = load_scene(scene)
+    take_cameras(loaded, cameras)
+    candidates = range(loaded.num_sensors) if sensor is None else sensor_numbers(sensor)
+    for index in set(candidates):
+        loaded.set_film_size(size, index)
+    with console.status(f"Tracing {len(candidates)} views"):
+        views = rank_views(loaded, candidates, noise=noise, spp=spp, seed=seed)
+    if output is not None:
+        write_coverage(output, views)
+    names = [str(loaded.sensor(view.sensor).id()) for view in views]
+    if as_json:
+        say(json.dumps([_line(*pair) for pair in zip(views, names, strict=True)], indent=2))
+        return
+    with console.capture() as table:
+        console.print(coverage_table(views, names))
+    say(table.get())
+
+
+def _line(view: ViewCoverage, name: str) -> dict[str, object]:
+    return {
+        "sensor": view.sensor,
+        "name": name,
+        "seen_share": view.alone.seen_share,
+        "median_deviation": view.alone.median_deviation,
+        "gain": view.gain,
+        "seen_share_together": view.together.seen_share,
+        "median_deviation_together": view.together.median_deviation,
+    }
