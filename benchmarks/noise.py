@@ -17,10 +17,11 @@ import sys
 import numpy as np
 
 import envmap_inverse as ei
-from benchmarks.transport import BSDFS, bunny_of
+from envmap_inverse.bundled import bundled_scene
 from envmap_inverse.metrics import angular_error, log_rmse
 
 SIZE, SPP = 256, 16
+MATERIALS = ("mirror", "rough", "plastic")
 
 
 def main() -> None:
@@ -28,8 +29,8 @@ def main() -> None:
     write = sys.stdout.write
     write("| material | error of a render | of T x | shrinks by | angle: 16, 64 paths ")
     write("| log RMSE: 16, 64 paths |\n|---|---|---|---|---|---|\n")
-    for material in BSDFS:
-        scene = bunny_of(material)
+    for material in MATERIALS:
+        scene = bundled_scene("bunny", material)
         scene.set_film_size(SIZE)
         truth = scene.envmap.texels
         clean = ei.render(scene, spp=1024, seed=7).reshape(-1, 3)

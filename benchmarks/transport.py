@@ -22,52 +22,15 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from benchmarks.peer import plain_loop
-from envmap_inverse.backend import mi, select_variant
-from envmap_inverse.bundled import bunny
+from envmap_inverse.bundled import MAPS, bundled_scene, map_file
 from envmap_inverse.images import display_exposure, encode_png, read_image, tonemap
 from envmap_inverse.metrics import angular_error, log_rmse, sum_of_squared_errors
 
-BSDFS: dict[str, dict[str, Any]] = {
-    "mirror": {"type": "conductor", "material": "Cu"},
-    "rough": {"type": "roughconductor", "material": "Cu", "alpha": 0.2},
-    "plastic": {
-        "type": "plastic",
-        "diffuse_reflectance": {"type": "rgb", "value": [0.2, 0.3, 0.6]},
-    },
-}
 GOALS = {"mirror": (0.3, 0.5), "rough": (0.5, 0.7), "plastic": (0.6, 0.9)}
 FASTEST = ei.Transport(spp=2, warm_up=3, rounds=1, iterations=1)
 THOROUGH = ei.Transport(spp=64, warm_up=16, rounds=1)
 
 write = sys.stdout.write
-
-
-def bunny_of(material: str) -> ei.Scene:
-    """The bundled bunny in another material."""
-    select_variant()
-    folder = bunny().parent
-    camera = mi.load_file(str(bunny())).sensors()[0]
-    return ei.load_scene(
-        {
-            "type": "scene",
-            "integrator": {"type": "path", "max_depth": 6},
-            "camera": camera,
-            "bunny": {
-                "type": "ply",
-                "filename": str(folder / "bunny.ply"),
-                "bsdf": BSDFS[material],
-            },
-            "my_envmap": {"type": "envmap", "filename": str(folder / "museum.exr")},
-        }
-    )
-
-
-def maps() -> dict[str, NDArray[np.float32]]:
-    """The bundled maps."""
-    folder = bunny().parent.parent
-    files = {"museum": folder / "bunny" / "museum.exr"}
-    files |= {name: folder / "maps" / f"{name}.exr" for name in ("windows", "lamps", "sun")}
-    return {name: read_image(path) for name, path in files.items()}
 
 
 def timed(function: Callable[..., Any], *args: Any, **options: Any) -> tuple[float, Any]:
@@ -79,7 +42,7 @@ def timed(function: Callable[..., Any], *args: Any, **options: Any) -> tuple[flo
 
 def one_scene(repeats: int, pictures: Path | None) -> None:
     """Time and error at 512 x 512."""
-    scene = bunny_of("mirror")
+    scene = bundled_scene("bunny", "mirror")
     truth, reference = scene.envmap.texels, ei.render(scene, spp=16, seed=12345)
     methods: dict[str, Callable[[], NDArray[Any]]] = {
         "plain loop, 100 iterations": lambda: plain_loop(scene, [reference]),
@@ -122,10 +85,11 @@ def many_scenes(pictures: Path | None) -> None:
     """Errors at 256 x 256, ours at defaults and the loop's."""
     write("| material | map | seconds: loop, ours | angle: loop, ours (ratio) ")
     write("| log RMSE: loop, ours (ratio) | start: angle, log RMSE |\n|---|---|---|---|---|---|\n")
-    for material in BSDFS:
-        scene = bunny_of(material)
+    for material, goals in GOALS.items():
+        scene = bundled_scene("bunny", material)
         scene.set_film_size(256)
-        for name, truth in maps().items():
+        for name in MAPS:
+            truth = read_image(map_file(name))
             scene.set_envmap(truth)
             reference = ei.render(scene, spp=16, seed=12345)
             plain_loop(scene, [reference], 2)
@@ -133,7 +97,7 @@ def many_scenes(pictures: Path | None) -> None:
             theirs_seconds, theirs = timed(plain_loop, scene, [reference])
             seconds, result = timed(ei.estimate, scene, reference, optimizer=ei.Transport())
             cells = []
-            for metric, goal in zip((angular_error, log_rmse), GOALS[material], strict=True):
+            for metric, goal in zip((angular_error, log_rmse), goals, strict=True):
                 a, b = metric(theirs, truth), metric(result.texels, truth)
                 cells.append(f"{a:.2f}, {b:.2f} ({b / a:.2f}{'' if b / a <= goal else ' !'})")
             white = np.ones_like(truth)
@@ -157,7 +121,7 @@ def cost(quick: bool) -> None:
     write("|---|---|---|---|---|---|---|\n")
     sizes = [(256, 16), (512, 16)] if quick else [(256, 16), (512, 16), (512, 64), (1024, 64)]
     for size, spp in sizes:
-        scene = bunny_of("mirror")
+        scene = bundled_scene("bunny", "mirror")
         scene.set_film_size(size)
         reference = ei.render(scene, spp=spp, seed=12345)
         optimizer = ei.Transport(spp=spp)

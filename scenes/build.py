@@ -1,10 +1,11 @@
-"""Builds the binary files of the bundled scenes from two published packages.
+"""Builds the binary files of the bundled scenes: a mesh by formula, the others from two packages.
 
     python scenes/build.py
 
-writes `bunny/bunny.ply`, `bunny/museum.exr` and `maps/*.exr` next to this script. The mesh comes
-from the Debian package `glmark2-data`, the maps from the npm package `@pmndrs/assets`. Each source
-file is checked against a SHA-256 digest, and building twice gives identical bytes.
+writes `knot/knot.ply`, `bunny/bunny.ply`, `bunny/museum.exr` and `maps/*.exr` next to this script.
+The bunny comes from the Debian package `glmark2-data`, the maps from the npm package
+`@pmndrs/assets`. Each source file is checked against a SHA-256 digest, and building twice gives
+identical bytes.
 
 Needs `dpkg-deb`, and, unless both packages are given as files, `apt-get` and `npm`.
 """
@@ -90,6 +91,8 @@ def main() -> None:
         "--pmndrs-tgz", type=Path, help="the @pmndrs/assets package (default: npm pack)"
     )
     arguments = parser.parse_args()
+    build_knot(SCENES / "knot" / "knot.ply")
+    _report(SCENES / "knot" / "knot.ply")
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         mesh_package = arguments.glmark2_deb or _download(
@@ -100,6 +103,18 @@ def main() -> None:
         )
         build_mesh(mesh_package, work / "deb", SCENES / "bunny" / "bunny.ply")
         build_maps(maps_package, work)
+
+
+def build_knot(target: Path) -> None:
+    """Writes a trefoil knot: a tube round a curve that winds 3 times through a torus's hole.
+
+    Args:
+        target: PLY file to write.
+    """
+    vertices, normals, faces = torus_knot(windings=(2, 3), segments=(224, 24))
+    # Rounded, so that the last bit of another machine's sine changes no byte; + 0 makes -0 a 0.
+    vertices, normals = (np.round(values, 6) + 0.0 for values in (vertices, normals))
+    write_ply(target, vertices, normals, faces, comment="torus knot (2, 3), envmap_inverse, MIT")
 
 
 def build_mesh(package: Path, folder: Path, target: Path) -> None:
@@ -118,7 +133,8 @@ def build_mesh(package: Path, folder: Path, target: Path) -> None:
     _check_digest(data, MESH_DIGEST, MESH_MEMBER)
     vertices, faces = parse_obj(data.decode("ascii"))
     vertices = normalise(vertices)
-    write_ply(target, vertices, vertex_normals(vertices, faces), faces)
+    comment = "Stanford bunny, Stanford 3D Scanning Repository"
+    write_ply(target, vertices, vertex_normals(vertices, faces), faces, comment=comment)
     _report(target)
 
 
@@ -139,6 +155,51 @@ def build_maps(package: Path, folder: Path) -> None:
             target = SCENES / source.target
             write_exr(target, resample(texels, HEIGHT, WIDTH, rows="centred"))
             _report(target)
+
+
+def torus_knot(
+    *,
+    windings: tuple[int, int],
+    segments: tuple[int, int],
+    radii: tuple[float, float, float] = (0.62, 0.3, 0.2),
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]:
+    """A tube round a curve on a torus whose axis is z.
+
+    The curve is ((R + r cos b) cos a, (R + r cos b) sin a, r sin b) with a = p t and b = q t. It
+    lies on the torus, whose normal is therefore at right angles to the curve and spans the tube's
+    cross-section together with the cross product of both.
+
+    Args:
+        windings: (p, q): times round the axis, times through the hole; without a common divisor.
+        segments: along the curve, round the tube.
+        radii: R of the torus, r of the torus, of the tube.
+
+    Returns:
+        Vertices (V, 3), their unit normals (V, 3), and triangles (F, 3), counter-clockwise seen
+        from outside.
+    """
+    along, around = segments
+    torus, ring, tube = radii
+    t = np.arange(along) * (2 * np.pi / along)
+    a, b = windings[0] * t, windings[1] * t
+    outward = np.stack([np.cos(a), np.sin(a), 0 * a], axis=1)
+    forward = np.stack([-np.sin(a), np.cos(a), 0 * a], axis=1)
+    up = np.array([0.0, 0.0, 1.0])
+    normal = np.cos(b)[:, None] * outward + np.sin(b)[:, None] * up
+    turning = np.cos(b)[:, None] * up - np.sin(b)[:, None] * outward
+    distance = (torus + ring * np.cos(b))[:, None]
+    tangent = _unit(windings[0] * distance * forward + windings[1] * ring * turning)
+    side = np.cross(tangent, normal)
+    angle = (np.arange(around) * (2 * np.pi / around))[None, :, None]
+    normals = np.cos(angle) * normal[:, None] + np.sin(angle) * side[:, None]
+    vertices = (torus * outward + ring * normal)[:, None] + tube * normals
+
+    index = np.arange(along * around, dtype=np.int32).reshape(along, around)
+    ahead, beside = np.roll(index, -1, axis=0), np.roll(index, -1, axis=1)
+    across = np.roll(ahead, -1, axis=1)
+    quads = np.stack([index, beside, across, ahead], axis=-1).reshape(-1, 4)
+    faces = np.concatenate([quads[:, [0, 1, 2]], quads[:, [0, 2, 3]]])
+    return vertices.reshape(-1, 3), normals.reshape(-1, 3), faces
 
 
 def parse_obj(text: str) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
@@ -219,6 +280,8 @@ def write_ply(
     vertices: NDArray[np.float64],
     normals: NDArray[np.float64],
     faces: NDArray[np.int32],
+    *,
+    comment: str,
 ) -> None:
     """Writes a binary little-endian PLY file.
 
@@ -227,11 +290,12 @@ def write_ply(
         vertices: shape (V, 3).
         normals: shape (V, 3).
         faces: shape (F, 3).
+        comment: line of text to put into it.
     """
     header = [
         "ply",
         "format binary_little_endian 1.0",
-        "comment Stanford bunny, Stanford 3D Scanning Repository",
+        f"comment {comment}",
         f"element vertex {len(vertices)}",
         *(f"property float {name}" for name in ("x", "y", "z", "nx", "ny", "nz")),
         f"element face {len(faces)}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import importlib
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +18,7 @@ from envmap_inverse.commands.options import read_map
 from envmap_inverse.console import say, say_table
 from envmap_inverse.latlong import resample
 from envmap_inverse.metrics import compare_maps
+from envmap_inverse.protocols import relighting, three_spheres
 
 __all__ = ["evaluate"]
 
@@ -125,9 +125,8 @@ def _fitted(
 def _run_protocol(
     protocol: Protocol, estimated: ArrayLike, true_map: ArrayLike
 ) -> dict[str, dict[str, float]]:
-    run = getattr(importlib.import_module("envmap_inverse.protocols"), protocol.name)
-    found: dict[str, dict[str, float]] = run(np.maximum(estimated, 0), np.maximum(true_map, 0))
-    return found
+    run = {Protocol.three_spheres: three_spheres, Protocol.relighting: relighting}[protocol]
+    return run(np.maximum(estimated, 0), np.maximum(true_map, 0))
 
 
 def _metrics_table(results: Mapping[str, Any], title: str) -> Table:
