@@ -23,12 +23,14 @@ from envmap_inverse.frames import FrameWriter
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_bytes, write_image
 from envmap_inverse.problem import Iteration, Problem
 from envmap_inverse.render import render
+from envmap_inverse.thumbnails import ThumbnailWriter
 
 __all__ = ["RunFolder"]
 
 FINAL_SPP = 64
 _OWN_FILES = re.compile(
-    r"(envmap|render|reference|coverage|deviation)\.(exr|png)|history\.jsonl|summary\.json|run\.toml"
+    r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)"
+    r"|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
 )
 
@@ -54,6 +56,7 @@ class RunFolder:
         self._settings = dict(settings)
         self._wants_frames = frames
         self._frames: FrameWriter | None = None
+        self._thumbnails = ThumbnailWriter()
         self._history: TextIO | None = None
         self._exposure = 1.0
         self._started = time.perf_counter()
@@ -87,6 +90,7 @@ class RunFolder:
         line = {key: getattr(iteration, key) for key in ("index", "loss", "error", "seconds")}
         self._history.write(json.dumps(_finite(line)) + "\n")
         self._history.flush()
+        self._thumbnails.add(iteration)
         if self._frames is not None:
             self._frames.add(iteration)
 
@@ -109,6 +113,9 @@ class RunFolder:
         write_image(self.path / "render.exr", image)
         if result.deviation is not None:
             write_image(self.path / "deviation.exr", result.deviation)
+        if problem.ground_truth is not None:
+            write_image(self.path / "ground_truth.exr", problem.ground_truth)
+        self._thumbnails.write(self.path / "thumbnails.npz", self._exposure)
         self._write_png("envmap.png", result.texels)
         self._write_png("render.png", image)
         phases = {"load": loading, **result.phases, "files": time.perf_counter() - begun}
