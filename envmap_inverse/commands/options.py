@@ -25,6 +25,7 @@ from envmap_inverse.problem import Optimizer, Problem
 __all__ = [
     "Frames",
     "Overwrite",
+    "Report",
     "SceneFile",
     "Seed",
     "Size",
@@ -47,6 +48,7 @@ Seed = Annotated[int, typer.Option(help="Seed; the same one gives the same resul
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
 ]
+Report = Annotated[bool, typer.Option(help="Also write report.html, which shows it all.")]
 Frames = Annotated[bool, typer.Option(help="Also write a picture of every iteration, and a video.")]
 
 _OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
