@@ -15,19 +15,24 @@ import numpy as np
 import tomli_w
 from numpy.typing import NDArray
 
-from envmap_inverse import __version__, metrics
+from envmap_inverse import __version__
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 from envmap_inverse.estimate import Estimate
 from envmap_inverse.frames import FrameWriter
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_bytes, write_image
+from envmap_inverse.metrics import angular_error, compare_maps, log_rmse, rmse
 from envmap_inverse.problem import Iteration, Problem
 from envmap_inverse.render import render
 from envmap_inverse.thumbnails import ThumbnailWriter
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "to_json"]
 
 FINAL_SPP = 64
+MEASURING_SHARE = 0.05
+"""At most this share of a run's time goes into the metrics of its history."""
+
+_HISTORY_METRICS = {"rmse": rmse, "log_rmse": log_rmse, "angular_mean_deg": angular_error}
 _OWN_FILES = re.compile(
     r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)"
     r"|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
@@ -59,6 +64,8 @@ class RunFolder:
         self._thumbnails = ThumbnailWriter()
         self._history: TextIO | None = None
         self._exposure = 1.0
+        self._ground_truth: NDArray[np.float32] | None = None
+        self._measuring = 0.0
         self._started = time.perf_counter()
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -75,20 +82,34 @@ class RunFolder:
         except OSError as error:
             raise InputError(f"{path}: cannot be written: {error.strerror}") from None
 
-    def begin(self, reference: NDArray[np.float32]) -> None:
-        """Fix the exposure of all pictures of the run by its (first) reference."""
+    def begin(
+        self, reference: NDArray[np.float32], ground_truth: NDArray[np.float32] | None = None
+    ) -> None:
+        """Fix what all iterations are shown and measured by.
+
+        Args:
+            reference: the (first) reference; it sets the exposure of all pictures.
+            ground_truth: the true map, if known.
+        """
         self._exposure = display_exposure(reference)
+        self._ground_truth = ground_truth
         write_image(self.path / "reference.exr", reference)
+        if ground_truth is not None:
+            write_image(self.path / "ground_truth.exr", ground_truth)
         if self._wants_frames:
             self._write_png("out_ref.png", reference)
             self._frames = FrameWriter(self.path, self._exposure)
 
     def add(self, iteration: Iteration) -> None:
-        """Write one iteration's line and, if wanted, its pictures."""
+        """Write one iteration's line and, if wanted, its pictures.
+
+        With a ground truth, lines also have `rmse`, `log_rmse` and `angular_mean_deg`, as often as
+        `MEASURING_SHARE` allows: the first line always, of a fast Adam about every tenth.
+        """
         if self._history is None or self._history.closed:
             raise InputError(f"{self.path}: the run has ended")
         line = {key: getattr(iteration, key) for key in ("index", "loss", "error", "seconds")}
-        self._history.write(json.dumps(_finite(line)) + "\n")
+        self._history.write(to_json(line | self._measured(iteration)) + "\n")
         self._history.flush()
         self._thumbnails.add(iteration)
         if self._frames is not None:
@@ -113,8 +134,6 @@ class RunFolder:
         write_image(self.path / "render.exr", image)
         if result.deviation is not None:
             write_image(self.path / "deviation.exr", result.deviation)
-        if problem.ground_truth is not None:
-            write_image(self.path / "ground_truth.exr", problem.ground_truth)
         self._thumbnails.write(self.path / "thumbnails.npz", self._exposure)
         self._write_png("envmap.png", result.texels)
         self._write_png("render.png", image)
@@ -126,7 +145,9 @@ class RunFolder:
             "dropped_steps": result.num_dropped,
             "loss": last.loss,
             "error": last.error,
-            "metrics": _metrics(result.texels, problem.ground_truth),
+            "metrics": {}
+            if problem.ground_truth is None
+            else compare_maps(result.texels, problem.ground_truth, result.coverage),
             "negative_share": float((result.texels < 0).mean()),
             "seen_share": float((result.coverage.sum(axis=2) > 0).mean()),
             "exposure": self._exposure,
@@ -135,8 +156,7 @@ class RunFolder:
             "versions": _versions(),
             "warnings": notes,
         }
-        text = json.dumps(_finite(summary), indent=2)
-        write_bytes(self.path / "summary.json", text.encode() + b"\n")
+        write_bytes(self.path / "summary.json", f"{to_json(summary, indent=2)}\n".encode())
         return summary
 
     def close(self) -> None:
@@ -147,8 +167,21 @@ class RunFolder:
             frames, self._frames = self._frames, None
             frames.close()
 
+    def _measured(self, iteration: Iteration) -> dict[str, float]:
+        truth, begun = self._ground_truth, time.perf_counter()
+        if truth is None or self._measuring > MEASURING_SHARE * (begun - self._started):
+            return {}
+        numbers = {name: f(iteration.texels, truth) for name, f in _HISTORY_METRICS.items()}
+        self._measuring += time.perf_counter() - begun
+        return numbers
+
     def _write_png(self, name: str, image: NDArray[np.float32]) -> None:
         write_bytes(self.path / name, encode_png(tonemap(image, self._exposure)))
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON text in which NaN and infinity, which JSON does not have, are null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
 def _versions() -> dict[str, str]:
@@ -161,19 +194,12 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _metrics(texels: NDArray[np.float32], truth: NDArray[np.float32] | None) -> dict[str, float]:
-    """Every metric by its name; none without a ground truth."""
-    if truth is None:
-        return {}
-    return {name: getattr(metrics, name)(texels, truth) for name in metrics.__all__}
-
-
 def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if value is not None}
 
 
 def _finite(value: Any) -> Any:
-    """The same, with NaN and infinity, which JSON does not have, as null."""
+    """The same, with None for NaN and infinity."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -16,6 +16,7 @@ from envmap_inverse import __version__
 from envmap_inverse.commands.demo import demo
 from envmap_inverse.commands.doctor import doctor
 from envmap_inverse.commands.estimate import estimate
+from envmap_inverse.commands.evaluate import evaluate
 from envmap_inverse.commands.report import report
 from envmap_inverse.commands.running import fail, show_warning
 from envmap_inverse.commands.scene import params, render
@@ -41,7 +42,7 @@ def _main(
         say(context.get_help())
 
 
-for command in (demo, params, render, estimate, report, doctor):
+for command in (demo, params, render, estimate, evaluate, report, doctor):
     app.command()(command)
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from envmap_inverse.problem import Iteration
 
-__all__ = ["ProgressDisplay", "comparison_table", "console", "say"]
+__all__ = ["ProgressDisplay", "comparison_table", "console", "say", "say_table"]
 
 console = Console()
 """Standard output."""
@@ -30,13 +30,20 @@ def say(text: str) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def say_table(table: Table) -> None:
+    """Write a table to standard output, as `say` does."""
+    with console.capture() as text:
+        console.print(table)
+    say(text.get())
+
+
 def comparison_table(runs: Mapping[str, Mapping[str, Any]]) -> Table:
     """A table of the demo's runs, each with its ratio to the first."""
     table = Table("", "seconds", "squared error", "angle", "log RMSE", title="Error of the map")
     first = next(iter(runs.values()))
     for name, run in runs.items():
         cells = [f"{run['seconds']['optimize']:.2f}", f"{run['error']:,.0f}"]
-        cells += [f"{run['metrics'][key]:.3g}" for key in ("angular_error", "log_rmse")]
+        cells += [f"{run['metrics'][key]:.3g}" for key in ("angular_mean_deg", "log_rmse")]
         if run is not first:
             cells[0] += f" (1/{first['seconds']['optimize'] / run['seconds']['optimize']:.1f})"
             cells[1] += f" (1/{first['error'] / run['error']:.1f})"

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
+    "angle_between",
     "direction_to_uv",
     "flatten_rgba",
     "resample",
@@ -63,6 +64,23 @@ def direction_to_uv(direction: ArrayLike) -> tuple[NDArray[np.float64], NDArray[
     u = np.arctan2(x, -z) / (2 * np.pi)
     v = np.arctan2(np.hypot(x, z), y) / np.pi
     return u - np.floor(u), v
+
+
+def angle_between(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    """Angle between vectors of any length but zero: the arc tangent of |a x b| / a . b.
+
+    Unlike the arc cosine it is precise for small angles.
+
+    Args:
+        a: shape (..., 3).
+        b: shape (..., 3); the leading axes broadcast.
+
+    Returns:
+        Radians from 0 to pi, shape (...).
+    """
+    (ax, ay, az), (bx, by, bz) = (np.moveaxis(np.asarray(v, np.float64), -1, 0) for v in (a, b))
+    cross = np.sqrt((ay * bz - az * by) ** 2 + (az * bx - ax * bz) ** 2 + (ax * by - ay * bx) ** 2)
+    return np.asarray(np.arctan2(cross, ax * bx + ay * by + az * bz))
 
 
 def texel_directions(height: int, width: int) -> NDArray[np.float64]:

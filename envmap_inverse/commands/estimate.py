@@ -5,10 +5,13 @@ from __future__ import annotations
 import enum
 import time
 import tomllib
+import warnings
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from envmap_inverse import losses, priors
 from envmap_inverse.artifacts import RunFolder
@@ -25,13 +28,15 @@ from envmap_inverse.commands.options import (
     make_priors,
     number_or_image,
     parse_sensors,
+    read_map,
     resolved_settings,
 )
 from envmap_inverse.commands.running import run
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import read_image
+from envmap_inverse.latlong import resample
 from envmap_inverse.problem import Problem, View
-from envmap_inverse.scene import load_scene
+from envmap_inverse.scene import Scene, load_scene
 
 __all__ = ["estimate"]
 
@@ -59,6 +64,20 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise InputError(f"--config {path}: unknown option {unknown[0]!r}")
     context.default_map = {**(context.default_map or {}), **values}
     return path
+
+
+def _read_ground_truth(path: Path, scene: Scene) -> NDArray[np.floating[Any]]:
+    """The true map, at the size of the scene's map, which the estimate has."""
+    texels = read_map(path)
+    width, height = scene.envmap.resolution
+    if texels.shape[:2] == (height, width):
+        return texels
+    warnings.warn(
+        f"--ground-truth {path}: is {texels.shape[1]} x {texels.shape[0]}; resampled to the "
+        f"scene's {width} x {height} ('envmap-inverse evaluate' measures at its own size)",
+        stacklevel=1,
+    )
+    return resample(texels, height, width)
 
 
 def estimate(
@@ -105,7 +124,7 @@ def estimate(
         str, typer.Option(metavar="X|FILE", help="Start map: one number, or an image.")
     ] = "1.0",
     ground_truth: Annotated[
-        Path | None, typer.Option(help="The true map, if known, to measure the error.")
+        Path | None, typer.Option(help="The true map, if known, to measure the errors.")
     ] = None,
     frames: Frames = False,
     report: Report = True,
@@ -136,7 +155,7 @@ def estimate(
         loss=chosen.default_loss if loss is None else make_choice(losses, "--loss", loss),
         priors=make_priors(prior, chosen.default_priors),
         initial=number_or_image(initial),
-        ground_truth=None if ground_truth is None else read_image(ground_truth),
+        ground_truth=None if ground_truth is None else _read_ground_truth(ground_truth, loaded),
     )
     settings = {**given_settings(context), **resolved_settings(problem, chosen)}
     run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames)

@@ -21,6 +21,7 @@ from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem import Optimizer, Problem
+from envmap_inverse.scene import as_map
 
 __all__ = [
     "Frames",
@@ -36,6 +37,7 @@ __all__ = [
     "make_priors",
     "number_or_image",
     "parse_sensors",
+    "read_map",
     "resolved_settings",
 ]
 
@@ -125,6 +127,15 @@ def parse_sensors(option: str | None, num_views: int) -> list[int]:
     if len(sensors) != num_views:
         raise InputError(f"--sensor names {len(sensors)} sensors for {num_views} pictures")
     return sensors
+
+
+def read_map(path: Path) -> NDArray[np.float32]:
+    """The texels of an image file, checked to be a map."""
+    image = read_image(path)
+    try:
+        return as_map(image)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def number_or_image(option: str) -> float | NDArray[np.float32]:

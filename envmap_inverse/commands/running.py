@@ -30,7 +30,7 @@ def run(
     report: bool,
 ) -> dict[str, Any]:
     """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it."""
-    run_folder.begin(problem.views[0].image)
+    run_folder.begin(problem.views[0].image, problem.ground_truth)
     with _stop_at_signal() as stop, ProgressDisplay(optimizer.num_steps) as display:
 
         def on_iteration(iteration: Iteration) -> bool:

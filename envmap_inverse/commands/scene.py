@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from envmap_inverse.commands.options import SceneFile, Seed, Size, Spp
+from envmap_inverse.commands.options import SceneFile, Seed, Size, Spp, read_map
 from envmap_inverse.console import say
 from envmap_inverse.errors import InputError
-from envmap_inverse.images import read_image, write_image
+from envmap_inverse.images import write_image
 from envmap_inverse.render import render as render_image
-from envmap_inverse.scene import as_map, load_scene
+from envmap_inverse.scene import load_scene
 
 __all__ = ["params", "render"]
 
@@ -39,22 +37,9 @@ def render(
     loaded = load_scene(scene)
     if size is not None:
         loaded.set_film_size(size, sensor)
-    texels = None
-    if envmap is not None:
-        with _naming(envmap):
-            texels = as_map(read_image(envmap))
+    texels = None if envmap is None else read_map(envmap)
     image = render_image(loaded, texels, spp=spp, seed=seed, sensor=sensor)
     try:
         write_image(output, image)
     except OSError as error:
         raise InputError(f"-o {output}: cannot be written: {error.strerror}") from None
-
-
-@contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Begin the message of bad input with a file's name, unless it has it."""
-    try:
-        yield
-    except InputError as error:
-        text = str(error)
-        raise InputError(text if str(path) in text else f"{path}: {text}") from None

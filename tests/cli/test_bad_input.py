@@ -244,3 +244,29 @@ def test_an_image_that_cannot_be_rendered_or_written(
 ) -> None:
     write_image(folder / "nan.exr", np.full((4, 8, 3), np.nan))
     assert re.search(message, refused("render", "scene.xml", "--spp", 1, *arguments))
+
+
+# evaluate
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("missing.exr", "map.exr"), r"missing\.exr: no such image file"),
+        (("map.exr", "scene.xml"), r"scene\.xml: unknown kind of image"),
+        (("map.exr", "short.exr"), r"short\.exr: .*damaged"),
+        (("line.exr", "map.exr"), r"line\.exr: a map must have shape \(2 or more, 3 or more, 3\)"),
+        (("nan.exr", "map.exr"), r"nan\.exr: 3 .* are NaN or infinite, first in row 5, column 2"),
+        (("map.exr", "map.exr", "--coverage", "nan.exr"), r"nan\.exr: 3 .* are NaN or infinite"),
+        (("map.exr", "map.exr", "--rows", "top"), r"--rows.*'corner', 'centred'"),
+    ],
+)
+def test_maps_that_cannot_be_compared(
+    refused: Callable[..., str], folder: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    texels = np.ones((8, 16, 3))
+    texels[5, 2] = (np.nan, np.inf, -np.inf)
+    write_image(folder / "nan.exr", texels)
+    write_image(folder / "line.exr", np.ones((1, 16, 3)))
+    (folder / "short.exr").write_bytes((folder / "map.exr").read_bytes()[:-100])
+    assert re.search(message, refused("evaluate", *arguments))

@@ -19,7 +19,8 @@ import pytest
 
 import envmap_inverse as ei
 from envmap_inverse.images import read_image, tonemap, write_image
-from envmap_inverse.metrics import sum_of_squared_errors
+from envmap_inverse.latlong import resample
+from envmap_inverse.metrics import compare_maps, sum_of_squared_errors
 
 Completed = subprocess.CompletedProcess[str]
 Call = Callable[..., Completed]
@@ -154,8 +155,29 @@ def test_the_summary_of_an_estimate_agrees_with_its_files(
     assert (summary["status"], summary["iterations"]) == ("done", 6)
     error = sum_of_squared_errors(read_image(folder / "envmap.exr"), read_image(inputs / "map.exr"))
     assert summary["error"] == pytest.approx(error, rel=1e-4)
+    assert summary["metrics"]["sse"] == pytest.approx(error, rel=1e-6)
+    assert summary["metrics"].keys() >= {"rmse", "log_rmse", "angular_mean_deg", "seen", "unseen"}
+    assert history_of(folder)[0].keys() >= {"error", "rmse", "log_rmse", "angular_mean_deg"}
     assert summary["settings"]["learning_rate"] == 0.05
     assert summary["warnings"] == []
+
+
+def test_a_ground_truth_of_another_size_is_resampled_with_a_warning(
+    call: Call, inputs: Path, tmp_path: Path
+) -> None:
+    truth = resample(read_image(inputs / "map.exr"), 16, 32)
+    write_image(tmp_path / "large.exr", truth)
+    folder = tmp_path / "run"
+    arguments = ("--iterations", 1, "--ground-truth", tmp_path / "large.exr", "-o", folder)
+    done = call("estimate", "scene.xml", "reference.exr", *arguments, cwd=inputs)
+    assert done.returncode == 0, done.stderr
+    message = r"--ground-truth .*large\.exr: is 32 x 16; resampled to the scene's 16 x 8"
+    assert re.match(f"warning: {message}", done.stderr)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert re.match(message, summary["warnings"][0])
+    found = read_image(folder / "envmap.exr")
+    expected = sum_of_squared_errors(found, resample(truth, 8, 16))
+    assert summary["metrics"]["sse"] == pytest.approx(expected, rel=1e-5)
 
 
 def test_the_last_frame_is_the_final_map(estimated: tuple[Path, Completed]) -> None:
@@ -391,6 +413,35 @@ def test_a_closed_pipe_is_no_reason_to_complain(start: Start, inputs: Path) -> N
     assert process.returncode in (0, 1)
 
 
+# evaluate
+
+
+def test_evaluate_prints_a_table(call: Call, inputs: Path, tmp_path: Path) -> None:
+    estimate, coverage = np.ones((8, 16, 3)), np.zeros((8, 16, 3))
+    coverage[:4] = 1
+    write_image(tmp_path / "estimate.exr", estimate)
+    write_image(tmp_path / "coverage.exr", coverage)
+    files = (tmp_path / "estimate.exr", "map.exr", "--coverage", tmp_path / "coverage.exr")
+    done = call("evaluate", *files, cwd=inputs)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.search(r"sphere\W+seen \(50\.0 %\)\W+unseen \(50\.0 %\)", done.stdout)
+    found = compare_maps(estimate, read_image(inputs / "map.exr"), coverage)
+    parts = (found, found["seen"], found["unseen"])
+    numbers = r"\W+".join(re.escape(f"{part['log_rmse']:.4g}") for part in parts)
+    assert re.search(rf"log RMSE\W+{numbers}\W", done.stdout)
+    assert re.search(r"light angle, mean \(deg\)( +│ +-){3} │", done.stdout)
+
+
+def test_evaluate_prints_json_and_nothing_else(call: Call, inputs: Path, tmp_path: Path) -> None:
+    estimate = np.full((8, 16, 3), -1.0)
+    write_image(tmp_path / "estimate.exr", estimate)
+    done = call("evaluate", tmp_path / "estimate.exr", "map.exr", "--json", cwd=inputs)
+    assert done.returncode == 0
+    found = json.loads(done.stdout, parse_constant=pytest.fail)
+    assert found == compare_maps(estimate, read_image(inputs / "map.exr"))
+    assert re.fullmatch(r"warning: .*estimate\.exr: 100 % .* negative; .*\n", done.stderr)
+
+
 # doctor and help
 
 
@@ -428,7 +479,7 @@ def test_help_names_every_command(call: Call) -> None:
     alone, asked = call(), call("--help")
     assert alone.returncode == asked.returncode == 0
     assert alone.stdout == asked.stdout
-    for command in ("demo", "params", "render", "estimate", "report", "doctor"):
+    for command in ("demo", "params", "render", "estimate", "evaluate", "report", "doctor"):
         assert re.search(rf"^  {command} +[A-Z].*\.$", asked.stdout, re.MULTILINE), command
 
 

@@ -14,6 +14,7 @@ import envmap_inverse as ei
 from envmap_inverse.artifacts import RunFolder
 from envmap_inverse.estimate import solve
 from envmap_inverse.images import display_exposure, read_image, tonemap
+from envmap_inverse.metrics import compare_maps
 from envmap_inverse.problem import Problem
 from envmap_inverse.thumbnails import Thumbnails
 
@@ -28,7 +29,7 @@ def finished(
     reference = ei.render(scene, spp=16, seed=1)
     settings = {"spp": 1, "size": None}
     run = RunFolder(folder, settings, overwrite=False, frames=False)
-    run.begin(reference)
+    run.begin(reference, scene.envmap.texels)
     problem = Problem.create(scene, reference, loss=ei.MSE(), ground_truth=scene.envmap.texels)
     result = solve(problem, ei.Adam(iterations=4, learning_rate=2), run.add)
     run.close()
@@ -120,6 +121,14 @@ def test_the_summary_tells_how_the_run_went(
     assert summary["seen_share"] == pytest.approx((result.coverage.sum(axis=2) > 0).mean())
     assert summary["settings"] == {"spp": 1, "size": None}
     assert summary["warnings"] == ["a warning"]
+
+
+def test_the_summary_compares_the_map_with_the_ground_truth(
+    finished: tuple[Path, ei.Estimate, dict[str, Any], Any], make_scene: Callable[..., ei.Scene]
+) -> None:
+    _, result, summary, _ = finished
+    truth = make_scene().envmap.texels
+    assert summary["metrics"] == compare_maps(result.texels, truth, result.coverage)
 
 
 def test_the_summary_tells_the_seconds_in_total_and_by_phase(

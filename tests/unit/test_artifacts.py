@@ -14,12 +14,13 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 
-from envmap_inverse import InputError, Iteration
+from envmap_inverse import InputError, Iteration, artifacts
 from envmap_inverse import frames as frames_module
 from envmap_inverse.artifacts import RunFolder
 from envmap_inverse.console import ProgressDisplay
 from envmap_inverse.frames import FrameWriter
 from envmap_inverse.images import display_exposure, read_image, tonemap
+from envmap_inverse.metrics import angular_error, log_rmse, rmse
 
 MakeIteration = Callable[..., Iteration]
 OpenRun = Callable[..., RunFolder]
@@ -119,6 +120,32 @@ def test_each_line_of_the_history_is_on_disk_at_once(
         lines = [json.loads(line) for line in path.read_text().splitlines()]
         assert [line["index"] for line in lines] == list(range(index + 1))
     assert lines[1] == {"index": 1, "loss": 0.25, "error": 10.5, "seconds": 0.1}
+
+
+METRICS = {"rmse": rmse, "log_rmse": log_rmse, "angular_mean_deg": angular_error}
+
+
+@pytest.mark.parametrize(("share", "measured"), [(0, [0]), (1e9, [0, 1, 2])])
+def test_with_a_ground_truth_lines_of_the_history_have_metrics_as_time_allows(
+    open_run: OpenRun,
+    make_iteration: MakeIteration,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    share: float,
+    measured: list[int],
+) -> None:
+    monkeypatch.setattr(artifacts, "MEASURING_SHARE", share)
+    truth = np.full((5, 9, 3), (1, 2, 3), np.float32)
+    run = open_run()
+    run.begin(np.ones((4, 4, 3), np.float32), truth)
+    for index in range(3):
+        run.add(make_iteration(index))
+    for text in (tmp_path / "run" / "history.jsonl").read_text().splitlines():
+        line = json.loads(text)
+        texels = np.full((5, 9, 3), line["index"] / 100, np.float32)
+        expected = {key: metric(texels, truth) for key, metric in METRICS.items()}
+        found = {key: line[key] for key in METRICS if key in line}
+        assert found == (expected if line["index"] in measured else {})
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, None])

@@ -121,6 +121,14 @@ def test_columns_are_centred_on_their_texels(height: int, width: int) -> None:
     np.testing.assert_allclose(u, (np.arange(width) + 0.5) / width, atol=1e-12)
 
 
+@pytest.mark.parametrize("degrees", [0, 1e-7, 30, 90, 180 - 1e-7, 180])
+def test_the_angle_between_vectors_is_precise_however_small(degrees: float) -> None:
+    angle = np.radians(degrees)
+    b = 7 * np.array([np.cos(angle), np.sin(angle), 0])
+    found = np.degrees(latlong.angle_between([[3, 0, 0]], [b, b]))
+    np.testing.assert_allclose(found, [degrees, degrees], rtol=1e-7)
+
+
 @given(height=heights, width=widths)
 def test_texel_directions_have_unit_length(height: int, width: int) -> None:
     lengths = np.linalg.norm(latlong.texel_directions(height, width), axis=-1)

@@ -1,17 +1,270 @@
 from __future__ import annotations
 
+import itertools
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
 
 from envmap_inverse import metrics
 from envmap_inverse.latlong import texel_solid_angles
-from envmap_inverse.metrics import angular_error, log_rmse, sum_of_squared_errors
+from envmap_inverse.metrics import (
+    angular_error,
+    compare_lights,
+    compare_maps,
+    energy_ratio,
+    log_rmse,
+    median_angular_error,
+    relative_rmse,
+    rmse,
+    si_rmse,
+    sum_of_squared_errors,
+    tonemapped_psnr,
+)
+
+Map = NDArray[np.float64]
+Metric = Callable[..., float]
 
 pairs = st_np.arrays(np.float64, (2, 3, 5, 3), elements=st.floats(-100, 100))
+METRICS = [name for name in metrics.__all__ if name != "compare_maps"]
+ZERO_FOR_THE_TRUTH = [
+    angular_error,
+    log_rmse,
+    median_angular_error,
+    relative_rmse,
+    rmse,
+    si_rmse,
+    sum_of_squared_errors,
+]
+
+
+def lamp_at(*texels: tuple[int, int], shape: tuple[int, int] = (19, 36)) -> Map:
+    """A dim map with lamps of one texel each."""
+    lamps = np.full((*shape, 3), 0.01)
+    for row, column in texels:
+        lamps[row, column] = 50
+    return lamps
+
+
+# A second evaluation of every metric: sampling the bilinear map, loops, searches
+
+
+def sphere_mean(field: Map, rows: int = 800, per_texel: int = 8) -> float:
+    """Mean over the sphere of a bilinear map, at the middles of many small cells."""
+    height, width = field.shape
+    theta = (np.arange(rows) + 0.5) * np.pi / rows
+    row = np.minimum((theta / np.pi * (height - 1)).astype(int), height - 2)
+    down = theta / np.pi * (height - 1) - row
+    x = (np.arange(width * per_texel) + 0.5) / per_texel - 0.5
+    left = np.floor(x).astype(int)
+    right = x - left
+    lines = field[row] * (1 - down[:, None]) + field[row + 1] * down[:, None]
+    samples = lines[:, left % width] * (1 - right) + lines[:, (left + 1) % width] * right
+    return float(np.average(samples.mean(axis=1), weights=np.sin(theta)))
+
+
+def per_texel(function: Callable[[Any, Any], float], a: Map, b: Map) -> Map:
+    """A function of the two RGB triples of each texel."""
+    height, width, _ = a.shape
+    found = [
+        [function(a[i, j].tolist(), b[i, j].tolist()) for j in range(width)] for i in range(height)
+    ]
+    return np.array(found)
+
+
+def mean_over_channels(function: Callable[[float, float], float]) -> Callable[[Any, Any], float]:
+    return lambda a, b: sum(function(x, y) for x, y in zip(a, b, strict=True)) / 3
+
+
+def slow_root_mean(function: Callable[[float, float], float], a: Map, b: Map, w: Map) -> float:
+    field = per_texel(mean_over_channels(function), a, b)
+    return math.sqrt(sphere_mean(field * w) / sphere_mean(w))
+
+
+def slow_rmse(a: Map, b: Map, w: Map) -> float:
+    return slow_root_mean(lambda x, y: (x - y) ** 2, a, b, w)
+
+
+def slow_relative_rmse(a: Map, b: Map, w: Map) -> float:
+    return slow_root_mean(lambda x, y: (x - y) ** 2 / (y * y + 0.01), a, b, w)
+
+
+def slow_log_rmse(a: Map, b: Map, w: Map) -> float:
+    return slow_root_mean(lambda x, y: math.log((x + 0.01) / (y + 0.01)) ** 2, a, b, w)
+
+
+def slow_si_rmse(a: Map, b: Map, w: Map) -> float:
+    found = minimize_scalar(lambda s: sphere_mean(w * np.mean((s * a - b) ** 2, axis=2)))
+    return math.sqrt(found.fun / sphere_mean(w))
+
+
+def degrees_between(a: Any, b: Any) -> float:
+    cosine = np.dot(a, b) / (np.linalg.norm(a) * np.linalg.norm(b))
+    return math.degrees(math.acos(min(cosine, 1)))
+
+
+def slow_angular_error(a: Map, b: Map, w: Map) -> float:
+    return sphere_mean(w * per_texel(degrees_between, a, b)) / sphere_mean(w)
+
+
+def repeated(values: Map, weights: Map) -> Map:
+    """Values as often as they weigh."""
+    return np.repeat(values.ravel(), np.round(1e5 * weights / weights.max()).astype(int).ravel())
+
+
+def slow_median_angular_error(a: Map, b: Map, w: Map) -> float:
+    angles = per_texel(degrees_between, a, b)
+    return float(np.median(repeated(angles, w * texel_solid_angles(*w.shape))))
+
+
+def slow_tonemapped_psnr(a: Map, b: Map, w: Map) -> float:
+    weights = np.repeat(texel_solid_angles(*w.shape)[..., None], 3, axis=2)
+    middle = float(np.median(repeated(b, weights)))
+
+    def shown(value: float) -> float:
+        return min(1.0, 0.5 * (value / middle) ** (1 / 2.4))
+
+    return -20 * math.log10(slow_root_mean(lambda x, y: (shown(x) - shown(y)) ** 2, a, b, w))
+
+
+def slow_energy_ratio(a: Map, b: Map, w: Map) -> list[float]:
+    return [sphere_mean(w * a[..., k]) / sphere_mean(w * b[..., k]) for k in range(3)]
+
+
+SLOW = {
+    rmse: slow_rmse,
+    relative_rmse: slow_relative_rmse,
+    log_rmse: slow_log_rmse,
+    si_rmse: slow_si_rmse,
+    angular_error: slow_angular_error,
+    median_angular_error: slow_median_angular_error,
+    tonemapped_psnr: slow_tonemapped_psnr,
+    energy_ratio: slow_energy_ratio,
+}
+
+
+@pytest.mark.parametrize("metric", SLOW)
+@pytest.mark.parametrize("restricted", [False, True])
+def test_a_metric_is_what_sampling_the_bilinear_sphere_finds(
+    metric: Metric, restricted: bool, rng: np.random.Generator
+) -> None:
+    # In a row of texels the midpoint rule has 100 cells: it errs by 1e-4 / 24 of the curvature
+    a, b = rng.lognormal(0, 1, (2, 9, 7, 3))
+    weights = rng.uniform(0, 1, (9, 7)) if restricted else np.ones((9, 7))
+    found = metric(a, b, weights=weights if restricted else None)
+    assert found == pytest.approx(SLOW[metric](a, b, weights), rel=1e-5)
+
+
+# What every metric has in common
+
+
+@pytest.mark.parametrize("name", [*METRICS, "compare_maps"])
+def test_maps_of_unequal_shape_have_no_error(name: str) -> None:
+    with pytest.raises(ValueError, match="unequal shape"):
+        getattr(metrics, name)(np.ones((2, 3, 3)), np.ones((3, 2, 3)))
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize(
+    ("shape", "weights", "message"),
+    [
+        ((4, 4), None, "must have shape"),
+        ((4, 4, 4), None, "must have shape"),
+        ((4, 5, 3), np.ones((5, 4)), "weights of unequal shape"),
+        ((4, 5, 3), np.zeros((4, 5)), "leave no texel"),
+    ],
+)
+def test_what_cannot_be_weighed_has_no_error(
+    name: str, shape: tuple[int, ...], weights: Map | None, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        getattr(metrics, name)(np.ones(shape), np.ones(shape), weights=weights)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_texels_without_weight_do_not_matter(name: str, rng: np.random.Generator) -> None:
+    metric = getattr(metrics, name)
+    estimate, truth = rng.lognormal(0, 2, (2, 8, 10, 3))
+    weights = np.ones((8, 10))
+    weights[:, 6:] = 0
+    changed = estimate.copy()
+    changed[:, 6:] = 1e6
+    found = [metric(texels, truth, weights=weights) for texels in (estimate, changed)]
+    assert str(found[0]) == str(found[1])
+    assert str(found[0]) != str(metric(changed, truth))
+
+
+@pytest.mark.parametrize("metric", ZERO_FOR_THE_TRUTH)
+def test_every_error_is_zero_for_the_true_map_and_grows_with_the_change(
+    metric: Metric, rng: np.random.Generator
+) -> None:
+    truth, change = rng.uniform(0.5, 2, (2, 6, 9, 3))
+    errors = [metric(truth + step * change, truth) for step in (0, 0.1, 0.2)]
+    assert errors[0] == pytest.approx(0, abs=1e-12)
+    assert 1e-12 < errors[1] < errors[2]
+
+
+def test_turning_both_maps_changes_no_error(rng: np.random.Generator) -> None:
+    estimate, truth = rng.lognormal(0, 2, (2, 8, 12, 3))
+    turned = [np.roll(texels, 5, axis=1) for texels in (estimate, truth)]
+    found, expected = compare_maps(*turned), compare_maps(estimate, truth)
+    assert found.pop("lights") == pytest.approx(expected.pop("lights"))
+    assert found.pop("energy_ratio") == pytest.approx(expected.pop("energy_ratio"))
+    assert found == pytest.approx(expected)
+
+
+def test_the_errors_of_constant_maps() -> None:
+    found = compare_maps(np.full((5, 8, 3), 3.0), np.full((5, 8, 3), 2.0))
+    assert found.pop("energy_ratio") == pytest.approx([1.5, 1.5, 1.5])
+    assert found.pop("lights") == {
+        "ground_truth": 0,
+        "estimate": 0,
+        "missed": 0,
+        "extra": 0,
+        "direction_mean_deg": None,
+        "direction_max_deg": None,
+    }
+    assert found == pytest.approx(
+        {
+            "sse": 120,
+            "rmse": 1,
+            "relative_rmse": 1 / math.sqrt(4.01),
+            "log_rmse": math.log(3.01 / 2.01),
+            "si_rmse": 0,
+            "angular_mean_deg": 0,
+            "angular_median_deg": 0,
+            "psnr_db": -20 * math.log10(0.5 * 1.5 ** (1 / 2.4) - 0.5),
+        }
+    )
+
+
+def test_a_scaled_map_has_the_right_colours_and_proportions(rng: np.random.Generator) -> None:
+    truth = rng.lognormal(0, 2, (9, 12, 3))
+    found = compare_maps(5 * truth, truth)
+    assert found["si_rmse"] == pytest.approx(0, abs=1e-12 * truth.max())
+    assert found["angular_mean_deg"] == pytest.approx(0, abs=1e-6)
+    assert found["energy_ratio"] == pytest.approx([5, 5, 5])
+    assert found["rmse"] == pytest.approx(4 * rmse(0 * truth, truth))
+
+
+def test_a_map_turned_by_half_is_as_bright_but_elsewhere(rng: np.random.Generator) -> None:
+    truth = np.ones((9, 12, 3))
+    truth[:, :6] = (3, 0, 0)
+    found = compare_maps(np.roll(truth, 6, axis=1), truth)
+    assert found["energy_ratio"] == pytest.approx([1, 1, 1])
+    assert found["angular_mean_deg"] == pytest.approx(math.degrees(math.acos(1 / math.sqrt(3))))
+    assert found["rmse"] == pytest.approx(math.sqrt((2**2 + 1 + 1) / 3))
+
+
+# One by one
 
 
 def test_sum_of_squared_errors_adds_up_every_channel_of_every_texel() -> None:
@@ -21,44 +274,20 @@ def test_sum_of_squared_errors_adds_up_every_channel_of_every_texel() -> None:
 
 
 @given(pair=pairs)
-def test_sum_of_squared_errors_is_the_squared_norm_of_the_difference(
-    pair: NDArray[np.float64],
-) -> None:
+def test_sum_of_squared_errors_is_the_squared_norm_of_the_difference(pair: Map) -> None:
     expected = np.linalg.norm((pair[0] - pair[1]).ravel()) ** 2
     assert sum_of_squared_errors(*pair) == pytest.approx(expected)
 
 
 @given(pair=pairs)
-def test_sum_of_squared_errors_is_symmetric(pair: NDArray[np.float64]) -> None:
+def test_sum_of_squared_errors_is_symmetric(pair: Map) -> None:
     assert sum_of_squared_errors(pair[0], pair[1]) == sum_of_squared_errors(pair[1], pair[0])
-
-
-@given(pair=pairs)
-def test_a_map_has_no_error_against_itself(pair: NDArray[np.float64]) -> None:
-    assert sum_of_squared_errors(pair[0], pair[0]) == 0
 
 
 def test_sum_of_squared_errors_does_not_lose_precision_in_float32() -> None:
     estimate = np.full((500, 1000, 3), 0.1, np.float32)
     expected = 1_500_000 * np.float64(np.float32(0.1)) ** 2
     assert sum_of_squared_errors(estimate, np.zeros_like(estimate)) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("name", metrics.__all__)
-def test_maps_of_unequal_shape_have_no_error(name: str) -> None:
-    with pytest.raises(ValueError, match="unequal shape"):
-        getattr(metrics, name)(np.ones((2, 3, 3)), np.ones((3, 2, 3)))
-
-
-@pytest.mark.parametrize("name", metrics.__all__)
-def test_every_error_is_zero_for_the_true_map_and_grows_with_the_change(
-    name: str, rng: np.random.Generator
-) -> None:
-    metric = getattr(metrics, name)
-    truth, change = rng.uniform(0.5, 2, (2, 6, 9, 3))
-    errors = [metric(truth + step * change, truth) for step in (0, 0.1, 0.2)]
-    assert errors[0] == 0
-    assert 0 < errors[1] < errors[2]
 
 
 def test_the_log_error_of_a_brighter_map_is_the_log_of_the_factor(
@@ -68,37 +297,150 @@ def test_the_log_error_of_a_brighter_map_is_the_log_of_the_factor(
     assert log_rmse(3 * truth, truth, floor=0) == pytest.approx(np.log(3))
 
 
-def test_the_log_error_weighs_texels_by_their_solid_angle() -> None:
-    solid_angles = texel_solid_angles(7, 5) / (4 * np.pi)
-    for row, column in ((0, 0), (3, 2), (6, 4)):
-        texels = np.ones((7, 5, 3))
-        texels[row, column] = np.e
-        expected = np.sqrt(solid_angles[row, column])
-        assert log_rmse(texels, np.ones((7, 5, 3)), floor=0) == pytest.approx(expected)
-
-
 def test_the_log_error_takes_negative_values_for_black() -> None:
     truth = np.ones((4, 4, 3))
     assert log_rmse(-5 * truth, truth) == log_rmse(0 * truth, truth)
+
+
+@given(pair=pairs)
+def test_no_scale_makes_the_error_less_than_the_best_one(pair: Map) -> None:
+    least = si_rmse(*pair)
+    for scale in (0, 0.5, 1, 2):
+        assert least <= rmse(scale * pair[0], pair[1]) * (1 + 1e-9) + 1e-9
+
+
+def test_a_black_estimate_has_no_scale() -> None:
+    assert si_rmse(np.zeros((4, 4, 3)), np.full((4, 4, 3), 2)) == pytest.approx(2)
 
 
 @pytest.mark.parametrize(
     ("colour", "degrees"),
     [((1, 0, 0), 0), ((7, 0, 0), 0), ((0, 2, 0), 90), ((1, 1, 0), 45), ((1, -1, 0), 0)],
 )
-def test_the_angular_error_compares_colours_and_not_brightness(
+def test_the_angular_errors_compare_colours_and_not_brightness(
     colour: tuple[int, int, int], degrees: float
 ) -> None:
-    found = angular_error(np.tile(colour, (4, 5, 1)), np.tile((1, 0, 0), (4, 5, 1)))
-    assert found == pytest.approx(degrees, abs=1e-9)
+    for metric in (angular_error, median_angular_error):
+        found = metric(np.tile(colour, (4, 5, 1)), np.tile((1, 0, 0), (4, 5, 1)))
+        assert found == pytest.approx(degrees, abs=1e-9)
 
 
 def test_a_black_texel_has_the_colour_of_grey() -> None:
     assert angular_error(np.zeros((4, 5, 3)), np.full((4, 5, 3), 0.2)) == pytest.approx(0)
 
 
-def test_the_angular_error_weighs_texels_by_their_solid_angle() -> None:
-    texels, truth = np.tile((1.0, 0, 0), (7, 5, 1)), np.tile((1.0, 0, 0), (7, 5, 1))
-    texels[3] = (0, 1, 0)
-    share = texel_solid_angles(7, 5)[3].sum() / (4 * np.pi)
-    assert angular_error(texels, truth) == pytest.approx(90 * share)
+def test_the_median_angle_is_that_of_most_of_the_sphere_and_not_of_most_texels() -> None:
+    truth = np.tile((1.0, 0, 0), (9, 5, 1))
+    texels = truth.copy()
+    texels[:3] = texels[-3:] = (0, 1, 0)  # 6 of 9 rows, but a third of the sphere
+    assert median_angular_error(texels, truth) == 0
+
+
+def test_a_map_that_looks_the_same_has_an_infinite_psnr() -> None:
+    truth = lamp_at((3, 4))
+    brighter_lamp = np.where(truth > 1, 2 * truth, truth)
+    assert tonemapped_psnr(brighter_lamp, truth) == math.inf
+    assert tonemapped_psnr(truth, 0 * truth) < 20
+
+
+def test_the_psnr_of_negative_values_is_that_of_black() -> None:
+    truth = np.ones((4, 4, 3))
+    assert tonemapped_psnr(-truth, truth) == tonemapped_psnr(0 * truth, truth)
+
+
+def test_the_energy_ratio_of_a_black_truth_is_no_number() -> None:
+    texels = np.ones((4, 4, 3)) * (1, 0, 2)
+    found = energy_ratio(texels, texels * (0, 0, 1))
+    np.testing.assert_array_equal(found, (np.inf, np.nan, 1))
+
+
+# Lights
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "degrees"),  # rows and columns are 10 degrees apart
+    [
+        ((9, 12), (9, 14), 20),
+        ((9, 0), (9, 35), 10),
+        ((9, 12), (8, 12), 10),
+        ((9, 12), (11, 12), 20),
+        ((1, 0), (1, 18), 20),  # over the pole
+        ((0, 0), (2, 7), 20),
+    ],
+)
+def test_a_moved_lamp_has_the_angle_that_it_was_moved_by(
+    start: tuple[int, int], end: tuple[int, int], degrees: float
+) -> None:
+    found = compare_lights(lamp_at(end), lamp_at(start))
+    assert found["direction_mean_deg"] == pytest.approx(degrees)
+    assert found["direction_max_deg"] == pytest.approx(degrees)
+    assert (found["missed"], found["extra"]) == (0, 0)
+
+
+def test_a_lamp_that_is_too_far_away_is_another_one() -> None:
+    found = compare_lights(lamp_at((9, 16)), lamp_at((9, 12)))
+    assert (found["missed"], found["extra"], found["direction_mean_deg"]) == (1, 1, None)
+
+
+def test_the_mean_angle_weighs_lamps_by_their_true_energy() -> None:
+    truth, estimate = lamp_at((9, 5), (9, 25)), lamp_at((9, 6), (9, 27))
+    truth[9, 25] *= 3
+    found = compare_lights(estimate, truth)
+    assert found["direction_max_deg"] == pytest.approx(20)
+    assert found["direction_mean_deg"] == pytest.approx((10 + 3 * 20) / 4)
+
+
+def test_lamps_that_are_not_found_are_missed() -> None:
+    found = compare_lights(lamp_at((9, 5)), lamp_at((9, 5), (9, 25), (3, 8)))
+    assert (found["ground_truth"], found["estimate"]) == (3, 1)
+    assert (found["missed"], found["extra"]) == (2, 0)
+    assert found["direction_mean_deg"] == pytest.approx(0, abs=1e-9)
+
+
+# compare_maps
+
+
+def test_seen_and_unseen_parts_make_the_whole(rng: np.random.Generator) -> None:
+    estimate, truth = rng.lognormal(0, 1, (2, 8, 10, 3))
+    coverage = np.zeros((8, 10, 3))
+    coverage[2:5, 3:, 1] = 1e-9
+    found = compare_maps(estimate, truth, coverage)
+    seen, unseen = found["seen"], found["unseen"]
+    solid_angles = texel_solid_angles(8, 10)
+    assert seen["share"] == pytest.approx(solid_angles[2:5, 3:].sum() / (4 * np.pi))
+    assert seen["share"] + unseen["share"] == pytest.approx(1)
+    assert seen["sse"] + unseen["sse"] == pytest.approx(found["sse"])
+    for key, power in (("rmse", 2), ("relative_rmse", 2), ("log_rmse", 2), ("angular_mean_deg", 1)):
+        mean = sum(part["share"] * part[key] ** power for part in (seen, unseen))
+        assert mean == pytest.approx(found[key] ** power)
+
+
+def test_the_whole_is_compared_as_without_a_coverage(rng: np.random.Generator) -> None:
+    estimate, truth = rng.lognormal(0, 1, (2, 8, 10, 3))
+    found = compare_maps(estimate, truth, np.ones((8, 10)))
+    seen, unseen = found.pop("seen"), found.pop("unseen")
+    assert found == compare_maps(estimate, truth)
+    assert seen == {"share": 1, **found}
+    assert unseen == {"share": 0}
+
+
+def test_a_coverage_of_another_size_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"coverage of \(4, 4\)"):
+        compare_maps(np.ones((4, 5, 3)), np.ones((4, 5, 3)), np.ones((4, 4, 3)))
+
+
+def test_the_comparison_can_be_written_as_json(rng: np.random.Generator) -> None:
+    estimate, truth = rng.lognormal(0, 1, (2, 8, 10, 3)).astype(np.float32)
+    found = compare_maps(estimate, truth, rng.integers(0, 2, (8, 10)))
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
+def test_texels_weigh_by_their_solid_angle() -> None:
+    shares = texel_solid_angles(7, 5) / (4 * np.pi)
+    for row, column in itertools.product((0, 3, 6), (0, 2)):
+        texels = np.ones((7, 5, 3))
+        texels[row, column] = (2, 1, 1)
+        assert rmse(texels, np.ones((7, 5, 3))) == pytest.approx(np.sqrt(shares[row, column] / 3))
+        colour_angle = degrees_between((2, 1, 1), (1, 1, 1))
+        found = angular_error(texels, np.ones((7, 5, 3)))
+        assert found == pytest.approx(colour_angle * shares[row, column])

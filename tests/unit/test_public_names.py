@@ -70,7 +70,7 @@ def test_importing_sets_no_variant() -> None:
     assert (done.stdout, done.stderr) == ("None\n", "")
 
 
-@pytest.mark.parametrize("name", ["latlong", "metrics"])
+@pytest.mark.parametrize("name", ["image_metrics", "latlong", "metrics"])
 def test_geometry_and_metrics_need_no_mitsuba(name: str) -> None:
     done = run_python(
         "import sys\nsys.modules['mitsuba'] = sys.modules['drjit'] = None\n"

@@ -1,0 +1,165 @@
+"""`envmap-inverse evaluate`."""
+
+from __future__ import annotations
+
+import enum
+import importlib
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import ArrayLike, NDArray
+from rich.table import Table
+
+from envmap_inverse.artifacts import to_json
+from envmap_inverse.commands.options import read_map
+from envmap_inverse.console import say, say_table
+from envmap_inverse.latlong import resample
+from envmap_inverse.metrics import compare_maps
+
+__all__ = ["evaluate"]
+
+_LABELS = {
+    "sse": "sum of squared errors",
+    "rmse": "RMSE",
+    "relative_rmse": "relative RMSE",
+    "log_rmse": "log RMSE",
+    "si_rmse": "scale-invariant RMSE",
+    "angular_mean_deg": "colour angle, mean (deg)",
+    "angular_median_deg": "colour angle, median (deg)",
+    "psnr_db": "PSNR, tone-mapped (dB)",
+    "red": "energy ratio, red",
+    "green": "energy ratio, green",
+    "blue": "energy ratio, blue",
+    "ground_truth": "true lights",
+    "estimate": "estimated lights",
+    "missed": "missed lights",
+    "extra": "extra lights",
+    "direction_mean_deg": "light angle, mean (deg)",
+    "direction_max_deg": "light angle, max (deg)",
+}
+
+
+class RowConvention(enum.StrEnum):
+    """Values of --rows."""
+
+    corner = "corner"
+    centred = "centred"
+
+
+class Protocol(enum.StrEnum):
+    """Values of --protocol; each name is that of the function, and of the results in JSON."""
+
+    three_spheres = "three-spheres"
+    relighting = "relight"
+
+
+def evaluate(
+    estimate: Annotated[Path, typer.Argument(metavar="ESTIMATE", help="The map to judge.")],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="The true map.")],
+    coverage: Annotated[
+        Path | None,
+        typer.Option(help="The run's coverage.exr: errors also where seen and where unseen."),
+    ] = None,
+    rows: Annotated[
+        RowConvention,
+        typer.Option(help="Rows of all files: corner-aligned as Mitsuba's, or pixel-centred."),
+    ] = RowConvention.corner,
+    protocol: Annotated[
+        list[Protocol] | None,
+        typer.Option(
+            metavar="|".join(Protocol),
+            help="Also compare objects lit by both maps; may be given several times.",
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure how far one environment map is from another.
+
+    Maps are compared at TRUTH's size; others are resampled to it, which keeps their integral.
+    """
+    true_map = _read_radiance(truth)
+    size = true_map.shape[:2]
+    true_map, estimated = (
+        _fitted(texels, size, rows) for texels in (true_map, _read_radiance(estimate))
+    )
+    seen = None
+    if coverage is not None:
+        seen = _fitted(np.any(read_map(coverage) > 0, axis=2)[..., None], size, rows) > 0.5
+    results = compare_maps(estimated, true_map, seen)
+    protocols = {
+        chosen.name: _run_protocol(chosen, estimated, true_map) for chosen in protocol or ()
+    }
+    if as_json:
+        say(to_json({**results, **protocols}, indent=2))
+        return
+    say_table(_metrics_table(results, f"{estimate} against {truth}, {size[1]} x {size[0]}"))
+    for name, objects in protocols.items():
+        say_table(_protocol_table(objects, name.replace("_", " ")))
+
+
+def _read_radiance(path: Path) -> NDArray[np.float32]:
+    texels = read_map(path)
+    negative = (texels < 0).mean()
+    if negative > 0:
+        warnings.warn(
+            f"{path}: {100 * negative:.3g} % of the values are negative; logarithms, angles, PSNR, "
+            "lights and protocols count them as 0",
+            stacklevel=1,
+        )
+    return texels
+
+
+def _fitted(
+    texels: NDArray[Any], size: tuple[int, ...], rows: RowConvention
+) -> NDArray[np.floating[Any]]:
+    """A map at a size, (height, width), with corner-aligned rows."""
+    if texels.shape[:2] == size and rows == RowConvention.corner:
+        return texels
+    return resample(texels, *size, rows=rows.value)
+
+
+def _run_protocol(
+    protocol: Protocol, estimated: ArrayLike, true_map: ArrayLike
+) -> dict[str, dict[str, float]]:
+    run = getattr(importlib.import_module("envmap_inverse.protocols"), protocol.name)
+    found: dict[str, dict[str, float]] = run(np.maximum(estimated, 0), np.maximum(true_map, 0))
+    return found
+
+
+def _metrics_table(results: Mapping[str, Any], title: str) -> Table:
+    """A row for each error, a column for the sphere and, with a coverage, for its two parts."""
+    regions = {"sphere": results}
+    for name in ("seen", "unseen"):
+        if name in results:
+            regions[f"{name} ({100 * results[name]['share']:.1f} %)"] = results[name]
+    columns = {name: _flat(errors) for name, errors in regions.items()}
+    rows = {
+        label: [column.get(key) for column in columns.values()] for key, label in _LABELS.items()
+    }
+    return _table(title, columns, rows)
+
+
+def _flat(errors: Mapping[str, Any]) -> dict[str, Any]:
+    channels = zip(("red", "green", "blue"), errors.get("energy_ratio", ()), strict=False)
+    return {**errors, **dict(channels), **errors.get("lights", {})}
+
+
+def _protocol_table(objects: Mapping[str, Mapping[str, float]], title: str) -> Table:
+    """A row for each object, a column for each error."""
+    names = list(next(iter(objects.values())))
+    rows = {name: [errors[key] for key in names] for name, errors in objects.items()}
+    return _table(title, [name.replace("_", " ") for name in names], rows)
+
+
+def _table(title: str, columns: Iterable[str], rows: Mapping[str, Sequence[float | None]]) -> Table:
+    table = Table(title=title)
+    table.add_column(no_wrap=True)
+    for column in columns:
+        table.add_column(column, justify="right")
+    for label, numbers in rows.items():
+        table.add_row(label, *("-" if number is None else f"{number:.4g}" for number in numbers))
+    return table
