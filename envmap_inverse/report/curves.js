@@ -3,7 +3,13 @@
 
 const CURVE_HEIGHT = 280;
 const FEW = 12; // iterations that are shown as points, too
-const QUANTITIES = { loss: "Loss", error: "Sum of squared errors of the map" };
+// Those that a history has; some not in every line.
+const QUANTITIES = {
+  loss: "Loss",
+  error: "Sum of squared errors of the map",
+  log_rmse: "RMSE of log radiance of the map",
+  angular_mean_deg: "Degrees between colours of the map",
+};
 
 class Curves {
   constructor(section, runs) {
@@ -31,7 +37,7 @@ class Curves {
 
   rebuild() {
     this.plots.forEach((plot) => plot.destroy());
-    const isKnown = (key) => this.runs.some(({ history }) => history.some((line) => line[key] !== null));
+    const isKnown = (key) => this.runs.some(({ history }) => history.some((line) => hasValue(line, key)));
     const boxes = Object.keys(QUANTITIES).filter(isKnown).map((key) => [key, document.createElement("div")]);
     this.box.replaceChildren(...boxes.map(([, box]) => box));
     this.plots = boxes.map(([key, box]) => this.#plot(key, box));
@@ -79,7 +85,7 @@ class Curves {
     const shown = (y) => (isLog && !(y > 0) ? null : y);
     const tables = this.runs.map(({ history }) => [
       history.map((line) => line[across]),
-      history.map((line) => shown(line[key])),
+      history.map((line) => shown(line[key] ?? null)),
     ]);
     return new uPlot(options, uPlot.join(tables), box);
   }
@@ -88,12 +94,14 @@ class Curves {
     const { ctx } = plot;
     this.runs.forEach((run, k) => {
       const line = run.history.find(({ index }) => index === this.marked[k]);
-      if (!line || line[key] === null) return;
+      if (!line || !hasValue(line, key)) return;
       const x = plot.valToPos(line[this.across.value], "x", true);
       const y = plot.valToPos(line[key], "y", true);
       ctx.save();
       ctx.beginPath();
-      ctx.rect(plot.bbox.left, plot.bbox.top, plot.bbox.width, plot.bbox.height);
+      const { left, top, width, height } = plot.bbox;
+      const rim = 8 * devicePixelRatio;
+      ctx.rect(left - rim, top - rim, width + 2 * rim, height + 2 * rim);
       ctx.clip();
       ctx.beginPath();
       ctx.arc(x, y, 6 * devicePixelRatio, 0, 2 * Math.PI);
@@ -141,6 +149,10 @@ const LOG_AXIS = {
     return lines.map((y) => (labelled.includes(y.toExponential(0)[0]) ? y : null));
   },
 };
+
+function hasValue(line, key) {
+  return (line[key] ?? null) !== null;
+}
 
 function tickText(y) {
   const isTiny = y !== 0 && Math.abs(y) < 1e-3;

@@ -20,7 +20,6 @@ from envmap_inverse import __version__
 from envmap_inverse.images import shrink, tonemap
 from envmap_inverse.report import tables
 from envmap_inverse.report.folder import Image, Run
-from envmap_inverse.report.lights import Light, brightest_lights
 from envmap_inverse.report.pictures import (
     DIFFERENCE_GAIN,
     MAX_PIXELS,
@@ -80,7 +79,7 @@ class MapPane(Pane):
     """
 
     still: str
-    lights: list[Light]
+    lights: list[tables.Light]
     heats: dict[str, Heat]
     deviation: str | None
 
@@ -206,7 +205,7 @@ def _map_pane(shown: _Map, runs: Sequence[Run], rasters: _Rasters, exposure: flo
     return MapPane(
         **vars(pane),
         still=png(tonemap(still_view(shown.texels), exposure)),
-        lights=brightest_lights(shown.texels),
+        lights=tables.lights(shown.texels),
         heats={name: heat for name, heat in heats.items() if heat is not None},
         deviation=None if run is None or run.deviation is None else rasters.name(run.deviation),
     )

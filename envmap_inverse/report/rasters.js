@@ -70,7 +70,6 @@ class Raster {
     const text = atob(element.textContent);
     const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
     this.halves = new Uint16Array(bytes.buffer);
-    element.remove();
   }
 
   // The radiance at a point of the unit square.

@@ -51,18 +51,19 @@ class SphereViewers {
 
   constructor(gl, figures) {
     this.gl = gl;
-    this.#compile();
     this.viewers = figures.map((figure) => ({
       canvas: canvasInPlaceOf(figure, "arrow keys turn, + and − change the angle of view"),
-      texture: this.#upload(Raster.named(figure.dataset.raster)),
-      scale: Raster.named(figure.dataset.raster).scale,
+      raster: Raster.named(figure.dataset.raster),
     }));
+    this.#prepare();
     this.viewers.forEach(({ canvas }) => {
       this.#listen(canvas);
       new ResizeObserver(() => this.redraw()).observe(canvas);
     });
     display.onChange.push(() => this.redraw());
-    this.redraw();
+    // Phones take the context away when they need it elsewhere, and give it back later.
+    gl.canvas.addEventListener("webglcontextlost", (event) => event.preventDefault());
+    gl.canvas.addEventListener("webglcontextrestored", () => this.#prepare());
   }
 
   // Turn to a direction, in degrees.
@@ -84,7 +85,7 @@ class SphereViewers {
     this.isWaiting = true;
     requestAnimationFrame(() => {
       this.isWaiting = false;
-      this.viewers.forEach((viewer) => this.#draw(viewer));
+      if (!this.gl.isContextLost()) this.viewers.forEach((viewer) => this.#draw(viewer));
       this.onTurn();
     });
   }
@@ -119,7 +120,7 @@ class SphereViewers {
     return [across, (across * height) / width];
   }
 
-  #draw({ canvas, texture, scale }) {
+  #draw({ canvas, texture, raster }) {
     const { gl, uniform } = this;
     const context = fitToScreen(canvas);
     const { width, height } = canvas;
@@ -131,10 +132,17 @@ class SphereViewers {
     gl.bindTexture(gl.TEXTURE_2D, texture);
     gl.uniformMatrix3fv(uniform("turn"), false, this.#axes().flat());
     gl.uniform2fv(uniform("tangent"), this.#tangents(width, height));
-    gl.uniform1f(uniform("gain"), display.exposure * scale);
+    gl.uniform1f(uniform("gain"), display.exposure * raster.scale);
     gl.uniform1i(uniform("curve"), Object.keys(CURVES).indexOf(display.curve));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     context.drawImage(gl.canvas, 0, gl.canvas.height - height, width, height, 0, 0, width, height);
+  }
+
+  // Fill a new context.
+  #prepare() {
+    this.#compile();
+    for (const viewer of this.viewers) viewer.texture = this.#upload(viewer.raster);
+    this.redraw();
   }
 
   #compile() {

@@ -8,18 +8,25 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.latlong import texel_solid_angles
+from envmap_inverse.lights import find_lights
 from envmap_inverse.report.folder import Run
 
 __all__ = [
     "QUANTITIES",
+    "Light",
     "Phase",
     "Table",
     "command",
     "glance",
     "history",
     "key_figures",
+    "lights",
     "metrics",
     "names",
     "number",
@@ -30,10 +37,23 @@ __all__ = [
 ]
 
 METRIC_NAMES = {
-    "sum_of_squared_errors": "sum of squared errors",
-    "angular_error": "degrees between colours",
+    "sse": "sum of squared errors",
+    "rmse": "RMSE",
+    "relative_rmse": "relative RMSE",
     "log_rmse": "RMSE of log radiance",
+    "si_rmse": "scale-invariant RMSE",
+    "angular_mean_deg": "degrees between colours",
+    "angular_median_deg": "degrees between colours, median",
+    "psnr_db": "PSNR of the tone-mapped maps, dB",
+    "energy_ratio": "energy over the true one: red, green, blue",
+    "ground_truth": "true",
+    "estimate": "found",
+    "direction_mean_deg": "degrees from true to found, mean",
+    "direction_max_deg": "degrees from true to found, largest",
+    "share": "share of the sphere",
 }
+KEY_METRICS = ("sse", "angular_mean_deg", "log_rmse")
+MAX_LIGHTS = 5
 QUANTITIES = {"coverage": "coverage", "deviation": "standard deviation"}
 GROUPS = ("seen", "unseen")
 HISTORY_ROWS = 12
@@ -52,6 +72,24 @@ class Table:
     columns: list[str]
     rows: list[tuple[str, list[str]]]
     spans: Sequence[tuple[str, int]] = ()
+
+
+class Light(NamedTuple):
+    """A light of a map.
+
+    Attributes:
+        azimuth: degrees from 0 to 360; 0 is -z, 90 is +x of the map's frame, growing along a row.
+        elevation: degrees above the horizon.
+        solid_angle: steradians.
+        irradiance: W/m^2 of RGB.
+        share: of the map's energy.
+    """
+
+    azimuth: float
+    elevation: float
+    solid_angle: float
+    irradiance: NDArray[np.float64]
+    share: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,9 +144,9 @@ def key_figures(run: Run) -> dict[str, str]:
         "seconds to optimize": number(summary["seconds"]["optimize"]),
         "final loss": number(summary["loss"]),
     }
-    for name, label in METRIC_NAMES.items():
-        if isinstance(value := summary["metrics"].get(name), int | float):
-            found[label] = number(value)
+    for name in KEY_METRICS:
+        if name in summary["metrics"]:
+            found[METRIC_NAMES[name]] = number(summary["metrics"][name])
     return {**found, "of the texels are seen": f"{100 * summary['seen_share']:.1f} %"}
 
 
@@ -135,6 +173,23 @@ def metrics(runs: Sequence[Run], names: Sequence[str]) -> Table:
         ],
         spans=[(name, len(parts)) for name in names] if len(parts) > 1 and len(runs) > 1 else (),
     )
+
+
+def lights(texels: NDArray[np.float32]) -> list[Light]:
+    """The brightest lights of a map, the one with most energy first."""
+    found = find_lights(texels, texel_solid_angles(*texels.shape[:2]))
+    x, y, z = found.directions.T
+    return [
+        Light(*numbers)
+        for numbers in zip(
+            np.degrees(np.arctan2(x, -z)) % 360,
+            np.degrees(np.arcsin(np.clip(y, -1, 1))),
+            found.solid_angles,
+            found.irradiances,
+            found.shares,
+            strict=True,
+        )
+    ][:MAX_LIGHTS]
 
 
 def phases(runs: Sequence[Run]) -> list[list[Phase]]:
@@ -195,6 +250,8 @@ def number(value: Any) -> str:
     """A number to four digits; words as they are."""
     if value is None:
         return "–"
+    if isinstance(value, list):
+        return ", ".join(map(number, value))
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if isinstance(value, int):

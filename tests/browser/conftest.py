@@ -55,8 +55,8 @@ def browser_without_webgl(launch: Callable[..., Browser]) -> Iterator[Browser]:
 class Opened:
     """A page in a browser, and what it asked for and complained of."""
 
-    def __init__(self, page: Page) -> None:
-        self.page = page
+    def __init__(self, page: Page, *, is_scripted: bool) -> None:
+        self.page, self.is_scripted = page, is_scripted
         self.requests: list[str] = []
         self.complaints: list[str] = []
         page.on("request", lambda request: self.requests.append(request.url))
@@ -65,10 +65,12 @@ class Opened:
 
     def goto(self, path: Path) -> None:
         self.page.goto(path.as_uri())
-        # Two frames later everything has been drawn.
         self.settle()
 
     def settle(self) -> None:
+        """Wait for two frames, after which everything has been drawn."""
+        if not self.is_scripted:
+            return
         self.page.evaluate(
             "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
         )
@@ -91,16 +93,15 @@ class Opened:
 
 @pytest.fixture
 def open_page() -> Iterator[Callable[..., Opened]]:
-    """Opens a page in a fresh context of a browser, made as the keywords say."""
+    """Opens a page, or none yet, in a fresh context of a browser, made as the keywords say."""
     contexts = []
 
-    def make(browser: Browser, path: Path, **options: Any) -> Opened:
+    def make(browser: Browser, path: Path | None = None, **options: Any) -> Opened:
         contexts.append(browser.new_context(**options))
-        opened = Opened(contexts[-1].new_page())
-        if options.get("java_script_enabled", True):
+        is_scripted = options.get("java_script_enabled", True)
+        opened = Opened(contexts[-1].new_page(), is_scripted=is_scripted)
+        if path is not None:
             opened.goto(path)
-        else:
-            opened.page.goto(path.as_uri())
         return opened
 
     yield make

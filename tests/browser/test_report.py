@@ -126,6 +126,33 @@ def test_a_view_shows_straight_ahead_what_the_map_shows_in_the_middle(opened: An
         assert found == pytest.approx(expected, abs=3)
 
 
+def test_views_outlive_the_loss_of_their_context(
+    open_page: Open, browser: Any, report: Path
+) -> None:
+    opened = open_page(browser)
+    keep = """() => {
+        const getContext = HTMLCanvasElement.prototype.getContext;
+        HTMLCanvasElement.prototype.getContext = function (kind, options) {
+            const context = getContext.call(this, kind, options);
+            if (kind === "webgl2") window.loss = context.getExtension("WEBGL_lose_context");
+            return context;
+        };
+    }"""
+    opened.page.add_init_script(f"({keep})()")
+    opened.goto(report)
+    before = opened.pixels(SPHERE)
+    opened.page.evaluate("loss.loseContext()")
+    slide(opened, "#exposure", -1)
+    assert opened.pixels(SPHERE) == before
+    opened.page.evaluate(
+        """() => new Promise((done) => {
+            setTimeout(() => { loss.restoreContext(); setTimeout(done, 100); }, 0);
+        })"""
+    )
+    assert opened.pixels(SPHERE) != before
+    assert opened.num_colours(SPHERE) > 50
+
+
 def test_a_click_on_a_light_turns_the_views_to_it(opened: Any) -> None:
     before = opened.pixels(SPHERE)
     opened.page.click("table.lights button >> nth=0")

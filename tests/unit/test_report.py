@@ -15,10 +15,9 @@ import pytest
 from numpy.typing import NDArray
 
 from envmap_inverse import InputError
-from envmap_inverse.latlong import texel_directions, texel_solid_angles
+from envmap_inverse.latlong import texel_directions
 from envmap_inverse.report import tables, write_comparison, write_report
 from envmap_inverse.report.folder import Run
-from envmap_inverse.report.lights import brightest_lights
 from envmap_inverse.report.pictures import Heat, Raster, Sheet, difference
 from envmap_inverse.report.spheres import BALL_PIXELS, balls, look_up, still_view
 
@@ -36,39 +35,6 @@ def disk(azimuth: float, elevation: float, radius: float, radiance: float) -> ND
     centre = [np.sin(phi) * np.cos(height), np.sin(height), -np.cos(phi) * np.cos(height)]
     away = np.degrees(np.arccos(np.clip(texel_directions(181, 360) @ centre, -1, 1)))
     return np.where(away[..., None] < radius, radiance, 0).repeat(3, axis=2).astype(np.float32)
-
-
-# Lights
-
-
-@pytest.mark.parametrize("place", [(253, 45), (0.2, -30), (359.5, 0), (90, 89)])
-def test_a_light_is_found_where_it_is_with_its_energy(place: tuple[float, float]) -> None:
-    texels = disk(*place, 4, 10)
-    (light,) = brightest_lights(texels)
-    is_lit = texels[:, :, 0] > 0
-    solid_angle = texel_solid_angles(181, 360)[is_lit].sum()
-    assert (light.azimuth - place[0] + 180) % 360 - 180 == pytest.approx(0, abs=2)
-    assert light.elevation == pytest.approx(place[1], abs=0.5)
-    # The mean over 3 x 3 texels takes at most a rim of one texel away.
-    assert 0.7 * solid_angle < light.solid_angle <= solid_angle * 1.001
-    np.testing.assert_allclose(light.irradiance, 10 * light.solid_angle, rtol=1e-6)
-
-
-def test_lights_are_ordered_by_what_they_send() -> None:
-    texels = disk(30, 10, 3, 500) + disk(200, -20, 6, 300)
-    lights = brightest_lights(texels)
-    assert [round(light.azimuth, -1) for light in lights] == [200, 30]
-    assert lights[0].share + lights[1].share == pytest.approx(1, abs=0.2)
-
-
-def test_a_halo_is_no_light_of_its_own() -> None:
-    texels = sum(disk(120, 20, radius, 100) for radius in (2, 4, 6, 8, 10))
-    assert len(brightest_lights(texels)) == 1
-
-
-@pytest.mark.parametrize("radiance", [0, 1])
-def test_an_even_map_has_no_lights(radiance: float) -> None:
-    assert brightest_lights(np.full((8, 16, 3), radiance)) == []
 
 
 # Balls
@@ -202,6 +168,16 @@ def test_parts_of_a_metric_are_columns(make_run: MakeRun, tmp_path: Path, measur
     expected = {"all": "1.000", "seen": "2.000", "unseen": "3.000"}
     assert table.rows == [("RMSE of log radiance", [expected[c] for c in table.columns])]
     assert table.spans == [("a", 3), ("b", 3)]
+
+
+def test_a_light_is_told_by_where_it_is_and_what_it_sends() -> None:
+    (light,) = tables.lights(disk(253, 45, 5, 10))
+    assert light.azimuth == pytest.approx(253, abs=0.2)
+    assert light.elevation == pytest.approx(45, abs=0.2)
+    # A cap of 5 degrees; its rim is uncertain by half a texel.
+    assert light.solid_angle == pytest.approx(2 * np.pi * (1 - np.cos(np.radians(5))), rel=0.1)
+    np.testing.assert_allclose(light.irradiance, 10 * light.solid_angle, rtol=1e-6)
+    assert light.share == pytest.approx(1)
 
 
 def test_the_phases_fill_the_bar(make_run: MakeRun, tmp_path: Path) -> None:
