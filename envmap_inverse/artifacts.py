@@ -24,6 +24,7 @@ from envmap_inverse.images import display_exposure, encode_png, tonemap, write_b
 from envmap_inverse.metrics import angular_error, compare_maps, log_rmse, rmse
 from envmap_inverse.problem import Iteration, Problem
 from envmap_inverse.render import render
+from envmap_inverse.thumbnails import ThumbnailWriter
 
 __all__ = ["RunFolder", "to_json"]
 
@@ -33,7 +34,8 @@ MEASURING_SHARE = 0.05
 
 _HISTORY_METRICS = {"rmse": rmse, "log_rmse": log_rmse, "angular_mean_deg": angular_error}
 _OWN_FILES = re.compile(
-    r"(envmap|render|reference|coverage|deviation)\.(exr|png)|history\.jsonl|summary\.json|run\.toml"
+    r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)"
+    r"|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
 )
 
@@ -59,6 +61,7 @@ class RunFolder:
         self._settings = dict(settings)
         self._wants_frames = frames
         self._frames: FrameWriter | None = None
+        self._thumbnails = ThumbnailWriter()
         self._history: TextIO | None = None
         self._exposure = 1.0
         self._ground_truth: NDArray[np.float32] | None = None
@@ -91,6 +94,8 @@ class RunFolder:
         self._exposure = display_exposure(reference)
         self._ground_truth = ground_truth
         write_image(self.path / "reference.exr", reference)
+        if ground_truth is not None:
+            write_image(self.path / "ground_truth.exr", ground_truth)
         if self._wants_frames:
             self._write_png("out_ref.png", reference)
             self._frames = FrameWriter(self.path, self._exposure)
@@ -106,6 +111,7 @@ class RunFolder:
         line = {key: getattr(iteration, key) for key in ("index", "loss", "error", "seconds")}
         self._history.write(to_json(line | self._measured(iteration)) + "\n")
         self._history.flush()
+        self._thumbnails.add(iteration)
         if self._frames is not None:
             self._frames.add(iteration)
 
@@ -128,6 +134,7 @@ class RunFolder:
         write_image(self.path / "render.exr", image)
         if result.deviation is not None:
             write_image(self.path / "deviation.exr", result.deviation)
+        self._thumbnails.write(self.path / "thumbnails.npz", self._exposure)
         self._write_png("envmap.png", result.texels)
         self._write_png("render.png", image)
         phases = {"load": loading, **result.phases, "files": time.perf_counter() - begun}

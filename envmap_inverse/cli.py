@@ -19,6 +19,7 @@ from envmap_inverse.commands.demo import demo
 from envmap_inverse.commands.doctor import doctor
 from envmap_inverse.commands.estimate import estimate
 from envmap_inverse.commands.evaluate import evaluate
+from envmap_inverse.commands.report import report
 from envmap_inverse.commands.running import fail, show_warning
 from envmap_inverse.commands.scene import params, render
 from envmap_inverse.console import say
@@ -49,6 +50,7 @@ COMMANDS = (
     render,
     estimate,
     evaluate,
+    report,
     convert,
     pattern,
     coverage,

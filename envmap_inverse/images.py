@@ -16,6 +16,7 @@ import imageio.v3 as iio
 import numpy as np
 import OpenEXR
 from numpy.typing import ArrayLike, NDArray
+from PIL import Image
 
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
@@ -27,6 +28,7 @@ __all__ = [
     "encode_png",
     "read_image",
     "read_mask",
+    "shrink",
     "tonemap",
     "write_bytes",
     "write_image",
@@ -165,6 +167,24 @@ def tonemap(image: ArrayLike, exposure: float = 1.0) -> Uint8Image:
     shown = np.clip(np.nan_to_num(np.asarray(image, np.float32), nan=np.inf), 0, top)
     scaled = shown * np.float32((len(_SRGB_TABLE) - 1) / top)
     return np.asarray(_SRGB_TABLE[(scaled + 0.5).astype(np.uint16)])
+
+
+def shrink(image: NDArray[np.float32], max_pixels: int) -> NDArray[np.float32]:
+    """An image of at most max_pixels, its pixels the means of boxes of the original's.
+
+    Args:
+        image: shape (h, w, 3).
+        max_pixels: of the result, unless it is a pixel thin; an image that has no more is returned
+            as it is.
+    """
+    height, width, _ = image.shape
+    scale = (max_pixels / (height * width)) ** 0.5
+    if scale >= 1:
+        return image
+    size = max(1, int(width * scale)), max(1, int(height * scale))
+    channels = (Image.fromarray(channel) for channel in np.moveaxis(image, 2, 0).copy())
+    shrunk = [np.asarray(channel.resize(size, Image.Resampling.BOX)) for channel in channels]
+    return np.stack(shrunk, axis=2)
 
 
 def display_exposure(image: ArrayLike) -> float:

@@ -34,10 +34,15 @@ class Lights:
     Attributes:
         directions: unit vectors of their centres in the map's frame, shape (N, 3).
         shares: their shares of the map's energy, shape (N,).
+        solid_angles: steradians that they subtend, shape (N,).
+        irradiances: the integrals of their radiance, W/m^2 of linear RGB on a surface that faces a
+            light that subtends little, shape (N, 3).
     """
 
     directions: NDArray[np.float64]
     shares: NDArray[np.float64]
+    solid_angles: NDArray[np.float64]
+    irradiances: NDArray[np.float64]
 
 
 def find_lights(texels: ArrayLike, solid_angles: ArrayLike) -> Lights:
@@ -56,8 +61,9 @@ def find_lights(texels: ArrayLike, solid_angles: ArrayLike) -> Lights:
     Returns:
         The lights.
     """
-    array, weights = np.asarray(texels, np.float64), np.asarray(solid_angles, np.float64)
-    luminance = np.maximum(array, 0) @ np.asarray(LUMINANCE)
+    array, weights = (np.asarray(values, np.float64) for values in (texels, solid_angles))
+    array = np.maximum(array, 0)
+    luminance = array @ np.asarray(LUMINANCE)
     energy = luminance * weights
     total = max(energy.sum(), np.finfo(float).tiny)
     blobs = _blobs((energy > 0) & (luminance * weights.sum() > CONTRAST * total)).ravel()
@@ -67,7 +73,14 @@ def find_lights(texels: ArrayLike, solid_angles: ArrayLike) -> Lights:
     lengths = np.linalg.norm(means, axis=1)
     order = np.argsort(-shares)
     order = order[(shares[order] >= MIN_SHARE) & (lengths[order] > 1e-6 * shares[order])]
-    return Lights(directions=means[order] / lengths[order, None], shares=shares[order])
+    sent = np.moveaxis(array * weights[:, :, None], 2, 0).reshape(3, -1)
+    irradiances = np.stack([np.bincount(blobs, channel)[1:] for channel in sent], axis=1)
+    return Lights(
+        directions=means[order] / lengths[order, None],
+        shares=shares[order],
+        solid_angles=np.bincount(blobs, weights.ravel())[1:][order],
+        irradiances=irradiances[order],
+    )
 
 
 def match_lights(first: Lights, second: Lights) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ import envmap_inverse as ei
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
 from envmap_inverse.images import write_image
+from envmap_inverse.thumbnails import ThumbnailWriter
 
 settings.register_profile(
     "deterministic",
@@ -188,3 +190,48 @@ def write_quad() -> Callable[..., None]:
         path.write_bytes(header.encode() + body)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def make_run(random_map: Callable[..., NDArray[np.float32]]) -> Callable[..., Path]:
+    """Writes the folder of a run of 40 iterations, made up: 24 x 16 pixels, 32 x 16 texels."""
+
+    def make(path: Path, *, optional: bool = True, seed: int = 1, **settings: Any) -> Path:
+        path.mkdir(parents=True)
+        texels = random_map(16, 32, seed)
+        texels[4, 8] = 400  # a lamp
+        images = {"reference": random_map(16, 24), "render": random_map(16, 24, seed + 1)}
+        maps = {"envmap": texels, "coverage": random_map(16, 32, 9)}
+        if optional:
+            maps |= {"deviation": random_map(16, 32, 8) / 10, "ground_truth": random_map(16, 32)}
+        for name, array in (images | maps).items():
+            write_image(path / f"{name}.exr", array)
+        thumbnails = ThumbnailWriter()
+        history = []
+        for index in range(40):
+            numbers = {"loss": 1 / (index + 1), "error": 50 - index, "seconds": index / 10}
+            arrays = {
+                "image_on_device": lambda k=index: images["render"] * k / 40,
+                "texels_on_device": lambda k=index: texels * k / 40,
+            }
+            thumbnails.add(ei.Iteration(index=index, **numbers, **arrays))
+            history.append({"index": index, **numbers})
+        if optional:
+            thumbnails.write(path / "thumbnails.npz", 0.5)
+        (path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in history))
+        summary = {
+            "status": "done",
+            "iterations": 40,
+            "loss": 0.025,
+            "metrics": {"log_rmse": 0.25} if optional else {},
+            "seen_share": 0.9,
+            "exposure": 0.5,
+            "seconds": {"total": 6, "load": 1, "record": 1, "solve": 2, "optimize": 3, "files": 1},
+            "settings": {"optimizer": "adam", **settings},
+            "versions": {"envmap_inverse": ei.__version__},
+            "warnings": [],
+        }
+        (path / "summary.json").write_text(json.dumps(summary))
+        return path
+
+    return make

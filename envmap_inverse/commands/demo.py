@@ -12,13 +12,14 @@ import typer
 
 from envmap_inverse.artifacts import RunFolder
 from envmap_inverse.bundled import bunny
-from envmap_inverse.commands.options import Frames, Overwrite, given_settings
+from envmap_inverse.commands.options import Frames, Overwrite, Report, given_settings
 from envmap_inverse.commands.running import run
-from envmap_inverse.console import comparison_table, say_table
+from envmap_inverse.console import comparison_table, say, say_table
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.problem import Problem, View
 from envmap_inverse.render import render
+from envmap_inverse.report import write_comparison
 from envmap_inverse.scene import load_scene
 
 __all__ = ["demo"]
@@ -43,6 +44,7 @@ def demo(
         DemoOptimizer, typer.Option(help="The tutorial's loop, ours, or one after the other.")
     ] = DemoOptimizer.both,
     frames: Frames = True,
+    report: Report = True,
     overwrite: Overwrite = False,
 ) -> None:
     """Recover the light of a museum from a picture of a metal bunny.
@@ -70,9 +72,12 @@ def demo(
             ground_truth=truth,
         )
         run_folder = RunFolder(path, settings, overwrite=overwrite, frames=frames)
-        runs.append(run(run_folder, problem, chosen, loading=loading))
+        runs.append(run(run_folder, problem, chosen, loading=loading, report=report))
     if len(runs) > 1:
         say_table(comparison_table(dict(zip(names, runs, strict=True))))
+        if report:
+            page = write_comparison([folder, folder / names[1]], folder / "compare.html")
+            say(f"comparison in {page}")
 
 
 def _free_folder(name: str) -> Path:

@@ -19,6 +19,7 @@ from envmap_inverse.commands.cameras import Cameras, choose_sensors
 from envmap_inverse.commands.options import (
     Frames,
     Overwrite,
+    Report,
     SceneFile,
     Seed,
     Size,
@@ -163,6 +164,7 @@ def estimate(
         Path | None, typer.Option(help="The true map, if known, to measure the errors.")
     ] = None,
     frames: Frames = False,
+    report: Report = True,
     config: Annotated[  # noqa: ARG001 - takes effect in its callback
         Path | None,
         typer.Option(
@@ -201,4 +203,5 @@ def estimate(
     )
     settings = {**given_settings(context), **resolved_settings(problem, chosen), "mask": masks}
     run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames)
-    run(run_folder, problem, chosen, loading=time.perf_counter() - begun)
+    loading = time.perf_counter() - begun
+    run(run_folder, problem, chosen, loading=loading, report=report)

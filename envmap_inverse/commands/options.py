@@ -26,6 +26,7 @@ from envmap_inverse.scene import as_map
 __all__ = [
     "Frames",
     "Overwrite",
+    "Report",
     "SceneFile",
     "Seed",
     "Size",
@@ -49,6 +50,7 @@ Seed = Annotated[int, typer.Option(help="Seed; the same one gives the same resul
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
 ]
+Report = Annotated[bool, typer.Option(help="Also write report.html, which shows it all.")]
 Frames = Annotated[bool, typer.Option(help="Also write a picture of every iteration, and a video.")]
 
 _OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}

@@ -16,12 +16,18 @@ from envmap_inverse.artifacts import RunFolder
 from envmap_inverse.console import ProgressDisplay, say
 from envmap_inverse.estimate import solve
 from envmap_inverse.problem import Iteration, Optimizer, Problem
+from envmap_inverse.report import write_report
 
 __all__ = ["fail", "run", "show_warning"]
 
 
 def run(
-    run_folder: RunFolder, problem: Problem, optimizer: Optimizer, *, loading: float
+    run_folder: RunFolder,
+    problem: Problem,
+    optimizer: Optimizer,
+    *,
+    loading: float,
+    report: bool,
 ) -> dict[str, Any]:
     """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it."""
     run_folder.begin(problem.views[0].image, problem.ground_truth)
@@ -38,6 +44,8 @@ def run(
             run_folder.close()
     summary = run_folder.finish(result, problem, loading=loading, notes=_WARNINGS)
     _print_summary(run_folder.path, summary)
+    if report:
+        say(f"report in {write_report(run_folder.path)}")
     if stop.number is not None:
         raise typer.Exit(128 + stop.number)
     if result.status != "done":

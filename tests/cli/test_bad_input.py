@@ -219,6 +219,47 @@ def test_coverage_of_a_sensor_that_is_not_there(refused: Callable[..., str]) -> 
     assert "sensor 1: the scene has 1 sensor(s), numbered from 0" in line
 
 
+# The report
+
+
+def test_a_report_of_what_is_no_run(refused: Callable[..., str]) -> None:
+    assert "nowhere: holds no finished run" in refused("report", "nowhere")
+
+
+def test_a_comparison_without_a_name(refused: Callable[..., str]) -> None:
+    assert "-o: name the page" in refused("report", "one", "two")
+
+
+def test_a_report_of_a_run_without_its_map(
+    refused: Callable[..., str], folder: Path, make_run: Callable[..., Path]
+) -> None:
+    run = make_run(folder / "run")
+    (run / "envmap.exr").unlink()
+    assert "envmap.exr: no such image file" in refused("report", run)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("summary.json", "{", "damaged"),
+        ("summary.json", "{}", "no 'exposure' in it"),
+        ("history.jsonl", '{"index": 0}', "no 'error' in it"),
+        ("thumbnails.npz", "", r"thumbnails\.npz: damaged"),
+    ],
+)
+def test_a_report_of_a_damaged_run(
+    refused: Callable[..., str],
+    folder: Path,
+    make_run: Callable[..., Path],
+    name: str,
+    text: str,
+    message: str,
+) -> None:
+    run = make_run(folder / "run")
+    (run / name).write_text(text)
+    assert re.search(message, refused("report", run))
+
+
 # render
 
 

@@ -35,6 +35,8 @@ RESULTS = {
     "history.jsonl",
     "summary.json",
     "run.toml",
+    "thumbnails.npz",
+    "report.html",
 }
 
 
@@ -83,7 +85,7 @@ def estimated(
 
 
 def test_the_demo_leaves_the_promised_files(demo: tuple[Path, Completed]) -> None:
-    assert names_in(demo[0]) == RESULTS | frames_of(3) | {"reference.exr"}
+    assert names_in(demo[0]) == RESULTS | frames_of(3) | {"reference.exr", "ground_truth.exr"}
 
 
 def test_the_demo_films_every_iteration(demo: tuple[Path, Completed]) -> None:
@@ -100,7 +102,9 @@ def test_the_demo_says_how_it_went_and_where_to_look(demo: tuple[Path, Completed
     ]
     assert "3 iterations in" in done.stdout
     assert "sum of squared errors" in done.stdout
-    assert f"results in {folder.name}/" in done.stdout.splitlines()[-1]
+    results, report = done.stdout.splitlines()[-2:]
+    assert f"results in {folder.name}/" in results
+    assert report == f"report in {folder.name}/report.html"
     assert done.stderr == ""
 
 
@@ -123,7 +127,7 @@ def test_a_second_demo_takes_another_folder(call: Call, tmp_path: Path) -> None:
 
 
 def test_an_estimate_leaves_the_promised_files(estimated: tuple[Path, Completed]) -> None:
-    assert names_in(estimated[0]) == RESULTS | frames_of(6) | {"reference.exr"}
+    assert names_in(estimated[0]) == RESULTS | frames_of(6) | {"reference.exr", "ground_truth.exr"}
 
 
 def test_an_estimate_is_that_of_the_library(
@@ -206,6 +210,33 @@ def test_the_settings_that_were_kept_repeat_the_run_from_any_folder(
     ):
         assert found == pytest.approx(wanted, rel=1e-6)
     assert not names_in(tmp_path / "again") & frames_of(6)
+
+
+def test_a_report_can_be_made_again_from_the_folder_alone(
+    estimated: tuple[Path, Completed], call: Call, tmp_path: Path
+) -> None:
+    folder, made = estimated
+    assert f"report in {folder / 'report.html'}" in made.stdout
+    again = tmp_path / "again.html"
+    done = call("report", folder, "-o", again)
+    assert (done.returncode, done.stdout) == (0, f"report in {again}\n")
+    assert again.read_bytes() == (folder / "report.html").read_bytes()
+
+
+def test_several_runs_are_compared_on_one_page(
+    estimated: tuple[Path, Completed], demo: tuple[Path, Completed], call: Call, tmp_path: Path
+) -> None:
+    page = tmp_path / "compare.html"
+    done = call("report", estimated[0], demo[0], "-o", page)
+    assert done.returncode == 0, done.stderr
+    assert "2 runs compared" in page.read_text()
+
+
+def test_a_run_without_report_leaves_none(call: Call, inputs: Path, tmp_path: Path) -> None:
+    arguments = ("scene.xml", "reference.exr", "-o", tmp_path / "run", "--iterations", 1)
+    done = call("estimate", *arguments, "--no-report", cwd=inputs)
+    assert done.returncode == 0, done.stderr
+    assert not (tmp_path / "run" / "report.html").exists()
 
 
 def test_options_of_the_command_line_override_those_of_the_config(
@@ -448,7 +479,7 @@ def test_help_names_every_command(call: Call) -> None:
     alone, asked = call(), call("--help")
     assert alone.returncode == asked.returncode == 0
     assert alone.stdout == asked.stdout
-    for command in ("demo", "params", "render", "estimate", "evaluate", "doctor"):
+    for command in ("demo", "params", "render", "estimate", "evaluate", "report", "doctor"):
         assert re.search(rf"^  {command} +[A-Z].*\.$", asked.stdout, re.MULTILINE), command
 
 
@@ -457,7 +488,7 @@ def test_help_explains_every_option_of_estimate(call: Call) -> None:
     assert done.returncode == 0
     options = (
         "--output --optimizer --iterations --learning-rate --spp --seed --size --sensor --loss "
-        "--prior --initial --ground-truth --frames --config --overwrite"
+        "--prior --initial --ground-truth --frames --report --config --overwrite"
     )
     for option in options.split():
         explained = re.search(rf"{option}\b(.*?)(?=\n  -|\Z)", done.stdout, re.DOTALL)

@@ -16,6 +16,7 @@ from envmap_inverse.estimate import solve
 from envmap_inverse.images import display_exposure, read_image, tonemap
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.problem import Problem
+from envmap_inverse.thumbnails import Thumbnails
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,8 @@ def test_a_finished_run_holds_the_promised_files(finished: tuple[Path, Any, Any,
         "render.png",
         "coverage.exr",
         "reference.exr",
+        "ground_truth.exr",
+        "thumbnails.npz",
         "history.jsonl",
         "summary.json",
         "run.toml",
@@ -59,6 +62,23 @@ def test_the_maps_of_a_finished_run_are_the_results_bit_by_bit(
     assert (result.texels < 0).any()  # EXR keeps what no picture can show
     np.testing.assert_array_equal(read_image(folder / "envmap.exr"), result.texels)
     np.testing.assert_array_equal(read_image(folder / "coverage.exr"), result.coverage)
+
+
+def test_a_finished_run_holds_the_ground_truth(
+    finished: tuple[Path, Any, Any, Any], make_scene: Callable[..., ei.Scene]
+) -> None:
+    truth = read_image(finished[0] / "ground_truth.exr")
+    np.testing.assert_array_equal(truth, make_scene().envmap.texels)
+
+
+def test_a_finished_run_holds_thumbnails_of_its_iterations(
+    finished: tuple[Path, ei.Estimate, dict[str, Any], Any],
+) -> None:
+    folder, result, summary, _ = finished
+    thumbnails = Thumbnails.read(folder / "thumbnails.npz")
+    assert thumbnails.indices.tolist() == [0, 1, 2, 3]
+    last = tonemap(result.texels, summary["exposure"])
+    np.testing.assert_array_equal(thumbnails.envmaps[-1], last)
 
 
 def test_the_image_of_a_finished_run_is_rendered_with_the_result(

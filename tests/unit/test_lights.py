@@ -144,9 +144,13 @@ def test_left_out_texels_hold_no_light() -> None:
 
 def turned(*degrees: float) -> Lights:
     """Lights along the horizon."""
-    angles = np.radians(degrees)
-    directions = np.stack([np.cos(angles), np.zeros(len(degrees)), np.sin(angles)], axis=1)
-    return Lights(directions=directions, shares=np.full(len(degrees), 1 / max(len(degrees), 1)))
+    angles, count = np.radians(degrees), len(degrees)
+    return Lights(
+        directions=np.stack([np.cos(angles), np.zeros(count), np.sin(angles)], axis=1),
+        shares=np.full(count, 1 / max(count, 1)),
+        solid_angles=np.ones(count),
+        irradiances=np.ones((count, 3)),
+    )
 
 
 def test_the_sum_of_angles_is_the_least_of_all_permutations(rng: np.random.Generator) -> None:

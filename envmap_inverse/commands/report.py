@@ -1,0 +1,33 @@
+"""`envmap-inverse report`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envmap_inverse.console import say
+from envmap_inverse.errors import InputError
+from envmap_inverse.report import write_comparison, write_report
+
+__all__ = ["report"]
+
+
+def report(
+    run: Annotated[
+        list[Path], typer.Argument(metavar="DIR...", help="Folders of estimate or demo.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="The page; of one run by default DIR/report.html."),
+    ] = None,
+) -> None:
+    """Show a run on one HTML page that works offline, or compare several runs."""
+    if len(run) == 1:
+        page = write_report(run[0], output)
+    elif output is None:
+        raise InputError("-o: name the page that compares the runs, e.g. -o compare.html")
+    else:
+        page = write_comparison(run, output)
+    say(f"report in {page}")

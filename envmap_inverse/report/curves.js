@@ -1,0 +1,170 @@
+"use strict";
+// Loss and error of all runs, against iteration or seconds, by uPlot (vendor/).
+
+const CURVE_HEIGHT = 280;
+const FEW = 12; // iterations that are shown as points, too
+// Those that a history has; some not in every line.
+const QUANTITIES = {
+  loss: "Loss",
+  error: "Sum of squared errors of the map",
+  log_rmse: "RMSE of log radiance of the map",
+  angular_mean_deg: "Degrees between colours of the map",
+};
+
+class Curves {
+  constructor(section, runs) {
+    this.box = section.querySelector(".plots");
+    this.runs = runs;
+    this.across = section.querySelector("#across");
+    this.log = section.querySelector("#log");
+    this.marked = runs.map(() => null); // iteration of each run that is marked
+    this.plots = [];
+    this.across.addEventListener("change", () => this.rebuild());
+    this.log.addEventListener("change", () => this.rebuild());
+    const factors = { in: 0.5, out: 2, fit: Infinity };
+    for (const button of section.querySelectorAll("[data-zoom]")) {
+      button.addEventListener("click", () => this.#zoom(factors[button.dataset.zoom]));
+    }
+    new ResizeObserver(() => this.#resize()).observe(this.box);
+    this.rebuild();
+  }
+
+  // Mark an iteration of a run in all plots.
+  mark(run, index) {
+    this.marked[run] = index;
+    this.redraw();
+  }
+
+  rebuild() {
+    this.plots.forEach((plot) => plot.destroy());
+    const isKnown = (key) => this.runs.some(({ history }) => history.some((line) => hasValue(line, key)));
+    const boxes = Object.keys(QUANTITIES).filter(isKnown).map((key) => [key, document.createElement("div")]);
+    this.box.replaceChildren(...boxes.map(([, box]) => box));
+    this.plots = boxes.map(([key, box]) => this.#plot(key, box));
+  }
+
+  // Draw anew. A plot that has not been drawn yet will be; uPlot would lose its scales.
+  redraw() {
+    const isReady = 1;
+    this.plots.filter(({ status }) => status === isReady).forEach((plot) => plot.redraw());
+  }
+
+  #plot(key, box) {
+    const across = this.across.value;
+    const name = this.across.selectedOptions[0].textContent;
+    const isLog = this.log.checked;
+    const text = (value) => (value === null ? "–" : written(value, 4));
+    const place = (x) => (x === null || across === "seconds" ? text(x) : String(x));
+    const series = this.runs.map((run, k) => ({
+      label: run.name,
+      stroke: () => themed(`--series-${k % 8}`),
+      width: 2,
+      spanGaps: true,
+      points: { show: run.history.length < FEW, size: 6 },
+      value: (_, y) => text(y),
+    }));
+    const axis = {
+      stroke: () => themed("--muted"),
+      grid: { stroke: () => themed("--line"), width: 1 },
+      ticks: { show: false },
+    };
+    const options = {
+      title: QUANTITIES[key],
+      width: box.clientWidth,
+      height: CURVE_HEIGHT,
+      cursor: { sync: { key: "curves" } },
+      scales: { x: { time: false }, y: isLog ? LOG_SCALE : {} },
+      series: [{ label: name, value: (_, x) => place(x) }, ...series],
+      axes: [
+        { ...axis, label: name, labelSize: 20, size: 36 },
+        { ...axis, size: 64, values: (_, ticks) => ticks.map(tickText), ...(isLog && LOG_AXIS) },
+      ],
+      hooks: { draw: [(plot) => this.#drawMarks(plot, key)] },
+    };
+    // A logarithm has no place for what is not above 0.
+    const shown = (y) => (isLog && !(y > 0) ? null : y);
+    const tables = this.runs.map(({ history }) => [
+      history.map((line) => line[across]),
+      history.map((line) => shown(line[key] ?? null)),
+    ]);
+    return new uPlot(options, uPlot.join(tables), box);
+  }
+
+  #drawMarks(plot, key) {
+    const { ctx } = plot;
+    this.runs.forEach((run, k) => {
+      const line = run.history.find(({ index }) => index === this.marked[k]);
+      if (!line || !hasValue(line, key)) return;
+      const x = plot.valToPos(line[this.across.value], "x", true);
+      const y = plot.valToPos(line[key], "y", true);
+      ctx.save();
+      ctx.beginPath();
+      const { left, top, width, height } = plot.bbox;
+      const rim = 8 * devicePixelRatio;
+      ctx.rect(left - rim, top - rim, width + 2 * rim, height + 2 * rim);
+      ctx.clip();
+      ctx.beginPath();
+      ctx.arc(x, y, 6 * devicePixelRatio, 0, 2 * Math.PI);
+      ctx.lineWidth = 2 * devicePixelRatio;
+      ctx.strokeStyle = themed(`--series-${k % 8}`);
+      ctx.fillStyle = themed("--page");
+      ctx.fill();
+      ctx.stroke();
+      ctx.restore();
+    });
+  }
+
+  #zoom(factor) {
+    for (const plot of this.plots) {
+      const all = plot.data[0];
+      const [least, most] = [all[0], all[all.length - 1]];
+      const { min, max } = plot.scales.x;
+      const [middle, half] = [(min + max) / 2, ((max - min) / 2) * factor];
+      plot.setScale("x", { min: Math.max(least, middle - half), max: Math.min(most, middle + half) });
+    }
+  }
+
+  #resize() {
+    for (const plot of this.plots) {
+      const width = plot.root.parentElement.clientWidth;
+      if (width && width !== plot.width) plot.setSize({ width, height: CURVE_HEIGHT });
+    }
+  }
+}
+
+// In place of whole decades, which would flatten what is less than one.
+const LOG_SCALE = { distr: 3, range: (_, low, high) => [low / 1.15, high * 1.15] };
+
+// Lines at 1 to 9 times the powers of ten, labelled as far as there is room.
+const LOG_AXIS = {
+  splits: (_, axis, low, high) => {
+    const lines = [];
+    for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10) {
+      for (let k = 1; k < 10; k++) lines.push(k * power);
+    }
+    return lines.filter((y) => y >= low && y <= high);
+  },
+  filter: (_, lines) => {
+    const labelled = lines.length < 5 ? "123456789" : lines.length < 20 ? "125" : "1";
+    return lines.map((y) => (labelled.includes(y.toExponential(0)[0]) ? y : null));
+  },
+};
+
+function hasValue(line, key) {
+  return (line[key] ?? null) !== null;
+}
+
+function tickText(y) {
+  const isTiny = y !== 0 && Math.abs(y) < 1e-3;
+  return y === null ? "" : isTiny ? y.toExponential() : y.toLocaleString("en");
+}
+
+// A colour of the style sheet in the present theme, for uPlot, which draws on a canvas.
+function themed(name) {
+  const probe = document.createElement("span");
+  probe.style.color = `var(${name})`;
+  document.body.append(probe);
+  const { color } = getComputedStyle(probe);
+  probe.remove();
+  return color;
+}

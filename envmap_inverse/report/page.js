@@ -1,0 +1,131 @@
+"use strict";
+// Bring the page to life. Without this, its pictures and tables stand there all the same.
+
+const root = document.documentElement;
+root.classList.add("is-scripted");
+const data = JSON.parse(document.getElementById("data").textContent);
+const byId = (id) => document.getElementById(id);
+
+function begin() {
+  listenToDisplay();
+  new PaneGroup(byId("picture"));
+  new PaneGroup(byId("balls"));
+  const maps = new PaneGroup(byId("map"));
+  maps.describe = (u, v) => describeDirection(maps.layers[0].raster.direction(u, v));
+  const viewers = SphereViewers.of([...document.querySelectorAll("figure.sphere")]);
+  root.classList.toggle("has-webgl", viewers !== null);
+  if (viewers) tie(maps, viewers);
+  listenToOverlays(maps);
+  listenToLights(maps, viewers);
+  byId("curves").querySelector("details").open = false;
+  const curves = new Curves(byId("curves"), data.runs);
+  if (byId("iterations")) {
+    const scrubber = new Scrubber(byId("iterations"), data.runs);
+    scrubber.onChange = (run, index) => curves.mark(run, index);
+  }
+  listenToTheme(curves);
+}
+
+function listenToDisplay() {
+  const [exposure, stops, curve] = ["exposure", "stops", "curve"].map(byId);
+  const show = () => {
+    const value = Number(exposure.value);
+    stops.textContent = `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)} EV`;
+    display.set({ stops: value, curve: curve.value });
+  };
+  Object.assign(display, { base: data.exposure, differenceGain: data.gain });
+  exposure.addEventListener("input", show);
+  exposure.addEventListener("dblclick", () => {
+    exposure.value = 0;
+    show();
+  });
+  curve.addEventListener("change", show);
+  show();
+}
+
+// Maps and viewers: a click turns the viewers there, and the maps show what is in sight.
+function tie(maps, viewers) {
+  const { raster } = maps.layers[0];
+  maps.pick = (point) => viewers.turnTo(...raster.direction(...point));
+  viewers.onTurn = () => maps.redraw();
+  maps.outline = (context, { left, top, width, height }) => {
+    const points = viewers.border().map((direction) => raster.point(...direction));
+    outlined(context, () => {
+      context.beginPath();
+      points.forEach(([u, v], k) => {
+        const isJump = k === 0 || Math.abs(u - points[k - 1][0]) > 0.5; // across the map's seam
+        context[isJump ? "moveTo" : "lineTo"](left + u * width, top + v * height);
+      });
+      context.stroke();
+    });
+  };
+}
+
+function describeDirection([azimuth, elevation]) {
+  return `Azimuth ${azimuth.toFixed(1)}°, elevation ${elevation.toFixed(1)}°`;
+}
+
+// Coverage and standard deviation, in false colours, in place of the maps.
+function listenToOverlays(maps) {
+  const menu = maps.section.querySelector("[data-overlay]");
+  const legend = maps.section.querySelector(".legend");
+  const heats = [...maps.section.querySelectorAll("figure.heat")];
+  for (const option of [...menu.options]) {
+    const isThere = heats.some((heat) => heat.dataset.kind === option.value);
+    if (option.value && !isThere) option.remove();
+  }
+  menu.addEventListener("change", () => {
+    const shown = heats.filter((heat) => heat.dataset.kind === menu.value);
+    maps.layers.forEach((layer) => {
+      const heat = shown.find(({ dataset }) => dataset.run === layer.run);
+      layer.overlay = heat?.querySelector("img") ?? null;
+    });
+    legend.replaceChildren(...shown.map((heat) => heat.querySelector(".key").cloneNode(true)));
+    legend.hidden = shown.length === 0;
+    maps.redraw();
+  });
+}
+
+// Number the lights on the maps; a click on a row of their table turns the viewers to it.
+function listenToLights(maps, viewers) {
+  const box = maps.section.querySelector("[data-marks]");
+  const tables = [...maps.section.querySelectorAll("table.lights")];
+  const rowsOf = (table) => [...table.querySelectorAll("tr[data-azimuth]")];
+  const mark = () => {
+    maps.layers.forEach((layer, k) => {
+      const rows = box.checked ? rowsOf(tables[k]) : [];
+      layer.marks = rows.map(({ dataset }) => layer.raster.point(dataset.azimuth, dataset.elevation));
+    });
+    maps.redraw();
+  };
+  box.addEventListener("change", mark);
+  mark();
+  if (!viewers) return;
+  for (const row of tables.flatMap(rowsOf)) {
+    const number = row.querySelector("th");
+    const button = document.createElement("button");
+    button.textContent = number.textContent;
+    button.setAttribute("aria-label", `Look at light ${number.textContent}`);
+    button.addEventListener("click", () => {
+      viewers.turnTo(Number(row.dataset.azimuth), Number(row.dataset.elevation));
+    });
+    number.replaceChildren(button);
+  }
+}
+
+function listenToTheme(curves) {
+  const isDark = matchMedia("(prefers-color-scheme: dark)");
+  const button = byId("theme");
+  let theme = isDark.matches ? "dark" : "light";
+  const show = (name) => {
+    theme = name;
+    root.dataset.theme = theme;
+    button.textContent = theme === "dark" ? "Light" : "Dark";
+    curves.redraw();
+  };
+  isDark.addEventListener("change", () => show(isDark.matches ? "dark" : "light"));
+  button.addEventListener("click", () => show(theme === "dark" ? "light" : "dark"));
+  show(theme);
+}
+
+begin();

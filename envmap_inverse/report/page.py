@@ -1,0 +1,280 @@
+"""Compose the page. Every section takes any number of runs; a report is a comparison of one."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib import resources
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+
+from envmap_inverse import __version__
+from envmap_inverse.images import shrink, tonemap
+from envmap_inverse.report import tables
+from envmap_inverse.report.folder import Image, Run
+from envmap_inverse.report.pictures import (
+    DIFFERENCE_GAIN,
+    MAX_PIXELS,
+    Heat,
+    Raster,
+    Sheet,
+    difference,
+    png,
+)
+from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
+
+__all__ = ["page"]
+
+MAX_HISTORY = 2000
+STYLES = ("vendor/uPlot.min.css", "page.css")
+SCRIPTS = (
+    "vendor/uPlot.iife.min.js",
+    "rasters.js",
+    "panes.js",
+    "spheres.js",
+    "curves.js",
+    "scrubber.js",
+    "page.js",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pane:
+    """A picture that the page's scripts show by its radiance.
+
+    Attributes:
+        caption: what it is.
+        png: data URI of what is shown without scripts.
+        size: width and height of that, in pixels.
+        raster: name of its radiance.
+        minus: name of what is subtracted from it.
+        run: number of the run that it belongs to.
+    """
+
+    caption: str
+    png: str
+    size: tuple[int, int]
+    raster: str
+    minus: str | None = None
+    run: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapPane(Pane):
+    """A map, latlong.
+
+    Attributes:
+        still: data URI of a view into it.
+        heats: coverage and deviation, by what the page calls them.
+        deviation: name of the deviation's raster.
+        lights: its brightest lights.
+    """
+
+    still: str
+    lights: list[tables.Light]
+    heats: dict[str, Heat]
+    deviation: str | None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Map:
+    """A true map (of no run) or a recovered one."""
+
+    caption: str
+    texels: Image
+    run: int | None
+
+
+class _Rasters:
+    """The radiance that the page carries, each once."""
+
+    def __init__(self, num_runs: int) -> None:
+        self.named: dict[str, Raster] = {}
+        # Pages of several runs stay small enough to be mailed.
+        self._max_pixels = MAX_PIXELS // num_runs
+
+    def name(self, image: Image) -> str:
+        """The name by which the page knows a picture's radiance."""
+        raster = Raster.of(image, self._max_pixels)
+        for name, known in self.named.items():
+            if known == raster:
+                return name
+        name = f"raster-{len(self.named)}"
+        self.named[name] = raster
+        return name
+
+
+def page(runs: Sequence[Run]) -> str:
+    """The HTML of a page that shows one run, or compares several.
+
+    It needs nothing but itself: a content security policy forbids it any request, and allows only
+    its own scripts and styles, by their hashes. What comes from files is escaped.
+    """
+    names = tables.names(runs)
+    exposure = float(runs[0].summary["exposure"])
+    rasters = _Rasters(len(runs))
+    maps = list(_maps(runs, names))
+    styles, scripts = ([_resource(name) for name in group] for group in (STYLES, SCRIPTS))
+    data = {
+        "exposure": exposure,
+        "gain": DIFFERENCE_GAIN,
+        "runs": [
+            {
+                "name": name,
+                "history": _thinned(run),
+                "frames": _frames(run),
+            }
+            for run, name in zip(runs, names, strict=True)
+        ],
+    }
+    return _template().render(
+        version=__version__,
+        policy=_policy(styles, scripts),
+        styles=[Markup(text) for text in styles],
+        scripts=[Markup(text) for text in scripts],
+        licence=Markup(_resource("vendor/uPlot.LICENSE")),
+        title=names[0] if len(runs) == 1 else f"{len(runs)} runs compared",
+        names=names,
+        runs=runs,
+        tables=tables,
+        pictures=list(_pictures(runs, names, rasters, exposure)),
+        maps=[_map_pane(shown, runs, rasters, exposure) for shown in maps],
+        balls=[
+            _pane(shown.caption, balls(shown.texels), rasters, exposure, run=shown.run)
+            for shown in maps
+        ],
+        sheets={
+            number: [Sheet.of(kept.images), Sheet.of(kept.envmaps)]
+            for number, kept in enumerate(run.thumbnails for run in runs)
+            if kept is not None
+        },
+        gain=DIFFERENCE_GAIN,
+        still_size=STILL_SIZE,
+        rasters=rasters.named,
+        data=Markup(_json(data)),
+    )
+
+
+def _pictures(
+    runs: Sequence[Run], names: list[str], rasters: _Rasters, exposure: float
+) -> Iterator[Pane]:
+    """References, then fits, then differences."""
+    for number in _first_of_equals([run.reference for run in runs]):
+        caption = f"Reference of {names[number]}" if number else "Reference"
+        yield _pane(caption, runs[number].reference, rasters, exposure)
+    for number, run in enumerate(runs):
+        caption = "Fit" if len(runs) == 1 else f"Fit, {names[number]}"
+        yield _pane(caption, run.render, rasters, exposure, run=number)
+    for number, run in enumerate(runs):
+        signed = difference(_small(run.render), _small(run.reference), exposure)
+        yield Pane(
+            caption="Difference" if len(runs) == 1 else f"Difference, {names[number]}",
+            png=png(signed),
+            size=(signed.shape[1], signed.shape[0]),
+            raster=rasters.name(run.render),
+            minus=rasters.name(run.reference),
+            run=number,
+        )
+
+
+def _maps(runs: Sequence[Run], names: list[str]) -> Iterator[_Map]:
+    """True maps, then recovered ones."""
+    for number in _first_of_equals([run.ground_truth for run in runs]):
+        truth = runs[number].ground_truth
+        if truth is not None:
+            caption = f"Truth of {names[number]}" if number else "Truth"
+            yield _Map(caption=caption, texels=truth, run=None)
+    for number, run in enumerate(runs):
+        caption = "Recovered" if len(runs) == 1 else f"Recovered, {names[number]}"
+        yield _Map(caption=caption, texels=run.envmap, run=number)
+
+
+def _map_pane(shown: _Map, runs: Sequence[Run], rasters: _Rasters, exposure: float) -> MapPane:
+    pane = _pane(shown.caption, shown.texels, rasters, exposure, run=shown.run)
+    run = None if shown.run is None else runs[shown.run]
+    quantities = {} if run is None else {"coverage": run.coverage, "deviation": run.deviation}
+    heats = {name: Heat.of(values) for name, values in quantities.items() if values is not None}
+    return MapPane(
+        **vars(pane),
+        still=png(tonemap(still_view(shown.texels), exposure)),
+        lights=tables.lights(shown.texels),
+        heats={name: heat for name, heat in heats.items() if heat is not None},
+        deviation=None if run is None or run.deviation is None else rasters.name(run.deviation),
+    )
+
+
+def _first_of_equals(images: Sequence[Image | None]) -> list[int]:
+    """Numbers of the images to which none before is equal."""
+    return [
+        number
+        for number, image in enumerate(images)
+        if not any(np.array_equal(image, earlier) for earlier in images[:number])  # type: ignore[arg-type]
+    ]
+
+
+def _pane(
+    caption: str, image: Image, rasters: _Rasters, exposure: float, *, run: int | None = None
+) -> Pane:
+    shown = tonemap(_small(image), exposure)
+    return Pane(
+        caption=caption,
+        png=png(shown),
+        size=(shown.shape[1], shown.shape[0]),
+        raster=rasters.name(image),
+        run=run,
+    )
+
+
+def _frames(run: Run) -> list[int]:
+    return [] if run.thumbnails is None else [int(index) for index in run.thumbnails.indices]
+
+
+def _thinned(run: Run) -> list[dict[str, Any]]:
+    """The history; of a long one lines at equal steps, the last, and those of the thumbnails."""
+    step = math.ceil(len(run.history) / MAX_HISTORY)
+    kept = {*range(0, len(run.history), step), len(run.history) - 1, *_frames(run)}
+    return [line for number, line in enumerate(run.history) if number in kept]
+
+
+def _small(image: Image) -> Image:
+    return shrink(image, MAX_PIXELS)
+
+
+def _json(value: Any) -> str:
+    """JSON that can stand in a script element, which the first `</script` would end."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+def _policy(styles: Sequence[str], scripts: Sequence[str]) -> str:
+    """The content security policy: no request, no code or style but these."""
+    allowed = {"style-src": styles, "script-src": scripts}
+    rules = [f"{key} {' '.join(map(_hash, texts))}" for key, texts in allowed.items()]
+    return "; ".join(
+        ["default-src 'none'", "img-src data:", *rules, "base-uri 'none'", "form-action 'none'"]
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@functools.cache
+def _resource(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": tables.number, "asdict": asdict}
+    return environment.from_string(_resource("page.html"))

@@ -1,0 +1,152 @@
+"""Pictures as text for a page: radiance for its scripts, PNG and JPEG for those who block them."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from PIL import Image
+
+from envmap_inverse.images import Uint8Image, encode_png, shrink
+
+__all__ = ["Heat", "Raster", "Sheet", "difference", "png"]
+
+MAX_PIXELS = 2**19
+"""Of a picture in the page, for which it takes 4 MB; larger ones are shrunk."""
+DIFFERENCE_GAIN = 4
+LARGEST_HALF = 65504.0
+# Nine colours of viridis (Smith and van der Walt, CC0), from dark to bright.
+_VIRIDIS = np.array(
+    [
+        [68, 1, 84],
+        [71, 44, 122],
+        [59, 81, 139],
+        [44, 113, 142],
+        [33, 144, 141],
+        [39, 173, 129],
+        [92, 200, 99],
+        [170, 220, 50],
+        [253, 231, 37],
+    ]
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Raster:
+    """Linear RGB as base64 of little-endian half floats.
+
+    Attributes:
+        width: in pixels.
+        height: in pixels.
+        scale: what to multiply the half floats by.
+        base64: height * width * 3 of them, row by row.
+    """
+
+    width: int
+    height: int
+    scale: float
+    base64: str
+
+    @classmethod
+    def of(cls, image: ArrayLike, max_pixels: int = MAX_PIXELS) -> Raster:
+        """Args: image: shape (h, w, 3). max_pixels: shrink it if it has more."""
+        pixels = shrink(np.asarray(image, np.float32), max_pixels)
+        top = float(np.max(np.abs(pixels), where=np.isfinite(pixels), initial=0))
+        scale = max(1.0, top / LARGEST_HALF)
+        halves = (pixels / np.float32(scale)).astype("<f2")
+        height, width, _ = pixels.shape
+        return cls(width=width, height=height, scale=scale, base64=_text(halves.tobytes()))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Heat:
+    """A quantity of a map in false colours on a logarithmic scale.
+
+    Attributes:
+        png: data URI.
+        low: what the darkest colour stands for, and less.
+        high: what the brightest colour stands for.
+    """
+
+    png: str
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: ArrayLike) -> Heat | None:
+        """Args: values: shape (H, W, 3), 0 or more. None if nothing is above 0."""
+        mean = shrink(np.asarray(values, np.float32), MAX_PIXELS).mean(axis=2)
+        positive = mean[np.isfinite(mean) & (mean > 0)]
+        if positive.size == 0:
+            return None
+        high = float(np.percentile(positive, 99.9))
+        low = max(float(np.percentile(positive, 1)), high * 1e-4)
+        share = np.log(np.clip(np.nan_to_num(mean), low, high) / low) / max(
+            math.log(high / low), 1e-6
+        )
+        stops = np.linspace(0, 1, len(_VIRIDIS))
+        colours = [np.interp(share, stops, channel) for channel in _VIRIDIS.T]
+        picture = np.where(mean[..., None] > 0, np.stack(colours, axis=2), 0)
+        return cls(png=png(picture.astype(np.uint8)), low=low, high=high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """Pictures of one size in one JPEG, row by row.
+
+    Attributes:
+        jpeg: data URI.
+        count: number of pictures.
+        columns: pictures in a row.
+        width: of a picture, in pixels.
+        height: of a picture, in pixels.
+    """
+
+    jpeg: str
+    count: int
+    columns: int
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, pictures: Uint8Image) -> Sheet:
+        """Args: pictures: shape (n, h, w, 3)."""
+        count, height, width, _ = pictures.shape
+        columns = math.ceil(math.sqrt(count * height / width))
+        rows = math.ceil(count / columns)
+        cells = np.zeros((rows * columns, height, width, 3), np.uint8)
+        cells[:count] = pictures
+        grid = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
+        stream = io.BytesIO()
+        Image.fromarray(grid.reshape(rows * height, columns * width, 3)).save(
+            stream, "JPEG", quality=88, subsampling=0
+        )
+        jpeg = f"data:image/jpeg;base64,{_text(stream.getvalue())}"
+        return cls(jpeg=jpeg, count=count, columns=columns, width=width, height=height)
+
+
+def png(image: Uint8Image) -> str:
+    """An 8-bit image as the data URI of a PNG."""
+    return f"data:image/png;base64,{_text(encode_png(image))}"
+
+
+def difference(image: ArrayLike, reference: ArrayLike, exposure: float) -> Uint8Image:
+    """The mean over RGB of image - reference: orange where it is too bright, blue where too dark.
+
+    Args:
+        image: shape (h, w, 3).
+        reference: of the same shape.
+        exposure: factor; beside it stands DIFFERENCE_GAIN.
+    """
+    signed = (np.asarray(image) - np.asarray(reference)).mean(axis=2) * exposure * DIFFERENCE_GAIN
+    strength = np.clip(np.nan_to_num(np.abs(signed), nan=1), 0, 1)[..., None]
+    colour: NDArray[np.int_] = np.where(signed[..., None] > 0, [255, 140, 40], [50, 150, 255])
+    return np.asarray(strength * colour, np.uint8)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

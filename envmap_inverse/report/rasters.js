@@ -1,0 +1,148 @@
+"use strict";
+// Radiance in the page, and how it is shown: exposure and tone map, the same everywhere.
+
+// What each of the 65536 half floats stands for (IEEE 754 binary16).
+const HALF_TO_FLOAT = Float32Array.from({ length: 65536 }, (_, half) => {
+  const sign = half & 0x8000 ? -1 : 1;
+  const exponent = (half >> 10) & 31;
+  const fraction = half & 1023;
+  if (exponent === 0) return sign * fraction * 2 ** -24;
+  if (exponent === 31) return fraction ? NaN : sign * Infinity;
+  return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
+});
+
+// From exposed radiance to [0, 1] before sRGB encoding; spheres.js has the same in GLSL.
+const CURVES = {
+  clip: (x) => x,
+  reinhard: (x) => (x === Infinity ? 1 : x / (1 + x)),
+  // Narkowicz's fit of ACES (2015).
+  filmic: (x) => (x > 1e4 ? 1 : (x * (2.51 * x + 0.03)) / (x * (2.43 * x + 0.59) + 0.14)),
+};
+
+// How radiance is shown. `onChange` functions are called when it changes.
+const display = {
+  base: 1,
+  stops: 0,
+  curve: "clip",
+  differenceGain: 1,
+  onChange: [],
+  get exposure() {
+    return this.base * 2 ** this.stops;
+  },
+  set(changes) {
+    Object.assign(this, changes);
+    this.table = null;
+    this.onChange.forEach((listener) => listener());
+  },
+  // The 8-bit value that each half float is shown as.
+  tableFor(scale) {
+    if (this.table?.scale !== scale) {
+      const gain = this.exposure * scale;
+      const curve = CURVES[this.curve];
+      const bytes = new Uint8ClampedArray(65536);
+      HALF_TO_FLOAT.forEach((value, half) => {
+        bytes[half] = Number.isNaN(value) ? 255 : 255 * srgb(curve(Math.max(value * gain, 0)));
+      });
+      this.table = { scale, bytes };
+    }
+    return this.table.bytes;
+  },
+};
+
+function srgb(x) {
+  return x <= 0.0031308 ? 12.92 * x : 1.055 * x ** (1 / 2.4) - 0.055;
+}
+
+// A picture's radiance, as the page carries it: linear RGB, row by row.
+class Raster {
+  static #known = new Map();
+
+  static named(name) {
+    if (!Raster.#known.has(name)) Raster.#known.set(name, new Raster(name));
+    return Raster.#known.get(name);
+  }
+
+  constructor(name) {
+    const element = document.getElementById(name);
+    this.width = Number(element.dataset.width);
+    this.height = Number(element.dataset.height);
+    this.scale = Number(element.dataset.scale);
+    const text = atob(element.textContent);
+    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
+    this.halves = new Uint16Array(bytes.buffer);
+  }
+
+  // The radiance at a point of the unit square.
+  at(u, v) {
+    const [column, row] = this.pixel(u, v);
+    const first = 3 * (row * this.width + column);
+    return [0, 1, 2].map((k) => HALF_TO_FLOAT[this.halves[first + k]] * this.scale);
+  }
+
+  // Column and row of the pixel at a point of the unit square.
+  pixel(u, v) {
+    const inside = (x, size) => Math.min(Math.max(Math.floor(x * size), 0), size - 1);
+    return [inside(u, this.width), inside(v, this.height)];
+  }
+
+  // Azimuth and elevation in degrees at a point of a latlong map; its rows are corner-aligned.
+  direction(u, v) {
+    const polar = Math.min(Math.max((v * this.height - 0.5) / (this.height - 1), 0), 1);
+    return [360 * u, 90 - 180 * polar];
+  }
+
+  // The point of a latlong map that shows a direction.
+  point(azimuth, elevation) {
+    return [azimuth / 360, ((0.5 - elevation / 180) * (this.height - 1) + 0.5) / this.height];
+  }
+
+  // Paint it onto a canvas of its own size.
+  paint(canvas) {
+    const { halves } = this;
+    const table = display.tableFor(this.scale);
+    this.#fill(canvas, (rgba) => {
+      for (let from = 0, to = 0; from < halves.length; from += 3, to += 4) {
+        rgba[to] = table[halves[from]];
+        rgba[to + 1] = table[halves[from + 1]];
+        rgba[to + 2] = table[halves[from + 2]];
+      }
+    });
+  }
+
+  // Paint how much brighter it is than another of its size; pictures.py has the same.
+  paintDifference(canvas, other) {
+    const [a, b] = [this.halves, other.halves];
+    const gain = (display.differenceGain * display.exposure) / 3; // of a mean of three
+    const sum = (halves, k) =>
+      HALF_TO_FLOAT[halves[k]] + HALF_TO_FLOAT[halves[k + 1]] + HALF_TO_FLOAT[halves[k + 2]];
+    this.#fill(canvas, (rgba) => {
+      for (let from = 0, to = 0; from < a.length; from += 3, to += 4) {
+        const signed = gain * (sum(a, from) * this.scale - sum(b, from) * other.scale);
+        const colour = signed > 0 ? OVER : UNDER;
+        const strength = Math.min(Math.abs(signed), 1);
+        for (let k = 0; k < 3; k++) rgba[to + k] = strength * colour[k];
+      }
+    });
+  }
+
+  #fill(canvas, paintPixels) {
+    const { width, height } = this;
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    const context = canvas.getContext("2d");
+    const picture = context.createImageData(width, height);
+    picture.data.fill(255);
+    paintPixels(picture.data);
+    context.putImageData(picture, 0, 0);
+  }
+}
+
+const OVER = [255, 140, 40];
+const UNDER = [50, 150, 255];
+
+// A number to some digits.
+function written(x, count = 3) {
+  const size = Math.abs(x);
+  if (size > 0 && !(size >= 1e-3 && size < 1e9)) return x.toExponential(1);
+  const digits = { minimumSignificantDigits: count, maximumSignificantDigits: count };
+  return x === 0 ? "0" : x.toLocaleString("en", digits);
+}

@@ -1,0 +1,292 @@
+"""What the page says in numbers and words, for any number of runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.latlong import texel_solid_angles
+from envmap_inverse.lights import find_lights
+from envmap_inverse.report.folder import Run
+
+__all__ = [
+    "QUANTITIES",
+    "Light",
+    "Phase",
+    "Table",
+    "command",
+    "glance",
+    "history",
+    "key_figures",
+    "lights",
+    "metrics",
+    "names",
+    "number",
+    "phases",
+    "settings",
+    "subtitle",
+    "versions",
+]
+
+METRIC_NAMES = {
+    "sse": "sum of squared errors",
+    "rmse": "RMSE",
+    "relative_rmse": "relative RMSE",
+    "log_rmse": "RMSE of log radiance",
+    "si_rmse": "scale-invariant RMSE",
+    "angular_mean_deg": "degrees between colours",
+    "angular_median_deg": "degrees between colours, median",
+    "psnr_db": "PSNR of the tone-mapped maps, dB",
+    "energy_ratio": "energy over the true one: red, green, blue",
+    "ground_truth": "true",
+    "estimate": "found",
+    "direction_mean_deg": "degrees from true to found, mean",
+    "direction_max_deg": "degrees from true to found, largest",
+    "share": "share of the sphere",
+}
+KEY_METRICS = ("sse", "angular_mean_deg", "log_rmse")
+MAX_LIGHTS = 5
+QUANTITIES = {"coverage": "coverage", "deviation": "standard deviation"}
+GROUPS = ("seen", "unseen")
+HISTORY_ROWS = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        columns: their headings.
+        rows: heading of each row, and its cells.
+        spans: headings above those of the columns, and how many each one heads.
+    """
+
+    columns: list[str]
+    rows: list[tuple[str, list[str]]]
+    spans: Sequence[tuple[str, int]] = ()
+
+
+class Light(NamedTuple):
+    """A light of a map.
+
+    Attributes:
+        azimuth: degrees from 0 to 360; 0 is -z, 90 is +x of the map's frame, growing along a row.
+        elevation: degrees above the horizon.
+        solid_angle: steradians.
+        irradiance: W/m^2 of RGB.
+        share: of the map's energy.
+    """
+
+    azimuth: float
+    elevation: float
+    solid_angle: float
+    irradiance: NDArray[np.float64]
+    share: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A part of a bar that shows how long a run took.
+
+    Attributes:
+        name: of the phase.
+        seconds: that it took.
+        start: share of the bar before it.
+        share: of the bar.
+        colour: number of its colour, the same in all bars.
+    """
+
+    name: str
+    seconds: float
+    start: float
+    share: float
+    colour: int
+
+
+def names(runs: Sequence[Run]) -> list[str]:
+    """What to call each run: its optimizer if no two have the same, or else its folder."""
+    folders = [run.path.resolve() for run in runs]
+    if len(runs) == 1:
+        return [folders[0].name]
+    optimizers = [str(run.summary["settings"].get("optimizer")) for run in runs]
+    if len(set(optimizers)) == len(runs):
+        return optimizers
+    shared = Path(os.path.commonpath(folders))
+    above = shared.parent if shared in folders else shared
+    return [str(folder.relative_to(above)) for folder in folders]
+
+
+def subtitle(run: Run) -> str:
+    """One line about a run: what was done to what."""
+    chosen = run.summary["settings"]
+    height, width, _ = run.reference.shape
+    rows, columns, _ = run.envmap.shape
+    scene = Path(chosen["scene"]).name if "scene" in chosen else "the bundled bunny"
+    return (
+        f"A map of {columns} × {rows} texels from a picture of {width} × {height} pixels of "
+        f"{scene}, by {chosen.get('optimizer', 'an optimizer')} in "
+        f"{number(run.summary['iterations'])} iterations: {run.summary['status']}."
+    )
+
+
+def key_figures(run: Run) -> dict[str, str]:
+    """The numbers to see first, by what they are."""
+    summary = run.summary
+    found = {
+        "seconds to optimize": number(summary["seconds"]["optimize"]),
+        "final loss": number(summary["loss"]),
+    }
+    for name in KEY_METRICS:
+        if name in summary["metrics"]:
+            found[METRIC_NAMES[name]] = number(summary["metrics"][name])
+    return {**found, "of the texels are seen": f"{100 * summary['seen_share']:.1f} %"}
+
+
+def glance(runs: Sequence[Run], names: Sequence[str]) -> Table:
+    """The key figures of several runs."""
+    found = [key_figures(run) for run in runs]
+    labels = dict.fromkeys(label for figures in found for label in figures)
+    rows = [(label, [figures.get(label, "") for figures in found]) for label in labels]
+    return Table(columns=list(names), rows=rows)
+
+
+def metrics(runs: Sequence[Run], names: Sequence[str]) -> Table:
+    """Errors of the maps; a column per run, or per run and part of the map that was measured."""
+    found = [dict(_leaves(run.summary["metrics"])) for run in runs]
+    keys = list(dict.fromkeys(key for cells in found for key in cells))
+    parts = list(dict.fromkeys(_part(key)[0] for key in keys))
+    labels = list(dict.fromkeys(_part(key)[1] for key in keys))
+    by_place = [{_part(key): value for key, value in cells.items()} for cells in found]
+    return Table(
+        columns=[part or "all" for part in parts] * len(runs) if len(parts) > 1 else list(names),
+        rows=[
+            (label, [number(cells.get((part, label), "")) for cells in by_place for part in parts])
+            for label in labels
+        ],
+        spans=[(name, len(parts)) for name in names] if len(parts) > 1 and len(runs) > 1 else (),
+    )
+
+
+def lights(texels: NDArray[np.float32]) -> list[Light]:
+    """The brightest lights of a map, the one with most energy first."""
+    found = find_lights(texels, texel_solid_angles(*texels.shape[:2]))
+    x, y, z = found.directions.T
+    return [
+        Light(*numbers)
+        for numbers in zip(
+            np.degrees(np.arctan2(x, -z)) % 360,
+            np.degrees(np.arcsin(np.clip(y, -1, 1))),
+            found.solid_angles,
+            found.irradiances,
+            found.shares,
+            strict=True,
+        )
+    ][:MAX_LIGHTS]
+
+
+def phases(runs: Sequence[Run]) -> list[list[Phase]]:
+    """Seconds by phase of each run, without those that are sums of others, and the rest."""
+    found = []
+    for run in runs:
+        seconds = dict(run.summary["seconds"])
+        total = seconds.pop("total")
+        if "record" in seconds and "solve" in seconds:
+            seconds.pop("optimize", None)
+        found.append({**seconds, "other": max(total - sum(seconds.values()), 0.0)})
+    colours = list(dict.fromkeys(name for seconds in found for name in seconds))
+    return [list(_bar(seconds, colours)) for seconds in found]
+
+
+def _bar(seconds: Mapping[str, float], colours: Sequence[str]) -> Iterator[Phase]:
+    start, total = 0.0, sum(seconds.values()) or 1.0
+    for name, value in seconds.items():
+        share = value / total
+        yield Phase(name=name, seconds=value, start=start, share=share, colour=colours.index(name))
+        start += share
+
+
+def settings(runs: Sequence[Run], names: Sequence[str]) -> Table:
+    """Every option of the runs."""
+    return _by_key([run.summary["settings"] for run in runs], names)
+
+
+def versions(runs: Sequence[Run], names: Sequence[str]) -> Table:
+    """What the runs were made with."""
+    return _by_key([run.summary["versions"] for run in runs], names)
+
+
+def history(run: Run) -> Table:
+    """A dozen lines of the history."""
+    last = len(run.history) - 1
+    count = min(HISTORY_ROWS, last + 1)
+    shown = [run.history[round(k * last / max(count - 1, 1))] for k in range(count)]
+    columns = ["loss", "error", "seconds"]
+    return Table(
+        columns=columns,
+        rows=[(str(line["index"]), [number(line[key]) for key in columns]) for line in shown],
+    )
+
+
+def command(run: Run) -> str:
+    """What to type to repeat a run."""
+    chosen = run.summary["settings"]
+    if "scene" in chosen:
+        words = ["estimate", "--config", str(run.path.resolve() / "run.toml"), "-o", "again"]
+    else:
+        options = ("size", "iterations", "optimizer")
+        words = ["demo", *(f"--{key}={chosen[key]}" for key in options if key in chosen)]
+    return shlex.join(["envmap-inverse", *words])
+
+
+def number(value: Any) -> str:
+    """A number to four digits; words as they are."""
+    if value is None:
+        return "–"
+    if isinstance(value, list):
+        return ", ".join(map(number, value))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    if 1 <= abs(value) < 1e9:
+        digits = len(str(int(abs(value))))
+        return f"{value:,.{max(4 - digits, 0)}f}"
+    return f"{value:.4g}"
+
+
+def _by_key(mappings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
+    keys = dict.fromkeys(key for mapping in mappings for key in mapping)
+    rows = [(key.replace("_", " "), [_words(m.get(key)) for m in mappings]) for key in keys]
+    return Table(columns=list(names), rows=rows)
+
+
+def _words(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "\n".join(map(_words, value))
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
+    """Every value that is not itself a mapping, by its path."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, (*path, key))
+        else:
+            yield (*path, key), value
+
+
+def _part(path: tuple[str, ...]) -> tuple[str, str]:
+    """The part of the map that a metric was measured on ("" for the whole), and its name."""
+    part = next((key for key in path if key in GROUPS), "")
+    keys = [METRIC_NAMES.get(key, key.replace("_", " ")) for key in path if key not in GROUPS]
+    return part, ", ".join(keys)

@@ -1,0 +1,123 @@
+"""A headless browser. Where there is none, its tests are skipped."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
+
+from envmap_inverse.report import write_comparison, write_report
+
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+QUIET = (
+    *("--no-sandbox", "--no-first-run", "--disable-quic", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+NO_GL = ("--disable-gpu", "--disable-software-rasterizer")
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def launch(playwright: Playwright) -> Callable[..., Browser]:
+    program = next((path for path in map(shutil.which, NAMES) if path), None)
+    if program is None:
+        pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed")
+
+    def start(*flags: str) -> Browser:
+        return playwright.chromium.launch(executable_path=program, args=[*QUIET, *flags])
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def browser(launch: Callable[..., Browser]) -> Iterator[Browser]:
+    """A browser with WebGL 2."""
+    with launch(*SOFTWARE_GL) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def browser_without_webgl(launch: Callable[..., Browser]) -> Iterator[Browser]:
+    with launch(*NO_GL) as started:
+        yield started
+
+
+class Opened:
+    """A page in a browser, and what it asked for and complained of."""
+
+    def __init__(self, page: Page, *, is_scripted: bool) -> None:
+        self.page, self.is_scripted = page, is_scripted
+        self.requests: list[str] = []
+        self.complaints: list[str] = []
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("console", lambda message: self.complaints.append(message.text))
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def goto(self, path: Path) -> None:
+        self.page.goto(path.as_uri())
+        self.settle()
+
+    def settle(self) -> None:
+        """Wait for two frames, after which everything has been drawn."""
+        if not self.is_scripted:
+            return
+        self.page.evaluate(
+            "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
+
+    def pixels(self, selector: str) -> str:
+        """What a canvas shows, as text."""
+        self.settle()
+        return str(self.page.locator(selector).first.evaluate("canvas => canvas.toDataURL()"))
+
+    def num_colours(self, selector: str) -> int:
+        """How many colours a canvas shows."""
+        self.settle()
+        script = """canvas => {
+            const { width, height } = canvas;
+            const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
+            return new Set(new Uint32Array(data.buffer)).size;
+        }"""
+        return int(self.page.locator(selector).first.evaluate(script))
+
+
+@pytest.fixture
+def open_page() -> Iterator[Callable[..., Opened]]:
+    """Opens a page, or none yet, in a fresh context of a browser, made as the keywords say."""
+    contexts = []
+
+    def make(browser: Browser, path: Path | None = None, **options: Any) -> Opened:
+        contexts.append(browser.new_context(**options))
+        is_scripted = options.get("java_script_enabled", True)
+        opened = Opened(contexts[-1].new_page(), is_scripted=is_scripted)
+        if path is not None:
+            opened.goto(path)
+        return opened
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+@pytest.fixture(scope="session")
+def report(make_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The report of a made-up run."""
+    return write_report(make_run(tmp_path_factory.mktemp("report") / "run"))
+
+
+@pytest.fixture(scope="session")
+def comparison(make_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page that compares two made-up runs."""
+    folder = tmp_path_factory.mktemp("comparison")
+    runs = [make_run(folder / name, seed=seed) for name, seed in (("one", 2), ("two", 5))]
+    return write_comparison(runs, folder / "compare.html")
