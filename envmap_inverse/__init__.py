@@ -7,9 +7,10 @@ loaded yet, where a libLLVM is that works.
 from envmap_inverse.backend import point_to_libllvm as _point_to_libllvm
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.estimate import Estimate, estimate
-from envmap_inverse.losses import MSE, RelativeMSE
+from envmap_inverse.losses import MSE, Huber, LogMSE, RelativeMSE
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
+from envmap_inverse.parameterizations import Direct, Exp, Pyramid, Softplus
 from envmap_inverse.priors import Smoothness, Tikhonov, TotalVariation
 from envmap_inverse.problem import Iteration, View
 from envmap_inverse.render import render
@@ -20,13 +21,19 @@ __all__ = [
     "MSE",
     "Adam",
     "BackendError",
+    "Direct",
     "Estimate",
+    "Exp",
+    "Huber",
     "InputError",
     "Iteration",
     "LightTransport",
+    "LogMSE",
+    "Pyramid",
     "RelativeMSE",
     "Scene",
     "Smoothness",
+    "Softplus",
     "Tikhonov",
     "TotalVariation",
     "Transport",
