@@ -11,9 +11,10 @@ from envmap_inverse.cameras import Camera
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.estimate import Estimate, estimate
 from envmap_inverse.images import tonemap
-from envmap_inverse.losses import MSE, RelativeMSE
+from envmap_inverse.losses import MSE, Huber, LogMSE, RelativeMSE
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
+from envmap_inverse.parameterizations import Direct, Exp, Pyramid, Softplus
 from envmap_inverse.priors import Smoothness, Tikhonov, TotalVariation
 from envmap_inverse.problem import Iteration, View
 from envmap_inverse.render import render
@@ -25,14 +26,20 @@ __all__ = [
     "Adam",
     "BackendError",
     "Camera",
+    "Direct",
     "Estimate",
+    "Exp",
+    "Huber",
     "Information",
     "InputError",
     "Iteration",
     "LightTransport",
+    "LogMSE",
+    "Pyramid",
     "RelativeMSE",
     "Scene",
     "Smoothness",
+    "Softplus",
     "Tikhonov",
     "TotalVariation",
     "Transport",

@@ -1,6 +1,8 @@
 """The two errors that the package raises on purpose. Their messages are one line each."""
 
-__all__ = ["BackendError", "InputError"]
+import math
+
+__all__ = ["BackendError", "InputError", "check_positive"]
 
 
 class InputError(ValueError):
@@ -9,3 +11,14 @@ class InputError(ValueError):
 
 class BackendError(RuntimeError):
     """This machine cannot run Mitsuba as asked; the message says what to install."""
+
+
+def check_positive(**values: float) -> None:
+    """Check numbers given by their names.
+
+    Raises:
+        InputError: if one is not above 0, or not finite.
+    """
+    for name, value in values.items():
+        if not (math.isfinite(value) and value > 0):
+            raise InputError(f"{name} must be positive; found {value}")

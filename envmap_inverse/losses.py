@@ -3,6 +3,9 @@
 A loss is a function of two arrays, NumPy's or Dr.Jit's alike, that gives a value per element; the
 optimizers average it over pixels, channels and views. For least squares it also gives the weight w
 with which w (p - o)^2 stands for it near a prediction p: both have the same gradient there.
+
+Adam sees renderings of few samples. Their noise has no effect on the mean gradient of `MSE`, which
+is linear in them, but biases that of the other losses; more `spp`, or `recorded_spp`, mends it.
 """
 
 from __future__ import annotations
@@ -14,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import check_positive
 
-__all__ = ["MSE", "RelativeMSE"]
+__all__ = ["MSE", "Huber", "LogMSE", "RelativeMSE"]
 
 
 class Loss(Protocol):
@@ -48,6 +51,87 @@ class MSE:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Huber:
+    """Squared up to a residual r of delta, linear beyond it: r^2, or delta (2 |r| - delta).
+
+    Outliers (a reflection that the scene lacks, a person) pull no harder than delta (Huber 1964).
+    The residual r is p - o, or, if relative, (p - o) / max(o, epsilon).
+
+    Attributes:
+        delta: residual from which it is linear: in radiance, or as a share of the observation.
+        relative: whether residuals are relative to the observation.
+        epsilon: radiance below which relative residuals count absolutely. The transport optimizer
+            measures it, and a delta that is not relative, in units of the pictures' mean.
+    """
+
+    delta: float = 0.1
+    relative: bool = False
+    epsilon: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_positive(delta=self.delta, epsilon=self.epsilon)
+
+    def __call__(self, prediction: Any, observation: Any) -> Any:
+        """Loss of each element, in the shape of the arguments."""
+        minimum = np.minimum if isinstance(prediction, np.ndarray) else dr.minimum
+        size = abs(prediction - observation) / self._scale(observation)
+        inner = minimum(size, self.delta)
+        return inner * (2 * size - inner)
+
+    def weight(
+        self, prediction: NDArray[np.float32], observation: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """min(1, delta / |r|), over max(o, epsilon)^2 if relative."""
+        scale = self._scale(observation)
+        size = np.abs(prediction - observation) / scale
+        weight = self.delta / np.maximum(size, self.delta) / scale**2
+        return np.asarray(weight, np.float32)
+
+    def _scale(self, observation: Any) -> Any:
+        return _maximum(observation, self.epsilon) if self.relative else 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LogMSE:
+    """Squared difference of logarithms, (log(p + epsilon) - log(o + epsilon))^2.
+
+    A factor counts alike in bright and in dark pixels, upwards and downwards. Below 0 the logarithm
+    goes on as its tangent there, so that a negative prediction has a gradient too.
+
+    Attributes:
+        epsilon: radiance below which differences fade. The transport optimizer measures it in units
+            of the pictures' mean.
+    """
+
+    epsilon: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        check_positive(epsilon=self.epsilon)
+
+    def __call__(self, prediction: Any, observation: Any) -> Any:
+        """Loss of each element, in the shape of the arguments."""
+        difference = self._log(prediction) - self._log(observation)
+        return difference * difference
+
+    def weight(
+        self, prediction: NDArray[np.float32], observation: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The slope of log(p + epsilon), times that of its chord from the observation; positive."""
+        p, o = np.asarray(prediction, np.float64), np.asarray(observation, np.float64)
+        slope = 1 / (np.maximum(p, 0) + self.epsilon)
+        is_far = np.abs(p - o) > 1e-6 / slope
+        chord = (self._log(p) - self._log(o)) / np.where(is_far, p - o, 1)
+        return np.asarray(slope * np.where(is_far, chord, slope), np.float32)
+
+    def _log(self, value: Any) -> Any:
+        log = np.log if isinstance(value, np.ndarray) else dr.log
+        size = abs(value)
+        return log((value + size) / 2 + self.epsilon) + (value - size) / (2 * self.epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RelativeMSE:
     """Relative squared error, (p - o)^2 / max(p, o, epsilon)^2; the denominator has no gradient.
 
@@ -62,8 +146,7 @@ class RelativeMSE:
 
     def __post_init__(self) -> None:
         """Check the number."""
-        if not (np.isfinite(self.epsilon) and self.epsilon > 0):
-            raise InputError(f"epsilon must be positive; found {self.epsilon}")
+        check_positive(epsilon=self.epsilon)
 
     def __call__(self, prediction: Any, observation: Any) -> Any:
         """Loss of each element, in the shape of the arguments."""

@@ -1,12 +1,11 @@
-"""Adam on the texels, with differentiable rendering in the loop."""
+"""Adam: gradient descent on a parameterization of the texels."""
 
 from __future__ import annotations
 
-import gc
+import math
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -14,33 +13,45 @@ from numpy.typing import NDArray
 
 from envmap_inverse import latlong
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, check_positive
 from envmap_inverse.losses import MSE, Loss
+from envmap_inverse.optimizers.gradients import (
+    GradientSource,
+    RecordedGradients,
+    RenderedGradients,
+    without_halo_gradient,
+)
+from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem import Iteration, OnIteration, Problem, Record, Solution
-from envmap_inverse.render import check_seed, gradient_integrator, rgb
-from envmap_inverse.transport import LightTransport
+from envmap_inverse.problem import Iteration, OnIteration, Problem, Record, Solution, View
+from envmap_inverse.render import check_seed
 
 __all__ = ["Adam"]
+
+CHECK_EVERY = 50
 
 
 @dataclass(frozen=True, kw_only=True)
 class Adam:
-    """Stochastic gradient descent with momentum on the flat RGBA texture, as in the tutorial.
+    """Stochastic gradient descent with momentum; by default on the flat RGBA texture itself.
 
-    With g the gradient at step t (from 1), estimated with seeds of its own so that it is unbiased,
+    With x the parameters of the map, and g the gradient by them at step t (from 1), estimated with
+    seeds of its own so that it is unbiased,
 
         m <- beta1 m + (1 - beta1) g
         v <- beta2 v + (1 - beta2) g^2
-        x <- x - learning_rate sqrt(1 - beta2^t) / (1 - beta1^t) m / sqrt(v + epsilon^2)
+        x <- x - rate(t) sqrt(1 - beta2^t) / (1 - beta1^t) m / sqrt(v + epsilon^2)
 
     (Kingma and Ba 2015, with epsilon where Dr.Jit 1.5 has it). Alpha has no gradient and stays 1;
-    so do texels that no path reaches keep their start value. A step in which the loss or a gradient
-    is NaN or infinite is dropped.
+    so do texels that no path reaches keep their start value, unless a pyramid ties them to others.
+    A step in which the loss or a gradient is NaN or infinite is dropped.
+
+    The defaults are the tutorial's: the result is the last map, which gets worse again after some
+    hundred steps. `Adam.robust()` has settings with which it does not.
 
     Attributes:
         iterations: number of steps.
-        learning_rate: step size, in radiance.
+        learning_rate: step size at the start, in units of the parameters: radiance by default.
         spp: samples per pixel of the image, and of the gradient.
         seed: of the first iteration; the others follow.
         beta1: decay of the mean gradient.
@@ -50,6 +61,16 @@ class Adam:
         frozen: record the rendering once and replay it (`dr.freeze`): the same numbers, faster.
         recorded_spp: if not 0, trace so many paths per pixel once and use the recorded light
             transport in place of rendering (`spp` then has no effect).
+        parameterization: what the parameters are.
+        final_rate: step size at the end as a share of that at the start; it falls along half a
+            cosine (Loshchilov and Hutter 2017).
+        averaging: if not 0, the result is the average of the maps so far, the t-th one weighing
+            about t^averaging (Shamir and Zhang 2013): 8 averages over the last tenth of the steps.
+        patience: if not 0, the loss of the result is measured every 50 steps, with seeds that no
+            step has; the result is the best map so far, and the run ends when it has been the best
+            for so many steps.
+        held_out: share of the pixels that only this measure sees; 0 lets the steps and the measure
+            see all.
     """
 
     iterations: int = 100
@@ -62,17 +83,45 @@ class Adam:
     max_dropped: int = 10
     frozen: bool = True
     recorded_spp: int = 0
+    parameterization: Parameterization = field(default_factory=Direct)
+    final_rate: float = 1.0
+    averaging: float = 0.0
+    patience: int = 0
+    held_out: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         for name in ("iterations", "spp", "max_dropped"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} must be at least 1; found {getattr(self, name)}")
+        for name in ("recorded_spp", "averaging", "patience"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} must not be negative; found {getattr(self, name)}")
         check_seed(self.seed)
-        if self.recorded_spp < 0:
-            raise InputError(f"recorded_spp must not be negative; found {self.recorded_spp}")
-        if not (np.isfinite(self.learning_rate) and self.learning_rate > 0):
-            raise InputError(f"learning_rate must be positive; found {self.learning_rate}")
+        check_positive(learning_rate=self.learning_rate, final_rate=self.final_rate)
+        if not 0 <= self.held_out < 1:
+            raise InputError(f"held_out must be from 0 to less than 1; found {self.held_out}")
+        if self.held_out and not self.patience:
+            raise InputError("held_out needs patience, e.g. patience=400: nothing else measures it")
+
+    @classmethod
+    def robust(cls, **settings: Any) -> Adam:
+        """Adam that does not diverge, however many iterations it has.
+
+        The map is a pyramid of log radiance, which stays positive; the step size falls to a
+        hundredth; the result is an average, and the best by a loss that is measured apart.
+
+        Args:
+            **settings: fields of `Adam` that are to have other values than the preset.
+        """
+        preset: dict[str, Any] = {
+            "learning_rate": 0.01,
+            "parameterization": Pyramid(),
+            "final_rate": 0.01,
+            "averaging": 8,
+            "patience": 400,
+        }
+        return cls(**(preset | settings))
 
     @property
     def default_loss(self) -> Loss:
@@ -86,7 +135,7 @@ class Adam:
 
     @property
     def num_steps(self) -> int:
-        """How often `on_iteration` is called."""
+        """How often `on_iteration` is called, at most."""
         return self.iterations
 
     def run(self, problem: Problem, on_iteration: OnIteration | None = None) -> Solution:
@@ -94,23 +143,81 @@ class Adam:
         return _Run(self, problem).loop(on_iteration)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Descent:
+    """What a step changes, on the device.
+
+    Attributes:
+        parameters: x.
+        mean: m.
+        square: v.
+        average: average of the maps so far, flat RGBA; without averaging the last one.
+        taken: number of steps so far, without dropped ones.
+        dropped: number of dropped steps.
+        dropped_in_a_row: of these, the last ones.
+    """
+
+    parameters: Any
+    mean: Any
+    square: Any
+    average: Any
+    taken: Any
+    dropped: Any
+    dropped_in_a_row: Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Best:
+    """The best map that was measured.
+
+    Attributes:
+        texels: flat RGBA, on the device.
+        loss: what was measured.
+        index: after which iteration.
+    """
+
+    texels: Any
+    loss: float
+    index: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _State:
+    """All that changes in a run.
+
+    Attributes:
+        descent: what each step changes.
+        best: what measurements change; None before the first one.
+    """
+
+    descent: _Descent
+    best: _Best | None = None
+
+    @property
+    def result(self) -> Any:
+        """The map that the run would give if it ended here, flat RGBA."""
+        return self.best.texels if self.best else self.descent.average
+
+
 class _Run:
-    """The state of one run on the device, and what advances it."""
+    """One run: its state, and what advances it."""
 
     def __init__(self, adam: Adam, problem: Problem) -> None:
         self.adam, self.problem, self.envmap = adam, problem, problem.scene.envmap
         self.envmap.write(problem.initial)
-        kind = _Rendered if adam.recorded_spp == 0 else _Recorded
-        self.differentiate: Callable[[int, Any], tuple[Any, Any, Any]] = kind(adam, problem)
-        self.advance = _frozen(adam, _stepper(adam))
-        step = np.arange(1, adam.iterations + 1)
-        correction = np.sqrt(1 - adam.beta2**step) / (1 - adam.beta1**step)
-        self.rates = mi.Float(adam.learning_rate * correction)
+        self.source = _source(adam, problem)
+        training, measured = zip(*_splits(adam, problem.views), strict=True)
+        self.training = self.source.load(training)
+        self.measured = self.source.load(measured) if adam.patience else None
+        to_texels = _to_texels(adam, self.envmap.resolution)
+        advance = _stepper(adam, to_texels)
+        self.advance: Callable[..., Any] = dr.freeze(advance) if adam.frozen else advance
+        self.schedule = _schedule(adam)
         self.indices = (mi.UInt32(self.envmap.rgba_index()), mi.UInt32(self.envmap.halo_index()))
         rgba = mi.Float(latlong.flatten_rgba(problem.initial))
-        zeros = [dr.zeros(mi.Float, len(rgba)) for _ in range(2)]
-        self.state = (rgba, *zeros, mi.UInt32(0), mi.UInt32(0))
-        self.halo = dr.gather(mi.Float, rgba, self.indices[1])
+        parameters = adam.parameterization.from_texels(rgba, self.envmap.resolution)
+        self.texels = to_texels(parameters)
+        self.state = _State(descent=_start(parameters, self.texels))
         truth = problem.ground_truth
         self.truth = None if truth is None else mi.Float(latlong.flatten_rgba(truth))
 
@@ -123,176 +230,175 @@ class _Run:
             if on_iteration and on_iteration(self.iteration(entries[-1], image)):
                 status = "interrupted"
                 break
-            is_check = index % self.adam.max_dropped == self.adam.max_dropped - 1
-            if is_check and self.state[3][0] >= self.adam.max_dropped:
-                status = (
-                    f"ended: the last {self.state[3][0]} steps met NaN or infinity and were dropped"
-                )
+            dropped = self.dropped_in_a_row(index)
+            if dropped >= self.adam.max_dropped:
+                status = f"ended: the last {dropped} steps met NaN or infinity and were dropped"
+                break
+            if self.is_past_best(index):
                 break
         history = tuple(Record(**_numbers(entry)) for entry in entries)
         return Solution(
-            texels=self.texels(self.state[0]),
+            texels=self.as_map(self.state.result),
             history=history,
             phases={"optimize": time.perf_counter() - start},
             status=status,
-            num_dropped=int(self.state[4][0]),
+            num_dropped=int(self.state.descent.dropped[0]),
         )
 
     def iterate(self, index: int) -> tuple[Any, Any]:
         """Advance the state by one step; returns the loss and the first view's image."""
-        loss, image, gradient = self.differentiate(index, self.halo)
+        loss, image, gradient = self.source.differentiate(
+            index, self.with_halo(self.texels), self.training
+        )
         if self.problem.priors:
             gradient += self.prior_gradient()
-        self.state, self.halo = self.advance(
-            self.state, gradient, loss, dr.opaque(mi.UInt32, index), self.rates, self.indices
+        descent, self.texels = self.advance(
+            self.state.descent, gradient, loss, self.schedule, self.indices
         )
+        self.state = replace(self.state, descent=descent)
+        is_last = index == self.adam.iterations - 1
+        if self.adam.patience and (is_last or index % CHECK_EVERY == CHECK_EVERY - 1):
+            self.measure(index)
         return loss, image
+
+    def measure(self, index: int) -> None:
+        """Keep the present average if none had a lower loss."""
+        texels, best = self.state.descent.average, self.state.best
+        loss = self.source.loss(self.with_halo(texels), self.measured)
+        if loss < (best.loss if best else np.inf):
+            best = _Best(texels=texels, loss=loss, index=index)
+            self.state = replace(self.state, best=best)
+
+    def is_past_best(self, index: int) -> bool:
+        best = self.state.best
+        return best is not None and index - best.index >= self.adam.patience
+
+    def dropped_in_a_row(self, index: int) -> int:
+        """Number of the last steps that were dropped; 0 where looking would cost time."""
+        is_due = index % self.adam.max_dropped == self.adam.max_dropped - 1
+        return int(self.state.descent.dropped_in_a_row[0]) if is_due else 0
 
     def prior_gradient(self) -> Any:
         """Gradient of the priors' energies, in the layout of the tensor with halo."""
-        texels = self.texels(self.state[0])
+        texels = self.as_map(self.texels)
         total = np.zeros((texels.size // 3, 3))
         for prior in self.problem.priors:
             form = prior.quadratic(texels, self.problem.initial)
             total += form.matrix @ (texels.reshape(-1, 3) - form.centre) * (2 / 3)
-        return _without_halo_gradient(total.reshape(texels.shape))
+        return without_halo_gradient(total.reshape(texels.shape))
 
     def error(self) -> Any:
-        """Sum of squared errors of the present map, on the device."""
-        return None if self.truth is None else dr.sum(dr.square(self.state[0] - self.truth))
+        """Sum of squared errors of the result so far, on the device."""
+        return None if self.truth is None else dr.sum(dr.square(self.state.result - self.truth))
 
-    def texels(self, rgba: Any) -> NDArray[np.float32]:
+    def with_halo(self, rgba: Any) -> Any:
+        """Mitsuba's tensor of a map, flat."""
+        return dr.gather(mi.Float, rgba, self.indices[1])
+
+    def as_map(self, rgba: Any) -> NDArray[np.float32]:
         return latlong.unflatten_rgba(np.array(rgba), self.envmap.resolution)
 
     def iteration(self, entry: tuple[int, Any, Any, float], image: Any) -> Iteration:
-        rgba = self.state[0]
+        rgba = self.state.result
         return Iteration(
             **_numbers(entry),
-            texels_on_device=lambda: self.texels(rgba),
+            texels_on_device=lambda: self.as_map(rgba),
             image_on_device=lambda: np.array(image, np.float32),
         )
 
 
-class _Rendered:
-    """Loss, image and gradient by differentiable rendering."""
-
-    def __init__(self, adam: Adam, problem: Problem) -> None:
-        self.adam, self.envmap = adam, problem.scene.envmap
-        self.function = _frozen(adam, _renderer(adam, problem))
-        self.views = [
-            (mi.TensorXf(v.image), mi.TensorXf(v.weights), mi.Float(np.broadcast_to(v.exposure, 3)))
-            for v in problem.views
-        ]
-
-    def __call__(self, index: int, halo: Any) -> tuple[Any, Any, Any]:
-        tensor = mi.TensorXf(halo, self.envmap.halo_shape)
-        dr.enable_grad(tensor)
-        self.envmap.write_halo(tensor)
-        count = len(self.views)
-        seeds = [dr.opaque(mi.UInt32, self.adam.seed + index * count + k) for k in range(count)]
-        with _garbage_kept():
-            loss, image = self.function(self.envmap.params, self.views, seeds)
-        return loss, image, dr.grad(tensor).array
+def _source(adam: Adam, problem: Problem) -> GradientSource:
+    if adam.recorded_spp:
+        return RecordedGradients(problem, spp=adam.recorded_spp, seed=adam.seed)
+    return RenderedGradients(problem, spp=adam.spp, seed=adam.seed, frozen=adam.frozen)
 
 
-class _Recorded:
-    """The same by the recorded light transport."""
-
-    def __init__(self, adam: Adam, problem: Problem) -> None:
-        views = problem.views
-        self.loss, self.shape = problem.loss, problem.scene.envmap.halo_shape
-        self.size = views[0].image.shape
-        self.transport = LightTransport.record(
-            problem.scene, [v.sensor for v in views], spp=adam.recorded_spp, seed=adam.seed
-        )
-        self.gain = np.concatenate(
-            [np.broadcast_to(v.exposure, v.image.shape).reshape(-1, 3) for v in views]
-        )
-        self.observed = mi.Float(np.concatenate([v.image.ravel() for v in views]))
-        self.weights = mi.Float(np.concatenate([v.weights.ravel() for v in views]) / len(views))
-
-    def __call__(self, _index: int, halo: Any) -> tuple[Any, Any, Any]:
-        texels = np.array(halo).reshape(self.shape)[:, 1:-1].reshape(-1, 3)
-        light = self.transport.matvec(texels) + self.transport.offset
-        prediction = mi.Float(np.ascontiguousarray(light * self.gain).ravel())
-        dr.enable_grad(prediction)
-        loss = dr.sum(self.weights * self.loss(prediction, self.observed))
-        dr.backward(loss)
-        pixels = dr.grad(prediction).numpy().reshape(-1, 3) * self.gain
-        height, width, _ = self.shape
-        gradient = self.transport.rmatvec(pixels).reshape(height, width - 2, 3)
-        image = light[: self.size[0] * self.size[1]].reshape(self.size)
-        return dr.detach(loss), image, _without_halo_gradient(gradient)
+def _splits(adam: Adam, views: tuple[View, ...]) -> list[tuple[View, View]]:
+    """Each view for the steps and for measurements: with disjoint masks, or twice the same."""
+    random, splits = np.random.default_rng(adam.seed), []
+    for view in views:
+        mask = np.ones(view.image.shape[:2], np.float32) if view.mask is None else view.mask
+        seen = random.permutation(np.flatnonzero(mask))
+        num_held_out = min(math.ceil(adam.held_out * len(seen)), len(seen) - 1)
+        if num_held_out == 0:
+            splits.append((view, view))
+            continue
+        is_out = np.isin(np.arange(mask.size), seen[:num_held_out]).reshape(mask.shape)
+        training, measured = np.where(is_out, 0, mask), np.where(is_out, mask, 0)
+        splits.append((replace(view, mask=training), replace(view, mask=measured)))
+    return splits
 
 
-def _without_halo_gradient(gradient: NDArray[Any]) -> Any:
-    """A gradient (H, W, 3) in the layout of the tensor with halo, whose own is 0."""
-    padded = np.pad(gradient, ((0, 0), (1, 1), (0, 0)))
-    return mi.Float(np.ascontiguousarray(padded, np.float32).ravel())
+def _start(parameters: Any, texels: Any) -> _Descent:
+    zeros = [dr.opaque(mi.Float, 0, len(parameters)) for _ in range(2)]
+    counters = [dr.opaque(mi.UInt32, 0) for _ in range(3)]
+    return _Descent(
+        parameters=parameters,
+        mean=zeros[0],
+        square=zeros[1],
+        average=texels,
+        taken=counters[0],
+        dropped=counters[1],
+        dropped_in_a_row=counters[2],
+    )
 
 
-def _frozen(adam: Adam, function: Callable[..., Any]) -> Callable[..., Any]:
-    frozen: Callable[..., Any] = dr.freeze(function) if adam.frozen else function
-    return frozen
+def _schedule(adam: Adam) -> tuple[Any, Any]:
+    """Step size, with the corrections for the moments' start, and share of the map in the average.
+
+    The step size falls from 1 to `final_rate` along half a cosine.
+    """
+    step = np.arange(1, adam.iterations + 1)
+    correction = np.sqrt(1 - adam.beta2**step) / (1 - adam.beta1**step)
+    fallen = (1 - np.cos(np.pi * (step - 1) / adam.iterations)) / 2
+    rate = 1 - (1 - adam.final_rate) * fallen
+    share = (adam.averaging + 1) / (adam.averaging + step)
+    return mi.Float(adam.learning_rate * (correction * rate)), mi.Float(share)
 
 
-@contextmanager
-def _garbage_kept() -> Iterator[None]:
-    """No garbage collection: Dr.Jit aborts if one frees a NumPy-backed array while it records."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+def _to_texels(adam: Adam, resolution: tuple[int, int]) -> Callable[[Any], Any]:
+    """A function from parameters to flat RGBA with alpha 1."""
+
+    def to_texels(parameters: Any) -> Any:
+        texels = adam.parameterization.to_texels(parameters, resolution)
+        is_alpha = dr.arange(mi.UInt32, dr.width(texels)) & 3 == 3
+        return dr.select(is_alpha, 1, texels)
+
+    return to_texels
 
 
-def _renderer(adam: Adam, problem: Problem) -> Callable[..., tuple[Any, Any]]:
-    """A function that renders all views and sends the loss's gradient back to the texels."""
-    mi_scene, loss_function = problem.scene.mi_scene, problem.loss
-    integrator = gradient_integrator(problem.scene)
-    sensors = [problem.scene.sensor(view.sensor) for view in problem.views]
-
-    def render_and_differentiate(params: Any, views: Any, seeds: Any) -> tuple[Any, Any]:
-        loss, images = mi.Float(0), []
-        for sensor, (reference, weights, exposure), seed in zip(sensors, views, seeds, strict=True):
-            image = rgb(
-                mi.render(mi_scene, params, sensor, integrator=integrator, spp=adam.spp, seed=seed)
-            )
-            prediction = image * mi.TensorXf(exposure, (1, 1, 3))
-            loss += dr.sum(weights * loss_function(prediction, reference)).array / len(views)
-            images.append(dr.detach(image))
-        dr.backward(loss)
-        return dr.detach(loss), images[0]
-
-    return render_and_differentiate
-
-
-def _stepper(adam: Adam) -> Callable[..., tuple[Any, Any]]:
+def _stepper(adam: Adam, to_texels: Callable[[Any], Any]) -> Callable[..., tuple[_Descent, Any]]:
     """A function that takes Adam's step, or drops it if anything in it is not finite."""
 
     def advance(
-        state: Any, gradient: Any, loss: Any, index: Any, rates: Any, indices: Any
-    ) -> tuple[Any, Any]:
-        rgba, mean, square, dropped_in_a_row, dropped = state
-        rate = dr.gather(mi.Float, rates, index - dropped)
-        rgba_index, halo_index = indices
-        is_alpha = dr.arange(mi.UInt32, dr.width(rgba)) & 3 == 3
-        g = dr.select(is_alpha, 0, dr.gather(mi.Float, gradient, rgba_index))
+        state: _Descent, gradient: Any, loss: Any, schedule: Any, indices: Any
+    ) -> tuple[_Descent, Any]:
+        rate, share = (dr.gather(mi.Float, values, state.taken) for values in schedule)
+        rgba_index, _ = indices
+        parameters = mi.Float(state.parameters)
+        dr.enable_grad(parameters)
+        dr.backward(dr.sum(to_texels(parameters) * dr.gather(mi.Float, gradient, rgba_index)))
+        g = dr.grad(parameters)
         is_good = dr.all(dr.isfinite(g)) & dr.isfinite(loss)
-        new_mean = adam.beta1 * mean + (1 - adam.beta1) * g
-        new_square = adam.beta2 * square + (1 - adam.beta2) * dr.square(g)
-        new_rgba = rgba - rate * new_mean / dr.sqrt(new_square + adam.epsilon**2)
-        rgba = dr.select(is_good, new_rgba, rgba)
-        state = (
-            rgba,
-            dr.select(is_good, new_mean, mean),
-            dr.select(is_good, new_square, square),
-            dr.select(is_good, 0, dropped_in_a_row + 1),
-            dr.select(is_good, dropped, dropped + 1),
+        new_mean = adam.beta1 * state.mean + (1 - adam.beta1) * g
+        new_square = adam.beta2 * state.square + (1 - adam.beta2) * dr.square(g)
+        stepped = state.parameters - rate * new_mean / dr.sqrt(new_square + adam.epsilon**2)
+        kept = dr.select(is_good, stepped, state.parameters)
+        texels = to_texels(kept)
+        average = texels
+        if adam.averaging:
+            moved = state.average + share * (texels - state.average)
+            average = dr.select(is_good, moved, state.average)
+        descent = _Descent(
+            parameters=kept,
+            mean=dr.select(is_good, new_mean, state.mean),
+            square=dr.select(is_good, new_square, state.square),
+            average=average,
+            taken=dr.select(is_good, state.taken + 1, state.taken),
+            dropped=dr.select(is_good, state.dropped, state.dropped + 1),
+            dropped_in_a_row=dr.select(is_good, 0, state.dropped_in_a_row + 1),
         )
-        return state, dr.gather(mi.Float, rgba, halo_index)
+        return descent, texels
 
     return advance
 

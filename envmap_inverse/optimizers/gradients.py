@@ -1,0 +1,165 @@
+"""Loss, image and gradient at a map: by differentiable rendering, or by recorded light transport.
+
+Both kinds of source are made for a problem; `load` brings the observations of its views to the
+device, and `differentiate` compares a map with them.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.backend import dr, mi
+from envmap_inverse.problem import Problem, View
+from envmap_inverse.render import gradient_integrator, rgb
+from envmap_inverse.transport import LightTransport
+
+__all__ = ["GradientSource", "RecordedGradients", "RenderedGradients", "without_halo_gradient"]
+
+LOSS_SPP = 16
+
+
+class GradientSource(Protocol):
+    """What compares maps with observations."""
+
+    def load(self, views: Sequence[View]) -> Any:
+        """The problem's views, which may have other masks, on the device."""
+
+    def differentiate(self, index: int, halo: Any, observations: Any) -> tuple[Any, Any, Any]:
+        """Loss and first image of a map, and the loss's gradient by the map.
+
+        Args:
+            index: each has random numbers of its own.
+            halo: Mitsuba's tensor of the map, flat.
+            observations: what `load` gave.
+        """
+
+    def loss(self, halo: Any, observations: Any) -> float:
+        """Loss of a map, with little noise, and random numbers that no index has."""
+
+
+class RenderedGradients:
+    """By differentiable rendering."""
+
+    def __init__(self, problem: Problem, *, spp: int, seed: int, frozen: bool) -> None:
+        """Args: spp: samples per pixel. frozen: whether to record the rendering and replay it."""
+        self.envmap, self.spp = problem.scene.envmap, spp
+        self.seed, self.count = seed, len(problem.views)
+        compare = _comparer(problem)
+        self.compare: Callable[..., tuple[Any, Any]] = dr.freeze(compare) if frozen else compare
+
+    def load(self, views: Sequence[View]) -> Any:
+        """See `GradientSource`."""
+        return [
+            (mi.TensorXf(v.image), mi.TensorXf(v.weights), mi.Float(np.broadcast_to(v.exposure, 3)))
+            for v in views
+        ]
+
+    def differentiate(self, index: int, halo: Any, observations: Any) -> tuple[Any, Any, Any]:
+        """See `GradientSource`."""
+        tensor = mi.TensorXf(halo, self.envmap.halo_shape)
+        dr.enable_grad(tensor)
+        first = self.seed + index * self.count
+        loss, image = self._compare(tensor, observations, first, self.spp)
+        return loss, image, dr.grad(tensor).array
+
+    def loss(self, halo: Any, observations: Any) -> float:
+        """See `GradientSource`."""
+        tensor = mi.TensorXf(halo, self.envmap.halo_shape)
+        loss, _ = self._compare(tensor, observations, self.seed - self.count, LOSS_SPP)
+        return float(loss[0])
+
+    def _compare(self, tensor: Any, observations: Any, seed: int, spp: int) -> tuple[Any, Any]:
+        self.envmap.write_halo(tensor)
+        seeds = [dr.opaque(mi.UInt32, (seed + k) % 2**32) for k in range(self.count)]
+        with _garbage_kept():
+            return self.compare(self.envmap.params, observations, seeds, spp)
+
+
+class RecordedGradients:
+    """By the light transport, recorded once."""
+
+    def __init__(self, problem: Problem, *, spp: int, seed: int) -> None:
+        """Args: spp: paths per pixel."""
+        self.loss_function, self.shape = problem.loss, problem.scene.envmap.halo_shape
+        self.size = problem.views[0].image.shape
+        sensors = [view.sensor for view in problem.views]
+        self.transport = LightTransport.record(problem.scene, sensors, spp=spp, seed=seed)
+
+    def load(self, views: Sequence[View]) -> Any:
+        """See `GradientSource`."""
+        gain = [np.broadcast_to(v.exposure, v.image.shape).reshape(-1, 3) for v in views]
+        observed = mi.Float(np.concatenate([v.image.ravel() for v in views]))
+        weights = mi.Float(np.concatenate([v.weights.ravel() for v in views]) / len(views))
+        return np.concatenate(gain), observed, weights
+
+    def differentiate(self, _index: int, halo: Any, observations: Any) -> tuple[Any, Any, Any]:
+        """See `GradientSource`; the paths are the same for each index."""
+        light, prediction, loss = self._compare(halo, observations)
+        dr.backward(loss)
+        pixels = dr.grad(prediction).numpy().reshape(-1, 3) * observations[0]
+        height, width, _ = self.shape
+        gradient = self.transport.rmatvec(pixels).reshape(height, width - 2, 3)
+        image = light[: self.size[0] * self.size[1]].reshape(self.size)
+        return dr.detach(loss), image, without_halo_gradient(gradient)
+
+    def loss(self, halo: Any, observations: Any) -> float:
+        """See `GradientSource`; the paths are those of the steps."""
+        return float(self._compare(halo, observations)[2][0])
+
+    def _compare(self, halo: Any, observations: Any) -> tuple[NDArray[np.float32], Any, Any]:
+        """Light (pixels, 3), and on the device the predicted values and their loss."""
+        gain, observed, weights = observations
+        texels = np.array(halo).reshape(self.shape)[:, 1:-1].reshape(-1, 3)
+        light = self.transport.matvec(texels) + self.transport.offset
+        prediction = mi.Float(np.ascontiguousarray(light * gain).ravel())
+        dr.enable_grad(prediction)
+        return light, prediction, dr.sum(weights * self.loss_function(prediction, observed))
+
+
+def without_halo_gradient(gradient: NDArray[Any]) -> Any:
+    """A gradient (H, W, 3) in the layout of the tensor with halo, whose own is 0."""
+    padded = np.pad(gradient, ((0, 0), (1, 1), (0, 0)))
+    return mi.Float(np.ascontiguousarray(padded, np.float32).ravel())
+
+
+@contextmanager
+def _garbage_kept() -> Iterator[None]:
+    """No garbage collection: Dr.Jit aborts if one frees a NumPy-backed array while it records."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _comparer(problem: Problem) -> Callable[..., tuple[Any, Any]]:
+    """A function that renders all views; it returns the loss and the first image.
+
+    If the texels want a gradient, it sends the loss's back to them.
+    """
+    mi_scene, loss_function = problem.scene.mi_scene, problem.loss
+    integrator = gradient_integrator(problem.scene)
+    sensors = [problem.scene.sensor(view.sensor) for view in problem.views]
+
+    def compare(params: Any, views: Any, seeds: Any, spp: int) -> tuple[Any, Any]:
+        loss, images = mi.Float(0), []
+        for sensor, (reference, weights, exposure), seed in zip(sensors, views, seeds, strict=True):
+            image = rgb(
+                mi.render(mi_scene, params, sensor, integrator=integrator, spp=spp, seed=seed)
+            )
+            prediction = image * mi.TensorXf(exposure, (1, 1, 3))
+            loss += dr.sum(weights * loss_function(prediction, reference)).array / len(views)
+            images.append(dr.detach(image))
+        if dr.grad_enabled(loss):
+            dr.backward(loss)
+        return dr.detach(loss), images[0]
+
+    return compare

@@ -1,0 +1,145 @@
+"""Parameterizations: which numbers stand for the map while Adam changes them.
+
+A parameterization is a pair of functions of flat Dr.Jit arrays: the RGBA texels that parameters
+stand for, which Adam differentiates automatically, and parameters for given texels.
+"""
+
+# ruff: noqa: ARG002 - most have no use for the resolution
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from envmap_inverse.backend import dr, mi
+from envmap_inverse.errors import InputError, check_positive
+
+__all__ = ["Direct", "Exp", "Pyramid", "Softplus"]
+
+
+class Parameterization(Protocol):
+    """What Adam needs of a parameterization."""
+
+    def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
+        """The map (width, height) that parameters stand for, flat RGBA; alpha is of no account."""
+
+    def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
+        """Parameters of a map, flat RGBA, or of the nearest one that has parameters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Direct:
+    """The texels themselves, as in the tutorial; they may become negative."""
+
+    def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`."""
+        return parameters
+
+    def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`."""
+        return texels
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exp:
+    """texel = exp(parameter): a step changes dark and bright texels by the same factor.
+
+    Attributes:
+        floor: radiance from which darker texels start.
+    """
+
+    floor: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        check_positive(floor=self.floor)
+
+    def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`."""
+        return dr.exp(parameters)
+
+    def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`."""
+        return dr.log(dr.maximum(texels, self.floor))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pyramid:
+    """texel = exp(sum of levels): log radiance as a sum of ever coarser maps.
+
+    Each level has half the rows and columns of the one before and is interpolated bilinearly, on
+    the sphere: columns are periodic, the first and the last row are the poles. A step moves a whole
+    region through the coarse levels, by the mean of what its texels ask for, and its details
+    through the fine ones: light spreads to texels that few paths reach, and noise does not.
+
+    Attributes:
+        levels: number of maps, the texels' own among them.
+        floor: radiance from which darker texels start.
+    """
+
+    levels: int = 6
+    floor: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_positive(floor=self.floor)
+        if self.levels < 1:
+            raise InputError(f"levels must be at least 1; found {self.levels}")
+
+    def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`."""
+        width, height = resolution
+        index = dr.arange(mi.UInt32, 4 * width * height)
+        row, column = (index >> 2) // width, (index >> 2) % width
+        total, first = dr.gather(mi.Float, parameters, index), 4 * width * height
+        for columns, rows in self._coarser(resolution):
+            y = mi.Float(row) * ((rows - 1) / (height - 1))
+            x = (mi.Float(column) + 0.5) * (columns / width) + (columns - 0.5)
+            top, left = dr.minimum(mi.UInt32(y), rows - 2), mi.UInt32(x)
+            below, right = y - mi.Float(top), x - mi.Float(left)
+            for down, vertical in enumerate((1 - below, below)):
+                for along, horizontal in enumerate((1 - right, right)):
+                    texel = (top + down) * columns + (left + along) % columns
+                    value = dr.gather(mi.Float, parameters, first + 4 * texel + (index & 3))
+                    total += vertical * horizontal * value
+            first += 4 * columns * rows
+        return dr.exp(total)
+
+    def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`; the finest level has it all."""
+        coarse = sum(4 * columns * rows for columns, rows in self._coarser(resolution))
+        finest = dr.log(dr.maximum(texels, self.floor))
+        return dr.concat((finest, dr.zeros(mi.Float, coarse)))
+
+    def _coarser(self, resolution: tuple[int, int]) -> list[tuple[int, int]]:
+        """(columns, rows) of each level but the finest; rows are rounded up, poles included."""
+        width, height = resolution
+        scales = [2**level for level in range(1, self.levels)]
+        return [(max(1, width // scale), 2 + (height - 2) // scale) for scale in scales]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softplus:
+    """texel = knee log(1 + exp(parameter / knee)): exponential below the knee, linear above it.
+
+    Attributes:
+        knee: radiance at which one goes over into the other.
+        floor: radiance from which darker texels start.
+    """
+
+    knee: float = 0.1
+    floor: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_positive(knee=self.knee, floor=self.floor)
+
+    def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`; 2 atanh(e / (2 + e)) is log(1 + e), precise for small e."""
+        small = dr.exp(-dr.abs(parameters) / self.knee)
+        return dr.maximum(parameters, 0) + 2 * self.knee * dr.atanh(small / (2 + small))
+
+    def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`."""
+        lit = dr.maximum(texels, self.floor)
+        return lit + self.knee * dr.log(1 - dr.exp(-lit / self.knee))
