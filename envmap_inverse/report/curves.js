@@ -37,8 +37,11 @@ class Curves {
 
   rebuild() {
     this.plots.forEach((plot) => plot.destroy());
-    const isKnown = (key) => this.runs.some(({ history }) => history.some((line) => hasValue(line, key)));
-    const boxes = Object.keys(QUANTITIES).filter(isKnown).map((key) => [key, document.createElement("div")]);
+    const isKnown = (key) =>
+      this.runs.some(({ history }) => history.some((line) => hasValue(line, key)));
+    const boxes = Object.keys(QUANTITIES)
+      .filter(isKnown)
+      .map((key) => [key, document.createElement("div")]);
     this.box.replaceChildren(...boxes.map(([, box]) => box));
     this.plots = boxes.map(([key, box]) => this.#plot(key, box));
   }
@@ -120,7 +123,10 @@ class Curves {
       const [least, most] = [all[0], all[all.length - 1]];
       const { min, max } = plot.scales.x;
       const [middle, half] = [(min + max) / 2, ((max - min) / 2) * factor];
-      plot.setScale("x", { min: Math.max(least, middle - half), max: Math.min(most, middle + half) });
+      plot.setScale("x", {
+        min: Math.max(least, middle - half),
+        max: Math.min(most, middle + half),
+      });
     }
   }
 

@@ -94,7 +94,9 @@ function listenToLights(maps, viewers) {
   const mark = () => {
     maps.layers.forEach((layer, k) => {
       const rows = box.checked ? rowsOf(tables[k]) : [];
-      layer.marks = rows.map(({ dataset }) => layer.raster.point(dataset.azimuth, dataset.elevation));
+      layer.marks = rows.map(({ dataset }) =>
+        layer.raster.point(dataset.azimuth, dataset.elevation),
+      );
     });
     maps.redraw();
   };

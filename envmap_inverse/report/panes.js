@@ -114,6 +114,7 @@ class Pane {
       const movesDivider = this.isSwiped && (isNear || group.view.zoom === 1);
       drag = { movesDivider, x: event.clientX, y: event.clientY, moved: 0 };
       canvas.setPointerCapture(event.pointerId);
+      group.setCursor(this.#point(...this.#position(event)));
     });
     canvas.addEventListener("pointermove", (event) => {
       const [x, y] = this.#position(event);
@@ -132,7 +133,10 @@ class Pane {
       drag = null;
     });
     canvas.addEventListener("pointercancel", () => (drag = null));
-    canvas.addEventListener("pointerleave", () => drag || group.setCursor(null));
+    canvas.addEventListener("pointerleave", (event) => {
+      // After a touch the read-out stays.
+      if (!drag && event.pointerType === "mouse") group.setCursor(null);
+    });
     canvas.addEventListener("wheel", (event) => {
       if (!event.ctrlKey && document.activeElement !== canvas) return;
       event.preventDefault();
@@ -340,7 +344,10 @@ function fitToScreen(canvas) {
 
 // Stroke in white with a dark rim, to be seen on any picture.
 function outlined(context, stroke) {
-  for (const [width, colour] of [[3, "rgb(0 0 0 / 0.6)"], [1.5, "#fff"]]) {
+  for (const [width, colour] of [
+    [3, "rgb(0 0 0 / 0.6)"],
+    [1.5, "#fff"],
+  ]) {
     context.lineWidth = width * devicePixelRatio;
     context.strokeStyle = colour;
     stroke();

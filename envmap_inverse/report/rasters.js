@@ -127,7 +127,8 @@ class Raster {
 
   #fill(canvas, paintPixels) {
     const { width, height } = this;
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    if (canvas.width !== width || canvas.height !== height)
+      Object.assign(canvas, { width, height });
     const context = canvas.getContext("2d");
     const picture = context.createImageData(width, height);
     picture.data.fill(255);

@@ -95,7 +95,13 @@ class SphereViewers {
     const { canvas } = this.viewers[0];
     const [right, up, forward] = this.#axes();
     const [a, b] = this.#tangents(canvas.clientWidth, canvas.clientHeight);
-    const corners = [[-a, -b], [a, -b], [a, b], [-a, b], [-a, -b]];
+    const corners = [
+      [-a, -b],
+      [a, -b],
+      [a, b],
+      [-a, b],
+      [-a, -b],
+    ];
     const points = [];
     for (let k = 0; k < 4; k++) {
       for (let t = 0; t < 1; t += 1 / 24) {
@@ -148,7 +154,10 @@ class SphereViewers {
   #compile() {
     const { gl } = this;
     const program = gl.createProgram();
-    const sources = [[gl.VERTEX_SHADER, VERTEX_SHADER], [gl.FRAGMENT_SHADER, FRAGMENT_SHADER]];
+    const sources = [
+      [gl.VERTEX_SHADER, VERTEX_SHADER],
+      [gl.FRAGMENT_SHADER, FRAGMENT_SHADER],
+    ];
     for (const [kind, source] of sources) {
       const shader = gl.createShader(kind);
       gl.shaderSource(shader, source);

@@ -182,6 +182,13 @@ def test_hovering_moves_the_read_out(opened: Any) -> None:
     assert "Azimuth" not in opened.page.inner_text("#map .place")
 
 
+def test_a_touch_leaves_the_read_out_standing(open_page: Open, browser: Any, report: Path) -> None:
+    opened = open_page(browser, report, viewport={"width": 360, "height": 800}, has_touch=True)
+    opened.page.locator(PICTURE).first.tap()
+    opened.settle()
+    assert opened.page.inner_text("#picture .place").startswith("Pixel 12, ")
+
+
 def test_zooming_shows_a_part_in_all_panes(opened: Any) -> None:
     panes = [f"{PICTURE} >> nth={k}" for k in range(3)]
     before = [opened.pixels(pane) for pane in panes]
