@@ -11,7 +11,7 @@ from envmap_inverse.cameras import Camera
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.estimate import Estimate, estimate
 from envmap_inverse.images import tonemap
-from envmap_inverse.losses import MSE, Huber, LogMSE, RelativeMSE
+from envmap_inverse.losses import MSE, Censored, Huber, LogMSE, RelativeMSE
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.parameterizations import Direct, Exp, Pyramid, Softplus
@@ -26,6 +26,7 @@ __all__ = [
     "Adam",
     "BackendError",
     "Camera",
+    "Censored",
     "Direct",
     "Estimate",
     "Exp",

@@ -10,16 +10,16 @@ is linear in them, but biases that of the other losses; more `spp`, or `recorded
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr
-from envmap_inverse.errors import check_positive
+from envmap_inverse.errors import InputError, check_positive
 
-__all__ = ["MSE", "Huber", "LogMSE", "RelativeMSE"]
+__all__ = ["MSE", "Censored", "Huber", "LogMSE", "RelativeMSE"]
 
 
 class Loss(Protocol):
@@ -48,6 +48,51 @@ class MSE:
     ) -> NDArray[np.float32]:
         """1 for each element."""
         return np.ones_like(prediction + observation)
+
+
+@dataclass(frozen=True)
+class Censored:
+    """Another loss, one-sided where an observation is clipped (Tobin 1958).
+
+    From `white` up an observation says "at least so bright", from `black` down "at most": a
+    prediction on that side costs nothing. `estimate` takes the two levels for those of the views
+    that have none of their own.
+
+    Attributes:
+        loss: the other loss.
+        white: values of the pictures from which they are clipped; 1.0 for linearized 8-bit ones.
+        black: the same at the bottom.
+    """
+
+    loss: Loss = field(default_factory=MSE)
+    white: float = np.inf
+    black: float = -np.inf
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if not self.black < self.white:
+            raise InputError(
+                f"white must be greater than black; found {self.white} and {self.black}"
+            )
+
+    def __call__(self, prediction: Any, observation: Any) -> Any:
+        """Loss of each element, in the shape of the arguments."""
+        return self.loss(prediction, self._nearest(prediction, observation))
+
+    def weight(
+        self, prediction: NDArray[np.float32], observation: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """That of the other loss, or 0 where the prediction costs nothing."""
+        nearest = self._nearest(prediction, observation)
+        weight = self.loss.weight(prediction, observation)
+        return np.asarray(weight * (nearest == observation), np.float32)
+
+    def _nearest(self, prediction: Any, observation: Any) -> Any:
+        """The value nearest to the prediction that the observation allows."""
+        select = np.where if isinstance(prediction, np.ndarray) else dr.select
+        smaller, larger = -_maximum(-prediction, -observation), _maximum(prediction, observation)
+        above = select(observation >= self.white, larger, observation)
+        return select(observation <= self.black, smaller, above)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal, Protocol
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.losses import Loss
+from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.render import check_film
 from envmap_inverse.scene import Scene, as_texels
@@ -88,6 +88,14 @@ class View:
     def knows_exposure(self) -> bool:
         """Whether the exposure is a number, not "auto"."""
         return not isinstance(self.exposure, str)
+
+    @property
+    def bounds(self) -> tuple[NDArray[np.float32], ...]:
+        """The image, if nothing is clipped; else the least and the greatest value of each pixel."""
+        if not (self.is_over.any() or self.is_under.any()):
+            return (self.image,)
+        low = np.where(self.is_under, np.float32(-np.inf), self.image)
+        return low, np.where(self.is_over, np.float32(np.inf), self.image)
 
     @cached_property
     def weights(self) -> NDArray[np.float32]:
@@ -170,9 +178,13 @@ class Problem:
             initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
         several = views if isinstance(views, list | tuple) else [views]
+        several = [v if isinstance(v, View) else View(np.asarray(v)) for v in several]
+        if isinstance(loss, Censored):
+            several = [_clipped(view, loss) for view in several]
+            loss = loss.loss
         return cls(
             scene=scene,
-            views=tuple(v if isinstance(v, View) else View(np.asarray(v)) for v in several),
+            views=tuple(several),
             loss=loss,
             priors=tuple(priors),
             initial=_named("initial map", initial, scene),
@@ -289,6 +301,13 @@ def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray
             first = unknown.max() + 1
             unknown[number] = first + (np.arange(3) if view.exposure == "auto-rgb" else 0)
     return exposures, unknown
+
+
+def _clipped(view: View, levels: Censored) -> View:
+    """The view, clipped at these levels where it has none of its own."""
+    white = levels.white if view.white is None else view.white
+    black = levels.black if view.black is None else view.black
+    return replace(view, white=white, black=black)
 
 
 def _named(name: str, texels: ArrayLike, scene: Scene) -> NDArray[np.float32]:

@@ -21,10 +21,20 @@ from envmap_inverse.optimizers.gradients import (
     RenderedGradients,
     without_halo_gradient,
 )
+from envmap_inverse.optimizers.least_squares import with_found_exposures
 from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem import Iteration, OnIteration, Problem, Record, Solution, View
+from envmap_inverse.problem import (
+    Iteration,
+    OnIteration,
+    Problem,
+    Record,
+    Solution,
+    View,
+    start_exposures,
+)
 from envmap_inverse.render import check_seed
+from envmap_inverse.transport import LightTransport
 
 __all__ = ["Adam"]
 
@@ -139,8 +149,16 @@ class Adam:
         return self.iterations
 
     def run(self, problem: Problem, on_iteration: OnIteration | None = None) -> Solution:
-        """Solve a problem by gradient descent from its start map."""
-        return _Run(self, problem).loop(on_iteration)
+        """Solve a problem by gradient descent from its start map.
+
+        Exposures that are not known are found first, with recorded light transport.
+        """
+        if not all(view.knows_exposure for view in problem.views):
+            sensors = [view.sensor for view in problem.views]
+            transport = LightTransport.record(problem.scene, sensors, spp=64, seed=self.seed)
+            problem = with_found_exposures(problem, transport)
+        exposures, _ = start_exposures(problem.views)
+        return replace(_Run(self, problem).loop(on_iteration), exposures=exposures)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -56,7 +56,11 @@ class RenderedGradients:
     def load(self, views: Sequence[View]) -> Any:
         """See `GradientSource`."""
         return [
-            (mi.TensorXf(v.image), mi.TensorXf(v.weights), mi.Float(np.broadcast_to(v.exposure, 3)))
+            (
+                tuple(mi.TensorXf(bound) for bound in v.bounds),
+                mi.TensorXf(v.weights),
+                mi.Float(np.broadcast_to(v.exposure, 3)),
+            )
             for v in views
         ]
 
@@ -94,9 +98,13 @@ class RecordedGradients:
     def load(self, views: Sequence[View]) -> Any:
         """See `GradientSource`."""
         gain = [np.broadcast_to(v.exposure, v.image.shape).reshape(-1, 3) for v in views]
-        observed = mi.Float(np.concatenate([v.image.ravel() for v in views]))
+        length = max(len(v.bounds) for v in views)
+        bounds = [
+            mi.Float(np.concatenate([v.bounds[min(k, len(v.bounds) - 1)].ravel() for v in views]))
+            for k in range(length)
+        ]
         weights = mi.Float(np.concatenate([v.weights.ravel() for v in views]) / len(views))
-        return np.concatenate(gain), observed, weights
+        return np.concatenate(gain), bounds, weights
 
     def differentiate(self, _index: int, halo: Any, observations: Any) -> tuple[Any, Any, Any]:
         """See `GradientSource`; the paths are the same for each index."""
@@ -114,12 +122,18 @@ class RecordedGradients:
 
     def _compare(self, halo: Any, observations: Any) -> tuple[NDArray[np.float32], Any, Any]:
         """Light (pixels, 3), and on the device the predicted values and their loss."""
-        gain, observed, weights = observations
+        gain, bounds, weights = observations
         texels = np.array(halo).reshape(self.shape)[:, 1:-1].reshape(-1, 3)
         light = self.transport.matvec(texels) + self.transport.offset
         prediction = mi.Float(np.ascontiguousarray(light * gain).ravel())
         dr.enable_grad(prediction)
-        return light, prediction, dr.sum(weights * self.loss_function(prediction, observed))
+        losses = self.loss_function(prediction, _nearest(prediction, bounds))
+        return light, prediction, dr.sum(weights * losses)
+
+
+def _nearest(prediction: Any, bounds: Sequence[Any]) -> Any:
+    """The value nearest to the prediction that the picture allows; see `View.bounds`."""
+    return bounds[0] if len(bounds) == 1 else dr.clip(dr.detach(prediction), *bounds)
 
 
 def without_halo_gradient(gradient: NDArray[Any]) -> Any:
@@ -151,12 +165,13 @@ def _comparer(problem: Problem) -> Callable[..., tuple[Any, Any]]:
 
     def compare(params: Any, views: Any, seeds: Any, spp: int) -> tuple[Any, Any]:
         loss, images = mi.Float(0), []
-        for sensor, (reference, weights, exposure), seed in zip(sensors, views, seeds, strict=True):
+        for sensor, (bounds, weights, exposure), seed in zip(sensors, views, seeds, strict=True):
             image = rgb(
                 mi.render(mi_scene, params, sensor, integrator=integrator, spp=spp, seed=seed)
             )
             prediction = image * mi.TensorXf(exposure, (1, 1, 3))
-            loss += dr.sum(weights * loss_function(prediction, reference)).array / len(views)
+            observed = _nearest(prediction, bounds)
+            loss += dr.sum(weights * loss_function(prediction, observed)).array / len(views)
             images.append(dr.detach(image))
         if dr.grad_enabled(loss):
             dr.backward(loss)

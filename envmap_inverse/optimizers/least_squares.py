@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse import metrics
-from envmap_inverse.priors import Quadratic
+from envmap_inverse.priors import Quadratic, Tikhonov, TotalVariation
 from envmap_inverse.problem import Iteration, Problem, Record, start_exposures
 from envmap_inverse.transport import LightTransport
 
-__all__ = ["LeastSquares"]
+__all__ = ["LeastSquares", "Settings", "with_found_exposures"]
 
 FLOOR = 0.01
 HALVINGS = 40
@@ -24,19 +25,15 @@ Pixels = NDArray[Any]
 Vector = NDArray[Any]
 
 
-class Settings(Protocol):
-    """What of the optimizer's settings matters here."""
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What `Transport` has of the same names."""
 
-    @property
-    def rounds(self) -> int: ...
-    @property
-    def iterations(self) -> int: ...
-    @property
-    def tolerance(self) -> float: ...
-    @property
-    def warm_up(self) -> int: ...
-    @property
-    def noise_floor(self) -> float: ...
+    rounds: int = 3
+    iterations: int = 10
+    tolerance: float = 1e-3
+    warm_up: int = 8
+    noise_floor: float = 0.25
 
 
 class LeastSquares:
@@ -318,6 +315,22 @@ class LeastSquares:
         residual = self.predicted - self.observed
         level = np.float32(np.sum(weights * residual**2) / np.count_nonzero(weights))
         return self.as_map(np.sqrt(level / self.diagonal(weights, self.quadratics(texels))))
+
+
+def with_found_exposures(
+    problem: Problem, transport: LightTransport, settings: Settings | None = None
+) -> Problem:
+    """The problem with a number for each exposure "auto".
+
+    They come from a solution with weak priors: a preference for smooth maps makes those parts of
+    the map darker that only pictures of unknown exposure see.
+    """
+    weak = (Tikhonov(), TotalVariation(weight=0.01))
+    run = LeastSquares(settings or Settings(), replace(problem, priors=weak), transport)
+    for _ in run.steps():
+        pass
+    views = zip(problem.views, run.exposures, strict=True)
+    return replace(problem, views=tuple(replace(view, exposure=found) for view, found in views))
 
 
 def _stacked(images: Sequence[NDArray[Any]]) -> Pixels:

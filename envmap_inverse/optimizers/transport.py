@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Loss, RelativeMSE
-from envmap_inverse.optimizers.least_squares import LeastSquares
+from envmap_inverse.optimizers.least_squares import LeastSquares, Settings, with_found_exposures
 from envmap_inverse.priors import Prior, Tikhonov, TotalVariation, with_factor
 from envmap_inverse.problem import OnIteration, Problem, Solution
 from envmap_inverse.render import check_seed
@@ -88,6 +88,12 @@ class Transport:
         """How often `on_iteration` is called."""
         return 1 + self.rounds
 
+    @property
+    def solver(self) -> Settings:
+        """The settings of the solver."""
+        names = [field.name for field in fields(Settings)]
+        return Settings(**{name: getattr(self, name) for name in names})
+
     def paths_per_pixel(self, problem: Problem) -> int:
         """How many paths are traced for each pixel."""
         num_pixels = sum(view.image[:, :, 0].size for view in problem.views)
@@ -106,10 +112,10 @@ class Transport:
         )
         recorded = time.perf_counter()
         if not all(view.knows_exposure for view in problem.views):
-            problem = _with_found_exposures(self, problem, transport)
+            problem = with_found_exposures(problem, transport, self.solver)
         if any(prior.weight == "auto" for prior in problem.priors):
             problem = _with_chosen_weights(self, problem, transport)
-        run = LeastSquares(self, problem, transport)
+        run = LeastSquares(self.solver, problem, transport)
         history, status = [], "done"
         for index, texels in enumerate(run.steps()):
             record = run.record(index, texels, time.perf_counter() - start)
@@ -129,22 +135,6 @@ class Transport:
         )
 
 
-def _with_found_exposures(
-    settings: Transport, problem: Problem, transport: LightTransport
-) -> Problem:
-    """The problem with a number for each exposure "auto".
-
-    They come from a solution with weak priors: a preference for smooth maps makes those parts of
-    the map darker that only pictures of unknown exposure see.
-    """
-    weak = (Tikhonov(), TotalVariation(weight=0.01))
-    run = LeastSquares(settings, replace(problem, priors=weak), transport)
-    for _ in run.steps():
-        pass
-    views = zip(problem.views, run.exposures, strict=True)
-    return replace(problem, views=tuple(replace(view, exposure=found) for view, found in views))
-
-
 def _with_chosen_weights(
     settings: Transport, problem: Problem, transport: LightTransport
 ) -> Problem:
@@ -162,11 +152,13 @@ def _with_chosen_weights(
         held_out.append(out)
         views.append(replace(view, mask=np.where(out, 0, mask)))
     flat = np.concatenate([out.ravel() for out in held_out])
-    everything = LeastSquares(settings, problem, transport)
+    everything = LeastSquares(settings.solver, problem, transport)
     losses = []
     for factor in FACTORS:
         priors = tuple(with_factor(prior, factor) for prior in problem.priors)
-        run = LeastSquares(settings, replace(problem, views=tuple(views), priors=priors), transport)
+        run = LeastSquares(
+            settings.solver, replace(problem, views=tuple(views), priors=priors), transport
+        )
         for _ in run.steps():
             pass
         everything.predicted = run.predicted * np.float32(run.unit / everything.unit)

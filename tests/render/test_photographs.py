@@ -132,3 +132,42 @@ def test_the_first_exposure_is_one_if_none_is_known() -> None:
     views = [ei.View(np.ones((2, 2, 3)), exposure="auto") for _ in range(2)]
     _, unknown = start_exposures(views)
     np.testing.assert_array_equal(unknown, [[-1, -1, -1], [0, 0, 0]])
+
+
+# Adam
+
+
+@pytest.mark.parametrize("recorded_spp", [0, 64])
+def test_adam_takes_clipped_values_for_bounds(
+    room: ei.Scene, window: Image, recorded_spp: int
+) -> None:
+    picture = clipped(ei.render(room, spp=64, seed=9))
+    adam = ei.Adam(iterations=60, learning_rate=0.2, recorded_spp=recorded_spp)
+    start = np.full_like(window, 3)
+    exact, censored = (
+        ei.estimate(room, ei.View(picture, white=w), optimizer=adam, initial=start).texels
+        for w in (None, WHITE)
+    )
+    light = window[..., 0] > 1
+    assert exact[light].mean() < 0.8 * censored[light].mean()
+    assert censored[light].mean() > 3  # nothing pulls it down
+
+
+def test_adam_finds_unknown_exposures(room: ei.Scene) -> None:
+    picture = ei.render(room, spp=64, seed=9)
+    views = [ei.View(picture * np.float32(g), exposure="auto") for g in (1, 0.25)]
+    found = ei.estimate(room, views, optimizer=ei.Adam(iterations=2))
+    assert found.exposures is not None
+    np.testing.assert_allclose(found.exposures[:, 0], (1, 0.25), rtol=0.02)
+
+
+def test_a_censored_loss_gives_its_levels_to_the_views(room: ei.Scene) -> None:
+    picture = clipped(ei.render(room, spp=64, seed=9))
+    expected = recover(room, ei.View(picture, white=WHITE, black=0.0))
+    found = ei.estimate(
+        room,
+        picture,
+        optimizer=ei.Transport(rounds=6, iterations=20),
+        loss=ei.Censored(ei.RelativeMSE(), white=WHITE),
+    )
+    np.testing.assert_array_equal(found.texels, expected.texels)
