@@ -178,13 +178,13 @@ class Problem:
             initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
         several = views if isinstance(views, list | tuple) else [views]
-        several = [v if isinstance(v, View) else View(np.asarray(v)) for v in several]
+        made = [v if isinstance(v, View) else View(np.asarray(v)) for v in several]
         if isinstance(loss, Censored):
-            several = [_clipped(view, loss) for view in several]
+            made = [_clipped(view, loss) for view in made]
             loss = loss.loss
         return cls(
             scene=scene,
-            views=tuple(several),
+            views=tuple(made),
             loss=loss,
             priors=tuple(priors),
             initial=_named("initial map", initial, scene),
