@@ -43,14 +43,14 @@ def read_image(path: str | Path) -> NDArray[np.float32]:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is a folder, empty, not such an image, truncated, too large, or has no
-            RGB channels.
+        InputError: if it is no regular file, empty, not such an image, truncated, too large, or has
+            no RGB channels.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such image file")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name an image file")
+    if not path.is_file():
+        raise InputError(f"{path}: is a folder or a device; name an image file")
     readers = {".exr": _read_exr, ".hdr": _read_hdr}
     readers |= dict.fromkeys((".png", ".jpg", ".jpeg"), _read_8bit)
     reader = readers.get(path.suffix.lower())
@@ -153,23 +153,38 @@ def linear_to_srgb(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any
     return np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
 
 
+_LINEAR_TABLE = srgb_to_linear(np.arange(256) / 255).astype(np.float32)
 _SRGB_TABLE = (255 * linear_to_srgb(np.linspace(0, 1, 2**14)) + 0.5).astype(np.uint8)
 
 
 def _read_exr(path: Path) -> NDArray[np.float32]:
     with _quiet():
-        header = OpenEXR.File(str(path), header_only=True).header()
-        low, high = header["dataWindow"]
-        width, height = (int(side) for side in high - low + 1)
-        names = [channel.name for channel in header["channels"]]
-        _check_size(path, width, height)
+        parts = OpenEXR.File(str(path), header_only=True).parts
+        sizes = [_exr_size(part.header) for part in parts]
+        num_planes = [len(part.header["channels"]) for part in parts]
+        _check_size(path, *sizes[0])
+        if sum(w * h * n for (w, h), n in zip(sizes, num_planes, strict=True)) > 4 * MAX_PIXELS:
+            raise InputError(f"{path}: its {len(parts)} parts are too large to be read")
+        names = [channel.name for channel in parts[0].header["channels"]]
         if not {"R", "G", "B"} <= set(names):
             raise InputError(f"{path}: has no R, G and B channels; found {', '.join(names)}")
-        channels = OpenEXR.File(str(path), separate_channels=True).channels()
+        decoded = OpenEXR.File(str(path), separate_channels=True)
+    # The library prints a warning and drops a part that it cannot decode.
+    if len(decoded.parts) != len(parts):
+        raise InputError(f"{path}: damaged: {len(decoded.parts)} of {len(parts)} parts decode")
+    channels = decoded.channels()
     image = np.stack([channels[name].pixels for name in "RGB"], axis=-1)
-    if image.shape != (height, width, 3):
-        raise InputError(f"{path}: decoded {image.shape[:2]}, but its header says {height, width}")
+    if image.shape[1::-1] != sizes[0]:
+        raise InputError(
+            f"{path}: decoded {image.shape[1::-1]} pixels, but its header says {sizes[0]}"
+        )
     return image.astype(np.float32)
+
+
+def _exr_size(header: dict[str, Any]) -> tuple[int, int]:
+    """(width, height) of a part, by its data window."""
+    (left, top), (right, bottom) = (map(int, corner) for corner in header["dataWindow"])
+    return right - left + 1, bottom - top + 1
 
 
 def _read_hdr(path: Path) -> NDArray[np.float32]:
@@ -193,7 +208,7 @@ def _read_8bit(path: Path) -> NDArray[np.float32]:
         if mode not in {"RGB", "RGBA", "RGBX", "P", "PA", "CMYK", "YCbCr", "LAB", "HSV"}:
             raise InputError(f"{path}: has no RGB channels; its pixels are of kind {mode}")
         image = iio.imread(path, plugin="pillow", mode="RGB")
-    return srgb_to_linear(image / 255).astype(np.float32)
+    return np.asarray(_LINEAR_TABLE[image])
 
 
 def _encode_exr(image: NDArray[np.float32]) -> bytes:
@@ -217,6 +232,8 @@ def _encode_hdr(image: NDArray[np.float32]) -> bytes:
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise InputError(f"{path}: damaged: its header tells {width} x {height} pixels")
     if width * height > MAX_PIXELS:
         raise InputError(
             f"{path}: {width} x {height} pixels are more than the {MAX_PIXELS} that are read"

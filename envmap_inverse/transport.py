@@ -24,6 +24,7 @@ from scipy import sparse
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import write_bytes
 from envmap_inverse.render import PathSettings, check_film, check_seed, path_settings, render
+from envmap_inverse.resources import free_memory
 from envmap_inverse.scene import Scene
 from envmap_inverse.tracing import PathTracer
 
@@ -329,11 +330,3 @@ def _by_channel(function: Callable[[int], Any]) -> NDArray[np.float32]:
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(3, thread_name_prefix="channel")
-
-
-def free_memory() -> int:
-    """Bytes of memory that are free for use."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 2**31

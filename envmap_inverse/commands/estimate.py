@@ -18,6 +18,8 @@ from envmap_inverse.commands.options import (
     SceneFile,
     Seed,
     Size,
+    TrustInput,
+    given_files,
     given_settings,
     make_choice,
     make_optimizer,
@@ -29,6 +31,7 @@ from envmap_inverse.commands.options import (
 from envmap_inverse.commands.running import run
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import read_image
+from envmap_inverse.isolation import read_apart
 from envmap_inverse.problem import Problem, View
 from envmap_inverse.scene import load_scene
 
@@ -52,7 +55,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise InputError(f"--config {path}: cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"--config {path}: not TOML: {error}") from None
-    known = {parameter.name for parameter in context.command.params}
+    known = {parameter.name for parameter in context.command.params} - {"trust_input"}
     unknown = sorted(set(values) - known)
     if unknown:
         raise InputError(f"--config {path}: unknown option {unknown[0]!r}")
@@ -114,12 +117,15 @@ def estimate(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    trust_input: TrustInput = False,
 ) -> None:
     """Recover the environment map from pictures of a scene."""
     begun = time.perf_counter()
     chosen = make_optimizer(
         optimizer, iterations=iterations, learning_rate=learning_rate, spp=spp, seed=seed
     )
+    if not trust_input:
+        read_apart(scene, [*reference, *given_files(ground_truth, initial)])
     loaded = load_scene(scene)
     sensors = parse_sensors(sensor, len(reference))
     if size is not None:

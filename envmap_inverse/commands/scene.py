@@ -9,18 +9,21 @@ from typing import Annotated
 
 import typer
 
-from envmap_inverse.commands.options import SceneFile, Seed, Size, Spp
+from envmap_inverse.commands.options import SceneFile, Seed, Size, Spp, TrustInput, given_files
 from envmap_inverse.console import say
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import read_image, write_image
+from envmap_inverse.isolation import read_apart
 from envmap_inverse.render import render as render_image
 from envmap_inverse.scene import as_map, load_scene
 
 __all__ = ["params", "render"]
 
 
-def params(scene: SceneFile) -> None:
+def params(scene: SceneFile, trust_input: TrustInput = False) -> None:
     """Print the scene's parameters and which of them are differentiable."""
+    if not trust_input:
+        read_apart(scene, [])
     say(str(load_scene(scene).parameters))
 
 
@@ -34,8 +37,11 @@ def render(
     seed: Seed = 0,
     sensor: Annotated[int, typer.Option(help="Index of the sensor.")] = 0,
     size: Size = None,
+    trust_input: TrustInput = False,
 ) -> None:
     """Render one image in linear RGB."""
+    if not trust_input:
+        read_apart(scene, given_files(envmap))
     loaded = load_scene(scene)
     if size is not None:
         loaded.set_film_size(size, sensor)
