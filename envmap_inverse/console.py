@@ -15,7 +15,7 @@ from rich.table import Table
 
 from envmap_inverse.problem import Iteration
 
-__all__ = ["ProgressDisplay", "comparison_table", "console", "say"]
+__all__ = ["ProgressDisplay", "comparison_table", "console", "say", "set_quiet", "tell"]
 
 console = Console()
 """Standard output."""
@@ -28,6 +28,17 @@ def say(text: str) -> None:
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def tell(text: str) -> None:
+    """Write a line about a run that goes, unless that is to be quiet."""
+    if not console.quiet:
+        say(text)
+
+
+def set_quiet(quiet: bool) -> None:
+    """Whether runs are shown while they go."""
+    console.quiet = quiet
 
 
 def comparison_table(runs: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -82,7 +93,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         error = "" if iteration.error is None else f"error={iteration.error:.6g} "
         numbers = f"{error}loss={iteration.loss:.4g}"
         if self._live is None:
-            say(f"Iteration {iteration.index:03d}: {numbers}")
+            tell(f"Iteration {iteration.index:03d}: {numbers}")
             return
         rate = (iteration.index + 1) / max(iteration.seconds, 1e-9)
         self._live.update(

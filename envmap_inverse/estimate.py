@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse import latlong
+from envmap_inverse.checks import checked
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.priors import Prior
@@ -68,7 +69,8 @@ def estimate(
 ) -> Estimate:
     """Recover the environment map that lit a scene when reference images of it were taken.
 
-    The scene's own map is not looked at, and is in place again at the end.
+    The scene's own map is not looked at, and is in place again at the end. Of numbers that no light
+    has it warns; see `checks.checked`.
 
     Args:
         scene: geometry, materials and sensors; only its light is unknown.
@@ -96,7 +98,7 @@ def estimate(
         initial=initial,
         ground_truth=ground_truth,
     )
-    return solve(problem, chosen, on_iteration)
+    return solve(checked(problem), chosen, on_iteration)
 
 
 def solve(problem: Problem, optimizer: Optimizer, on_iteration: OnIteration | None) -> Estimate:

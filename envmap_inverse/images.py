@@ -20,6 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
+from envmap_inverse.writing import write_bytes
 
 __all__ = ["display_exposure", "encode_png", "read_image", "tonemap", "write_bytes", "write_image"]
 
@@ -87,28 +88,6 @@ def write_image(path: str | Path, image: ArrayLike) -> None:
     if path.suffix.lower() not in encoders:
         raise InputError(f"{path}: unknown kind of image; use one of {', '.join(encoders)}")
     write_bytes(path, encoders[path.suffix.lower()](array))
-
-
-def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Write a file so that it stands under its name complete or not at all.
-
-    Args:
-        path: where.
-        data: what.
-        sync: also before a power failure; worth its cost for results, not for a frame of many.
-    """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def encode_png(image: Uint8Image, *, compression: int = 6) -> bytes:
@@ -238,12 +217,6 @@ def _check_size(path: Path, width: int, height: int) -> None:
         raise InputError(
             f"{path}: {width} x {height} pixels are more than the {MAX_PIXELS} that are read"
         )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @contextlib.contextmanager

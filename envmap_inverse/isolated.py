@@ -14,7 +14,7 @@ from typing import Any
 
 from envmap_inverse import backend
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import BackendError
+from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.images import read_image
 from envmap_inverse.scene_files import files_of, read_scene
 
@@ -33,7 +33,8 @@ def serve() -> None:
     The arguments of the process, after its first, are the number of the connection's descriptor,
     the bytes of memory that it may take, and the seconds that a small file may take. A request is
     a kind and a path. The answers are "reading" with the seconds that it may take from now on and
-    the files that a scene names, any number of times, then "done" or "out of memory".
+    the files that a scene names, any number of times; then "done", "refused" with the reason, or
+    "out of memory".
     """
     descriptor, memory, seconds = sys.argv[2:]
     # Unlike the address space, this counts no memory that Dr.Jit and LLVM merely reserve.
@@ -52,14 +53,15 @@ class _Child:
 
     def __init__(self, connection: Connection, seconds: float) -> None:
         self._connection, self._seconds = connection, seconds
+        self._knows_all_plugins = True
 
     def answer_next(self) -> None:
         """Wait for a request and answer it."""
         kind, name = json.loads(self._connection.recv_bytes())
         try:
             {"image": self._image, "scene": self._scene, "file": self._file}[kind](Path(name))
-        except Exception as error:  # noqa: BLE001 - what is refused, the caller will refuse
-            self._send("out of memory" if _is_out_of_memory(error) else "done")
+        except Exception as error:  # noqa: BLE001 - what is no refusal, the caller will meet again
+            self._send(*self._verdict(error))
         else:
             self._send("done")
 
@@ -68,7 +70,7 @@ class _Child:
         read_image(path)
 
     def _scene(self, path: Path) -> None:
-        _select_variant()
+        self._select_variant()
         self._announce([path])
         files = files_of(path)
         self._announce([path, *files], files)
@@ -77,7 +79,7 @@ class _Child:
 
     def _file(self, path: Path) -> None:
         """A file that a scene names, by itself."""
-        _select_variant()
+        self._select_variant()
         self._announce([path])
         plugin = _MESHES.get(path.suffix.lower())
         if plugin is not None:
@@ -86,25 +88,28 @@ class _Child:
             mi.Bitmap(str(path))
 
     def _announce(self, paths: Iterable[Path], named: Iterable[Path] = ()) -> None:
-        size = sum(path.stat().st_size for path in paths)
+        size = sum(path.stat().st_size for path in paths if path.exists())
         seconds = self._seconds + size / BYTES_PER_SECOND
         self._send("reading", seconds, [str(path) for path in named])
 
     def _send(self, *answer: Any) -> None:
         self._connection.send_bytes(json.dumps(answer).encode())
 
+    def _select_variant(self) -> None:
+        """The one with which scenes are loaded on most machines; a GPU is left alone."""
+        try:
+            backend.select_variant("llvm_ad_rgb")
+        except BackendError:
+            mi.set_variant("scalar_rgb")
+            self._knows_all_plugins = False
 
-def _select_variant() -> None:
-    """The one with which scenes are loaded on most machines; a GPU is left alone."""
-    try:
-        backend.select_variant("llvm_ad_rgb")
-    except BackendError:
-        mi.set_variant("scalar_rgb")
-
-
-def _is_out_of_memory(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, MemoryError) or _ALLOCATION_FAILED.search(str(error)):
-            return True
-        error = error.__context__
-    return False
+    def _verdict(self, error: Exception) -> tuple[str, ...]:
+        """The answer after an error."""
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, MemoryError) or _ALLOCATION_FAILED.search(str(cause)):
+                return ("out of memory",)
+            cause = cause.__context__
+        if isinstance(error, InputError | FileNotFoundError) and self._knows_all_plugins:
+            return "refused", str(error)
+        return ("done",)

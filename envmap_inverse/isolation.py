@@ -1,8 +1,7 @@
 """Read files of strangers in a child process first.
 
 What crashes a decoder, never ends or takes all memory ends the child, and is an `InputError` that
-names the file. What the child merely refuses is no verdict: the caller refuses it with the same
-words when it reads the file.
+names the file. What the child refuses is not read again: it may crash the decoder the next time.
 """
 
 from __future__ import annotations
@@ -90,7 +89,7 @@ class Reader(AbstractContextManager["Reader"]):
             images: files for `read_image`.
 
         Raises:
-            InputError: if the child dies of it, takes too long or runs out of memory.
+            InputError: if the child refuses one, dies of it, takes too long or runs out of memory.
         """
         for path in images:
             self._read("image", path)
@@ -142,6 +141,8 @@ class Reader(AbstractContextManager["Reader"]):
                         files[:] = named
                     case ["done"]:
                         return
+                    case ["refused", str(reason)]:
+                        raise InputError(reason)
                     case ["out of memory"]:
                         raise _ReadingFailed(self._out_of_memory())
         except (EOFError, ConnectionError):

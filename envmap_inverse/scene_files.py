@@ -32,8 +32,6 @@ def read_scene(
     if isinstance(source, Mapping):
         return _instantiate(config, "the dictionary", envmap, mi.parser.parse_dict, dict(source))
     path, strings = Path(source), {name: str(value) for name, value in defaults.items()}
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such scene file")
     check_xml(path, strings)
     with _resolving_beside(path):
         return _instantiate(config, str(path), envmap, mi.parser.parse_file, str(path), **strings)
@@ -44,9 +42,10 @@ def files_of(path: Path) -> list[Path]:
 
     Raises:
         InputError: if the XML cannot be read, or would crash Mitsuba.
+        FileNotFoundError: if there is no such file.
     """
     check_xml(path, {})
-    with _resolving_beside(path):
+    with _resolving_beside(path), _refusing(str(path)):
         state = mi.parser.parse_file(mi.parser.ParserConfig(mi.variant()), str(path))
         named = [_file_of(node) for node in state.nodes]
     return [file for file in named if file is not None and file.is_file()]
@@ -68,25 +67,32 @@ def _resolving_beside(path: Path) -> Iterator[None]:
 def _instantiate(
     config: Any, name: str, envmap: str | None, parse: Any, *args: Any, **kw: Any
 ) -> Any:
-    try:
+    with _refusing(name):
         state = parse(config, *args, **kw)
         _keep_one_envmap(state, envmap)
         mi.parser.transform_all(config, state)
         _check_meshes(state)
         loaded = mi.parser.instantiate(config, state)
-    except InputError:
-        raise
-    except Exception as error:  # noqa: BLE001 - Mitsuba raises RuntimeError, TypeError and others
-        raise InputError(f"{name}: {_one_line(error)}") from None
     scene = loaded[0] if isinstance(loaded, list) else loaded
     if not isinstance(scene, mi.Scene):
         raise InputError(f"{name}: the outermost element is a {type(scene).__name__}, not a scene")
+    for shape in scene.shapes():
+        if shape.is_mesh() and not (shape.face_count() and shape.vertex_count()):
+            raise InputError(f"{name}: the mesh {shape.id()!r} has no faces")
     return scene
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text.partition("] ")[2] if text.startswith("[parser.cpp") else text
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    """Make what Mitsuba raises an `InputError` that begins with a name."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Mitsuba raises RuntimeError, TypeError and others
+        text = " ".join(str(error).split())
+        message = text.partition("] ")[2] if text.startswith("[parser.cpp") else text
+        raise InputError(f"{name}: {message}") from None
 
 
 def _keep_one_envmap(state: Any, wanted: str | None) -> None:

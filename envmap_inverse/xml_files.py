@@ -27,6 +27,7 @@ def check_xml(path: Path, defaults: Mapping[str, str]) -> None:
     Raises:
         InputError: if a file is no well-formed XML, declares entities, nests its elements too deep,
             or includes files too deep.
+        FileNotFoundError: if the scene's file does not exist.
     """
     _File(path, dict(defaults), folders=[Path()], depth=0, num_includers=0).check()
 
@@ -62,6 +63,8 @@ class _File:
 
     def check(self) -> None:
         """Check it."""
+        if not self._path.exists():
+            raise FileNotFoundError(f"{self._path}: no such scene file")
         if not self._path.is_file():
             raise InputError(f"{self._path}: is a folder or a device; name the scene's XML file")
         if self._num_includers > MAX_INCLUDES:

@@ -14,7 +14,7 @@ from envmap_inverse.artifacts import RunFolder
 from envmap_inverse.bundled import bunny
 from envmap_inverse.commands.options import Frames, Overwrite, given_settings
 from envmap_inverse.commands.running import run
-from envmap_inverse.console import comparison_table, console, say
+from envmap_inverse.console import comparison_table, console, tell
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.problem import Problem, View
@@ -74,7 +74,7 @@ def demo(
     if len(runs) > 1:
         with console.capture() as table:
             console.print(comparison_table(dict(zip(names, runs, strict=True))))
-        say(table.get())
+        tell(table.get())
 
 
 def _free_folder(name: str) -> Path:

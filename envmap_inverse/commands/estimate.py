@@ -12,6 +12,7 @@ import typer
 
 from envmap_inverse import losses, priors
 from envmap_inverse.artifacts import RunFolder
+from envmap_inverse.checks import checked
 from envmap_inverse.commands.options import (
     Frames,
     Overwrite,
@@ -28,7 +29,7 @@ from envmap_inverse.commands.options import (
     parse_sensors,
     resolved_settings,
 )
-from envmap_inverse.commands.running import run
+from envmap_inverse.commands.running import check_room, run
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import read_image
 from envmap_inverse.isolation import read_apart
@@ -142,6 +143,8 @@ def estimate(
         initial=number_or_image(initial),
         ground_truth=None if ground_truth is None else read_image(ground_truth),
     )
+    problem = checked(problem)
+    check_room(problem, chosen, output, frames=frames)
     settings = {**given_settings(context), **resolved_settings(problem, chosen)}
     run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames)
     run(run_folder, problem, chosen, loading=time.perf_counter() - begun)

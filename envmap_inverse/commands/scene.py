@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +12,11 @@ import typer
 
 from envmap_inverse.commands.options import SceneFile, Seed, Size, Spp, TrustInput, given_files
 from envmap_inverse.console import say
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.isolation import read_apart
 from envmap_inverse.render import render as render_image
+from envmap_inverse.resources import check_memory
 from envmap_inverse.scene import as_map, load_scene
 
 __all__ = ["params", "render"]
@@ -45,6 +47,7 @@ def render(
     loaded = load_scene(scene)
     if size is not None:
         loaded.set_film_size(size, sensor)
+    check_memory(prod(loaded.film_size(sensor)), 0)
     texels = None
     if envmap is not None:
         with _naming(envmap):
@@ -53,7 +56,7 @@ def render(
     try:
         write_image(output, image)
     except OSError as error:
-        raise InputError(f"-o {output}: cannot be written: {error.strerror}") from None
+        raise cannot_write(f"-o {output}", error) from None
 
 
 @contextmanager
