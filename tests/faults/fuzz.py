@@ -203,13 +203,17 @@ def _try(number: int, seed: int, seeds: dict[str, list[Path]]) -> Report:
     kind = _kind(random)
     source = seeds[kind][random.integers(len(seeds[kind]))]
     mutant = Path(f"mutant.{kind}")
-    mutant.write_bytes(mutated(source.read_bytes(), random, is_text=kind in TEXT))
-    shutil.rmtree("out", ignore_errors=True)
+    is_text = kind in TEXT or source.name == "text.ply"
+    mutant.write_bytes(mutated(source.read_bytes(), random, is_text=is_text))
     arguments = _command(kind, source.name, random)
-    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-    begun = time.perf_counter()
-    status, said = _call(arguments)
-    seconds, memory = time.perf_counter() - begun, _peak_memory()
+    for _ in range(2):  # a busy machine is slow once
+        shutil.rmtree("out", ignore_errors=True)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        begun = time.perf_counter()
+        status, said = _call(arguments)
+        seconds, memory = time.perf_counter() - begun, _peak_memory()
+        if seconds <= MAX_SECONDS:
+            break
     failure = _failure(status, said, seconds, memory)
     if failure:
         kept = Path("..") / f"failed-{number}"

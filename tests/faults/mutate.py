@@ -31,6 +31,7 @@ _WORDS = (
     ),
 )
 _WORD = re.compile(rb"[\w.+-]+")
+_NUMBER = re.compile(rb"(?<![\w.])-?\d+\.?\d*(?:e[+-]?\d+)?(?![\w.])")
 
 
 def mutated(data: bytes, random: Random, *, is_text: bool) -> bytes:
@@ -42,7 +43,7 @@ def mutated(data: bytes, random: Random, *, is_text: bool) -> bytes:
         is_text: also change words and lines.
     """
     for _ in range(int(random.geometric(0.5))):
-        kinds = _OF_TEXT if is_text and random.random() < 0.75 else _OF_BYTES
+        kinds = _OF_TEXT if is_text and random.random() < 0.9 else _OF_BYTES
         data = kinds[random.integers(len(kinds))](data, random)
     return data
 
@@ -109,6 +110,15 @@ def _change_word(data: bytes, random: Random) -> bytes:
     return data[: word.start()] + new + data[word.end() :]
 
 
+def _change_number(data: bytes, random: Random) -> bytes:
+    numbers = list(_NUMBER.finditer(data))
+    if not numbers:
+        return data
+    number = numbers[random.integers(len(numbers))]
+    new = str(random.choice([*_NUMBERS, *_FLOATS, float(f"{random.normal():.3g}")]))
+    return data[: number.start()] + new.encode() + data[number.end() :]
+
+
 def _shuffle_lines(data: bytes, random: Random) -> bytes:
     lines = data.split(b"\n")
     source, target = random.integers(len(lines), size=2)
@@ -130,4 +140,4 @@ _OF_BYTES: tuple[_Mutation, ...] = (
     _repeat,
     _insert,
 )
-_OF_TEXT: tuple[_Mutation, ...] = (_change_word, _change_word, _change_word, _shuffle_lines)
+_OF_TEXT: tuple[_Mutation, ...] = (_change_number, _change_number, _change_word, _shuffle_lines)

@@ -70,8 +70,8 @@ initial = "0.5"
 frames = false
 spp = 1
 """
-VERTICES = ((-1, -1, 0), (1, -1, 0), (1, 1, 0), (-1, 1, 0))
-FACES = ((0, 1, 2), (0, 2, 3))
+SIDE = 6
+"""Vertices along each side of the meshes."""
 
 
 def write_seeds(folder: Path) -> dict[str, list[Path]]:
@@ -146,24 +146,39 @@ def _write_pngs(folder: Path, picture: np.ndarray) -> None:
 
 def _ply(kind: str) -> bytes:
     header = (
-        f"ply\nformat {kind} 1.0\ncomment a quad\nelement vertex 4\n"
+        f"ply\nformat {kind} 1.0\ncomment a square\nelement vertex {SIDE**2}\n"
         "property float x\nproperty float y\nproperty float z\n"
         "property float nx\nproperty float ny\nproperty float nz\n"
-        "element face 2\nproperty list uchar int vertex_indices\nend_header\n"
+        f"element face {2 * (SIDE - 1) ** 2}\nproperty list uchar int vertex_indices\nend_header\n"
     )
-    vertices = [(*vertex, 0, 0, 1) for vertex in VERTICES]
+    vertices = [(*vertex, 0, 0, 1) for vertex in _vertices()]
     if kind == "ascii":
-        rows = [*vertices, *((3, *face) for face in FACES)]
+        rows = [*vertices, *((3, *face) for face in _faces())]
         return (header + "".join(" ".join(map(str, row)) + "\n" for row in rows)).encode()
     order = "<" if "little" in kind else ">"
     body = [struct.pack(f"{order}6f", *vertex) for vertex in vertices]
-    body += [struct.pack(f"{order}B3i", 3, *face) for face in FACES]
+    body += [struct.pack(f"{order}B3i", 3, *face) for face in _faces()]
     return header.encode() + b"".join(body)
 
 
 def _obj() -> str:
-    lines = ["# a quad"]
-    lines += [f"v {x} {y} {z}" for x, y, z in VERTICES]
+    lines = ["# a square"]
+    lines += [f"v {x} {y} {z}" for x, y, z in _vertices()]
     lines += ["vt 0 0", "vt 1 0", "vt 1 1", "vn 0 0 1"]
-    lines += ["f 1/1/1 2/2/1 3/3/1", "f 1//1 3//1 4//1"]
+    corners = ("{}/1/1", "{}//1", "{}/2")
+    for face in _faces():
+        named = (corner.format(index + 1) for corner, index in zip(corners, face, strict=True))
+        lines.append(f"f {' '.join(named)}")
     return "\n".join(lines) + "\n"
+
+
+def _vertices() -> list[tuple[float, float, float]]:
+    """A square around the origin, as a grid."""
+    along = np.linspace(-1, 1, SIDE)
+    return [(float(x), float(y), 0.0) for y in along for x in along]
+
+
+def _faces() -> list[tuple[int, int, int]]:
+    corners = [SIDE * y + x for y in range(SIDE - 1) for x in range(SIDE - 1)]
+    upper = [(corner, corner + 1, corner + SIDE) for corner in corners]
+    return upper + [(corner + 1, corner + SIDE + 1, corner + SIDE) for corner in corners]
