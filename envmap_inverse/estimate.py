@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from envmap_inverse.scene import Scene
 __all__ = ["Estimate", "estimate", "solve"]
 
 COVERAGE_SPP = 16
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -105,11 +107,13 @@ def solve(problem: Problem, optimizer: Optimizer, on_iteration: OnIteration | No
     """What `estimate` does once its arguments are checked; see there."""
     start = time.perf_counter()
     scene = problem.scene
+    _LOGGER.info("%s, %d views, %s", optimizer, len(problem.views), problem.loss)
     with scene.envmap.holding(scene.envmap.texels):
         solution = optimizer.run(problem, on_iteration)
         started_coverage = time.perf_counter()
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
     seconds = time.perf_counter()
+    _LOGGER.info("%s after %.2f s: %s", solution.status, seconds - start, solution.phases)
     return Estimate(
         texels=solution.texels,
         history=solution.history,

@@ -7,6 +7,7 @@ names the file. What the child refuses is not read again: it may crash the decod
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import signal
@@ -34,6 +35,7 @@ START_SECONDS = 120.0
 MEMORY_SHARE = 0.75
 """Of the memory that is free."""
 
+_LOGGER = logging.getLogger(__name__)
 _OUT_OF_MEMORY = re.compile("bad_alloc|out of memory|cannot allocate", re.IGNORECASE)
 
 # The package's own __init__ would import far more than reading takes.
@@ -95,6 +97,7 @@ class Reader(AbstractContextManager["Reader"]):
             self._read("image", path)
         if scene is not None:
             self._read("scene", scene)
+        _LOGGER.info("a guarded process has read the files")
 
     def _start(self) -> None:
         self._held = ExitStack()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -33,6 +34,7 @@ __all__ = ["LightTransport"]
 BYTES_PER_PATH = 44
 """Of a chunk that is being assembled: throughput 12, four texel indices 16, four weights 16."""
 
+_LOGGER = logging.getLogger(__name__)
 MAX_CHUNK = 2**20
 OFFSET_SPP = 256
 FORMAT = 1
@@ -121,6 +123,7 @@ class LightTransport:
             stacked = [
                 sparse.vstack([p[c].result() for p in parts], format="csr") for c in range(4)
             ]
+        _LOGGER.info("recorded %d paths as %d entries", total * spp, stacked[0].nnz)
         return cls(
             channels=tuple(stacked[:3]),
             squares=stacked[3],

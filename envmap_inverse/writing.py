@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import re
 import tempfile
@@ -10,6 +11,8 @@ from io import FileIO
 from pathlib import Path
 
 __all__ = ["append_line", "temporary_file", "unfinished_files", "write_bytes"]
+
+_LOGGER = logging.getLogger(__name__)
 
 
 def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
@@ -27,6 +30,7 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
         _write_bytes(path, data, sync=sync)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from None
+    _LOGGER.debug("wrote %s, %d bytes", path, len(data))
 
 
 def append_line(file: FileIO, line: str) -> None:
