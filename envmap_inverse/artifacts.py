@@ -9,7 +9,8 @@ import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TextIO
+from types import TracebackType
+from typing import Any
 
 import numpy as np
 import tomli_w
@@ -17,16 +18,19 @@ from numpy.typing import NDArray
 
 from envmap_inverse import __version__
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError
+from envmap_inverse.checks import warn_of_dark_pixels
+from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.estimate import Estimate
 from envmap_inverse.frames import FrameWriter
-from envmap_inverse.images import display_exposure, encode_png, tonemap, write_bytes, write_image
+from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
+from envmap_inverse.locks import FolderLock
 from envmap_inverse.metrics import angular_error, compare_maps, log_rmse, rmse
 from envmap_inverse.problem import Iteration, Problem
 from envmap_inverse.render import render
 from envmap_inverse.thumbnails import ThumbnailWriter
+from envmap_inverse.writing import append_line, unfinished_files, write_bytes
 
-__all__ = ["RunFolder", "to_json"]
+__all__ = ["RunFolder", "bytes_of_run", "to_json"]
 
 FINAL_SPP = 64
 MEASURING_SHARE = 0.05
@@ -38,6 +42,19 @@ _OWN_FILES = re.compile(
     r"|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
 )
+
+
+def bytes_of_run(num_pixels: int, num_texels: int, num_frames: int) -> int:
+    """The most bytes that the files of a run take.
+
+    Args:
+        num_pixels: of the first picture.
+        num_texels: of the map.
+        num_frames: iterations of which pictures are written.
+    """
+    images = 12 + 3  # bytes per pixel of an EXR and of a PNG
+    results = 2 * images * num_pixels + 3 * images * num_texels
+    return results + 2**20 + num_frames * 3 * (num_pixels + num_texels)
 
 
 class RunFolder:
@@ -62,25 +79,55 @@ class RunFolder:
         self._wants_frames = frames
         self._frames: FrameWriter | None = None
         self._thumbnails = ThumbnailWriter()
-        self._history: TextIO | None = None
         self._exposure = 1.0
         self._ground_truth: NDArray[np.float32] | None = None
         self._measuring = 0.0
         self._started = time.perf_counter()
         try:
             path.mkdir(parents=True, exist_ok=True)
-            earlier = [file for file in path.iterdir() if _OWN_FILES.fullmatch(file.name)]
-            if earlier and not overwrite:
-                raise InputError(
-                    f"{path}: already holds a run ({earlier[0].name}); "
-                    "name another folder with -o, or add --overwrite"
-                )
-            for file in earlier:
-                file.unlink()
-            write_bytes(path / "run.toml", tomli_w.dumps(_without_none(settings)).encode())
-            self._history = (path / "history.jsonl").open("w", encoding="utf-8")
+            self._lock = FolderLock(path)
         except OSError as error:
-            raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+            raise cannot_write(str(path), error) from None
+        try:
+            self._clear(overwrite)
+            write_bytes(path / "run.toml", tomli_w.dumps(_without_none(settings)).encode())
+            self._history = (path / "history.jsonl").open("wb", buffering=0)
+        except OSError as error:
+            self._lock.release()
+            raise cannot_write(str(path), error) from None
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> RunFolder:
+        """Hold the folder until the end of the context."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the files and let others have the folder; at a second signal, at once."""
+        try:
+            if self._frames is not None and isinstance(error, SystemExit | KeyboardInterrupt):
+                self._frames.abandon()
+                self._frames = None
+            self.close()
+        finally:
+            self._lock.release()
+
+    def _clear(self, overwrite: bool) -> None:
+        """Remove an earlier run, if that was asked for, and what a killed one left unfinished."""
+        earlier = [file for file in self.path.iterdir() if _OWN_FILES.fullmatch(file.name)]
+        if earlier and not overwrite:
+            raise InputError(
+                f"{self.path}: already holds a run ({earlier[0].name}); "
+                "name another folder with -o, or add --overwrite"
+            )
+        for file in [*earlier, *unfinished_files(self.path, _OWN_FILES)]:
+            file.unlink()
 
     def begin(
         self, reference: NDArray[np.float32], ground_truth: NDArray[np.float32] | None = None
@@ -106,11 +153,10 @@ class RunFolder:
         With a ground truth, lines also have `rmse`, `log_rmse` and `angular_mean_deg`, as often as
         `MEASURING_SHARE` allows: the first line always, of a fast Adam about every tenth.
         """
-        if self._history is None or self._history.closed:
+        if self._history.closed:
             raise InputError(f"{self.path}: the run has ended")
         line = {key: getattr(iteration, key) for key in ("index", "loss", "error", "seconds")}
-        self._history.write(to_json(line | self._measured(iteration)) + "\n")
-        self._history.flush()
+        append_line(self._history, to_json(line | self._measured(iteration)))
         self._thumbnails.add(iteration)
         if self._frames is not None:
             self._frames.add(iteration)
@@ -118,7 +164,7 @@ class RunFolder:
     def finish(
         self, result: Estimate, problem: Problem, *, loading: float, notes: list[str]
     ) -> dict[str, Any]:
-        """Write the results; returns the summary, as in `summary.json`.
+        """Write the results and let others have the folder; returns what `summary.json` holds.
 
         Args:
             result: what was found.
@@ -127,14 +173,15 @@ class RunFolder:
             notes: warnings that the run met.
         """
         begun = time.perf_counter()
-        sensor = problem.views[0].sensor
-        image = render(problem.scene, result.texels, spp=FINAL_SPP, seed=2**31, sensor=sensor)
         write_image(self.path / "envmap.exr", result.texels)
         write_image(self.path / "coverage.exr", result.coverage)
-        write_image(self.path / "render.exr", image)
         if result.deviation is not None:
             write_image(self.path / "deviation.exr", result.deviation)
         self._thumbnails.write(self.path / "thumbnails.npz", self._exposure)
+        sensor = problem.views[0].sensor
+        image = render(problem.scene, result.texels, spp=FINAL_SPP, seed=2**31, sensor=sensor)
+        write_image(self.path / "render.exr", image)
+        warn_of_dark_pixels(problem.views[0], image)
         self._write_png("envmap.png", result.texels)
         self._write_png("render.png", image)
         phases = {"load": loading, **result.phases, "files": time.perf_counter() - begun}
@@ -159,12 +206,12 @@ class RunFolder:
             "warnings": notes,
         }
         write_bytes(self.path / "summary.json", f"{to_json(summary, indent=2)}\n".encode())
+        self._lock.release()
         return summary
 
     def close(self) -> None:
         """Close the history and wait for the frames."""
-        if self._history is not None:
-            self._history.close()
+        self._history.close()
         if self._frames is not None:
             frames, self._frames = self._frames, None
             frames.close()

@@ -12,6 +12,7 @@ import ctypes
 import functools
 import importlib
 import json
+import logging
 import os
 import re
 import subprocess
@@ -24,11 +25,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import platformdirs
-
+from envmap_inverse.caches import cache_folder, choose_kernel_cache
 from envmap_inverse.errors import BackendError
 
-__all__ = ["LibLLVM", "cache_folder", "dr", "find_libllvm", "mi", "select_variant"]
+__all__ = ["LibLLVM", "dr", "find_libllvm", "mi", "select_variant"]
+
+_LOGGER = logging.getLogger(__name__)
 
 LLVM_WHEEL = "karellen-llvm-core"
 NOT_PROBED = "not probed"
@@ -67,6 +69,7 @@ class _LazyModule:
     def __getattr__(self, attribute: str) -> Any:
         if "drjit" not in sys.modules:
             point_to_libllvm()
+            choose_kernel_cache()
         try:
             module = importlib.import_module(self._name)
         except ImportError as error:
@@ -120,6 +123,7 @@ def select_variant(variant: str | None = None) -> str:
     if variant.startswith("llvm"):
         _check_loaded_llvm()
     mi.set_variant(variant)
+    _LOGGER.info("using Mitsuba's variant %s", variant)
     return variant
 
 
@@ -189,11 +193,6 @@ def cuda_works() -> bool:
     driver = Path("/proc/driver/nvidia/version")
     version = driver.read_text() if driver.exists() else "unknown driver"
     return bool(_remembered(f"cuda {version}", lambda: _probe(_CUDA_PROBE) is None))
-
-
-def cache_folder() -> Path:
-    """The folder in which this package remembers what it found out about the machine."""
-    return Path(platformdirs.user_cache_dir("envmap-inverse"))
 
 
 _replaced: dict[str, str | None] = {}

@@ -7,6 +7,8 @@ import signal
 import sys
 import traceback
 import warnings
+from pathlib import Path
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -19,8 +21,9 @@ from envmap_inverse.commands.demo import demo
 from envmap_inverse.commands.doctor import doctor
 from envmap_inverse.commands.estimate import estimate
 from envmap_inverse.commands.evaluate import evaluate
+from envmap_inverse.commands.logs import show_warning, start_logging
 from envmap_inverse.commands.report import report
-from envmap_inverse.commands.running import fail, show_warning
+from envmap_inverse.commands.running import fail
 from envmap_inverse.commands.scene import params, render
 from envmap_inverse.console import say
 from envmap_inverse.errors import BackendError, InputError
@@ -37,7 +40,17 @@ app = typer.Typer(
 def _main(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    verbose: Annotated[
+        int, typer.Option("-v", "--verbose", count=True, help="Tell what is done; -vv tells more.")
+    ] = 0,
+    quiet: Annotated[
+        bool, typer.Option("-q", "--quiet", help="Say nothing of a run but warnings and errors.")
+    ] = False,
+    log_file: Annotated[
+        Path | None, typer.Option(help="Append everything that -vv tells to a file, with times.")
+    ] = None,
 ) -> None:
+    start_logging(verbose, quiet=quiet, log_file=log_file)
     if version:
         say(f"envmap-inverse {__version__}")
     elif context.invoked_subcommand is None:
@@ -64,7 +77,8 @@ for command in COMMANDS:
 def main() -> None:
     """Run the command line; the exit status tells how it went (see the README)."""
     warnings.showwarning = show_warning
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _end_at_once)
     try:
         status = app(prog_name="envmap-inverse", standalone_mode=False)
     except (InputError, FileNotFoundError) as error:
@@ -76,8 +90,28 @@ def main() -> None:
     except BackendError as error:
         status = fail(str(error), 1)
     except Exception as error:  # noqa: BLE001 - the last resort
-        if os.environ.get("ENVMAP_INVERSE_DEBUG"):
-            traceback.print_exc()
-        words = " ".join(str(error).split())
-        status = fail(f"{type(error).__name__}: {words} (ENVMAP_INVERSE_DEBUG=1 shows where)", 1)
+        status = fail(_explained(error), 1)
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _end_at_once(number: int, _: FrameType | None) -> None:
+    """End the process, but not what cleans up behind it."""
+    for other in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(other, signal.SIG_IGN)
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
+
+
+def _explained(error: BaseException) -> str:
+    """A failure that is not the input's in one line."""
+    if os.environ.get("ENVMAP_INVERSE_DEBUG"):
+        traceback.print_exception(error)
+    if isinstance(error, MemoryError):
+        return "out of memory; a smaller --size or --spp needs less"
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    while error.__cause__ is not None:  # Dr.Jit's outer errors tell only where they passed
+        error = error.__cause__
+    words = " ".join(str(error).split())
+    return f"{type(error).__name__}: {words} (ENVMAP_INVERSE_DEBUG=1 shows where)"

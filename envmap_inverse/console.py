@@ -16,7 +16,16 @@ from rich.table import Table
 from envmap_inverse.advice import ViewCoverage
 from envmap_inverse.problem import Iteration
 
-__all__ = ["ProgressDisplay", "comparison_table", "console", "coverage_table", "say", "say_table"]
+__all__ = [
+    "ProgressDisplay",
+    "comparison_table",
+    "console",
+    "coverage_table",
+    "say",
+    "say_table",
+    "set_quiet",
+    "tell",
+]
 
 console = Console()
 """Standard output."""
@@ -36,6 +45,17 @@ def say_table(table: Table) -> None:
     with console.capture() as text:
         console.print(table)
     say(text.get())
+
+
+def tell(text: str) -> None:
+    """Write a line about a run that goes, unless that is to be quiet."""
+    if not console.quiet:
+        say(text)
+
+
+def set_quiet(quiet: bool) -> None:
+    """Whether runs are shown while they go."""
+    console.quiet = quiet
 
 
 def comparison_table(runs: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -104,7 +124,7 @@ class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
         error = "" if iteration.error is None else f"error={iteration.error:.6g} "
         numbers = f"{error}loss={iteration.loss:.4g}"
         if self._live is None:
-            say(f"Iteration {iteration.index:03d}: {numbers}")
+            tell(f"Iteration {iteration.index:03d}: {numbers}")
             return
         rate = (iteration.index + 1) / max(iteration.seconds, 1e-9)
         self._live.update(

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from envmap_inverse import __version__, backend
 from envmap_inverse.backend import dr, mi
+from envmap_inverse.caches import cache_folder
 from envmap_inverse.errors import BackendError
 
 __all__ = ["Finding", "examine"]
@@ -51,7 +52,7 @@ def examine() -> Iterator[Finding]:
     yield from _variant()
     cache = os.environ.get("DRJIT_CACHE_DIR") or str(Path.home() / ".drjit")
     yield Finding(name="kernel cache", found=cache)
-    yield Finding(name="probe cache", found=str(backend.cache_folder()))
+    yield Finding(name="probe cache", found=str(cache_folder()))
     yield _ffmpeg()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse import display, latlong
+from envmap_inverse.checks import checked
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.priors import Prior
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "estimate", "solve"]
 
 COVERAGE_SPP = 16
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,7 +98,8 @@ def estimate(
 ) -> Estimate:
     """Recover the environment map that lit a scene when reference images of it were taken.
 
-    The scene's own map is not looked at, and is in place again at the end.
+    The scene's own map is not looked at, and is in place again at the end. Of numbers that no light
+    has it warns; see `checks.checked`.
 
     Args:
         scene: geometry, materials and sensors; only its light is unknown.
@@ -123,18 +127,20 @@ def estimate(
         initial=initial,
         ground_truth=ground_truth,
     )
-    return solve(problem, chosen, on_iteration)
+    return solve(checked(problem), chosen, on_iteration)
 
 
 def solve(problem: Problem, optimizer: Optimizer, on_iteration: OnIteration | None) -> Estimate:
     """What `estimate` does once its arguments are checked; see there."""
     start = time.perf_counter()
     scene = problem.scene
+    _LOGGER.info("%s, %d views, %s", optimizer, len(problem.views), problem.loss)
     with scene.envmap.holding(scene.envmap.texels):
         solution = optimizer.run(problem, on_iteration)
         started_coverage = time.perf_counter()
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
     seconds = time.perf_counter()
+    _LOGGER.info("%s after %.2f s: %s", solution.status, seconds - start, solution.phases)
     return Estimate(
         texels=solution.texels,
         history=solution.history,

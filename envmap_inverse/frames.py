@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import queue
 import struct
-import tempfile
 import threading
 import zlib
 from collections.abc import Generator
@@ -17,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from envmap_inverse.images import Uint8Image, tonemap, write_bytes
+from envmap_inverse.images import Uint8Image, tonemap
 from envmap_inverse.problem import Iteration
+from envmap_inverse.writing import temporary_file, write_bytes
 
 __all__ = ["FrameWriter"]
 
@@ -40,6 +40,7 @@ class FrameWriter:
         self._folder, self._exposure = folder, exposure
         self._jobs: queue.Queue[Iteration | None] = queue.Queue(QUEUE_LENGTH)
         self._failure: BaseException | None = None
+        self._is_abandoned = False
         self._video = _Video(folder / "convergence.mp4")
         self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
         self._thread.start()
@@ -52,14 +53,21 @@ class FrameWriter:
 
     def close(self) -> None:
         """Wait until all is written."""
-        self._jobs.put(None)
-        self._thread.join()
         try:
+            self._jobs.put(None)
+            self._thread.join()
             self._raise_failure()
             self._video.close()
         except BaseException:
-            self._video.discard()
+            self.abandon()
             raise
+
+    def abandon(self) -> None:
+        """Write no more; there will be no video."""
+        self._is_abandoned = True
+        self._jobs.put(None)
+        self._thread.join()
+        self._video.discard()
 
     def _raise_failure(self) -> None:
         if self._failure is not None:
@@ -70,7 +78,8 @@ class FrameWriter:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         try:
             while (iteration := self._jobs.get()) is not None:
-                self._encode(iteration)
+                if not self._is_abandoned:
+                    self._encode(iteration)
         except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits
             self._failure = failure
             while self._jobs.get() is not None:
@@ -104,7 +113,8 @@ class _Video:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=".video")) / path.name
+        descriptor, self._temporary = temporary_file(path)
+        os.close(descriptor)
         self._writer: Generator[None, Any, None] | None = None
 
     def add(self, frame: Uint8Image) -> None:
@@ -115,7 +125,7 @@ class _Video:
                 fps=FRAMES_PER_SECOND,
                 codec="libx264",
                 quality=None,
-                output_params=["-preset", "ultrafast", "-crf", "20", "-threads", "1"],
+                output_params=["-f", "mp4", "-preset", "ultrafast", "-crf", "20", "-threads", "1"],
                 macro_block_size=2,
                 ffmpeg_log_level="error",
             )
@@ -125,7 +135,7 @@ class _Video:
     def close(self) -> None:
         if self._writer is not None:
             self._writer.close()
-            if not self._temporary.exists() or self._temporary.stat().st_size == 0:
+            if self._temporary.stat().st_size == 0:
                 raise RuntimeError(f"ffmpeg wrote no video {self._path}")
             self._temporary.replace(self._path)
         self.discard()
@@ -134,8 +144,6 @@ class _Video:
         if self._writer is not None:
             self._writer.close()
         self._temporary.unlink(missing_ok=True)
-        if self._temporary.parent.exists():
-            self._temporary.parent.rmdir()
 
 
 def _caption(iteration: Iteration) -> str:

@@ -21,6 +21,7 @@ from PIL import Image
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
+from envmap_inverse.writing import write_bytes
 
 __all__ = [
     "clipping_levels",
@@ -59,8 +60,8 @@ def read_image(path: str | Path, *, gamma: float | None = None) -> NDArray[np.fl
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is a folder, empty, not such an image, truncated, too large, or has no
-            RGB channels.
+        InputError: if it is no regular file, empty, not such an image, truncated, too large, or has
+            no RGB channels.
     """
     readers: dict[str, _Reader] = {".exr": _read_exr, ".hdr": _read_hdr, ".npy": _read_npy}
     readers |= dict.fromkeys(_8BIT, lambda path: _linear(_read_8bit(path), gamma))
@@ -119,28 +120,6 @@ def write_image(path: str | Path, image: ArrayLike) -> None:
     if path.suffix.lower() not in encoders:
         raise InputError(f"{path}: unknown kind of image; use one of {', '.join(encoders)}")
     write_bytes(path, encoders[path.suffix.lower()](array))
-
-
-def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Write a file so that it stands under its name complete or not at all.
-
-    Args:
-        path: where.
-        data: what.
-        sync: also before a power failure; worth its cost for results, not for a frame of many.
-    """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        Path(name).chmod(0o666 & ~_umask())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
 
 
 def encode_png(image: Uint8Image, *, compression: int = 6) -> bytes:
@@ -203,6 +182,7 @@ def linear_to_srgb(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any
     return np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
 
 
+_LINEAR_TABLE = srgb_to_linear(np.arange(256) / 255).astype(np.float32)
 _SRGB_TABLE = (255 * linear_to_srgb(np.linspace(0, 1, 2**14)) + 0.5).astype(np.uint8)
 
 
@@ -210,8 +190,8 @@ def _read(path: Path, readers: Mapping[str, _Reader]) -> NDArray[np.float32]:
     """What the reader for the file's suffix makes of it; every failure names the file."""
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such image file")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name an image file")
+    if not path.is_file():
+        raise InputError(f"{path}: is a folder or a device; name an image file")
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise InputError(f"{path}: unknown kind of image; use one of {', '.join(readers)}")
@@ -230,18 +210,32 @@ def _read(path: Path, readers: Mapping[str, _Reader]) -> NDArray[np.float32]:
 
 def _read_exr(path: Path) -> NDArray[np.float32]:
     with _quiet():
-        header = OpenEXR.File(str(path), header_only=True).header()
-        low, high = header["dataWindow"]
-        width, height = (int(side) for side in high - low + 1)
-        names = [channel.name for channel in header["channels"]]
-        _check_size(path, width, height)
+        parts = OpenEXR.File(str(path), header_only=True).parts
+        sizes = [_exr_size(part.header) for part in parts]
+        num_planes = [len(part.header["channels"]) for part in parts]
+        _check_size(path, *sizes[0])
+        if sum(w * h * n for (w, h), n in zip(sizes, num_planes, strict=True)) > 4 * MAX_PIXELS:
+            raise InputError(f"{path}: its {len(parts)} parts are too large to be read")
+        names = [channel.name for channel in parts[0].header["channels"]]
         if not {"R", "G", "B"} <= set(names):
             raise InputError(f"{path}: has no R, G and B channels; found {', '.join(names)}")
-        channels = OpenEXR.File(str(path), separate_channels=True).channels()
+        decoded = OpenEXR.File(str(path), separate_channels=True)
+    # The library prints a warning and drops a part that it cannot decode.
+    if len(decoded.parts) != len(parts):
+        raise InputError(f"{path}: damaged: {len(decoded.parts)} of {len(parts)} parts decode")
+    channels = decoded.channels()
     image = np.stack([channels[name].pixels for name in "RGB"], axis=-1)
-    if image.shape != (height, width, 3):
-        raise InputError(f"{path}: decoded {image.shape[:2]}, but its header says {height, width}")
+    if image.shape[1::-1] != sizes[0]:
+        raise InputError(
+            f"{path}: decoded {image.shape[1::-1]} pixels, but its header says {sizes[0]}"
+        )
     return image.astype(np.float32)
+
+
+def _exr_size(header: dict[str, Any]) -> tuple[int, int]:
+    """(width, height) of a part, by its data window."""
+    (left, top), (right, bottom) = (map(int, corner) for corner in header["dataWindow"])
+    return right - left + 1, bottom - top + 1
 
 
 def _read_hdr(path: Path) -> NDArray[np.float32]:
@@ -278,8 +272,8 @@ def _read_8bit(path: Path, mode: Literal["RGB", "L"] = "RGB") -> NDArray[np.uint
 
 
 def _linear(values: NDArray[np.uint8], gamma: float | None) -> NDArray[np.float32]:
-    encoded = values / 255
-    return np.asarray(srgb_to_linear(encoded) if gamma is None else encoded**gamma, np.float32)
+    table = _LINEAR_TABLE if gamma is None else (np.arange(256) / 255) ** gamma
+    return np.asarray(table[values], np.float32)
 
 
 def _encode_exr(image: NDArray[np.float32]) -> bytes:
@@ -309,16 +303,12 @@ def _encode_hdr(image: NDArray[np.float32]) -> bytes:
 
 
 def _check_size(path: Path, width: int, height: int) -> None:
+    if width < 1 or height < 1:
+        raise InputError(f"{path}: damaged: its header tells {width} x {height} pixels")
     if width * height > MAX_PIXELS:
         raise InputError(
             f"{path}: {width} x {height} pixels are more than the {MAX_PIXELS} that are read"
         )
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 @contextlib.contextmanager

@@ -47,6 +47,8 @@ def render(
     """
     if spp < 1:
         raise InputError(f"spp must be at least 1; found {spp}")
+    if spp >= 2**32:
+        raise InputError(f"spp must be less than 2^32; found {spp}")
     check_seed(seed)
     if isinstance(integrator, Mapping):
         integrator = mi.load_dict(dict(integrator))

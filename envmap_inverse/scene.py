@@ -5,6 +5,8 @@ The only file that knows Mitsuba's parameter keys, tensor layouts and halo colum
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,7 @@ from envmap_inverse.scene_files import read_scene
 
 __all__ = ["Envmap", "Scene", "load_scene"]
 
+_LOGGER = logging.getLogger(__name__)
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _HOW_TO_ADD = (
@@ -243,7 +246,9 @@ def load_scene(
     if isinstance(source, mi.Scene):
         return Scene(source)
     name = "the dictionary" if isinstance(source, Mapping) else str(source)
+    begun = time.perf_counter()
     mi_scene = read_scene(source, envmap, defaults)
+    _LOGGER.info("loaded %s in %.2f s", name, time.perf_counter() - begun)
     try:
         return Scene(mi_scene)
     except InputError as error:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import xml.parsers.expat
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,10 @@ import numpy as np
 
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
+from envmap_inverse.mesh_files import check_obj, check_ply
+from envmap_inverse.xml_files import check_xml
 
-__all__ = ["read_scene"]
-
-MAX_XML_DEPTH = 100
-"""Mitsuba's parser recurses into elements and crashes at some depth; scenes need about ten."""
-MAX_INCLUDES = 16
+__all__ = ["files_of", "read_scene"]
 
 
 def read_scene(
@@ -33,17 +31,35 @@ def read_scene(
     config.merge_equivalent = False  # or sensors with equal films would share one
     if isinstance(source, Mapping):
         return _instantiate(config, "the dictionary", envmap, mi.parser.parse_dict, dict(source))
-    path = Path(source)
-    if not path.exists():
-        raise FileNotFoundError(f"{path}: no such scene file")
-    _check_xml(path)
+    path, strings = Path(source), {name: str(value) for name, value in defaults.items()}
+    check_xml(path, strings)
+    with _resolving_beside(path):
+        return _instantiate(config, str(path), envmap, mi.parser.parse_file, str(path), **strings)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files besides XML that a scene's elements name; they are not opened.
+
+    Raises:
+        InputError: if the XML cannot be read, or would crash Mitsuba.
+        FileNotFoundError: if there is no such file.
+    """
+    check_xml(path, {})
+    with _resolving_beside(path), _refusing(str(path)):
+        state = mi.parser.parse_file(mi.parser.ParserConfig(mi.variant()), str(path))
+        named = [_file_of(node) for node in state.nodes]
+    return [file for file in named if file is not None and file.is_file()]
+
+
+@contextmanager
+def _resolving_beside(path: Path) -> Iterator[None]:
+    """Let Mitsuba look for files in a scene's folder first."""
     resolver = mi.file_resolver()
     with_folder = mi.FileResolver(resolver)
     with_folder.prepend(str(path.resolve().parent))
     mi.set_file_resolver(with_folder)
     try:
-        strings = {name: str(value) for name, value in defaults.items()}
-        return _instantiate(config, str(path), envmap, mi.parser.parse_file, str(path), **strings)
+        yield
     finally:
         mi.set_file_resolver(resolver)
 
@@ -51,64 +67,32 @@ def read_scene(
 def _instantiate(
     config: Any, name: str, envmap: str | None, parse: Any, *args: Any, **kw: Any
 ) -> Any:
-    try:
+    with _refusing(name):
         state = parse(config, *args, **kw)
         _keep_one_envmap(state, envmap)
         mi.parser.transform_all(config, state)
         _check_meshes(state)
         loaded = mi.parser.instantiate(config, state)
-    except InputError:
-        raise
-    except Exception as error:  # noqa: BLE001 - Mitsuba raises RuntimeError, TypeError and others
-        raise InputError(f"{name}: {_one_line(error)}") from None
     scene = loaded[0] if isinstance(loaded, list) else loaded
     if not isinstance(scene, mi.Scene):
         raise InputError(f"{name}: the outermost element is a {type(scene).__name__}, not a scene")
+    for shape in scene.shapes():
+        if shape.is_mesh() and not (shape.face_count() and shape.vertex_count()):
+            raise InputError(f"{name}: the mesh {shape.id()!r} has no faces")
     return scene
 
 
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return text.partition("] ")[2] if text.startswith("[parser.cpp") else text
-
-
-def _check_xml(path: Path, *, num_includers: int = 0) -> None:
-    """Refuse what would crash Mitsuba's parser: elements nested too deep, here or included."""
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; name the scene's XML file")
-    included = _nested_files(path)
-    for other in included if num_includers < MAX_INCLUDES else ():
-        if other.is_file():
-            _check_xml(other, num_includers=num_includers + 1)
-
-
-def _nested_files(path: Path) -> list[Path]:
-    """The files that an XML file includes; elements nested too deep are refused."""
-    depth, included = 0, list[Path]()
-
-    def start(name: str, attributes: Mapping[str, str]) -> None:
-        nonlocal depth
-        depth += 1
-        if depth > MAX_XML_DEPTH:
-            line = parser.CurrentLineNumber
-            raise InputError(
-                f"{path}: line {line}: elements are nested more than {MAX_XML_DEPTH} deep"
-            )
-        if name == "include":
-            included.append(path.parent / attributes.get("filename", ""))
-
-    def end(_name: str) -> None:
-        nonlocal depth
-        depth -= 1
-
-    parser = xml.parsers.expat.ParserCreate()
-    parser.StartElementHandler = start
-    parser.EndElementHandler = end
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    """Make what Mitsuba raises an `InputError` that begins with a name."""
     try:
-        parser.Parse(path.read_bytes(), True)
-    except xml.parsers.expat.ExpatError as error:
-        raise InputError(f"{path}: malformed XML: {error}") from None
-    return included
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Mitsuba raises RuntimeError, TypeError and others
+        text = " ".join(str(error).split())
+        message = text.partition("] ")[2] if text.startswith("[parser.cpp") else text
+        raise InputError(f"{name}: {message}") from None
 
 
 def _keep_one_envmap(state: Any, wanted: str | None) -> None:
@@ -141,17 +125,34 @@ def _is_envmap(node: Any) -> bool:
 def _check_meshes(state: Any) -> None:
     """Refuse meshes whose faces point outside their vertices: Mitsuba reads past the end."""
     for node in state.nodes:
-        if node.props.plugin_name() not in {"ply", "serialized"} or "filename" not in node.props:
-            continue
-        filename = str(mi.file_resolver().resolve(node.props["filename"]))
-        # With face normals nothing follows the indices while the file is read.
-        described = {"type": node.props.plugin_name(), "filename": filename, "face_normals": True}
-        if "shape_index" in node.props:
-            described["shape_index"] = node.props["shape_index"]
-        mesh = mi.load_dict(described)
-        faces = np.array(mi.traverse(mesh)["faces"])
-        if faces.size and faces.max() >= mesh.vertex_count():
-            raise InputError(
-                f"{filename}: a face points to vertex {faces.max()}, "
-                f"but there are {mesh.vertex_count()}"
-            )
+        check = _MESH_CHECKS.get(str(node.props.plugin_name()))
+        path = _file_of(node)
+        if check is not None and path is not None and path.is_file():
+            check(path, node)
+
+
+def _check_serialized(path: Path, node: Any) -> None:
+    # With face normals nothing follows the indices while the file is read.
+    described = {"type": "serialized", "filename": str(path), "face_normals": True}
+    if "shape_index" in node.props:
+        described["shape_index"] = node.props["shape_index"]
+    mesh = mi.load_dict(described)
+    faces = np.array(mi.traverse(mesh)["faces"])
+    if faces.size and faces.max() >= mesh.vertex_count():
+        raise InputError(
+            f"{path}: a face points to vertex {faces.max()}, but there are {mesh.vertex_count()}"
+        )
+
+
+_MESH_CHECKS: dict[str, Callable[[Path, Any], None]] = {
+    "ply": lambda path, _: check_ply(path),
+    "obj": lambda path, _: check_obj(path),
+    "serialized": _check_serialized,
+}
+
+
+def _file_of(node: Any) -> Path | None:
+    """The file that an element of a parsed scene names."""
+    if "filename" not in node.props:
+        return None
+    return Path(str(mi.file_resolver().resolve(node.props["filename"])))

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import functools
 import io
+import logging
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from scipy import sparse
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import write_bytes
 from envmap_inverse.render import PathSettings, check_film, check_seed, path_settings, render
+from envmap_inverse.resources import free_memory, gibibytes
 from envmap_inverse.scene import Scene
 from envmap_inverse.tracing import PathTracer
 
@@ -32,6 +34,7 @@ __all__ = ["LightTransport"]
 BYTES_PER_PATH = 44
 """Of a chunk that is being assembled: throughput 12, four texel indices 16, four weights 16."""
 
+_LOGGER = logging.getLogger(__name__)
 MAX_CHUNK = 2**20
 OFFSET_SPP = 256
 FORMAT = 1
@@ -88,7 +91,8 @@ class LightTransport:
 
         Raises:
             InputError: if spp < 1, or the scene has what cannot be recorded: participating media,
-                an integrator other than `path`, `direct` and `prb`.
+                an integrator other than `path`, `direct` and `prb`; or if it does not fit into
+                memory.
         """
         if spp < 1:
             raise InputError(f"spp must be at least 1; found {spp}")
@@ -101,7 +105,7 @@ class LightTransport:
         sizes = tuple(scene.film_size(sensor) for sensor in sensors)
         total = sum(width * height for width, height in sizes)
         parts: list[Any] = []
-        num_done = 0
+        num_done, measured = 0, np.zeros(2)
         with ThreadPoolExecutor(num_threads) as pool:
             for view, sensor in enumerate(sensors):
                 tracer = PathTracer(scene, settings, sensor, spp, seed * len(sensors) + view)
@@ -109,7 +113,8 @@ class LightTransport:
                 for pixels in _ranges(tracer.num_pixels, max(per_chunk, 1)):
                     paths = tracer.trace(pixels)
                     if len(parts) > num_threads:
-                        parts[-num_threads - 1][0].result()
+                        measured += _measure(parts[-num_threads - 1])
+                        _check_room(measured, total)
                     columns = scene.envmap.resolution[0] * scene.envmap.resolution[1]
                     parts.append([pool.submit(_assemble, paths, c, spp, columns) for c in range(4)])
                     num_done += len(pixels)
@@ -118,6 +123,7 @@ class LightTransport:
             stacked = [
                 sparse.vstack([p[c].result() for p in parts], format="csr") for c in range(4)
             ]
+        _LOGGER.info("recorded %d paths as %d entries", total * spp, stacked[0].nnz)
         return cls(
             channels=tuple(stacked[:3]),
             squares=stacked[3],
@@ -302,6 +308,25 @@ def _assemble(
     return gather @ spread
 
 
+def _measure(part: Sequence[Future[Any]]) -> NDArray[np.float64]:
+    """Rows and bytes of the four matrices of a chunk, which it waits for."""
+    matrices = [future.result() for future in part]
+    num_bytes = sum(getattr(matrix, name).nbytes for matrix in matrices for name in _PARTS)
+    return np.array([matrices[0].shape[0], num_bytes], np.float64)
+
+
+def _check_room(measured: NDArray[np.float64], num_rows: int) -> None:
+    """Refuse a recording that would not fit into memory, going by what is recorded of it."""
+    done, num_bytes = measured
+    needed = 2 * num_bytes * num_rows / done  # in parts, and in one piece
+    free = free_memory()
+    if needed - num_bytes > free:
+        raise InputError(
+            f"the recorded light transport takes about {gibibytes(needed)} of memory and "
+            f"{gibibytes(free)} are free; a smaller --spp or --size takes less"
+        )
+
+
 def _ranges(count: int, length: int) -> list[range]:
     return [range(start, min(start + length, count)) for start in range(0, count, length)]
 
@@ -329,11 +354,3 @@ def _by_channel(function: Callable[[int], Any]) -> NDArray[np.float32]:
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(3, thread_name_prefix="channel")
-
-
-def free_memory() -> int:
-    """Bytes of memory that are free for use."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
-            return int(line.split()[1]) * 1024
-    return 2**31

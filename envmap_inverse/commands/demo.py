@@ -14,7 +14,7 @@ from envmap_inverse.artifacts import RunFolder
 from envmap_inverse.bundled import bunny
 from envmap_inverse.commands.options import Frames, Overwrite, Report, given_settings
 from envmap_inverse.commands.running import run
-from envmap_inverse.console import comparison_table, say, say_table
+from envmap_inverse.console import comparison_table, say_table, tell
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.problem import Problem, View
@@ -77,7 +77,7 @@ def demo(
         say_table(comparison_table(dict(zip(names, runs, strict=True))))
         if report:
             page = write_comparison([folder, folder / names[1]], folder / "compare.html")
-            say(f"comparison in {page}")
+            tell(f"comparison in {page}")
 
 
 def _free_folder(name: str) -> Path:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse import losses, priors
 from envmap_inverse.artifacts import RunFolder
+from envmap_inverse.checks import checked
 from envmap_inverse.commands.cameras import Cameras, choose_sensors
 from envmap_inverse.commands.options import (
     Frames,
@@ -23,6 +24,8 @@ from envmap_inverse.commands.options import (
     SceneFile,
     Seed,
     Size,
+    TrustInput,
+    given_files,
     given_settings,
     make_choice,
     make_optimizer,
@@ -31,7 +34,7 @@ from envmap_inverse.commands.options import (
     read_map,
     resolved_settings,
 )
-from envmap_inverse.commands.running import run
+from envmap_inverse.commands.running import check_room, run
 from envmap_inverse.commands.views import (
     find_masks,
     find_pictures,
@@ -39,6 +42,7 @@ from envmap_inverse.commands.views import (
     read_views,
 )
 from envmap_inverse.errors import InputError
+from envmap_inverse.isolation import read_apart
 from envmap_inverse.latlong import resample
 from envmap_inverse.problem import Problem
 from envmap_inverse.scene import Scene, load_scene
@@ -65,7 +69,7 @@ def _read_config(context: typer.Context, path: Path | None) -> Path | None:
         raise InputError(f"--config {path}: not TOML: {error}") from None
     if "view" in values:
         values |= flat_options(values.pop("view"), f"--config {path}")
-    known = {parameter.name for parameter in context.command.params}
+    known = {parameter.name for parameter in context.command.params} - {"trust_input"}
     unknown = sorted(set(values) - known)
     if unknown:
         raise InputError(f"--config {path}: unknown option {unknown[0]!r}")
@@ -172,15 +176,19 @@ def estimate(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    trust_input: TrustInput = False,
 ) -> None:
     """Recover the environment map from pictures of a scene."""
     begun = time.perf_counter()
     chosen = make_optimizer(
         optimizer, iterations=iterations, learning_rate=learning_rate, spp=spp, seed=seed
     )
+    pictures, masks = find_pictures(reference), find_masks(mask)
+    if not trust_input:
+        files = [Path(name) for name in masks if name != "none"]
+        read_apart(scene, [*pictures, *given_files(ground_truth, initial)], files)
     loaded = load_scene(scene)
-    pictures = find_pictures(reference)
-    sensors, masks = choose_sensors(loaded, cameras, sensor, pictures), find_masks(mask)
+    sensors = choose_sensors(loaded, cameras, sensor, pictures)
     if size is not None:
         for index in set(sensors):
             loaded.set_film_size(size, index)
@@ -201,6 +209,8 @@ def estimate(
         initial=number_or_image(initial),
         ground_truth=None if ground_truth is None else _read_ground_truth(ground_truth, loaded),
     )
+    problem = checked(problem)
+    check_room(problem, chosen, output, frames=frames)
     settings = {**given_settings(context), **resolved_settings(problem, chosen), "mask": masks}
     run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames)
     loading = time.perf_counter() - begun

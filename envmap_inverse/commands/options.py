@@ -31,6 +31,8 @@ __all__ = [
     "Seed",
     "Size",
     "Spp",
+    "TrustInput",
+    "given_files",
     "given_settings",
     "make_choice",
     "make_optimizer",
@@ -52,6 +54,10 @@ Overwrite = Annotated[
 ]
 Report = Annotated[bool, typer.Option(help="Also write report.html, which shows it all.")]
 Frames = Annotated[bool, typer.Option(help="Also write a picture of every iteration, and a video.")]
+TrustInput = Annotated[
+    bool,
+    typer.Option("--trust-input", help="Read files at once, not in a guarded process first."),
+]
 
 _OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
 
@@ -60,7 +66,7 @@ def given_settings(context: typer.Context) -> dict[str, Any]:
     """The options of a command as TOML values; files by their full path."""
     settings = {}
     for name, value in context.params.items():
-        if name not in {"config", "overwrite"}:
+        if name not in {"config", "overwrite", "trust_input"}:
             settings[name] = _plain(value)
     return settings
 
@@ -131,12 +137,22 @@ def sensor_numbers(option: str) -> list[int]:
         raise InputError(f"--sensor {option!r}: give numbers, e.g. 0 or 0,1") from None
 
 
+def given_files(*options: Path | str | None) -> list[Path]:
+    """Those of the options that name a file; None and numbers do not."""
+    return [Path(option) for option in options if option is not None and not _is_number(option)]
+
+
+def _is_number(option: Path | str) -> bool:
+    try:
+        float(str(option))
+    except ValueError:
+        return False
+    return True
+
+
 def number_or_image(option: str) -> float | NDArray[np.float32]:
     """What --initial names."""
-    try:
-        return float(option)
-    except ValueError:
-        return read_image(option)
+    return float(option) if _is_number(option) else read_image(option)
 
 
 def make_choice(module: ModuleType, option: str, spec: str) -> Any:

@@ -12,13 +12,34 @@ from typing import Any
 
 import typer
 
-from envmap_inverse.artifacts import RunFolder
-from envmap_inverse.console import ProgressDisplay, say
+from envmap_inverse.artifacts import RunFolder, bytes_of_run
+from envmap_inverse.commands.logs import MET_WARNINGS
+from envmap_inverse.console import ProgressDisplay, tell
+from envmap_inverse.errors import InputError
 from envmap_inverse.estimate import solve
 from envmap_inverse.problem import Iteration, Optimizer, Problem
 from envmap_inverse.report import write_report
+from envmap_inverse.resources import check_disk, check_memory
 
-__all__ = ["fail", "run", "show_warning"]
+__all__ = ["check_room", "fail", "run"]
+
+
+def check_room(problem: Problem, optimizer: Optimizer, folder: Path, *, frames: bool) -> None:
+    """Refuse a run for which memory, the disk or Mitsuba's numbers are too small.
+
+    Raises:
+        InputError: if one is.
+    """
+    num_pixels = [view.image.size // 3 for view in problem.views]
+    num_texels = problem.initial.size // 3
+    check_memory(sum(num_pixels), num_texels)
+    num_frames = optimizer.num_steps if frames else 0
+    check_disk(folder, bytes_of_run(num_pixels[0], num_texels, num_frames))
+    num_paths = max(num_pixels) * (getattr(optimizer, "spp", None) or 1)
+    if num_paths >= 2**32:
+        raise InputError(
+            f"--spp: {num_paths} paths in one picture are more than Mitsuba can count; lower it"
+        )
 
 
 def run(
@@ -30,22 +51,21 @@ def run(
     report: bool,
 ) -> dict[str, Any]:
     """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it."""
-    run_folder.begin(problem.views[0].image, problem.ground_truth)
-    with _stop_at_signal() as stop, ProgressDisplay(optimizer.num_steps) as display:
+    with run_folder:
+        run_folder.begin(problem.views[0].image, problem.ground_truth)
+        with _stop_at_signal() as stop, ProgressDisplay(optimizer.num_steps) as display:
 
-        def on_iteration(iteration: Iteration) -> bool:
-            run_folder.add(iteration)
-            display.show(iteration)
-            return stop.number is not None
+            def on_iteration(iteration: Iteration) -> bool:
+                run_folder.add(iteration)
+                display.show(iteration)
+                return stop.number is not None
 
-        try:
             result = solve(problem, optimizer, on_iteration)
-        finally:
-            run_folder.close()
-    summary = run_folder.finish(result, problem, loading=loading, notes=_WARNINGS)
+        run_folder.close()
+        summary = run_folder.finish(result, problem, loading=loading, notes=MET_WARNINGS)
     _print_summary(run_folder.path, summary)
     if report:
-        say(f"report in {write_report(run_folder.path)}")
+        tell(f"report in {write_report(run_folder.path)}")
     if stop.number is not None:
         raise typer.Exit(128 + stop.number)
     if result.status != "done":
@@ -100,20 +120,11 @@ def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
             )
     lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")
     lines.append(f"results in {folder}/ (envmap.exr is the map; look at envmap.png, render.png)")
-    say("\n".join(lines))
+    tell("\n".join(lines))
 
 
 def _number(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.6g}"
-
-
-_WARNINGS: list[str] = []
-
-
-def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Write a warning as one line, and keep it for the summary."""
-    _WARNINGS.append(str(message))
-    sys.stderr.write(f"warning: {message}\n")
 
 
 def fail(message: str, status: int) -> int:

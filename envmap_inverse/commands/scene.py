@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+from math import prod
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from envmap_inverse.commands.cameras import Cameras, take_cameras
-from envmap_inverse.commands.options import SceneFile, Seed, Size, Spp, read_map
+from envmap_inverse.commands.options import (
+    SceneFile,
+    Seed,
+    Size,
+    Spp,
+    TrustInput,
+    given_files,
+    read_map,
+)
 from envmap_inverse.console import say
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import cannot_write
 from envmap_inverse.images import write_image
+from envmap_inverse.isolation import read_apart
 from envmap_inverse.render import render as render_image
+from envmap_inverse.resources import check_memory
 from envmap_inverse.scene import load_scene
 
 __all__ = ["params", "render"]
 
 
-def params(scene: SceneFile) -> None:
+def params(scene: SceneFile, trust_input: TrustInput = False) -> None:
     """Print the scene's parameters and which of them are differentiable."""
+    if not trust_input:
+        read_apart(scene, [])
     say(str(load_scene(scene).parameters))
 
 
@@ -34,15 +47,19 @@ def render(
     sensor: Annotated[int, typer.Option(help="Index of the sensor.")] = 0,
     cameras: Cameras = None,
     size: Size = None,
+    trust_input: TrustInput = False,
 ) -> None:
     """Render one image in linear RGB."""
+    if not trust_input:
+        read_apart(scene, given_files(envmap))
     loaded = load_scene(scene)
     take_cameras(loaded, cameras)
     if size is not None:
         loaded.set_film_size(size, sensor)
+    check_memory(prod(loaded.film_size(sensor)), 0)
     texels = None if envmap is None else read_map(envmap)
     image = render_image(loaded, texels, spp=spp, seed=seed, sensor=sensor)
     try:
         write_image(output, image)
     except OSError as error:
-        raise InputError(f"-o {output}: cannot be written: {error.strerror}") from None
+        raise cannot_write(f"-o {output}", error) from None

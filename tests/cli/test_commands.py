@@ -352,20 +352,16 @@ def test_a_run_outlives_the_reader_of_its_output(
 def test_a_run_that_meets_only_nan_fails_with_an_explanation(
     call: Call, inputs: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(inputs, tmp_path / "inputs")
-    bright = np.full((8, 8, 3), 3e38, np.float32)
-    write_image(tmp_path / "inputs" / "reference.exr", bright)
+    arguments = ("--iterations", 500, "--learning-rate", 3e38)
     done = call(
-        *("estimate", "scene.xml", "reference.exr", "-o", "run", "--iterations", 500),
-        cwd=tmp_path / "inputs",
+        *("estimate", "scene.xml", "reference.exr", "-o", tmp_path / "run", *arguments), cwd=inputs
     )
     assert done.returncode == 1
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert len(errors) == 1
     assert "NaN or infinity" in errors[0]
     assert "Traceback" not in done.stderr
-    assert names_in(tmp_path / "inputs" / "run") >= RESULTS
-    assert (read_image(tmp_path / "inputs" / "run" / "envmap.exr") == 1).all()
+    assert names_in(tmp_path / "run") == RESULTS | {"reference.exr"}
 
 
 # render and params

@@ -463,6 +463,7 @@ def test_an_iteration_can_be_looked_at_after_the_run(
         np.testing.assert_allclose(iteration.image, image, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore:reference image. is black")
 def test_the_first_step_is_the_learning_rate_against_the_gradient(open_scene: ei.Scene) -> None:
     result = ei.estimate(
         open_scene, np.zeros((8, 8, 3)), optimizer=ei.Adam(iterations=1, learning_rate=0.25)

@@ -194,6 +194,7 @@ def test_no_texel_is_ever_negative(make_scene: MakeScene, lamps: Image, material
     assert min(lowest) >= 0
 
 
+@pytest.mark.filterwarnings("ignore:initial map")
 @pytest.mark.parametrize("names", [(), ("TotalVariation", "Tikhonov")])
 def test_a_start_map_with_negative_texels_gives_none(
     smooth_scene: ei.Scene,
@@ -212,6 +213,7 @@ def test_a_start_map_with_negative_texels_gives_none(
     assert found.texels.max() < 100
 
 
+@pytest.mark.filterwarnings("ignore:reference image")
 def test_a_picture_whose_mean_is_negative_gives_no_negative_texel(
     smooth_scene: ei.Scene, picture: Image
 ) -> None:
@@ -221,6 +223,7 @@ def test_a_picture_whose_mean_is_negative_gives_no_negative_texel(
     assert found.texels.max() < 1
 
 
+@pytest.mark.filterwarnings("ignore:reference image. is black")
 def test_a_black_picture_gives_a_dark_map(smooth_scene: ei.Scene) -> None:
     found = ei.estimate(smooth_scene, np.zeros((16, 16, 3)), optimizer=ei.Transport())
     assert found.texels.min() >= 0
@@ -256,6 +259,7 @@ def test_the_squared_error_never_rises_and_ends_at_that_of_non_negative_least_sq
 # The start map
 
 
+@pytest.mark.filterwarnings("ignore:initial map. is black")
 @pytest.mark.parametrize("initial", [0.0, 1e-3, 1e3])
 def test_the_brightness_of_the_start_map_does_not_matter(
     smooth_scene: ei.Scene, picture: Image, result: ei.Estimate, initial: float

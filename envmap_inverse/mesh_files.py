@@ -1,0 +1,176 @@
+"""Check mesh files before Mitsuba reads them: it follows an index wherever it points."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.errors import InputError
+
+__all__ = ["check_obj", "check_ply"]
+
+_TYPES = {
+    "char": "i1",
+    "uchar": "u1",
+    "short": "i2",
+    "ushort": "u2",
+    "int": "i4",
+    "uint": "u4",
+    "int8": "i1",
+    "uint8": "u1",
+    "int16": "i2",
+    "uint16": "u2",
+    "int32": "i4",
+    "uint32": "u4",
+    "long": "i8",
+    "ulong": "u8",
+    "half": "f2",
+    "float16": "f2",
+    "float": "f4",
+    "double": "f8",
+    "float32": "f4",
+    "float64": "f8",
+}
+_ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
+_MAX_HEADER = 2**16
+_STRANGE_INDEX = re.compile(rb"f[ \t](?:[0-9]{1,9}+[ \t\r/]++)*+(-\d*|\d{10,})")
+"""The first index of an OBJ file's face that is negative or has ten digits."""
+
+
+@dataclass
+class _Element:
+    """An element of a PLY file: how many there are, and the columns of one.
+
+    A list stands as four columns, its length and three items: Mitsuba reads triangles alone.
+    """
+
+    name: str
+    count: int
+    columns: list[tuple[str, str]] = field(default_factory=list)
+
+    def indices(self) -> list[str]:
+        """Columns of the vertex indices."""
+        lists = ("vertex_index", "vertex_indices")
+        return [name for name, _ in self.columns if name.rpartition(".")[0] in lists]
+
+
+def check_ply(path: Path) -> None:
+    """Refuse a PLY file whose faces are no triangles or point outside its vertices.
+
+    Mitsuba reads past the end of the vertices then, and takes a negative index for 0.
+
+    Raises:
+        InputError: if it does, or ends too early, or its header is not one.
+    """
+    data = path.read_bytes()
+    order, elements, start = _ply_header(path, data)
+    counts = {element.name: element.count for element in elements}
+    for element in elements:
+        if order:
+            dtype = np.dtype([(name, order + kind) for name, kind in element.columns])
+            size = dtype.itemsize * element.count
+            if start + size > len(data):
+                raise InputError(f"{path}: ends before its last {element.name}")
+            rows = np.frombuffer(data, dtype, element.count, start) if size else None
+            start += size
+        else:
+            rows, start = _ascii_rows(path, data, start, element)
+        if element.name == "face" and rows is not None:
+            _check_faces(path, element, rows, counts.get("vertex", 0))
+
+
+def check_obj(path: Path) -> None:
+    """Refuse an OBJ file whose faces count vertices backwards, or beyond what 32 bits hold.
+
+    Mitsuba itself refuses other vertices that do not exist.
+
+    Raises:
+        InputError: if it does.
+    """
+    data = path.read_bytes()
+    for match in _STRANGE_INDEX.finditer(data):
+        before = data[data.rfind(b"\n", 0, match.start()) + 1 : match.start()]
+        if not before.strip():
+            index = match[1][:20].decode()
+            raise InputError(
+                f"{path}: a face points to vertex {index}; number vertices from 1 upwards"
+            )
+
+
+def _check_faces(path: Path, element: _Element, rows: NDArray[np.void], num_vertices: int) -> None:
+    names = element.indices()
+    for name in (name for name in names if name.endswith(".count")):
+        if (rows[name] != 3).any():
+            raise InputError(f"{path}: has faces that are no triangles; triangulate the mesh")
+    for name in (name for name in names if not name.endswith(".count")):
+        outside = ~((rows[name] >= 0) & (rows[name] < num_vertices))
+        if outside.any():
+            index = rows[name][outside][0]
+            raise InputError(
+                f"{path}: a face points to vertex {index:.10g}, but there are {num_vertices}"
+            )
+
+
+def _ply_header(path: Path, data: bytes) -> tuple[str, list[_Element], int]:
+    """The byte order ("" for text), the elements, and where they begin."""
+    match = re.match(rb"ply\s*\n(?:.*\n)*?end_header[ \t\r]*\n", data[:_MAX_HEADER])
+    if match is None:
+        raise InputError(f"{path}: not a PLY file: it has no header")
+    orders, elements = list[str](), list[_Element]()
+    for line in match[0].decode("latin-1").splitlines()[1:-1]:
+        words = line.split()
+        if len(words) == 3 and words[0] == "format" and words[1] in _ORDERS:
+            orders.append(_ORDERS[words[1]])
+        elif not _add_line(elements, words):
+            raise InputError(f"{path}: its header has the unknown line {line[:60]!r}")
+    for element in elements:
+        names = [name for name, _ in element.columns]
+        if len(set(names)) < len(names):
+            raise InputError(f"{path}: its header names a property of {element.name} twice")
+    if len(orders) != 1:
+        raise InputError(f"{path}: its header does not tell one format")
+    return orders[0], elements, match.end()
+
+
+def _add_line(elements: list[_Element], words: Sequence[str]) -> bool:
+    """Add what a line of the header tells; False if that is not known."""
+    match words:
+        case ["element", name, count] if count.isdecimal():
+            elements.append(_Element(name, int(count)))
+        case ["property", kind, name] if kind in _TYPES and elements:
+            elements[-1].columns.append((name, _TYPES[kind]))
+        case ["property", "list", length, kind, name] if {length, kind} <= set(_TYPES) and elements:
+            items = [(f"{name}.{item}", _TYPES[kind]) for item in range(3)]
+            elements[-1].columns += [(f"{name}.count", _TYPES[length]), *items]
+        case [] | ["comment" | "obj_info", *_]:
+            pass
+        case _:
+            return False
+    return True
+
+
+def _ascii_rows(
+    path: Path, data: bytes, start: int, element: _Element
+) -> tuple[NDArray[np.void] | None, int]:
+    """The rows of an element that is written as text, and where the next begins."""
+    num_values = len(element.columns) * element.count
+    if not num_values:
+        return None, start
+    if num_values > len(data):
+        raise InputError(f"{path}: ends before its last {element.name}")
+    words = data[start:].split(maxsplit=num_values)
+    try:
+        values = np.array(words[:num_values], np.float64).reshape(element.count, -1)
+    except ValueError:
+        raise InputError(f"{path}: the values of its {element.name} are no numbers") from None
+    end = len(data) - len(words[num_values]) if len(words) > num_values else len(data)
+    is_integer = np.array([kind[0] != "f" for _, kind in element.columns])
+    if (values[:, is_integer] % 1 != 0).any():
+        raise InputError(f"{path}: a whole number of its {element.name} has a fraction")
+    dtype = np.dtype([(name, np.float64) for name, _ in element.columns])
+    return np.ascontiguousarray(values).view(dtype)[:, 0], end

@@ -1,0 +1,83 @@
+"""Write files so that whatever happens, none stands under its name unfinished."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import tempfile
+from io import FileIO
+from pathlib import Path
+
+__all__ = ["append_line", "temporary_file", "unfinished_files", "write_bytes"]
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write a file so that it stands under its name complete or not at all.
+
+    Args:
+        path: where.
+        data: what.
+        sync: also before a power failure; worth its cost for results, not for a frame of many.
+
+    Raises:
+        OSError: if it cannot be written; the error names the file.
+    """
+    try:
+        _write_bytes(path, data, sync=sync)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
+    _LOGGER.debug("wrote %s, %d bytes", path, len(data))
+
+
+def append_line(file: FileIO, line: str) -> None:
+    """Append a line to an unbuffered file, all of it or nothing.
+
+    Raises:
+        OSError: if it cannot be written; the error names the file.
+    """
+    end = file.tell()
+    data = line.encode() + b"\n"
+    try:
+        if file.write(data) != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        file.truncate(end)
+        file.seek(end)
+        raise OSError(error.errno, error.strerror, str(file.name)) from None
+
+
+def temporary_file(path: Path) -> tuple[int, Path]:
+    """A new file, as a descriptor and a path, that is to be renamed to `path` when complete."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    return descriptor, Path(name)
+
+
+def unfinished_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
+    """Temporary files of a process that was killed, for paths whose names match."""
+    found = ((file, re.fullmatch(r"\.(.+)\.\w{8}", file.name)) for file in folder.iterdir())
+    return [file for file, match in found if match and names.fullmatch(match[1])]
+
+
+def _write_bytes(path: Path, data: bytes, *, sync: bool) -> None:
+    descriptor, temporary = temporary_file(path)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -1,0 +1,117 @@
+"""Check a scene's XML files before Mitsuba parses them, included files and all."""
+
+from __future__ import annotations
+
+import xml.parsers.expat
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from envmap_inverse.errors import InputError
+
+__all__ = ["check_xml"]
+
+MAX_DEPTH = 100
+"""Mitsuba's parser recurses into elements and crashes at some depth; scenes need about ten."""
+
+MAX_INCLUDES = 15
+"""Files that include one another, as in Mitsuba."""
+
+
+def check_xml(path: Path, defaults: Mapping[str, str]) -> None:
+    """Refuse XML that would crash Mitsuba, or that says what its parser does not see.
+
+    Args:
+        path: the scene's file.
+        defaults: values for `$name`.
+
+    Raises:
+        InputError: if a file is no well-formed XML, declares entities, nests its elements too deep,
+            or includes files too deep.
+        FileNotFoundError: if the scene's file does not exist.
+    """
+    _File(path, dict(defaults), folders=[Path()], depth=0, num_includers=0).check()
+
+
+class _File:
+    """One of a scene's files; the files that it includes are checked where Mitsuba reads them."""
+
+    def __init__(
+        self,
+        path: Path,
+        values: dict[str, str],
+        *,
+        folders: Sequence[Path],
+        depth: int,
+        num_includers: int,
+    ) -> None:
+        """Describe a file.
+
+        Args:
+            path: where it is.
+            values: of `$name`, of all files together; <default> elements add to them.
+            folders: where the files that include it look for theirs.
+            depth: of elements around it.
+            num_includers: how many files include it, one the other.
+        """
+        self._path, self._values = path, values
+        self._folders = [path.parent, *folders]
+        self._depth, self._num_includers = depth, num_includers
+        self._parser = xml.parsers.expat.ParserCreate()
+        self._parser.StartElementHandler = self._start
+        self._parser.EndElementHandler = self._end
+        self._parser.EntityDeclHandler = self._refuse_entity
+
+    def check(self) -> None:
+        """Check it."""
+        if not self._path.exists():
+            raise FileNotFoundError(f"{self._path}: no such scene file")
+        if not self._path.is_file():
+            raise InputError(f"{self._path}: is a folder or a device; name the scene's XML file")
+        if self._num_includers > MAX_INCLUDES:
+            raise InputError(f"{self._path}: more than {MAX_INCLUDES} files include one another")
+        try:
+            self._parser.Parse(self._path.read_bytes(), True)
+        except xml.parsers.expat.ExpatError as error:
+            raise InputError(f"{self._path}: malformed XML: {error}") from None
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise InputError(
+                f"{self._path}: line {self._parser.CurrentLineNumber}: elements are nested more "
+                f"than {MAX_DEPTH} deep"
+            )
+        given = {key: self._substituted(value) for key, value in attributes.items()}
+        if name == "default":
+            self._values.setdefault(given.get("name", ""), given.get("value", ""))
+        elif name == "path":
+            self._folders.insert(0, self._found(given.get("value", "")))
+        elif name == "include":
+            self._include(self._found(given.get("filename", "")))
+
+    def _end(self, _name: str) -> None:
+        self._depth -= 1
+
+    def _refuse_entity(self, name: str, *_: object) -> None:
+        raise InputError(f"{self._path}: declares the entity {name!r}; write its text in its place")
+
+    def _include(self, path: Path) -> None:
+        if path.is_file():  # if not, Mitsuba tells where it has looked
+            _File(
+                path,
+                self._values,
+                folders=self._folders,
+                depth=self._depth,
+                num_includers=self._num_includers + 1,
+            ).check()
+
+    def _substituted(self, text: str) -> str:
+        """The text with values for `$name`, the longest names first, as Mitsuba does it."""
+        for name in sorted(self._values, key=len, reverse=True):
+            text = text.replace(f"${name}", self._values[name])
+        return text
+
+    def _found(self, name: str) -> Path:
+        """The file or folder of that name in the first of the folders that has it."""
+        candidates = [folder / name for folder in self._folders]
+        return next((path for path in candidates if path.exists()), candidates[0])

@@ -1,0 +1,120 @@
+"""Files that crash, hang or burst their decoders; a pipe in a texture's place makes one wait."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from envmap_inverse import InputError
+from envmap_inverse.images import write_image
+from envmap_inverse.isolation import Reader
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+MEMORY = 2**30
+
+
+@pytest.fixture(scope="module")
+def reader() -> Iterator[Reader]:
+    with Reader(memory=MEMORY, seconds=5) as started:
+        yield started
+
+
+@pytest.fixture
+def scene(inputs: Path, tmp_path: Path) -> Path:
+    """A scene whose map is a pipe: who reads it waits for a writer."""
+    folder = Path(shutil.copytree(inputs, tmp_path / "work"))
+    (folder / "map.exr").unlink()
+    os.mkfifo(folder / "map.exr")
+    return folder / "scene.xml"
+
+
+def killed_soon(reader: Reader, number: signal.Signals) -> None:
+    """End the child of a reader that, meanwhile, waits for the pipe's writer."""
+    threading.Timer(0.3, os.kill, (reader._child.pid, number)).start()
+
+
+def test_sound_files_pass(reader: Reader, inputs: Path) -> None:
+    reader.read(scene=inputs / "scene.xml", images=[inputs / "reference.exr"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
+def test_a_crash_is_an_error_that_names_the_file_and_the_signal(
+    reader: Reader, scene: Path, number: signal.Signals
+) -> None:
+    killed_soon(reader, number)
+    with pytest.raises(InputError, match=rf"scene\.xml: crashes its decoder \({number.name}\)"):
+        reader.read(scene=scene)
+
+
+def test_a_child_that_the_machine_kills_was_out_of_memory(reader: Reader, scene: Path) -> None:
+    killed_soon(reader, signal.SIGKILL)
+    with pytest.raises(InputError, match=r"scene\.xml: needs more than the 1\.0 GiB of memory"):
+        reader.read(scene=scene)
+
+
+def test_a_file_that_takes_too_long_is_given_up(reader: Reader, scene: Path) -> None:
+    with (
+        Reader(memory=MEMORY, seconds=0.2) as hasty,
+        pytest.raises(InputError, match=r"scene\.xml: was not read within .* --trust-input"),
+    ):
+        hasty.read(scene=scene)
+
+
+def test_an_image_that_takes_more_memory_than_allowed_is_refused(
+    tmp_path: Path,
+) -> None:
+    write_image(tmp_path / "large.exr", np.zeros((2000, 4000, 3), np.float32))
+    with (
+        Reader(memory=MEMORY // 4) as small,
+        pytest.raises(InputError, match=r"large\.exr: needs more than the 0\.2 GiB of memory"),
+    ):
+        small.read(images=[tmp_path / "large.exr"])
+
+
+def test_the_file_that_a_scene_names_is_blamed_where_it_is_to_blame(
+    reader: Reader, inputs: Path, tmp_path: Path
+) -> None:
+    """A map whose header claims 12 GiB of pixels."""
+    folder = Path(shutil.copytree(inputs, tmp_path / "work"))
+    path = folder / "map.exr"
+    window = struct.pack("<4i", 0, 0, 15, 7)
+    assert path.read_bytes().count(window) == 2
+    path.write_bytes(path.read_bytes().replace(window, struct.pack("<4i", 0, 0, 2**27, 7)))
+    with pytest.raises(InputError, match=r"map\.exr: needs more than the 1\.0 GiB of memory"):
+        reader.read(scene=folder / "scene.xml")
+
+
+def test_what_the_child_refuses_is_refused_with_its_words(reader: Reader, inputs: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing\.xml: no such scene file"):
+        reader.read(scene=inputs / "nothing.xml")
+    with pytest.raises(InputError, match=r"scene\.xml: unknown kind of image"):
+        reader.read(images=[inputs / "scene.xml"])
+
+
+@pytest.mark.parametrize("trusting", [False, True])
+def test_files_are_read_apart_unless_they_are_trusted(
+    call: Call, inputs: Path, trusting: bool
+) -> None:
+    done = call("-v", "params", "scene.xml", *["--trust-input"] * trusting, cwd=inputs)
+    assert done.returncode == 0
+    assert ("guarded process" in done.stderr) != trusting
+    assert "info: loaded scene.xml" in done.stderr
+
+
+def test_a_config_cannot_have_its_own_input_trusted(
+    call: Call, inputs: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "run.toml").write_text("trust_input = true\n")
+    arguments = ("estimate", "scene.xml", "reference.exr", "-o", tmp_path / "run")
+    done = call(*arguments, "--config", tmp_path / "run.toml", cwd=inputs)
+    assert done.returncode == 2
+    assert "unknown option 'trust_input'" in done.stderr

@@ -1,0 +1,31 @@
+"""Run the fault tests at length: `python tests/faults --long` (see docs/faults.md)."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from fuzz import fuzz, work
+
+
+def main() -> int:
+    """Run what the options ask for; returns 1 if anything failed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--mutants", type=int, default=500, help="how many files are mutated")
+    parser.add_argument("--seed", type=int, default=0, help="of the mutations")
+    parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
+    parser.add_argument("-o", "--output", type=Path, help="folder in which failures are kept")
+    parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    folder = (options.output or Path(tempfile.mkdtemp(prefix="faults-"))).resolve()
+    if options.worker:
+        work(options.first, options.mutants, options.seed, folder)
+    findings = fuzz(options.mutants, options.seed, num_workers=os.cpu_count() or 1, folder=folder)
+    sys.stdout.write(f"{findings}\nfailures are in {folder}\n")
+    return 1 if findings.failures else 0
+
+
+sys.exit(main())

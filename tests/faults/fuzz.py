@@ -1,0 +1,292 @@
+"""Give mutated files to the command line: it must end with status 0 or 2, and say why in one line.
+
+`fuzz` starts workers. Each runs commands in its own process, as `main` does, with one guarded
+reader for many mutants: starting Python for each would take most of the time. A worker that dies
+is a finding, and another goes on after it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+from mutate import mutated
+from seeds import write_seeds
+
+from envmap_inverse import commands
+from envmap_inverse.cli import main
+from envmap_inverse.isolation import Reader
+
+__all__ = ["Findings", "fuzz", "work"]
+
+SHARES = {"exr": 25, "hdr": 10, "png": 15, "ply": 15, "obj": 10, "xml": 15, "toml": 10}
+TEXT = {"obj", "xml", "toml"}
+MAX_SECONDS = 20
+MEMORY = 2**30
+"""Bytes that the guarded reader may take, and this process besides what it starts with."""
+
+MUTANTS_PER_READER = 500
+
+
+@dataclass(frozen=True)
+class Report:
+    """What came of one mutant.
+
+    Attributes:
+        number: of the mutant.
+        kind: of the file.
+        status: exit status.
+        seconds: that the command took.
+        memory: peak bytes of the process.
+        failure: what is wrong; empty if nothing is.
+    """
+
+    number: int
+    kind: str
+    status: int
+    seconds: float
+    memory: int
+    failure: str
+
+
+@dataclass
+class Findings:
+    """What came of all mutants.
+
+    Attributes:
+        statuses: how many of a kind ended with each status.
+        slowest: report of the slowest.
+        memory: peak bytes of the largest worker.
+        failures: what is wrong, by the number of the mutant.
+    """
+
+    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    seconds: float = 0.0
+    memory: int = 0
+    failures: dict[int, str] = field(default_factory=dict)
+
+    def add(self, report: Report) -> None:
+        """Count one."""
+        self.statuses[report.kind, report.status] += 1
+        self.seconds = max(self.seconds, report.seconds)
+        self.memory = max(self.memory, report.memory)
+        if report.failure:
+            self.failures[report.number] = f"{report.kind}: {report.failure}"
+
+    def __str__(self) -> str:
+        """A table and the failures."""
+        kinds = sorted({kind for kind, _ in self.statuses})
+        lines = [
+            f"{kind:5}"
+            + ", ".join(
+                f"{count} ended with {status}"
+                for (name, status), count in sorted(self.statuses.items())
+                if name == kind
+            )
+            for kind in kinds
+        ]
+        lines.append(f"slowest {self.seconds:.1f} s, largest {self.memory / 2**20:.0f} MiB")
+        lines += [f"FAILED {number} {what}" for number, what in sorted(self.failures.items())]
+        return "\n".join(lines)
+
+
+def fuzz(num_mutants: int, seed: int, *, num_workers: int, folder: Path) -> Findings:
+    """Try mutants.
+
+    Args:
+        num_mutants: how many.
+        seed: the same one gives the same mutants.
+        num_workers: processes at a time.
+        folder: where they work; mutants that failed are left there.
+    """
+    findings = Findings()
+    parts = np.array_split(np.arange(num_mutants), num_workers)
+    threads = [
+        threading.Thread(target=_follow, args=(range(p[0], p[-1] + 1), seed, folder, findings))
+        for p in parts
+        if len(p)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return findings
+
+
+def _follow(numbers: range, seed: int, folder: Path, findings: Findings) -> None:
+    """Have workers try a range of mutants, and note what they report."""
+    while numbers:
+        options = ("--first", numbers.start, "--mutants", numbers.stop, "--seed", seed)
+        worker = subprocess.Popen(
+            [sys.executable, Path(__file__).parent, "--worker", *map(str, options), "-o", folder],
+            stdout=subprocess.PIPE,
+        )
+        next_number = numbers.start
+        with worker, _Watchdog(worker) as watchdog:
+            for line in worker.stdout or ():
+                report = Report(**json.loads(line))
+                findings.add(report)
+                next_number = report.number + 1
+                watchdog.pat()
+        if worker.returncode != 0:
+            kind = _kind(_random(next_number, seed))
+            findings.failures[next_number] = f"{kind}: ended the process: {worker.returncode}"
+            next_number += 1
+        numbers = range(next_number, numbers.stop)
+
+
+class _Watchdog(contextlib.AbstractContextManager["_Watchdog"]):
+    """Kills a worker that has not reported for long."""
+
+    def __init__(self, worker: subprocess.Popen[bytes]) -> None:
+        self._worker = worker
+        self._timer = threading.Timer(0, lambda: None)
+
+    def __enter__(self) -> _Watchdog:
+        self._timer.start()
+        self.pat()
+        return self
+
+    def pat(self) -> None:
+        self._timer.cancel()
+        self._timer = threading.Timer(5 * MAX_SECONDS, self._worker.kill)
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+
+def work(first: int, stop: int, seed: int, folder: Path) -> None:
+    """Try mutants one after the other; writes a `Report` of each to standard output as JSON."""
+    place = folder / f"worker-{first}"
+    place.mkdir(parents=True)
+    os.chdir(place)
+    seeds = write_seeds(place)
+    reports = os.fdopen(os.dup(1), "w")
+    with (place / "output.txt").open("w") as sink:  # what libraries in C write
+        os.dup2(sink.fileno(), 1)
+        os.dup2(sink.fileno(), 2)
+    try:
+        for number in range(first, stop):
+            if (number - first) % MUTANTS_PER_READER == 0:
+                _renew_reader()
+            print(json.dumps(asdict(_try(number, seed, seeds))), file=reports, flush=True)
+    finally:
+        os._exit(0)
+
+
+def _random(number: int, seed: int) -> np.random.Generator:
+    return np.random.default_rng([seed, number])
+
+
+def _kind(random: np.random.Generator) -> str:
+    shares = np.array(list(SHARES.values()))
+    return str(random.choice(list(SHARES), p=shares / shares.sum()))
+
+
+def _try(number: int, seed: int, seeds: dict[str, list[Path]]) -> Report:
+    """Make a mutant and give it to a command; in the folder of the seeds."""
+    random = _random(number, seed)
+    kind = _kind(random)
+    source = seeds[kind][random.integers(len(seeds[kind]))]
+    mutant = Path(f"mutant.{kind}")
+    is_text = kind in TEXT or source.name == "text.ply"
+    mutant.write_bytes(mutated(source.read_bytes(), random, is_text=is_text))
+    arguments = _command(kind, source.name, random)
+    for _ in range(2):  # a busy machine is slow once
+        shutil.rmtree("out", ignore_errors=True)
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        begun = time.perf_counter()
+        status, said = _call(arguments)
+        seconds, memory = time.perf_counter() - begun, _peak_memory()
+        if seconds <= MAX_SECONDS:
+            break
+    failure = _failure(status, said, seconds, memory)
+    if failure:
+        kept = Path("..") / f"failed-{number}"
+        kept.mkdir()
+        shutil.copy(mutant, kept)
+        (kept / "command.txt").write_text(f"{' '.join(arguments)}\n{failure}\n")
+    return Report(number, kind, status, seconds, memory, failure)
+
+
+def _command(kind: str, source: str, random: np.random.Generator) -> list[str]:
+    """A command that reads the mutant."""
+    mutant, scene = f"mutant.{kind}", f"with-{kind}.xml"
+    estimate = ["estimate", "plain.xml", "-o", "out", "--iterations", "1"]
+    if kind == "toml":
+        return [*estimate, "reference.exr", "--config", mutant]
+    if kind == "xml" and source != "shapes.xml":
+        scene = mutant
+    if kind in {"ply", "obj", "xml"}:
+        render = ["render", scene, "-o", "image.exr", "--spp", "1", "--size", "4"]
+        return render if random.random() < 0.2 else ["params", scene]
+    return [
+        ["render", "plain.xml", "-o", "image.exr", "--spp", "1", "--envmap", mutant],
+        ["params", scene],
+        [*estimate, mutant, "--spp", "1"],
+        [*estimate, mutant, "--optimizer", "transport", "--spp", "1"],
+        [*estimate, "reference.exr", "--initial", mutant],
+    ][random.choice(5, p=[0.3, 0.3, 0.15, 0.15, 0.1])]
+
+
+def _call(arguments: list[str]) -> tuple[int, str]:
+    """Run a command as `envmap-inverse` would; returns its status and standard error."""
+    sys.argv = ["envmap-inverse", *arguments]
+    said = io.StringIO()
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
+        try:
+            main()
+        except SystemExit as end:
+            return int(end.code or 0), said.getvalue()
+    raise AssertionError("main() returned")
+
+
+def _failure(status: int, said: str, seconds: float, memory: int) -> str:
+    """What is wrong with how a command ended; empty if nothing is."""
+    errors = [line for line in said.splitlines() if not line.startswith("warning: ")]
+    hidden = [path.name for path in Path("out").glob("**/.*")]
+    findings = {
+        f"status {status}: {said[-500:]}": status not in {0, 2},
+        f"status {status}, but it says {said[-500:]!r}": len(errors) != (status == 2),
+        f"took {seconds:.0f} s": seconds > MAX_SECONDS,
+        f"took {memory / 2**20:.0f} MiB": memory > MEMORY,
+        f"left {hidden}": bool(hidden),
+    }
+    return "; ".join(what for what, is_wrong in findings.items() if is_wrong)
+
+
+def _peak_memory() -> int:
+    match = re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text())
+    assert match is not None
+    return int(match[1]) * 1024
+
+
+def _renew_reader() -> None:
+    """Have the commands use one new guarded reader."""
+    global _reader  # noqa: PLW0603 - the commands call a function without arguments of ours
+    if _reader is not None:
+        _reader.__exit__(None, None, None)
+    _reader = Reader(memory=MEMORY, seconds=MAX_SECONDS / 2)
+
+    def read_apart(scene: Path | None, images: Iterable[Path]) -> None:
+        _reader.read(scene=scene, images=images)
+
+    for module in (commands.estimate, commands.scene):
+        module.read_apart = read_apart
+
+
+_reader: Reader | None = None

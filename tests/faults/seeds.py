@@ -1,0 +1,184 @@
+"""Small valid files of every kind that the command line reads, to be mutated."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import OpenEXR
+from PIL import Image
+
+from envmap_inverse.images import tonemap, write_image
+
+__all__ = ["write_seeds"]
+
+SIZE = 4
+"""Pixels along each side of the film and of the references."""
+
+SCENE = f"""<scene version="3.0.0">
+    <default name="resolution" value="{SIZE}"/>
+    <integrator type="path"><integer name="max_depth" value="3"/></integrator>
+    <sensor type="perspective" id="camera">
+        <float name="fov" value="40"/>
+        <transform name="to_world">
+            <lookat origin="0, 0, 4" target="0, 0, 0" up="0, 1, 0"/>
+        </transform>
+        <film type="hdrfilm">
+            <integer name="width" value="$resolution"/>
+            <integer name="height" value="$resolution"/>
+            <string name="pixel_format" value="rgb"/>
+            <rfilter type="box"/>
+        </film>
+    </sensor>
+    BODY
+    <emitter type="envmap" id="my_envmap">
+        <string name="filename" value="map.exr"/>
+    </emitter>
+</scene>
+"""
+MESH = """<shape type="{kind}" id="mesh">
+        <string name="filename" value="mutant.{kind}"/>
+        <bsdf type="conductor"><string name="material" value="Cu"/></bsdf>
+    </shape>"""
+SPHERE = '<shape type="sphere"><bsdf type="conductor"/></shape>'
+SHAPES = """<bsdf type="twosided" id="rough">
+        <bsdf type="roughconductor"><float name="alpha" value="0.2"/></bsdf>
+    </bsdf>
+    <shape type="sphere" id="ball">
+        <point name="center" x="0.1" y="0.2" z="0"/><float name="radius" value="0.7"/>
+        <ref id="rough"/>
+    </shape>
+    <shape type="rectangle">
+        <transform name="to_world">
+            <scale value="2"/><rotate x="1" angle="-90"/><translate y="-1"/>
+        </transform>
+        <bsdf type="diffuse">
+            <texture type="bitmap" name="reflectance">
+                <string name="filename" value="photo.png"/>
+            </texture>
+        </bsdf>
+    </shape>
+    <emitter type="point"><rgb name="intensity" value="1, 2, 3"/></emitter>"""
+CONFIG = """seed = 3
+iterations = 1
+learning_rate = 0.05
+loss = "MSE"
+optimizer = "adam"
+prior = ["Smoothness:weight=0.01"]
+initial = "0.5"
+frames = false
+spp = 1
+"""
+SIDE = 6
+"""Vertices along each side of the meshes."""
+
+
+def write_seeds(folder: Path) -> dict[str, list[Path]]:
+    """Write the files; returns those to mutate, by kind."""
+    random = np.random.default_rng(1)
+    image = random.uniform(0.1, 2, (SIZE, SIZE, 3)).astype(np.float32)
+    envmap = random.uniform(0.1, 2, (8, 16, 3)).astype(np.float32)
+    write_image(folder / "map.exr", envmap)
+    write_image(folder / "reference.exr", image)
+    write_image(folder / "photo.png", image)
+    for name in ("map", "reference"):
+        write_image(folder / f"{name}.hdr", {"map": envmap, "reference": image}[name])
+    _write_exrs(folder, image, envmap)
+    _write_pngs(folder, tonemap(image))
+    (folder / "binary.ply").write_bytes(_ply("binary_little_endian"))
+    (folder / "big.ply").write_bytes(_ply("binary_big_endian"))
+    (folder / "text.ply").write_bytes(_ply("ascii"))
+    (folder / "mesh.obj").write_text(_obj())
+    (folder / "run.toml").write_text(CONFIG)
+    _write_scenes(folder)
+    names = {
+        "exr": ["reference.exr", "map.exr", "half.exr", "tiled.exr", "parts.exr", "dwa.exr"],
+        "hdr": ["reference.hdr", "map.hdr"],
+        "png": ["photo.png", "palette.png", "deep.png", "alpha.png"],
+        "ply": ["binary.ply", "big.ply", "text.ply"],
+        "obj": ["mesh.obj"],
+        "xml": ["scene.xml", "shapes.xml"],
+        "toml": ["run.toml"],
+    }
+    return {kind: [folder / name for name in listed] for kind, listed in names.items()}
+
+
+def _write_scenes(folder: Path) -> None:
+    """Scenes to mutate, and scenes that name a mutant as mesh, map, texture or part."""
+    bodies = {
+        "plain": SPHERE,
+        "scene": SHAPES,
+        "with-ply": MESH.format(kind="ply"),
+        "with-obj": MESH.format(kind="obj"),
+        "with-xml": '<default name="part" value="mutant"/><include filename="$part.xml"/>',
+    }
+    for name, body in bodies.items():
+        (folder / f"{name}.xml").write_text(SCENE.replace("BODY", body))
+    (folder / "shapes.xml").write_text(f'<scene version="3.0.0">{SHAPES}</scene>')
+    for suffix in ("exr", "hdr", "png"):
+        lit = SCENE.replace("BODY", SHAPES).replace("map.exr", f"mutant.{suffix}")
+        textured = lit.replace("photo.png", f"mutant.{suffix}")
+        (folder / f"with-{suffix}.xml").write_text(textured)
+
+
+def _write_exrs(folder: Path, image: np.ndarray, envmap: np.ndarray) -> None:
+    def write(name: str, pixels: np.ndarray, compression: object, **more: object) -> None:
+        header = {"compression": compression, "type": OpenEXR.scanlineimage, **more}
+        OpenEXR.File(header, {"RGB": pixels}).write(str(folder / name))
+
+    write("half.exr", image.astype(np.float16), OpenEXR.PIZ_COMPRESSION)
+    write("dwa.exr", envmap.astype(np.float16), OpenEXR.DWAA_COMPRESSION)
+    tiles = OpenEXR.TileDescription()
+    tiles.xSize = tiles.ySize = 16
+    write("tiled.exr", image, OpenEXR.RLE_COMPRESSION, type=OpenEXR.tiledimage, tiles=tiles)
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    parts = [OpenEXR.Part(dict(header), {"RGB": image}, name) for name in ("first", "second")]
+    OpenEXR.File(parts).write(str(folder / "parts.exr"))
+
+
+def _write_pngs(folder: Path, picture: np.ndarray) -> None:
+    rgb = Image.fromarray(picture)
+    rgb.convert("P").save(folder / "palette.png")
+    rgb.convert("RGBA").save(folder / "alpha.png")
+    Image.fromarray(picture[..., 0].astype(np.uint16) * 257).save(folder / "deep.png")
+
+
+def _ply(kind: str) -> bytes:
+    header = (
+        f"ply\nformat {kind} 1.0\ncomment a square\nelement vertex {SIDE**2}\n"
+        "property float x\nproperty float y\nproperty float z\n"
+        "property float nx\nproperty float ny\nproperty float nz\n"
+        f"element face {2 * (SIDE - 1) ** 2}\nproperty list uchar int vertex_indices\nend_header\n"
+    )
+    vertices = [(*vertex, 0, 0, 1) for vertex in _vertices()]
+    if kind == "ascii":
+        rows = [*vertices, *((3, *face) for face in _faces())]
+        return (header + "".join(" ".join(map(str, row)) + "\n" for row in rows)).encode()
+    order = "<" if "little" in kind else ">"
+    body = [struct.pack(f"{order}6f", *vertex) for vertex in vertices]
+    body += [struct.pack(f"{order}B3i", 3, *face) for face in _faces()]
+    return header.encode() + b"".join(body)
+
+
+def _obj() -> str:
+    lines = ["# a square"]
+    lines += [f"v {x} {y} {z}" for x, y, z in _vertices()]
+    lines += ["vt 0 0", "vt 1 0", "vt 1 1", "vn 0 0 1"]
+    corners = ("{}/1/1", "{}//1", "{}/2")
+    for face in _faces():
+        named = (corner.format(index + 1) for corner, index in zip(corners, face, strict=True))
+        lines.append(f"f {' '.join(named)}")
+    return "\n".join(lines) + "\n"
+
+
+def _vertices() -> list[tuple[float, float, float]]:
+    """A square around the origin, as a grid."""
+    along = np.linspace(-1, 1, SIDE)
+    return [(float(x), float(y), 0.0) for y in along for x in along]
+
+
+def _faces() -> list[tuple[int, int, int]]:
+    corners = [SIDE * y + x for y in range(SIDE - 1) for x in range(SIDE - 1)]
+    upper = [(corner, corner + 1, corner + SIDE) for corner in corners]
+    return upper + [(corner + 1, corner + SIDE + 1, corner + SIDE) for corner in corners]
