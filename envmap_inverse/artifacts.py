@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import re
 import time
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
@@ -25,7 +27,7 @@ from envmap_inverse.frames import FrameWriter
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
 from envmap_inverse.locks import FolderLock
 from envmap_inverse.metrics import angular_error, compare_maps, log_rmse, rmse
-from envmap_inverse.problem import Iteration, Problem
+from envmap_inverse.problem import Iteration, Problem, Record
 from envmap_inverse.render import render
 from envmap_inverse.thumbnails import ThumbnailWriter
 from envmap_inverse.writing import append_line, unfinished_files, write_bytes
@@ -39,7 +41,7 @@ MEASURING_SHARE = 0.05
 _HISTORY_METRICS = {"rmse": rmse, "log_rmse": log_rmse, "angular_mean_deg": angular_error}
 _OWN_FILES = re.compile(
     r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)"
-    r"|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
+    r"|checkpoint_\d{6,}\.npz|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
 )
 
@@ -61,7 +63,13 @@ class RunFolder:
     """Writes the files of one run while it goes and when it ends."""
 
     def __init__(
-        self, path: Path, settings: Mapping[str, Any], *, overwrite: bool, frames: bool
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        *,
+        overwrite: bool,
+        frames: bool,
+        resume: bool = False,
     ) -> None:
         """Create the folder, clear it of an earlier run if asked to, and write `run.toml`.
 
@@ -70,9 +78,11 @@ class RunFolder:
             settings: every option of the run, by its name on the command line.
             overwrite: replace an earlier run in this folder.
             frames: also write a picture of every iteration and a video.
+            resume: go on with an unfinished run of the same settings, if there is one.
 
         Raises:
-            InputError: if the folder cannot be written, or holds a run and overwrite is not set.
+            InputError: if the folder cannot be written, holds a run and neither overwrite nor
+                resume is set, or the run to go on with has ended or has other settings.
         """
         self.path = path
         self._settings = dict(settings)
@@ -89,9 +99,13 @@ class RunFolder:
         except OSError as error:
             raise cannot_write(str(path), error) from None
         try:
-            self._clear(overwrite)
+            is_begun = resume and (path / "run.toml").exists()
+            if is_begun:
+                self._check_resumable()
+            else:
+                self._clear(overwrite)
             write_bytes(path / "run.toml", tomli_w.dumps(_without_none(settings)).encode())
-            self._history = (path / "history.jsonl").open("wb", buffering=0)
+            self._history = (path / "history.jsonl").open("ab+", buffering=0)
         except OSError as error:
             self._lock.release()
             raise cannot_write(str(path), error) from None
@@ -129,15 +143,41 @@ class RunFolder:
         for file in [*earlier, *unfinished_files(self.path, _OWN_FILES)]:
             file.unlink()
 
+    def _check_resumable(self) -> None:
+        """Refuse to go on with a run that has ended, or that has other settings."""
+        summary = self.path / "summary.json"
+        if summary.exists() and json.loads(summary.read_bytes())["status"] == "done":
+            raise InputError(f"{self.path}: its run is complete; there is nothing to resume")
+        before = tomllib.loads((self.path / "run.toml").read_text(encoding="utf-8"))
+        now = _without_none(self._settings)
+        different = [
+            f"{name} is {now.get(name)!r}, was {before.get(name)!r}"
+            for name in sorted(before.keys() | now.keys())
+            if before.get(name) != now.get(name)
+        ]
+        if different:
+            raise InputError(
+                f"{self.path}: --resume with other settings: {'; '.join(different)}; "
+                "repeat those of run.toml (--config), or begin again with --overwrite"
+            )
+
     def begin(
-        self, reference: NDArray[np.float32], ground_truth: NDArray[np.float32] | None = None
+        self,
+        reference: NDArray[np.float32],
+        ground_truth: NDArray[np.float32] | None = None,
+        *,
+        earlier: Sequence[Record] = (),
     ) -> None:
         """Fix what all iterations are shown and measured by.
 
         Args:
             reference: the (first) reference; it sets the exposure of all pictures.
             ground_truth: the true map, if known.
+            earlier: iterations of the run that this one goes on with.
         """
+        lines = (self.path / "history.jsonl").read_bytes().splitlines(keepends=True)
+        self._history.truncate(sum(map(len, lines[: len(earlier)])))
+        self._history.seek(0, os.SEEK_END)
         self._exposure = display_exposure(reference)
         self._ground_truth = ground_truth
         write_image(self.path / "reference.exr", reference)
@@ -145,7 +185,7 @@ class RunFolder:
             write_image(self.path / "ground_truth.exr", ground_truth)
         if self._wants_frames:
             self._write_png("out_ref.png", reference)
-            self._frames = FrameWriter(self.path, self._exposure)
+            self._frames = FrameWriter(self.path, self._exposure, earlier)
 
     def add(self, iteration: Iteration) -> None:
         """Write one iteration's line and, if wanted, its pictures.

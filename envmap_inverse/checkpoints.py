@@ -11,7 +11,7 @@ import io
 import re
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.problem import Problem, Record
+from envmap_inverse.problem import Problem, Record, State
 from envmap_inverse.writing import write_bytes
 
 __all__ = ["CHECKPOINT_FILES", "Checkpoints", "fingerprint"]
@@ -29,25 +29,22 @@ CHECKPOINT_FILES = re.compile(r"checkpoint_\d{6,}\.npz")
 FORMAT = 1
 NUM_KEPT = 2
 
-State = Mapping[str, NDArray[Any]]
-
 
 class Checkpoints:
     """The checkpoints of a run, in its folder."""
 
     def __init__(self, folder: Path, mark: str, *, every: float = 30.0) -> None:
-        """Args: mark: what `fingerprint` gives. every: seconds between two; 0 for each iteration."""
+        """Args: mark: of `fingerprint`. every: seconds between two; 0 for each iteration."""
         self.folder, self.mark, self.every = folder, mark, every
         self._last = time.monotonic()
 
     def offer(
-        self, history: list[Record], state: Callable[[], State], *, is_last: bool = False
+        self, state: Callable[[], tuple[Sequence[Record], State]], *, is_last: bool = False
     ) -> None:
         """Write a checkpoint if one is due.
 
         Args:
-            history: the iterations so far.
-            state: gives the arrays from which the next iteration follows.
+            state: gives the iterations so far, and the arrays from which the next one follows.
             is_last: whether the run is being ended, so that one is due.
 
         Raises:
@@ -55,12 +52,13 @@ class Checkpoints:
         """
         if not is_last and time.monotonic() - self._last < self.every:
             return
+        history, arrays_of_state = state()
         rows = [
             [np.nan if record.error is None else record.error, record.loss, record.seconds]
             for record in history
         ]
-        arrays = {
-            **{f"state_{name}": array for name, array in state().items()},
+        arrays: dict[str, Any] = {
+            **{f"state_{name}": array for name, array in arrays_of_state.items()},
             "format": np.array(FORMAT),
             "mark": np.array(self.mark),
             "history": np.array(rows, np.float64),
@@ -98,9 +96,7 @@ class Checkpoints:
                 if isinstance(error, InputError):
                     raise
                 reason = " ".join(str(error).split())
-                warnings.warn(
-                    f"{path}: damaged, the one before is used: {reason}", stacklevel=2
-                )
+                warnings.warn(f"{path}: damaged, the one before is used: {reason}", stacklevel=2)
         return None
 
     def remove(self) -> None:

@@ -16,7 +16,7 @@ from envmap_inverse.checks import checked
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem import OnIteration, Optimizer, Problem, Record, View
+from envmap_inverse.problem import Keeper, OnIteration, Optimizer, Problem, Record, View
 from envmap_inverse.render import sum_of_transport
 from envmap_inverse.scene import Scene
 
@@ -130,13 +130,25 @@ def estimate(
     return solve(checked(problem), chosen, on_iteration)
 
 
-def solve(problem: Problem, optimizer: Optimizer, on_iteration: OnIteration | None) -> Estimate:
-    """What `estimate` does once its arguments are checked; see there."""
+def solve(
+    problem: Problem,
+    optimizer: Optimizer,
+    on_iteration: OnIteration | None,
+    keeper: Keeper | None = None,
+) -> Estimate:
+    """What `estimate` does once its arguments are checked; see there.
+
+    Args:
+        problem: what to solve.
+        optimizer: what solves it.
+        on_iteration: see `estimate`.
+        keeper: keeps the optimizer's state, and has that of an earlier run to go on from.
+    """
     start = time.perf_counter()
     scene = problem.scene
     _LOGGER.info("%s, %d views, %s", optimizer, len(problem.views), problem.loss)
     with scene.envmap.holding(scene.envmap.texels):
-        solution = optimizer.run(problem, on_iteration)
+        solution = optimizer.run(problem, on_iteration, keeper)
         started_coverage = time.perf_counter()
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
     seconds = time.perf_counter()

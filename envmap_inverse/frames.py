@@ -7,7 +7,7 @@ import queue
 import struct
 import threading
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from envmap_inverse.images import Uint8Image, tonemap
-from envmap_inverse.problem import Iteration
+from envmap_inverse.problem import Iteration, Record
 from envmap_inverse.writing import temporary_file, write_bytes
 
 __all__ = ["FrameWriter"]
@@ -35,9 +35,15 @@ class FrameWriter:
     next call of `add` or by `close`.
     """
 
-    def __init__(self, folder: Path, exposure: float) -> None:
-        """Args: folder: exists. exposure: of every picture, see `tonemap`."""
-        self._folder, self._exposure = folder, exposure
+    def __init__(self, folder: Path, exposure: float, earlier: Sequence[Record] = ()) -> None:
+        """Begin.
+
+        Args:
+            folder: exists.
+            exposure: of every picture, see `tonemap`.
+            earlier: iterations whose pictures are there already; they only go into the video.
+        """
+        self._folder, self._exposure, self._earlier = folder, exposure, earlier
         self._jobs: queue.Queue[Iteration | None] = queue.Queue(QUEUE_LENGTH)
         self._failure: BaseException | None = None
         self._is_abandoned = False
@@ -77,6 +83,8 @@ class FrameWriter:
         # The optimizer goes first; what is left over is encoded when it is done.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         try:
+            for record in self._earlier:
+                self._repeat(record)
             while (iteration := self._jobs.get()) is not None:
                 if not self._is_abandoned:
                     self._encode(iteration)
@@ -84,6 +92,13 @@ class FrameWriter:
             self._failure = failure
             while self._jobs.get() is not None:
                 pass
+
+    def _repeat(self, record: Record) -> None:
+        image, envmap = (
+            np.asarray(Image.open(self._folder / f"{name}_{record.index:03d}.png"))
+            for name in ("out", "envmap")
+        )
+        self._video.add(_side_by_side(image, envmap, _caption(record)))
 
     def _encode(self, iteration: Iteration) -> None:
         image = tonemap(iteration.image, self._exposure)
@@ -146,7 +161,7 @@ class _Video:
         self._temporary.unlink(missing_ok=True)
 
 
-def _caption(iteration: Iteration) -> str:
+def _caption(iteration: Record) -> str:
     error = "" if iteration.error is None else f"   error {iteration.error:,.0f}"
     return f"iteration {iteration.index}   loss {iteration.loss:.4g}{error}"
 

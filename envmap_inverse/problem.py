@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -262,6 +262,21 @@ class Solution:
     exposures: NDArray[np.float32] | None = None
 
 
+State = Mapping[str, NDArray[Any]]
+
+
+class Keeper(Protocol):
+    """What keeps an optimizer's state, so that a killed run can go on; see `Checkpoints`."""
+
+    def offer(
+        self, state: Callable[[], tuple[Sequence[Record], State]], *, is_last: bool = False
+    ) -> None:
+        """Take the iterations so far, and the arrays from which the next one follows."""
+
+    def restore(self) -> tuple[list[Record], dict[str, NDArray[Any]]] | None:
+        """What was taken last; None if nothing was."""
+
+
 class Optimizer(Protocol):
     """What `estimate` needs of an optimizer.
 
@@ -280,8 +295,10 @@ class Optimizer(Protocol):
     @property
     def num_steps(self) -> int: ...  # noqa: D102
 
-    def run(self, problem: Problem, on_iteration: OnIteration | None) -> Solution:
-        """Solve a problem."""
+    def run(
+        self, problem: Problem, on_iteration: OnIteration | None, keeper: Keeper | None = None
+    ) -> Solution:
+        """Solve a problem, from where the keeper has it."""
 
 
 def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:

@@ -34,7 +34,7 @@ from envmap_inverse.commands.options import (
     read_map,
     resolved_settings,
 )
-from envmap_inverse.commands.running import check_room, run
+from envmap_inverse.commands.running import CHECKPOINT_EVERY, check_room, run
 from envmap_inverse.commands.views import (
     find_masks,
     find_pictures,
@@ -176,6 +176,13 @@ def estimate(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with the run in the folder, or begin it."),
+    ] = False,
+    checkpoint_every: Annotated[
+        float, typer.Option(min=0, help="Seconds between two checkpoints.")
+    ] = CHECKPOINT_EVERY,
     trust_input: TrustInput = False,
 ) -> None:
     """Recover the environment map from pictures of a scene."""
@@ -212,6 +219,13 @@ def estimate(
     problem = checked(problem)
     check_room(problem, chosen, output, frames=frames)
     settings = {**given_settings(context), **resolved_settings(problem, chosen), "mask": masks}
-    run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames)
+    run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)
     loading = time.perf_counter() - begun
-    run(run_folder, problem, chosen, loading=loading, report=report)
+    run(
+        run_folder,
+        problem,
+        chosen,
+        loading=loading,
+        report=report,
+        checkpoint_every=checkpoint_every,
+    )

@@ -66,7 +66,7 @@ def given_settings(context: typer.Context) -> dict[str, Any]:
     """The options of a command as TOML values; files by their full path."""
     settings = {}
     for name, value in context.params.items():
-        if name not in {"config", "overwrite", "trust_input"}:
+        if name not in {"config", "overwrite", "trust_input", "resume", "checkpoint_every"}:
             settings[name] = _plain(value)
     return settings
 

@@ -13,6 +13,7 @@ from typing import Any
 import typer
 
 from envmap_inverse.artifacts import RunFolder, bytes_of_run
+from envmap_inverse.checkpoints import Checkpoints, fingerprint
 from envmap_inverse.commands.logs import MET_WARNINGS
 from envmap_inverse.console import ProgressDisplay, tell
 from envmap_inverse.errors import InputError
@@ -20,6 +21,8 @@ from envmap_inverse.estimate import solve
 from envmap_inverse.problem import Iteration, Optimizer, Problem
 from envmap_inverse.report import write_report
 from envmap_inverse.resources import check_disk, check_memory
+
+CHECKPOINT_EVERY = 30.0
 
 __all__ = ["check_room", "fail", "run"]
 
@@ -49,10 +52,13 @@ def run(
     *,
     loading: float,
     report: bool,
+    checkpoint_every: float = CHECKPOINT_EVERY,
 ) -> dict[str, Any]:
     """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it."""
+    checkpoints = Checkpoints(run_folder.path, fingerprint(problem), every=checkpoint_every)
     with run_folder:
-        run_folder.begin(problem.views[0].image, problem.ground_truth)
+        earlier, _ = checkpoints.restore() or ([], {})
+        run_folder.begin(problem.views[0].image, problem.ground_truth, earlier=earlier)
         with _stop_at_signal() as stop, ProgressDisplay(optimizer.num_steps) as display:
 
             def on_iteration(iteration: Iteration) -> bool:
@@ -60,9 +66,11 @@ def run(
                 display.show(iteration)
                 return stop.number is not None
 
-            result = solve(problem, optimizer, on_iteration)
+            result = solve(problem, optimizer, on_iteration, checkpoints)
         run_folder.close()
         summary = run_folder.finish(result, problem, loading=loading, notes=MET_WARNINGS)
+        if result.status == "done":
+            checkpoints.remove()
     _print_summary(run_folder.path, summary)
     if report:
         tell(f"report in {write_report(run_folder.path)}")

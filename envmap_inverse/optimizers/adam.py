@@ -15,6 +15,7 @@ from envmap_inverse import latlong
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError, check_positive
 from envmap_inverse.losses import MSE, Loss
+from envmap_inverse.optimizers.descent import Best, Descent, DescentState, first_descent
 from envmap_inverse.optimizers.gradients import (
     GradientSource,
     RecordedGradients,
@@ -26,6 +27,7 @@ from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem import (
     Iteration,
+    Keeper,
     OnIteration,
     Problem,
     Record,
@@ -148,7 +150,12 @@ class Adam:
         """How often `on_iteration` is called, at most."""
         return self.iterations
 
-    def run(self, problem: Problem, on_iteration: OnIteration | None = None) -> Solution:
+    def run(
+        self,
+        problem: Problem,
+        on_iteration: OnIteration | None = None,
+        keeper: Keeper | None = None,
+    ) -> Solution:
         """Solve a problem by gradient descent from its start map.
 
         Exposures that are not known are found first, with recorded light transport.
@@ -158,63 +165,7 @@ class Adam:
             transport = LightTransport.record(problem.scene, sensors, spp=64, seed=self.seed)
             problem = with_found_exposures(problem, transport)
         exposures, _ = start_exposures(problem.views)
-        return replace(_Run(self, problem).loop(on_iteration), exposures=exposures)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Descent:
-    """What a step changes, on the device.
-
-    Attributes:
-        parameters: x.
-        mean: m.
-        square: v.
-        average: average of the maps so far, flat RGBA; without averaging the last one.
-        taken: number of steps so far, without dropped ones.
-        dropped: number of dropped steps.
-        dropped_in_a_row: of these, the last ones.
-    """
-
-    parameters: Any
-    mean: Any
-    square: Any
-    average: Any
-    taken: Any
-    dropped: Any
-    dropped_in_a_row: Any
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Best:
-    """The best map that was measured.
-
-    Attributes:
-        texels: flat RGBA, on the device.
-        loss: what was measured.
-        index: after which iteration.
-    """
-
-    texels: Any
-    loss: float
-    index: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class _State:
-    """All that changes in a run.
-
-    Attributes:
-        descent: what each step changes.
-        best: what measurements change; None before the first one.
-    """
-
-    descent: _Descent
-    best: _Best | None = None
-
-    @property
-    def result(self) -> Any:
-        """The map that the run would give if it ended here, flat RGBA."""
-        return self.best.texels if self.best else self.descent.average
+        return replace(_Run(self, problem).loop(on_iteration, keeper), exposures=exposures)
 
 
 class _Run:
@@ -234,18 +185,26 @@ class _Run:
         self.indices = (mi.UInt32(self.envmap.rgba_index()), mi.UInt32(self.envmap.halo_index()))
         rgba = mi.Float(latlong.flatten_rgba(problem.initial))
         parameters = adam.parameterization.from_texels(rgba, self.envmap.resolution)
-        self.texels = to_texels(parameters)
-        self.state = _State(descent=_start(parameters, self.texels))
+        self.state = DescentState(descent=first_descent(parameters, to_texels(parameters)))
         truth = problem.ground_truth
         self.truth = None if truth is None else mi.Float(latlong.flatten_rgba(truth))
 
-    def loop(self, on_iteration: OnIteration | None) -> Solution:
+    def loop(self, on_iteration: OnIteration | None, keeper: Keeper | None) -> Solution:
         start, status = time.perf_counter(), "done"
+        earlier = self.restore(keeper)
+        start -= earlier[-1].seconds if earlier else 0
         entries: list[tuple[int, Any, Any, float]] = []
-        for index in range(self.adam.iterations):
+
+        def history() -> tuple[Record, ...]:
+            return (*earlier, *(Record(**_numbers(entry)) for entry in entries))
+
+        for index in range(len(earlier), self.adam.iterations):
             loss, image = self.iterate(index)
             entries.append((index, loss, self.error(), time.perf_counter() - start))
-            if on_iteration and on_iteration(self.iteration(entries[-1], image)):
+            is_ended = bool(on_iteration and on_iteration(self.iteration(entries[-1], image)))
+            if keeper:
+                keeper.offer(lambda: (history(), self.state.arrays()), is_last=is_ended)
+            if is_ended:
                 status = "interrupted"
                 break
             dropped = self.dropped_in_a_row(index)
@@ -254,25 +213,30 @@ class _Run:
                 break
             if self.is_past_best(index):
                 break
-        history = tuple(Record(**_numbers(entry)) for entry in entries)
         return Solution(
             texels=self.as_map(self.state.result),
-            history=history,
+            history=history(),
             phases={"optimize": time.perf_counter() - start},
             status=status,
             num_dropped=int(self.state.descent.dropped[0]),
         )
 
+    def restore(self, keeper: Keeper | None) -> list[Record]:
+        """Take the state that is kept, if there is one; returns the iterations before it."""
+        kept = keeper.restore() if keeper else None
+        if kept is None:
+            return []
+        self.state = DescentState.of_arrays(kept[1])
+        return kept[0]
+
     def iterate(self, index: int) -> tuple[Any, Any]:
         """Advance the state by one step; returns the loss and the first view's image."""
         loss, image, gradient = self.source.differentiate(
-            index, self.with_halo(self.texels), self.training
+            index, self.with_halo(self.state.descent.texels), self.training
         )
         if self.problem.priors:
             gradient += self.prior_gradient()
-        descent, self.texels = self.advance(
-            self.state.descent, gradient, loss, self.schedule, self.indices
-        )
+        descent = self.advance(self.state.descent, gradient, loss, self.schedule, self.indices)
         self.state = replace(self.state, descent=descent)
         is_last = index == self.adam.iterations - 1
         if self.adam.patience and (is_last or index % CHECK_EVERY == CHECK_EVERY - 1):
@@ -284,7 +248,7 @@ class _Run:
         texels, best = self.state.descent.average, self.state.best
         loss = self.source.loss(self.with_halo(texels), self.measured)
         if loss < (best.loss if best else np.inf):
-            best = _Best(texels=texels, loss=loss, index=index)
+            best = Best(texels=texels, loss=loss, index=index)
             self.state = replace(self.state, best=best)
 
     def is_past_best(self, index: int) -> bool:
@@ -298,7 +262,7 @@ class _Run:
 
     def prior_gradient(self) -> Any:
         """Gradient of the priors' energies, in the layout of the tensor with halo."""
-        texels = self.as_map(self.texels)
+        texels = self.as_map(self.state.descent.texels)
         total = np.zeros((texels.size // 3, 3))
         for prior in self.problem.priors:
             form = prior.quadratic(texels, self.problem.initial)
@@ -347,20 +311,6 @@ def _splits(adam: Adam, views: tuple[View, ...]) -> list[tuple[View, View]]:
     return splits
 
 
-def _start(parameters: Any, texels: Any) -> _Descent:
-    zeros = [dr.opaque(mi.Float, 0, len(parameters)) for _ in range(2)]
-    counters = [dr.opaque(mi.UInt32, 0) for _ in range(3)]
-    return _Descent(
-        parameters=parameters,
-        mean=zeros[0],
-        square=zeros[1],
-        average=texels,
-        taken=counters[0],
-        dropped=counters[1],
-        dropped_in_a_row=counters[2],
-    )
-
-
 def _schedule(adam: Adam) -> tuple[Any, Any]:
     """Step size, with the corrections for the moments' start, and share of the map in the average.
 
@@ -385,12 +335,10 @@ def _to_texels(adam: Adam, resolution: tuple[int, int]) -> Callable[[Any], Any]:
     return to_texels
 
 
-def _stepper(adam: Adam, to_texels: Callable[[Any], Any]) -> Callable[..., tuple[_Descent, Any]]:
+def _stepper(adam: Adam, to_texels: Callable[[Any], Any]) -> Callable[..., Descent]:
     """A function that takes Adam's step, or drops it if anything in it is not finite."""
 
-    def advance(
-        state: _Descent, gradient: Any, loss: Any, schedule: Any, indices: Any
-    ) -> tuple[_Descent, Any]:
+    def advance(state: Descent, gradient: Any, loss: Any, schedule: Any, indices: Any) -> Descent:
         rate, share = (dr.gather(mi.Float, values, state.taken) for values in schedule)
         rgba_index, _ = indices
         parameters = mi.Float(state.parameters)
@@ -407,8 +355,9 @@ def _stepper(adam: Adam, to_texels: Callable[[Any], Any]) -> Callable[..., tuple
         if adam.averaging:
             moved = state.average + share * (texels - state.average)
             average = dr.select(is_good, moved, state.average)
-        descent = _Descent(
+        return Descent(
             parameters=kept,
+            texels=texels,
             mean=dr.select(is_good, new_mean, state.mean),
             square=dr.select(is_good, new_square, state.square),
             average=average,
@@ -416,7 +365,6 @@ def _stepper(adam: Adam, to_texels: Callable[[Any], Any]) -> Callable[..., tuple
             dropped=dr.select(is_good, state.dropped, state.dropped + 1),
             dropped_in_a_row=dr.select(is_good, 0, state.dropped_in_a_row + 1),
         )
-        return descent, texels
 
     return advance
 

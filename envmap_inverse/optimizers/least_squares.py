@@ -72,10 +72,27 @@ class LeastSquares:
         self.seen = columns > 1e-7 * columns.max()
         self.columns = np.where(self.seen, columns, np.float32(1))
 
-    def steps(self) -> Iterator[Texels]:
-        """The map after the warm-up and after each round."""
+    def steps(self, after: tuple[int, Texels | None] = (0, None)) -> Iterator[Texels]:
+        """The map after the warm-up and after each round.
+
+        Args:
+            after: how many of these there have been already, and the last one.
+        """
         self.predicted = self.transport.matvec(self.initial)
         self.centre = self.scaled_start()
+        num_done, texels = after
+        if texels is None or num_done == 0:
+            texels = self.warmed_up()
+            yield texels
+        else:
+            texels = np.asfortranarray(texels)
+            self.predicted = self.transport.matvec(texels)
+        for _ in range(max(num_done - 1, 0), self.settings.rounds):
+            texels = self.round(texels)
+            yield texels
+
+    def warmed_up(self) -> Texels:
+        """The map after the multiplicative steps."""
         texels: Texels = np.where(self.seen, self.centre, self.start_of_unseen())
         self.predicted = self.transport.matvec(texels)
         for _ in range(self.settings.warm_up):
@@ -86,10 +103,7 @@ class LeastSquares:
             texels = np.where(self.seen, texels * factor, texels)
             self.predicted = self.transport.matvec(texels)
         self.fit_gains()
-        yield texels
-        for _ in range(self.settings.rounds):
-            texels = self.round(texels)
-            yield texels
+        return texels
 
     def scaled_start(self) -> Texels:
         """The start map, times the factor per channel that fits the pictures best."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import partial
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Loss, RelativeMSE
 from envmap_inverse.optimizers.least_squares import LeastSquares, Settings, with_found_exposures
 from envmap_inverse.priors import Prior, Tikhonov, TotalVariation, with_factor
-from envmap_inverse.problem import OnIteration, Problem, Solution
+from envmap_inverse.problem import Keeper, OnIteration, Problem, Record, Solution, State
 from envmap_inverse.render import check_seed
 from envmap_inverse.transport import LightTransport
 
@@ -100,7 +104,12 @@ class Transport:
         num_paths = NUM_PATHS if all(v.knows_exposure for v in problem.views) else 4 * NUM_PATHS
         return self.spp or int(np.clip(num_paths // num_pixels, 16, 256))
 
-    def run(self, problem: Problem, on_iteration: OnIteration | None = None) -> Solution:
+    def run(
+        self,
+        problem: Problem,
+        on_iteration: OnIteration | None = None,
+        keeper: Keeper | None = None,
+    ) -> Solution:
         """Solve a problem."""
         start = time.perf_counter()
         transport = LightTransport.record(
@@ -116,11 +125,18 @@ class Transport:
         if any(prior.weight == "auto" for prior in problem.priors):
             problem = _with_chosen_weights(self, problem, transport)
         run = LeastSquares(self.solver, problem, transport)
-        history, status = [], "done"
-        for index, texels in enumerate(run.steps()):
-            record = run.record(index, texels, time.perf_counter() - start)
+        kept = keeper.restore() if keeper else None
+        history, status = kept[0] if kept else [], "done"
+        before = kept[1]["texels"] if kept else None
+        start -= history[-1].seconds if history else 0
+
+        for texels in run.steps(after=(len(history), before)):
+            record = run.record(len(history), texels, time.perf_counter() - start)
             history.append(record)
-            if on_iteration and on_iteration(run.iteration(record, texels)):
+            is_ended = bool(on_iteration and on_iteration(run.iteration(record, texels)))
+            if keeper:
+                keeper.offer(partial(_state, history, texels), is_last=is_ended)
+            if is_ended:
                 status = "interrupted"
                 break
         phases = {"record": recorded - start, "solve": time.perf_counter() - recorded}
@@ -133,6 +149,10 @@ class Transport:
             deviation=run.deviation(texels),
             exposures=run.exposures,
         )
+
+
+def _state(history: Sequence[Record], texels: NDArray[Any]) -> tuple[Sequence[Record], State]:
+    return history, {"texels": texels}
 
 
 def _with_chosen_weights(
