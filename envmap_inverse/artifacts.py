@@ -31,6 +31,9 @@ from envmap_inverse.writing import append_line, unfinished_files, write_bytes
 __all__ = ["RunFolder", "bytes_of_run"]
 
 FINAL_SPP = 64
+BLOCK = 4096
+"""Bytes that the smallest file takes on most disks."""
+
 _OWN_FILES = re.compile(
     r"(envmap|render|reference|coverage|deviation)\.(exr|png)|history\.jsonl|summary\.json|run\.toml"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
@@ -47,7 +50,7 @@ def bytes_of_run(num_pixels: int, num_texels: int, num_frames: int) -> int:
     """
     images = 12 + 3  # bytes per pixel of an EXR and of a PNG
     results = 2 * images * num_pixels + 3 * images * num_texels
-    return results + 2**20 + num_frames * 3 * (num_pixels + num_texels)
+    return results + 2**20 + num_frames * (3 * (num_pixels + num_texels) + 2 * BLOCK)
 
 
 class RunFolder:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from math import prod
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from envmap_inverse.commands.options import SceneFile, Seed, Size, Spp, TrustInput, given_files
@@ -53,6 +55,9 @@ def render(
         with _naming(envmap):
             texels = as_map(read_image(envmap))
     image = render_image(loaded, texels, spp=spp, seed=seed, sensor=sensor)
+    if not np.isfinite(image).all():
+        share = f"{100 * (1 - np.isfinite(image).mean()):.2g} %"
+        warnings.warn(f"{output}: {share} of its values are NaN or infinite", stacklevel=1)
     try:
         write_image(output, image)
     except OSError as error:
