@@ -39,6 +39,9 @@ MEASURING_SHARE = 0.05
 """At most this share of a run's time goes into the metrics of its history."""
 
 _HISTORY_METRICS = {"rmse": rmse, "log_rmse": log_rmse, "angular_mean_deg": angular_error}
+BLOCK = 4096
+"""Bytes that the smallest file takes on most disks."""
+
 _OWN_FILES = re.compile(
     r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)"
     r"|checkpoint_\d{6,}\.npz|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
@@ -56,7 +59,9 @@ def bytes_of_run(num_pixels: int, num_texels: int, num_frames: int) -> int:
     """
     images = 12 + 3  # bytes per pixel of an EXR and of a PNG
     results = 2 * images * num_pixels + 3 * images * num_texels
-    return results + 2**20 + num_frames * 3 * (num_pixels + num_texels)
+    # Two checkpoints of six arrays like the map; the report and its thumbnails.
+    results += 2 * 6 * 16 * num_texels + 8 * (num_pixels + 4 * num_texels)
+    return results + 2**22 + num_frames * (3 * (num_pixels + num_texels) + 2 * BLOCK)
 
 
 class RunFolder:

@@ -78,7 +78,7 @@ class Checkpoints:
         """
         for path in self.files():
             try:
-                with np.load(path, allow_pickle=False) as file:
+                with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
                     found = {name: file[name] for name in file.files}
                 if found["format"].item() != FORMAT:
                     raise InputError(f"{path}: written by another version; start the run again")

@@ -77,8 +77,7 @@ for command in COMMANDS:
 def main() -> None:
     """Run the command line; the exit status tells how it went (see the README)."""
     warnings.showwarning = show_warning
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _end_at_once)
+    guard = _SignalGuard()
     try:
         status = app(prog_name="envmap-inverse", standalone_mode=False)
     except (InputError, FileNotFoundError) as error:
@@ -90,17 +89,37 @@ def main() -> None:
     except BackendError as error:
         status = fail(str(error), 1)
     except Exception as error:  # noqa: BLE001 - the last resort
+        if guard.number is not None:  # Dr.Jit makes an error of its own of what passes through it
+            sys.exit(128 + guard.number)
         status = fail(_explained(error), 1)
+    guard.ignore_signals()
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _end_at_once(number: int, _: FrameType | None) -> None:
-    """End the process, but not what cleans up behind it."""
-    for other in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(other, signal.SIG_IGN)
-    if number == signal.SIGINT:
-        raise KeyboardInterrupt
-    sys.exit(128 + number)
+class _SignalGuard:
+    """Ends the process at SIGINT or SIGTERM, but not what cleans up behind it.
+
+    Attributes:
+        number: of the signal that came.
+    """
+
+    def __init__(self) -> None:
+        """Begin to listen."""
+        self.number: int | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._end_at_once)
+
+    def ignore_signals(self) -> None:
+        """Let what goes on come to its end."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+
+    def _end_at_once(self, number: int, _: FrameType | None) -> None:
+        self.ignore_signals()
+        self.number = number
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
+        sys.exit(128 + number)
 
 
 def _explained(error: BaseException) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import struct
+import subprocess
+import tempfile
 import threading
 import zlib
-from collections.abc import Generator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import imageio_ffmpeg
 import numpy as np
@@ -18,13 +20,17 @@ from PIL import Image, ImageDraw, ImageFont
 
 from envmap_inverse.images import Uint8Image, tonemap
 from envmap_inverse.problem import Iteration, Record
-from envmap_inverse.writing import temporary_file, write_bytes
+from envmap_inverse.writing import naming, temporary_file, write_bytes
 
 __all__ = ["FrameWriter"]
 
 FRAMES_PER_SECOND = 25
 QUEUE_LENGTH = 32
 CAPTION_HEIGHT = 40
+ENCODING = (
+    *("-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-crf", "20"),
+    *("-threads", "1", "-f", "mp4"),
+)
 BACKGROUND, TEXT = (24, 24, 24), (230, 230, 230)
 
 
@@ -63,7 +69,8 @@ class FrameWriter:
             self._jobs.put(None)
             self._thread.join()
             self._raise_failure()
-            self._video.close()
+            with naming(self._video.path):
+                self._video.close()
         except BaseException:
             self.abandon()
             raise
@@ -106,7 +113,8 @@ class FrameWriter:
         for name, picture in (("out", image), ("envmap", envmap)):
             path = self._folder / f"{name}_{iteration.index:03d}.png"
             write_bytes(path, _png(picture), sync=False)
-        self._video.add(_side_by_side(image, envmap, _caption(iteration)))
+        with naming(self._video.path):
+            self._video.add(_side_by_side(image, envmap, _caption(iteration)))
 
 
 def _png(picture: Uint8Image) -> bytes:
@@ -127,38 +135,56 @@ class _Video:
     """An H.264 video that appears under its name when it is complete."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        descriptor, self._temporary = temporary_file(path)
+        self.path = path
+        with naming(path):
+            descriptor, self._temporary = temporary_file(path)
         os.close(descriptor)
-        self._writer: Generator[None, Any, None] | None = None
+        self._ffmpeg: subprocess.Popen[bytes] | None = None
 
     def add(self, frame: Uint8Image) -> None:
-        if self._writer is None:
-            self._writer = imageio_ffmpeg.write_frames(
-                str(self._temporary),
-                frame.shape[1::-1],
-                fps=FRAMES_PER_SECOND,
-                codec="libx264",
-                quality=None,
-                output_params=["-f", "mp4", "-preset", "ultrafast", "-crf", "20", "-threads", "1"],
-                macro_block_size=2,
-                ffmpeg_log_level="error",
+        if self._ffmpeg is None:
+            height, width, _ = frame.shape
+            self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - closed with ffmpeg
+            self._ffmpeg = subprocess.Popen(
+                [
+                    *(imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", "-f", "rawvideo"),
+                    *("-pix_fmt", "rgb24", "-s", f"{width}x{height}"),
+                    *("-r", str(FRAMES_PER_SECOND), "-i", "-", *ENCODING, self._temporary),
+                ],
+                stdin=subprocess.PIPE,
+                stderr=self._messages,
+                process_group=0,  # Ctrl-C is for us to handle
             )
-            self._writer.send(None)
-        self._writer.send(np.ascontiguousarray(frame))
+        assert self._ffmpeg.stdin is not None
+        try:
+            self._ffmpeg.stdin.write(np.ascontiguousarray(frame).data)
+        except BrokenPipeError:
+            self._check()
 
     def close(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            if self._temporary.stat().st_size == 0:
-                raise RuntimeError(f"ffmpeg wrote no video {self._path}")
-            self._temporary.replace(self._path)
+        if self._ffmpeg is not None:
+            with contextlib.suppress(BrokenPipeError):  # `_check` knows more
+                self._ffmpeg.communicate()
+            self._check()
+            self._temporary.replace(self.path)
         self.discard()
 
     def discard(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
+        if self._ffmpeg is not None:
+            self._ffmpeg.kill()
+            with contextlib.suppress(BrokenPipeError):
+                self._ffmpeg.communicate()
+            self._messages.close()
+            self._ffmpeg = None
         self._temporary.unlink(missing_ok=True)
+
+    def _check(self) -> None:
+        """Fail if ffmpeg has ended with an error."""
+        assert self._ffmpeg is not None
+        if self._ffmpeg.wait() != 0:
+            self._messages.seek(0)
+            said = self._messages.read().decode(errors="replace").split("\n")
+            raise OSError(f"ffmpeg: {' '.join(said[:1])}")
 
 
 def _caption(iteration: Record) -> str:

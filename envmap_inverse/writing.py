@@ -7,10 +7,12 @@ import logging
 import os
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
-__all__ = ["append_line", "temporary_file", "unfinished_files", "write_bytes"]
+__all__ = ["append_line", "naming", "temporary_file", "unfinished_files", "write_bytes"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -26,10 +28,8 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
     Raises:
         OSError: if it cannot be written; the error names the file.
     """
-    try:
+    with naming(path):
         _write_bytes(path, data, sync=sync)
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(path)) from None
     _LOGGER.debug("wrote %s, %d bytes", path, len(data))
 
 
@@ -41,13 +41,24 @@ def append_line(file: FileIO, line: str) -> None:
     """
     end = file.tell()
     data = line.encode() + b"\n"
+    with naming(file.name):
+        try:
+            if file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError:
+            file.truncate(end)
+            file.seek(end)
+            raise
+
+
+@contextmanager
+def naming(path: object) -> Iterator[None]:
+    """Have an `OSError` name a file that is being written, and not a temporary one or none."""
     try:
-        if file.write(data) != len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        yield
     except OSError as error:
-        file.truncate(end)
-        file.seek(end)
-        raise OSError(error.errno, error.strerror, str(file.name)) from None
+        reason = error.strerror or " ".join(str(error).split())
+        raise OSError(error.errno, reason, str(path)) from None
 
 
 def temporary_file(path: Path) -> tuple[int, Path]:

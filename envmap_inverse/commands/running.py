@@ -106,7 +106,8 @@ def _stop_at_signal() -> Iterator[_Stop]:
     try:
         yield stop
     finally:
-        restore()
+        if stop.number is None:  # else it has been done, and more signals may have come
+            restore()
 
 
 def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:

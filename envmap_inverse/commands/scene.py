@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from math import prod
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from envmap_inverse.commands.cameras import Cameras, take_cameras
@@ -59,6 +61,9 @@ def render(
     check_memory(prod(loaded.film_size(sensor)), 0)
     texels = None if envmap is None else read_map(envmap)
     image = render_image(loaded, texels, spp=spp, seed=seed, sensor=sensor)
+    if not np.isfinite(image).all():
+        share = f"{100 * (1 - np.isfinite(image).mean()):.2g} %"
+        warnings.warn(f"{output}: {share} of its values are NaN or infinite", stacklevel=1)
     try:
         write_image(output, image)
     except OSError as error:

@@ -159,6 +159,7 @@ def test_an_initial_map_of_another_size(refused: Callable[..., str], folder: Pat
     ("option", "value", "message"),
     [
         ("--spp", 0, "spp must be at least 1; found 0"),
+        ("--spp", 2**30, "--spp: 68719476736 paths in one picture are more than Mitsuba can"),
         ("--iterations", -1, "iterations must be at least 1; found -1"),
         ("--size", 0, "size must be at least 1 pixel; found 0"),
         ("--seed", -1, "seed"),
@@ -268,6 +269,8 @@ def test_a_report_of_a_damaged_run(
     [
         (("-o", "nowhere/image.exr"), r"nowhere/image\.exr: cannot be written"),
         (("-o", "image.exr", "--envmap", "nan.exr"), r"nan\.exr: .*NaN"),
+        (("-o", "image.exr", "--spp", 2**32), r"spp must be less than 2\^32"),
+        (("-o", "image.exr", "--size", 200_000), r"40000000000 pixels .* memory .*--size"),
     ],
 )
 def test_an_image_that_cannot_be_rendered_or_written(

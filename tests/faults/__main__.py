@@ -1,4 +1,4 @@
-"""Run the fault tests at length: `python tests/faults --long` (see docs/faults.md)."""
+"""Mutate files and give them to the command line: `python tests/faults --mutants 20000`."""
 
 from __future__ import annotations
 

@@ -268,6 +268,17 @@ def test_a_missing_scene_file_is_a_file_not_found_error(tmp_path: Path) -> None:
         ei.load_scene(tmp_path / "nothing.xml")
 
 
+def test_a_mesh_without_faces_is_refused(
+    tmp_path: Path, scene_xml: Callable[..., str], random_map: Callable[..., Any]
+) -> None:
+    write_image(tmp_path / "map.exr", random_map())
+    (tmp_path / "empty.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
+    mesh = '<shape type="obj" id="cow"><string name="filename" value="empty.obj"/></shape>'
+    (tmp_path / "scene.xml").write_text(scene_xml(mesh))
+    with pytest.raises(ei.InputError, match=r"scene\.xml: the mesh 'cow' has no faces"):
+        ei.load_scene(tmp_path / "scene.xml")
+
+
 def test_a_folder_is_no_scene(tmp_path: Path) -> None:
     with pytest.raises(ei.InputError, match=f"{tmp_path}: is a folder"):
         ei.load_scene(tmp_path)

@@ -310,6 +310,47 @@ def test_an_exr_whose_header_claims_more_than_it_holds_is_refused(tmp_path: Path
         read_image(tmp_path / "a.exr")
 
 
+@pytest.mark.parametrize(
+    "corners", [(-(2**31), 0, 2**31 - 1, 3), (0, 0, 3, 2**31 - 1), (3, 0, 0, 3), (0, 0, 2**27, 0)]
+)
+def test_an_exr_window_that_is_too_large_or_inside_out_is_refused(
+    tmp_path: Path, corners: tuple[int, ...]
+) -> None:
+    path = tmp_path / "a.exr"
+    write_image(path, np.ones((4, 4, 3)))
+    window = struct.pack("<4i", 0, 0, 3, 3)
+    path.write_bytes(path.read_bytes().replace(window, struct.pack("<4i", *corners)))
+    with pytest.raises(InputError, match=r"a\.exr: "):
+        read_image(path)
+
+
+def write_parts(path: Path, image: NDArray[np.float32]) -> None:
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    parts = [OpenEXR.Part(dict(header), {"RGB": k * image}, f"part {k}") for k in (1, 2, 3)]
+    OpenEXR.File(parts).write(str(path))
+
+
+def test_the_first_of_several_exr_parts_is_read(tmp_path: Path, image: NDArray[np.float32]) -> None:
+    write_parts(tmp_path / "a.exr", image)
+    np.testing.assert_array_equal(read_image(tmp_path / "a.exr"), image)
+
+
+def test_an_exr_of_which_the_library_drops_a_part_is_refused(
+    tmp_path: Path, image: NDArray[np.float32]
+) -> None:
+    path = tmp_path / "a.exr"
+    write_parts(path, image)
+    path.write_bytes(path.read_bytes()[:-30])
+    with pytest.raises(InputError, match=r"a\.exr: damaged: [12] of 3 parts decode"):
+        read_image(path)
+
+
+def test_a_pipe_is_no_image(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.exr")
+    with pytest.raises(InputError, match=r"a\.exr: is a folder or a device"):
+        read_image(tmp_path / "a.exr")
+
+
 @pytest.mark.parametrize("suffix", WRITABLE)
 def test_writing_leaves_one_file_and_nothing_else(
     tmp_path: Path, suffix: str, image: NDArray[np.float32]

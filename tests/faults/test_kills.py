@@ -1,0 +1,60 @@
+"""Runs that are killed at any moment end, when they are resumed, as if they had not been."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Start = Callable[..., subprocess.Popen[str]]
+OPTIONS = {
+    "adam": ("--optimizer", "adam", "--iterations", 40),
+    "transport": ("--optimizer", "transport", "--spp", 16),
+}
+
+
+def command(inputs: Path, folder: Path, name: str) -> tuple[object, ...]:
+    files = (inputs / "scene.xml", inputs / "reference.exr")
+    settings = ("--no-report", "--trust-input", "--checkpoint-every", 0, "-o", folder)
+    return ("estimate", *files, *settings, *OPTIONS[name])
+
+
+def losses(folder: Path) -> list[float]:
+    lines = (folder / "history.jsonl").read_text().splitlines()
+    return [json.loads(line)["loss"] for line in lines]
+
+
+def check(whole: Path, killed: Path) -> None:
+    assert (killed / "envmap.exr").read_bytes() == (whole / "envmap.exr").read_bytes()
+    assert losses(killed) == losses(whole)
+
+
+@pytest.mark.parametrize("name", list(OPTIONS))
+def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(
+    start: Start, inputs: Path, tmp_path: Path, name: str, is_long: bool
+) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    begun = time.monotonic()
+    with start(*command(inputs, whole, name)) as process:
+        process.communicate(timeout=120)
+    seconds = time.monotonic() - begun
+    moments, kills = random.Random(7), 0
+    while kills < (50 if is_long else 2):
+        with start(*command(inputs, killed, name), "--resume") as process:
+            time.sleep(moments.uniform(0.3, 1) * seconds)
+            was_running = process.poll() is None
+            process.kill()
+            process.communicate()
+        kills += 1
+        if not was_running and (killed / "summary.json").exists():
+            check(whole, killed)
+            killed = tmp_path / f"killed_{kills}"
+    if not (killed / "summary.json").exists():
+        with start(*command(inputs, killed, name), "--resume") as process:
+            assert process.communicate(timeout=120)[1] == ""
+    check(whole, killed)
