@@ -21,7 +21,7 @@ from pathlib import Path
 from types import TracebackType
 
 from envmap_inverse import backend
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.resources import free_memory
 
 __all__ = ["Reader", "read_apart"]
@@ -36,7 +36,7 @@ MEMORY_SHARE = 0.75
 """Of the memory that is free."""
 
 _LOGGER = logging.getLogger(__name__)
-_OUT_OF_MEMORY = re.compile("bad_alloc|out of memory|cannot allocate", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile("bad_alloc|out of memory|cannot allocate|MemoryError", re.IGNORECASE)
 
 # The package's own __init__ would import far more than reading takes.
 _CHILD = """
@@ -81,7 +81,7 @@ class Reader(AbstractContextManager["Reader"]):
         trace: TracebackType | None,
     ) -> None:
         """End the child."""
-        self._held.close()
+        self._end()
 
     def read(
         self,
@@ -99,6 +99,7 @@ class Reader(AbstractContextManager["Reader"]):
 
         Raises:
             InputError: if the child refuses one, dies of it, takes too long or runs out of memory.
+            BackendError: if it cannot start.
         """
         for path in images:
             self._read("image", path)
@@ -130,13 +131,16 @@ class Reader(AbstractContextManager["Reader"]):
         self._held.callback(child.kill)
         self._seconds_left = START_SECONDS
 
+    def _end(self) -> None:
+        self._held.close()
+
     def _read(self, kind: str, path: Path) -> None:
         """Have the child read one file; a dead child is replaced."""
         files: list[str] = []
         try:
             self._ask(kind, path, files)
         except _ReadingFailed as failure:
-            self.__exit__(None, None, None)
+            self._end()
             self._start()
             for file in files if failure.is_repeatable else ():
                 self._read("file", Path(file))  # the culprit's error goes out in place of ours
@@ -166,13 +170,23 @@ class Reader(AbstractContextManager["Reader"]):
         return f"needs more than the {self.memory / 2**30:.1f} GiB of memory that it may take"
 
     def _cause_of_death(self) -> str:
+        """Why the child is gone, if a file was the reason.
+
+        Raises:
+            BackendError: if it was not.
+        """
         status = self._child.wait()
         self._output.seek(0)
-        said = self._output.read().decode("latin-1")
+        said = self._output.read().decode("latin-1").strip()
         if status == -signal.SIGKILL or _OUT_OF_MEMORY.search(said):
             return self._out_of_memory()
-        name = signal.Signals(-status).name if status < 0 else f"exit status {status}"
-        return f"crashes its decoder ({name}); the file is damaged or made to do harm"
+        if status < 0:
+            name = signal.Signals(-status).name
+            return f"crashes its decoder ({name}); the file is damaged or made to do harm"
+        raise BackendError(
+            f"the guarded process failed: {said.rpartition(chr(10))[2]}; --trust-input does "
+            "without it"
+        )
 
 
 class _ReadingFailed(Exception):  # noqa: N818 - not an error that anyone sees

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from envmap_inverse import InputError
+from envmap_inverse import BackendError, InputError, isolation
 from envmap_inverse.images import write_image
 from envmap_inverse.isolation import Reader
 
@@ -91,6 +91,17 @@ def test_the_file_that_a_scene_names_is_blamed_where_it_is_to_blame(
     path.write_bytes(path.read_bytes().replace(window, struct.pack("<4i", 0, 0, 2**27, 7)))
     with pytest.raises(InputError, match=r"map\.exr: needs more than the 1\.0 GiB of memory"):
         reader.read(scene=folder / "scene.xml")
+
+
+def test_a_child_that_cannot_start_is_no_fault_of_the_file(
+    inputs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(isolation, "_CHILD", "raise RuntimeError('no luck')")
+    with (
+        Reader(memory=MEMORY) as broken,
+        pytest.raises(BackendError, match="guarded process failed: RuntimeError: no luck; --tr"),
+    ):
+        broken.read(scene=inputs / "scene.xml")
 
 
 def test_what_the_child_refuses_is_refused_with_its_words(reader: Reader, inputs: Path) -> None:

@@ -272,7 +272,7 @@ def test_a_mesh_without_faces_is_refused(
     tmp_path: Path, scene_xml: Callable[..., str], random_map: Callable[..., Any]
 ) -> None:
     write_image(tmp_path / "map.exr", random_map())
-    (tmp_path / "empty.obj").write_text("v 0 0 0\nv 1 0 0\nv 0 1 0\n")
+    (tmp_path / "empty.obj").write_text("v 0 0 0\nvn 0 0 1\n")
     mesh = '<shape type="obj" id="cow"><string name="filename" value="empty.obj"/></shape>'
     (tmp_path / "scene.xml").write_text(scene_xml(mesh))
     with pytest.raises(ei.InputError, match=r"scene\.xml: the mesh 'cow' has no faces"):

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from envmap_inverse import InputError
 from envmap_inverse.mesh_files import check_obj, check_ply
@@ -69,6 +71,20 @@ def test_a_ply_face_outside_the_vertices_is_refused_with_its_index(
 ) -> None:
     with pytest.raises(InputError, match=rf"vertex {index}, but there are 4"):
         check_ply(write_ply([(0, 1, 2), (0, 2, index)], kind))
+
+
+@given(
+    faces=st.lists(st.tuples(*[st.integers(-1, 4)] * 3), max_size=6), kind=st.sampled_from(FORMATS)
+)
+def test_a_ply_file_is_refused_if_and_only_if_an_index_is_outside(
+    write_ply: WritePly, faces: list[tuple[int, int, int]], kind: str
+) -> None:
+    path = write_ply(faces, kind)
+    if all(0 <= index < 4 for face in faces for index in face):
+        check_ply(path)
+    else:
+        with pytest.raises(InputError, match="a face points to vertex"):
+            check_ply(path)
 
 
 @pytest.mark.parametrize(
