@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from envmap_inverse.images import Uint8Image, tonemap
 from envmap_inverse.problem import Iteration, Record
-from envmap_inverse.writing import naming, temporary_file, write_bytes
+from envmap_inverse.writing import naming, publish, temporary_file, write_bytes
 
 __all__ = ["FrameWriter"]
 
@@ -166,7 +166,7 @@ class _Video:
             with contextlib.suppress(BrokenPipeError):  # `_check` knows more
                 self._ffmpeg.communicate()
             self._check()
-            self._temporary.replace(self.path)
+            publish(self._temporary, self.path)
         self.discard()
 
     def discard(self) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
-__all__ = ["append_line", "naming", "temporary_file", "unfinished_files", "write_bytes"]
+__all__ = ["append_line", "naming", "publish", "temporary_file", "unfinished_files", "write_bytes"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -67,6 +67,12 @@ def temporary_file(path: Path) -> tuple[int, Path]:
     return descriptor, Path(name)
 
 
+def publish(temporary: Path, path: Path) -> None:
+    """Give a complete temporary file its name, and the permissions of any new file."""
+    temporary.chmod(0o666 & ~_umask())
+    temporary.replace(path)
+
+
 def unfinished_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
     """Temporary files of a process that was killed, for paths whose names match."""
     found = ((file, re.fullmatch(r"\.(.+)\.\w{8}", file.name)) for file in folder.iterdir())
@@ -81,8 +87,7 @@ def _write_bytes(path: Path, data: bytes, *, sync: bool) -> None:
             file.flush()
             if sync:
                 os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+        publish(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
