@@ -43,8 +43,7 @@ class Transport:
     divided by 1 + variance / (noise_floor * what the loss calls large)^2.
 
     Attributes:
-        spp: paths per pixel; None for 4 million in all, or 16 million where exposures are to be
-            found, which the noise of few paths biases; but from 16 to 256 per pixel.
+        spp: paths per pixel; None for 4 million in the largest picture, but from 16 to 256.
         rounds: reweightings.
         iterations: conjugate-gradient steps in each, at most.
         tolerance: of the residual, at which they stop.
@@ -100,9 +99,8 @@ class Transport:
 
     def paths_per_pixel(self, problem: Problem) -> int:
         """How many paths are traced for each pixel."""
-        num_pixels = sum(view.image[:, :, 0].size for view in problem.views)
-        num_paths = NUM_PATHS if all(v.knows_exposure for v in problem.views) else 4 * NUM_PATHS
-        return self.spp or int(np.clip(num_paths // num_pixels, 16, 256))
+        num_pixels = max(view.image[:, :, 0].size for view in problem.views)
+        return self.spp or int(np.clip(NUM_PATHS // num_pixels, 16, 256))
 
     def run(
         self,
