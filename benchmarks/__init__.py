@@ -1,1 +1,1 @@
-"""Benchmarks: each is a script that prints Markdown tables, ours beside a peer in the same run."""
+"""Benchmarks: ours beside a peer, in one process. `python -m benchmarks` runs them all."""

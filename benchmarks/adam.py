@@ -1,54 +1,70 @@
 """Our Adam loop against the tutorial's plain Mitsuba loop, in turn in one process.
 
-    python -m benchmarks.adam [--sizes 64,256] [--iterations 100] [--repeats 5]
+    python -m benchmarks.adam [--quick]
 
 Both start white, use the same seeds, 1 spp, learning rate 0.02 and `prb`, and see the same 16 spp
-reference of the bundled bunny. Medians over the repeats after a warm-up.
+reference of the bundled bunny.
 """
 
 from __future__ import annotations
 
-import argparse
-import statistics
-import sys
-import time
+from collections.abc import Iterator
+from typing import Any
 
 import envmap_inverse as ei
-from benchmarks.peer import plain_loop
-from envmap_inverse.bundled import bunny
+from benchmarks.methods import LOOP, Case, bundled_case, estimate, loop
+from benchmarks.settings import Settings, parser, settings_of
+from benchmarks.tables import Table, print_table
+from benchmarks.timing import Timed, interleaved, timed
 from envmap_inverse.metrics import sum_of_squared_errors
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description="Our Adam loop against the plain Mitsuba loop.")
-    parser.add_argument("--sizes", default="64,256")
-    parser.add_argument("--iterations", type=int, default=100)
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
-    write = sys.stdout.write
-    write("| film | plain s | ours s | ratio (min to max) | plain SSE | ours SSE |\n")
-    write("|---|---|---|---|---|---|\n")
-    for size in map(int, arguments.sizes.split(",")):
-        scene = ei.load_scene(bunny())
-        scene.set_film_size(size)
-        truth, reference = scene.envmap.texels, ei.render(scene, spp=16, seed=12345)
-        adam = ei.Adam(iterations=arguments.iterations)
-        plain, ours = [], []
-        for _ in range(arguments.repeats + 1):
-            start = time.perf_counter()
-            theirs = plain_loop(scene, [reference], arguments.iterations)
-            plain.append(time.perf_counter() - start)
-            result = ei.estimate(scene, reference, optimizer=adam)
-            ours.append(result.phases["optimize"])
-        ratios = [a / b for a, b in zip(plain[1:], ours[1:], strict=True)]
-        write(
-            f"| {size}^2 | {statistics.median(plain[1:]):.2f} | {statistics.median(ours[1:]):.2f} "
-            f"| {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f}) "
-            f"| {sum_of_squared_errors(theirs, truth):.0f} "
-            f"| {sum_of_squared_errors(result.texels, truth):.0f} |\n"
+def adam(settings: Settings) -> Table:
+    """Seconds and error of both."""
+    return Table(
+        name="adam",
+        title="`Adam` against the plain loop",
+        note="100 iterations with the same seeds: seconds, their ratio (the median turn, and the "
+        "least and the greatest), and the error of the map.",
+        columns={
+            "film": "",
+            "plain s": ".2f",
+            "ours s": ".2f",
+            "ratio": ".2f",
+            "plain SSE": ".0f",
+            "ours SSE": ".0f",
+        },
+        rows=_rows(settings),
+    )
+
+
+def _rows(settings: Settings) -> Iterator[tuple[Any, ...]]:
+    for size in map(settings.film, (64, 256)):
+        case = bundled_case(size)
+        runs = interleaved(
+            _methods(case, 100), settings.pick(2, 5), warm_up=_methods(case, iterations=2)
+        )
+        yield (
+            f"{size}^2",
+            runs.spread(LOOP),
+            runs.spread("ours"),
+            runs.ratio(LOOP, "ours"),
+            *(sum_of_squared_errors(runs.results[name], case.truth) for name in (LOOP, "ours")),
         )
 
 
+def _methods(case: Case, iterations: int) -> dict[str, Timed]:
+    return {
+        LOOP: lambda: timed(loop(iterations), case),
+        "ours": lambda: _ours(case, iterations),
+    }
+
+
+def _ours(case: Case, iterations: int) -> tuple[float, Any]:
+    """Without the time of the coverage, which the plain loop does not compute."""
+    result = estimate(case, ei.Adam(iterations=iterations))
+    return result.phases["optimize"], result.texels
+
+
 if __name__ == "__main__":
-    main()
+    print_table(adam(settings_of(parser(__doc__).parse_args())), "python -m benchmarks.adam")

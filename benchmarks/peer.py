@@ -12,14 +12,18 @@ from envmap_inverse.backend import dr, mi
 
 
 def plain_loop(
-    scene: ei.Scene, references: list[NDArray[np.float32]], iterations: int = 100
+    scene: ei.Scene,
+    references: list[NDArray[np.float32]],
+    iterations: int = 100,
+    spp: int = 1,
 ) -> NDArray[Any]:
-    """Adam at learning rate 0.02, 1 spp, `prb`, from white: `mi.render` and `mi.ad.Adam`, no more.
+    """Adam at learning rate 0.02, `prb`, from white: `mi.render` and `mi.ad.Adam`, no more.
 
     Args:
         scene: whose integrator is `path` with a depth of 6; its map is overwritten.
         references: one picture per sensor.
         iterations: steps.
+        spp: samples per pixel.
 
     Returns:
         The map, shape (H, W, 3).
@@ -32,14 +36,14 @@ def plain_loop(
     optimizer[key] = mi.TensorXf(np.ones(params[key].shape, np.float32))
     params.update(optimizer)
     for index in range(iterations):
-        for sensor, target in enumerate(targets):
+        for k, target in enumerate(targets):
             image = mi.render(
                 scene.mi_scene,
                 params,
-                sensor=sensor,
+                sensor=scene.sensor(k),
                 integrator=integrator,
-                spp=1,
-                seed=index * len(targets) + sensor,
+                spp=spp,
+                seed=index * len(targets) + k,
             )
             dr.backward(dr.mean(dr.square(image - target)))
         optimizer.step()

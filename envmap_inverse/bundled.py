@@ -60,10 +60,12 @@ def bundled_scene(name: str = "bunny", material: str = "mirror") -> Scene:
         FileNotFoundError: if the bundled scenes are missing.
     """
     _check_name("material", material, MATERIALS)
-    scene = load_scene(scene_file(name))
-    for shape in scene.mi_scene.shapes():
+    scene = load_scene(scene_file(name)).mi_scene
+    for shape in scene.shapes():
         shape.set_bsdf(mi.load_dict(MATERIALS[material]))
-    return scene
+    # A scene made anew, or else `dr.freeze` does not find the new BSDF where several are alive.
+    parts = [scene.integrator(), *scene.sensors(), *scene.shapes(), scene.environment()]
+    return load_scene({"type": "scene", **{part.id(): part for part in parts}})
 
 
 def _scenes() -> Path:

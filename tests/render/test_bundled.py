@@ -76,3 +76,11 @@ def test_an_unknown_name_is_refused_with_the_known_ones(call: object, message: s
     with pytest.raises(ei.InputError) as caught:
         call()
     assert str(caught.value) == message
+
+
+def test_adam_runs_on_several_bundled_scenes_at_once() -> None:
+    scenes = [bundled_scene(), bundled_scene()]
+    for scene in scenes:
+        scene.set_film_size(4)
+        result = ei.estimate(scene, ei.render(scene, spp=1), optimizer=ei.Adam(iterations=1))
+        assert result.num_dropped == 0

@@ -1,0 +1,109 @@
+"""Every benchmark, in one process with the peer.
+
+    python -m benchmarks [--quick] [--only NAME,...] [-o DIR]
+
+Prints tables as it goes and leaves them in a folder as results.md and results.json, with a plot of
+error against time, errors.png. The machine should have nothing else to do.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import platform
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from benchmarks import curves, processes, transport
+from benchmarks.adam import adam
+from benchmarks.noise import noise
+from benchmarks.objects import objects
+from benchmarks.scaling import scaling
+from benchmarks.settings import Settings, parser, settings_of
+from benchmarks.tables import Table, print_table
+from envmap_inverse import __version__
+from envmap_inverse.images import write_bytes
+
+PARTS: dict[str, Callable[[Settings], Table]] = {
+    "adam": adam,
+    "bunny": transport.one_scene,
+    "scenes": transport.many_scenes,
+    "cost": transport.cost,
+    "scaling": scaling,
+    "threads": processes.threads,
+    "memory": processes.memory,
+    "startup": processes.startup,
+    "curves": curves.curves,
+    "objects": objects,
+    "noise": noise,
+}
+TOO_LONG = ("scenes", "noise")
+"""What --quick leaves out, unless --only names it."""
+
+
+def main() -> None:
+    """Measure, print and write."""
+    options = parser(__doc__)
+    options.add_argument("--only", help=f"of {', '.join(PARTS)}; by default all", metavar="NAME,..")
+    options.add_argument("-o", "--output", type=Path, default=Path("runs/benchmarks"))
+    arguments = options.parse_args()
+    settings = settings_of(arguments)
+    names = [name for name in PARTS if not (settings.quick and name in TOO_LONG)]
+    if arguments.only is not None:
+        names = arguments.only.split(",")
+        if unknown := set(names) - set(PARTS):
+            options.error(f"--only: no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    if "curves" in names and importlib.util.find_spec("matplotlib") is None:
+        options.error("curves needs matplotlib: pip install matplotlib, or choose with --only")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    run(names, settings, arguments.output)
+
+
+def run(names: list[str], settings: Settings, folder: Path) -> None:
+    """Run parts, writing what there is after each."""
+    command = "python -m benchmarks" + (" --quick" if settings.quick else "")
+    if settings.shrink > 1:
+        command += f" --shrink {settings.shrink}"
+    data: dict[str, Any] = {"command": command, **_facts(), "seconds": {}, "tables": {}}
+    text = f"Measured on {data['cores']} cores ({data['processor']}).\n\n"
+    for name in names:
+        start = time.perf_counter()
+        printed, table = print_table(PARTS[name](settings), f"{command} --only {name}")
+        text += printed
+        data["tables"][name] = table.to_json()
+        data["seconds"][name] = round(time.perf_counter() - start, 1)
+        write_bytes(folder / "results.md", text.encode())
+        write_bytes(folder / "results.json", f"{json.dumps(data, indent=1)}\n".encode())
+        if name == "curves":
+            write_bytes(folder / "errors.png", curves.draw(table))
+
+
+def _facts() -> dict[str, Any]:
+    """Versions, and what the machine is."""
+    packages = ("mitsuba", "drjit", "numpy", "scipy")
+    return {
+        "versions": {
+            "envmap_inverse": __version__,
+            **{name: metadata.version(name) for name in packages},
+            "python": platform.python_version(),
+        },
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": _processor(),
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9),
+    }
+
+
+def _processor() -> str:
+    """The processor's name, or where there is none its architecture."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+if __name__ == "__main__":
+    main()

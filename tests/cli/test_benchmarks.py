@@ -1,0 +1,71 @@
+"""`python -m benchmarks` on tiny films: its numbers mean nothing here, its files do."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from envmap_inverse.images import read_image
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def run(environment: dict[str, str]) -> Run:
+    def make(*arguments: Any) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "benchmarks", "--quick", "--shrink", "64", *arguments]
+        return subprocess.run(
+            list(map(str, command)),
+            cwd=ROOT,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    return make
+
+
+def test_what_is_printed_is_what_is_written(run: Run, tmp_path: Path) -> None:
+    done = run("--only", "cost", "-o", tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "results.md").read_text().endswith(done.stdout)
+    results = json.loads((tmp_path / "results.json").read_text())
+    rows = results["tables"]["cost"]["rows"]
+    assert [(row["film"], row["spp"]) for row in rows] == [("4^2", 16), ("8^2", 16)]
+    for row in rows:
+        seconds = row["record s"]
+        assert 0 < seconds["min"] <= seconds["median"] <= seconds["max"]
+        assert f"| {row['film']} | 16 | " in done.stdout
+    assert results["cores"] >= 1
+
+
+def test_an_unknown_part_is_refused(run: Run, tmp_path: Path) -> None:
+    done = run("--only", "cost,speed", "-o", tmp_path / "none")
+    assert done.returncode == 2
+    assert "--only: no speed; there are adam, bunny" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.slow
+def test_a_child_process_tells_its_own_memory(run: Run, tmp_path: Path) -> None:
+    assert run("--only", "memory", "-o", tmp_path).returncode == 0
+    rows = json.loads((tmp_path / "results.json").read_text())["tables"]["memory"]["rows"]
+    assert [row["method"] for row in rows][::3] == ["plain loop", "Transport()"]
+    assert all(0 < row["loaded MB"] <= row["peak MB"] for row in rows)
+
+
+@pytest.mark.slow
+def test_curves_are_drawn(run: Run, tmp_path: Path) -> None:
+    assert run("--only", "curves", "-o", tmp_path).returncode == 0
+    assert np.ptp(read_image(tmp_path / "errors.png")) > 0
