@@ -17,6 +17,7 @@ from envmap_inverse import losses, priors
 from envmap_inverse.artifacts import RunFolder
 from envmap_inverse.checks import checked
 from envmap_inverse.commands.cameras import Cameras, choose_sensors
+from envmap_inverse.commands.live import LOOPBACK, Live, LiveHost, LivePort, live_view
 from envmap_inverse.commands.options import (
     Frames,
     Overwrite,
@@ -183,6 +184,9 @@ def estimate(
     checkpoint_every: Annotated[
         float, typer.Option(min=0, help="Seconds between two checkpoints.")
     ] = CHECKPOINT_EVERY,
+    live: Live = False,
+    live_port: LivePort = 0,
+    live_host: LiveHost = LOOPBACK,
     trust_input: TrustInput = False,
 ) -> None:
     """Recover the environment map from pictures of a scene."""
@@ -219,13 +223,14 @@ def estimate(
     problem = checked(problem)
     check_room(problem, chosen, output, frames=frames)
     settings = {**given_settings(context), **resolved_settings(problem, chosen), "mask": masks}
-    run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)
-    loading = time.perf_counter() - begun
-    run(
-        run_folder,
-        problem,
-        chosen,
-        loading=loading,
-        report=report,
-        checkpoint_every=checkpoint_every,
-    )
+    with live_view(output, problem, chosen, live=live, host=live_host, port=live_port) as view:
+        run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)
+        run(
+            run_folder,
+            problem,
+            chosen,
+            loading=time.perf_counter() - begun,
+            report=report,
+            live=view,
+            checkpoint_every=checkpoint_every,
+        )

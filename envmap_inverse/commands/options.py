@@ -62,11 +62,17 @@ TrustInput = Annotated[
 _OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
 
 
+_OF_THE_CALL = {"config", "overwrite", "trust_input", "resume", "checkpoint_every"} | {
+    *("live", "live_port", "live_host"),
+}
+"""Options that do not change what a run makes."""
+
+
 def given_settings(context: typer.Context) -> dict[str, Any]:
     """The options of a command as TOML values; files by their full path."""
     settings = {}
     for name, value in context.params.items():
-        if name not in {"config", "overwrite", "trust_input", "resume", "checkpoint_every"}:
+        if name not in _OF_THE_CALL:
             settings[name] = _plain(value)
     return settings
 

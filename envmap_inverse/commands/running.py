@@ -15,11 +15,12 @@ import typer
 from envmap_inverse.artifacts import RunFolder, bytes_of_run
 from envmap_inverse.checkpoints import Checkpoints, fingerprint
 from envmap_inverse.commands.logs import MET_WARNINGS
-from envmap_inverse.console import ProgressDisplay, tell
+from envmap_inverse.console import ProgressDisplay, say, tell
 from envmap_inverse.errors import InputError
 from envmap_inverse.estimate import solve
 from envmap_inverse.problem import Iteration, Optimizer, Problem
 from envmap_inverse.report import write_report
+from envmap_inverse.report.live import LiveView
 from envmap_inverse.resources import check_disk, check_memory
 
 CHECKPOINT_EVERY = 30.0
@@ -52,6 +53,7 @@ def run(
     *,
     loading: float,
     report: bool,
+    live: LiveView | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
 ) -> dict[str, Any]:
     """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it."""
@@ -59,11 +61,16 @@ def run(
     with run_folder:
         earlier, _ = checkpoints.restore() or ([], {})
         run_folder.begin(problem.views[0].image, problem.ground_truth, earlier=earlier)
+        if live is not None:
+            live.begin(earlier)
+            say(f"live view at {live.address}")
         with _stop_at_signal() as stop, ProgressDisplay(optimizer.num_steps) as display:
 
             def on_iteration(iteration: Iteration) -> bool:
                 run_folder.add(iteration)
                 display.show(iteration)
+                if live is not None:
+                    live.show(iteration)
                 return stop.number is not None
 
             result = solve(problem, optimizer, on_iteration, checkpoints)
@@ -72,13 +79,20 @@ def run(
         if result.status == "done":
             checkpoints.remove()
     _print_summary(run_folder.path, summary)
-    if report:
-        tell(f"report in {write_report(run_folder.path)}")
+    page = write_report(run_folder.path) if report else None
+    if page is not None:
+        tell(f"report in {page}")
+    if live is not None:
+        live.end(result.status, page)
+    _exit_if_ended_early(stop, result.status)
+    return summary
+
+
+def _exit_if_ended_early(stop: _Stop, status: str) -> None:
     if stop.number is not None:
         raise typer.Exit(128 + stop.number)
-    if result.status != "done":
-        raise typer.Exit(fail(result.status, 1))
-    return summary
+    if status != "done":
+        raise typer.Exit(fail(status, 1))
 
 
 class _Stop:

@@ -46,6 +46,17 @@ class Curves {
     this.plots = boxes.map(([key, box]) => this.#plot(key, box));
   }
 
+  // Show histories that have grown; a plot that is zoomed stays where it is.
+  update() {
+    for (const plot of this.plots) {
+      const [across] = plot.data;
+      const { min, max } = plot.scales.x;
+      const isWhole = min <= across[0] && max >= across[across.length - 1];
+      plot.setData(this.#table(plot.key), isWhole);
+      if (!isWhole) plot.redraw();
+    }
+  }
+
   // Draw anew. A plot that has not been drawn yet will be; uPlot would lose its scales.
   redraw() {
     const isReady = 1;
@@ -63,7 +74,7 @@ class Curves {
       stroke: () => themed(`--series-${k % 8}`),
       width: 2,
       spanGaps: true,
-      points: { show: run.history.length < FEW, size: 6 },
+      points: { show: () => run.history.length < FEW, size: 6 },
       value: (_, y) => text(y),
     }));
     const axis = {
@@ -84,13 +95,19 @@ class Curves {
       ],
       hooks: { draw: [(plot) => this.#drawMarks(plot, key)] },
     };
+    return Object.assign(new uPlot(options, this.#table(key), box), { key });
+  }
+
+  // What uPlot draws of a quantity.
+  #table(key) {
+    const across = this.across.value;
     // A logarithm has no place for what is not above 0.
-    const shown = (y) => (isLog && !(y > 0) ? null : y);
+    const shown = (y) => (this.log.checked && !(y > 0) ? null : y);
     const tables = this.runs.map(({ history }) => [
       history.map((line) => line[across]),
       history.map((line) => shown(line[key] ?? null)),
     ]);
-    return new uPlot(options, uPlot.join(tables), box);
+    return uPlot.join(tables);
   }
 
   #drawMarks(plot, key) {

@@ -1,0 +1,279 @@
+"""The live view of a run: a page on a port of this machine that grows while the run goes."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import logging
+import secrets
+import socketserver
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from functools import cached_property, partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.artifacts import to_json
+from envmap_inverse.errors import InputError
+from envmap_inverse.images import display_exposure, encode_png, shrink, tonemap
+from envmap_inverse.problem import Iteration, Record
+
+__all__ = ["LOOPBACK", "LiveView"]
+
+LOOPBACK = "127.0.0.1"
+MAX_PIXELS = 512 * 512
+MAX_LINES = 2000
+"""Of the history in one answer; of more, lines at equal steps and the last."""
+PICTURES_EVERY = 1.0
+"""Seconds between two pictures; the page asks as often."""
+WATCHED_FOR = 3.0
+"""Seconds after a request for which somebody watches."""
+FAREWELL = 2.5
+"""Seconds for which those who watch can still fetch the end."""
+SOCKET_TIMEOUT = 5.0
+
+HTML, CSS, JS, PNG, JSON = (
+    *("text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8"),
+    *("image/png", "application/json"),
+)
+PAGE_FILES = {
+    "": ("live.html", HTML),
+    "uPlot.css": ("vendor/uPlot.min.css", CSS),
+    "page.css": ("page.css", CSS),
+    "uPlot.js": ("vendor/uPlot.iife.min.js", JS),
+    "rasters.js": ("rasters.js", JS),
+    "curves.js": ("curves.js", JS),
+    "live.js": ("live.js", JS),
+}
+"""Address below the token: file of this package, media type."""
+POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; script-src 'self'; "
+    "style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class LiveView(AbstractContextManager["LiveView"]):
+    """Serves the present state of a run to those who know its address.
+
+    The run's thread hands over iterations; only it touches the arrays of an iteration, and copies
+    them only while somebody watches. The server's threads encode and send the copies.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        reference: NDArray[np.float32],
+        *,
+        num_steps: int,
+        host: str = LOOPBACK,
+        port: int = 0,
+    ) -> None:
+        """Open the port; the context serves it.
+
+        Args:
+            folder: of the run, to be named on the page.
+            reference: the first picture; its exposure is that of all pictures.
+            num_steps: how many iterations there will be at most.
+            host: name or address of the interface to serve at.
+            port: 0 for one that is free.
+
+        Raises:
+            InputError: if the port cannot be opened.
+        """
+        self._token = secrets.token_urlsafe(16)
+        self._folder, self._num_steps = folder, num_steps
+        self._host = host
+        self._exposure = display_exposure(reference)
+        self._reference = _Picture(reference, self._exposure)
+        self._pictures: dict[str, _Picture] = {}
+        self._shown = -1  # iteration of the pictures
+        self._history: list[dict[str, Any]] = []
+        self._last: Iteration | None = None
+        self._status = "running"
+        self._report: bytes | None = None
+        self._asked = self._copied = -np.inf
+        try:
+            self._server = _Server((host, port), partial(_Handler, self))
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or error
+            raise InputError(
+                f"--live-host {host}, --live-port {port}: cannot be opened: {reason}; "
+                "leave out --live-port to take a free one"
+            ) from None
+        bound, self._port = self._server.server_address[:2]
+        self.is_loopback = ipaddress.ip_address(str(bound)).is_loopback
+        self.address = f"http://{host}:{self._port}/{self._token}/"
+
+    def __enter__(self) -> LiveView:
+        """Begin to serve."""
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the port."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def begin(self, earlier: Sequence[Record]) -> None:
+        """Take the iterations of the run that this one goes on with."""
+        self._history = [_line(record) for record in earlier]
+
+    def show(self, iteration: Iteration) -> None:
+        """Take the next iteration."""
+        self._last = iteration
+        self._history.append(_line(iteration))
+        now = time.monotonic()
+        if self._is_watched(now) and now - self._copied >= PICTURES_EVERY:
+            self._copied = now
+            self._copy(iteration)
+
+    def end(self, status: str, report: Path | None) -> None:
+        """Show the end, and wait until those who watch can have seen it.
+
+        Args:
+            status: of the run.
+            report: the finished report, if there is one.
+        """
+        if self._last is not None:
+            self._copy(self._last)
+        if report is not None:
+            self._report = report.read_bytes()
+        self._status = status
+        if self._is_watched(time.monotonic()):
+            time.sleep(FAREWELL)
+
+    def answer(self, path: str, host: str) -> tuple[HTTPStatus, str, bytes]:
+        """What a request gets: status, media type and content.
+
+        Args:
+            path: of the request, with its query.
+            host: which the request names. A name that an attacker's DNS server leads to this
+                machine is refused.
+        """
+        names = {f"{name}:{self._port}" for name in (LOOPBACK, "localhost", self._host)}
+        if self.is_loopback and host not in names:
+            return _refusal(HTTPStatus.MISDIRECTED_REQUEST)
+        url = urlsplit(path)
+        _, _, below = url.path.partition("/")
+        token, slash, name = below.partition("/")
+        if not slash or not hmac.compare_digest(token.encode(), self._token.encode()):
+            return _refusal(HTTPStatus.NOT_FOUND)
+        self._asked = time.monotonic()
+        found = self._content(name, url.query)
+        return _refusal(HTTPStatus.NOT_FOUND) if found is None else (HTTPStatus.OK, *found)
+
+    def _content(self, name: str, query: str) -> tuple[str, bytes] | None:
+        if name in PAGE_FILES:
+            file, kind = PAGE_FILES[name]
+            return kind, resources.files(__package__).joinpath(file).read_bytes()
+        if name == "state.json":
+            after = parse_qs(query).get("after", ["0"])[0]
+            return JSON, self._state(int(after) if after.isdecimal() else 0)
+        if name == "report.html" and self._report is not None:
+            return HTML, self._report
+        picture = {"reference.png": self._reference, **self._pictures}.get(name)
+        return None if picture is None else (PNG, picture.png)
+
+    def _state(self, after: int) -> bytes:
+        """The present state as JSON, with the iterations from number `after` on."""
+        status = self._status  # before the lines: those that come with the end are complete
+        end = len(self._history)
+        step = max(1, -(-(end - after) // MAX_LINES))
+        numbers = [*range(after, end, step)]
+        if numbers and numbers[-1] != end - 1:
+            numbers.append(end - 1)
+        state = {
+            "folder": str(self._folder),
+            "status": status,
+            "hasReport": self._report is not None,
+            "iterations": self._num_steps,
+            "shown": self._shown,
+            "next": end,
+            "lines": [self._history[number] for number in numbers],
+        }
+        return to_json(state).encode()
+
+    def _is_watched(self, now: float) -> bool:
+        return now - self._asked < WATCHED_FOR
+
+    def _copy(self, iteration: Iteration) -> None:
+        self._pictures = {
+            "image.png": _Picture(iteration.image, self._exposure),
+            "map.png": _Picture(iteration.texels, self._exposure),
+        }
+        self._shown = iteration.index
+
+
+class _Picture:
+    """A picture that is encoded once, when it is first asked for."""
+
+    def __init__(self, image: NDArray[np.float32], exposure: float) -> None:
+        self._image, self._exposure = image, exposure
+
+    @cached_property
+    def png(self) -> bytes:
+        return encode_png(tonemap(shrink(self._image, MAX_PIXELS), self._exposure), compression=1)
+
+
+class _Server(socketserver.ThreadingTCPServer):
+    """A thread for each request; none of them holds up the end."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's
+        """Note what went wrong with one request, such as a connection that was dropped."""
+        _LOGGER.debug("live view: %s: %r", client_address, sys.exception())
+
+
+class _Handler(BaseHTTPRequestHandler):
+    timeout = SOCKET_TIMEOUT
+
+    def __init__(self, view: LiveView, *arguments: Any) -> None:
+        self._view = view
+        super().__init__(*arguments)
+
+    def do_GET(self) -> None:
+        status, kind, content = self._view.answer(self.path, self.headers.get("Host", ""))
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content)))
+        self.send_header("Cache-Control", "no-store")
+        self.send_header("Referrer-Policy", "no-referrer")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        if not urlsplit(self.path).path.endswith("/report.html"):  # which brings its own
+            self.send_header("Content-Security-Policy", POLICY)
+        self.end_headers()
+        self.wfile.write(content)
+
+    def version_string(self) -> str:
+        return "envmap-inverse"
+
+    def log_message(self, format: str, *arguments: Any) -> None:
+        """Requests are not written down: their addresses hold the token."""
+
+
+def _line(record: Record) -> dict[str, Any]:
+    return {key: getattr(record, key) for key in ("index", "loss", "error", "seconds")}
+
+
+def _refusal(status: HTTPStatus) -> tuple[HTTPStatus, str, bytes]:
+    return status, "text/plain; charset=utf-8", f"{status.value} {status.phrase}\n".encode()

@@ -1,0 +1,91 @@
+"""The live view in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from envmap_inverse.problem import Iteration
+from envmap_inverse.report.live import LiveView
+
+Open = Callable[..., Any]
+
+
+def iteration(index: int) -> Iteration:
+    image = np.random.default_rng(index).random((16, 32, 3), np.float32)
+    return Iteration(
+        index=index,
+        loss=1 / (1 + index),
+        error=None,
+        seconds=0.5 * index,
+        texels_on_device=lambda: image,
+        image_on_device=lambda: image,
+    )
+
+
+@pytest.fixture
+def view(tmp_path: Path) -> Iterator[LiveView]:
+    """The live view of a run that does what the test says."""
+    reference = np.ones((16, 32, 3), np.float32)
+    with LiveView(tmp_path / "<script>run", reference, num_steps=50) as served:
+        yield served
+
+
+@pytest.fixture
+def opened(open_page: Open, browser: Any, view: LiveView) -> Any:
+    opened = open_page(browser)
+    opened.page.goto(view.address)
+    expect(opened.page.locator("#status")).to_contain_text("goes on")
+    return opened
+
+
+def test_the_page_follows_the_run_without_a_complaint(opened: Any, view: LiveView) -> None:
+    page = opened.page
+    view.show(iteration(0))
+    expect(page.locator("#iteration")).to_have_text("1 of 50")
+    expect(page.locator("#image")).to_have_js_property("naturalWidth", 32)
+    view.show(iteration(1))
+    expect(page.locator("#iteration")).to_have_text("2 of 50")
+    expect(page.locator("h1")).to_contain_text("<script>run")
+    assert opened.num_colours("#curves canvas") > 1
+    before = opened.pixels("#curves canvas")
+    for index in range(2, 20):
+        view.show(iteration(index))
+    expect(page.locator("#iteration")).to_have_text("20 of 50")
+    assert opened.pixels("#curves canvas") != before
+    assert all(url.startswith((view.address, "data:")) for url in opened.requests)
+    assert opened.complaints == []
+
+
+def test_a_reload_and_a_second_tab_show_all_of_the_run(
+    opened: Any, view: LiveView, open_page: Open, browser: Any
+) -> None:
+    for index in range(5):
+        view.show(iteration(index))
+    opened.page.reload()
+    second = open_page(browser)
+    second.page.goto(view.address)
+    for page in (opened.page, second.page):
+        expect(page.locator("#iteration")).to_have_text("5 of 50")
+
+
+def test_the_page_becomes_the_report_at_the_end(opened: Any, view: LiveView, report: Path) -> None:
+    view.show(iteration(0))
+    expect(opened.page.locator("#iteration")).to_have_text("1 of 50")
+    view.end("done", report)
+    expect(opened.page.locator("#numbers h2")).to_have_text("Numbers")
+
+
+def test_a_page_whose_run_does_not_answer_says_so_and_keeps_what_it_shows(
+    opened: Any, view: LiveView
+) -> None:
+    view.show(iteration(0))
+    expect(opened.page.locator("#iteration")).to_have_text("1 of 50")
+    view.__exit__(None, None, None)
+    expect(opened.page.locator("#status")).to_contain_text("does not answer")
+    expect(opened.page.locator("#iteration")).to_have_text("1 of 50")
