@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,15 +14,18 @@ from envmap_inverse import latlong
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError, check_positive
 from envmap_inverse.losses import MSE, Loss
+from envmap_inverse.optimizers.descent import Descent, stepper
 from envmap_inverse.optimizers.gradients import (
     GradientSource,
     RecordedGradients,
     RenderedGradients,
+    freeze,
     without_halo_gradient,
 )
+from envmap_inverse.optimizers.held_out import split
 from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem import Iteration, OnIteration, Problem, Record, Solution, View
+from envmap_inverse.problem import Iteration, OnIteration, Problem, Record, Solution
 from envmap_inverse.render import check_seed
 
 __all__ = ["Adam"]
@@ -105,23 +107,26 @@ class Adam:
             raise InputError("held_out needs patience, e.g. patience=400: nothing else measures it")
 
     @classmethod
-    def robust(cls, **settings: Any) -> Adam:
+    def robust(cls, *, iterations: int = 400, **settings: Any) -> Adam:
         """Adam that does not diverge, however many iterations it has.
 
-        The map is a pyramid of log radiance, which stays positive; the step size falls to a
-        hundredth; the result is an average, and the best by a loss that is measured apart.
+        The map is a pyramid of log radiance, which stays positive; the step size begins at
+        0.4 / sqrt(iterations), so that noise adds up to the same in a long run as in a short one,
+        and falls to a hundredth; the result is an average, the best by a loss that is measured
+        with other seeds.
 
         Args:
+            iterations: number of steps, at most.
             **settings: fields of `Adam` that are to have other values than the preset.
         """
         preset: dict[str, Any] = {
-            "learning_rate": 0.01,
+            "learning_rate": 0.4 / max(iterations, 1) ** 0.5,
             "parameterization": Pyramid(),
             "final_rate": 0.01,
             "averaging": 8,
             "patience": 400,
         }
-        return cls(**(preset | settings))
+        return cls(iterations=iterations, **(preset | settings))
 
     @property
     def default_loss(self) -> Loss:
@@ -141,29 +146,6 @@ class Adam:
     def run(self, problem: Problem, on_iteration: OnIteration | None = None) -> Solution:
         """Solve a problem by gradient descent from its start map."""
         return _Run(self, problem).loop(on_iteration)
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Descent:
-    """What a step changes, on the device.
-
-    Attributes:
-        parameters: x.
-        mean: m.
-        square: v.
-        average: average of the maps so far, flat RGBA; without averaging the last one.
-        taken: number of steps so far, without dropped ones.
-        dropped: number of dropped steps.
-        dropped_in_a_row: of these, the last ones.
-    """
-
-    parameters: Any
-    mean: Any
-    square: Any
-    average: Any
-    taken: Any
-    dropped: Any
-    dropped_in_a_row: Any
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +172,7 @@ class _State:
         best: what measurements change; None before the first one.
     """
 
-    descent: _Descent
+    descent: Descent
     best: _Best | None = None
 
     @property
@@ -206,18 +188,26 @@ class _Run:
         self.adam, self.problem, self.envmap = adam, problem, problem.scene.envmap
         self.envmap.write(problem.initial)
         self.source = _source(adam, problem)
-        training, measured = zip(*_splits(adam, problem.views), strict=True)
-        self.training = self.source.load(training)
-        self.measured = self.source.load(measured) if adam.patience else None
+        random = np.random.default_rng(adam.seed)
+        splits = [split(view, adam.held_out, random) for view in problem.views]
+        self.observed = self.source.load([fitted for fitted, _ in splits])
+        if adam.patience:
+            self.held_out = self.source.load([measured for _, measured in splits])
         to_texels = _to_texels(adam, self.envmap.resolution)
-        advance = _stepper(adam, to_texels)
-        self.advance: Callable[..., Any] = dr.freeze(advance) if adam.frozen else advance
+        advance = stepper(
+            to_texels,
+            beta1=adam.beta1,
+            beta2=adam.beta2,
+            epsilon=adam.epsilon,
+            averages=adam.averaging > 0,
+        )
+        self.advance = freeze(advance) if adam.frozen else advance
         self.schedule = _schedule(adam)
-        self.indices = (mi.UInt32(self.envmap.rgba_index()), mi.UInt32(self.envmap.halo_index()))
+        self.rgba_index = mi.UInt32(self.envmap.rgba_index())
+        self.halo_index = mi.UInt32(self.envmap.halo_index())
         rgba = mi.Float(latlong.flatten_rgba(problem.initial))
         parameters = adam.parameterization.from_texels(rgba, self.envmap.resolution)
-        self.texels = to_texels(parameters)
-        self.state = _State(descent=_start(parameters, self.texels))
+        self.state = _State(descent=Descent.begin(parameters, to_texels(parameters)))
         truth = problem.ground_truth
         self.truth = None if truth is None else mi.Float(latlong.flatten_rgba(truth))
 
@@ -247,14 +237,12 @@ class _Run:
 
     def iterate(self, index: int) -> tuple[Any, Any]:
         """Advance the state by one step; returns the loss and the first view's image."""
-        loss, image, gradient = self.source.differentiate(
-            index, self.with_halo(self.texels), self.training
-        )
+        halo = self.with_halo(self.state.descent.texels)
+        loss, image, gradient = self.source.differentiate(index, halo, self.observed)
         if self.problem.priors:
             gradient += self.prior_gradient()
-        descent, self.texels = self.advance(
-            self.state.descent, gradient, loss, self.schedule, self.indices
-        )
+        gradient = dr.gather(mi.Float, gradient, self.rgba_index)
+        descent = self.advance(self.state.descent, gradient, loss, *self.schedule)
         self.state = replace(self.state, descent=descent)
         is_last = index == self.adam.iterations - 1
         if self.adam.patience and (is_last or index % CHECK_EVERY == CHECK_EVERY - 1):
@@ -264,7 +252,7 @@ class _Run:
     def measure(self, index: int) -> None:
         """Keep the present average if none had a lower loss."""
         texels, best = self.state.descent.average, self.state.best
-        loss = self.source.loss(self.with_halo(texels), self.measured)
+        loss = self.source.loss(self.with_halo(texels), self.held_out)
         if loss < (best.loss if best else np.inf):
             best = _Best(texels=texels, loss=loss, index=index)
             self.state = replace(self.state, best=best)
@@ -280,7 +268,7 @@ class _Run:
 
     def prior_gradient(self) -> Any:
         """Gradient of the priors' energies, in the layout of the tensor with halo."""
-        texels = self.as_map(self.texels)
+        texels = self.as_map(self.state.descent.texels)
         total = np.zeros((texels.size // 3, 3))
         for prior in self.problem.priors:
             form = prior.quadratic(texels, self.problem.initial)
@@ -293,7 +281,7 @@ class _Run:
 
     def with_halo(self, rgba: Any) -> Any:
         """Mitsuba's tensor of a map, flat."""
-        return dr.gather(mi.Float, rgba, self.indices[1])
+        return dr.gather(mi.Float, rgba, self.halo_index)
 
     def as_map(self, rgba: Any) -> NDArray[np.float32]:
         return latlong.unflatten_rgba(np.array(rgba), self.envmap.resolution)
@@ -313,41 +301,8 @@ def _source(adam: Adam, problem: Problem) -> GradientSource:
     return RenderedGradients(problem, spp=adam.spp, seed=adam.seed, frozen=adam.frozen)
 
 
-def _splits(adam: Adam, views: tuple[View, ...]) -> list[tuple[View, View]]:
-    """Each view for the steps and for measurements: with disjoint masks, or twice the same."""
-    random, splits = np.random.default_rng(adam.seed), []
-    for view in views:
-        mask = np.ones(view.image.shape[:2], np.float32) if view.mask is None else view.mask
-        seen = random.permutation(np.flatnonzero(mask))
-        num_held_out = min(math.ceil(adam.held_out * len(seen)), len(seen) - 1)
-        if num_held_out == 0:
-            splits.append((view, view))
-            continue
-        is_out = np.isin(np.arange(mask.size), seen[:num_held_out]).reshape(mask.shape)
-        training, measured = np.where(is_out, 0, mask), np.where(is_out, mask, 0)
-        splits.append((replace(view, mask=training), replace(view, mask=measured)))
-    return splits
-
-
-def _start(parameters: Any, texels: Any) -> _Descent:
-    zeros = [dr.opaque(mi.Float, 0, len(parameters)) for _ in range(2)]
-    counters = [dr.opaque(mi.UInt32, 0) for _ in range(3)]
-    return _Descent(
-        parameters=parameters,
-        mean=zeros[0],
-        square=zeros[1],
-        average=texels,
-        taken=counters[0],
-        dropped=counters[1],
-        dropped_in_a_row=counters[2],
-    )
-
-
 def _schedule(adam: Adam) -> tuple[Any, Any]:
-    """Step size, with the corrections for the moments' start, and share of the map in the average.
-
-    The step size falls from 1 to `final_rate` along half a cosine.
-    """
+    """For each step its size, corrections included, and the share of its map in the average."""
     step = np.arange(1, adam.iterations + 1)
     correction = np.sqrt(1 - adam.beta2**step) / (1 - adam.beta1**step)
     fallen = (1 - np.cos(np.pi * (step - 1) / adam.iterations)) / 2
@@ -365,42 +320,6 @@ def _to_texels(adam: Adam, resolution: tuple[int, int]) -> Callable[[Any], Any]:
         return dr.select(is_alpha, 1, texels)
 
     return to_texels
-
-
-def _stepper(adam: Adam, to_texels: Callable[[Any], Any]) -> Callable[..., tuple[_Descent, Any]]:
-    """A function that takes Adam's step, or drops it if anything in it is not finite."""
-
-    def advance(
-        state: _Descent, gradient: Any, loss: Any, schedule: Any, indices: Any
-    ) -> tuple[_Descent, Any]:
-        rate, share = (dr.gather(mi.Float, values, state.taken) for values in schedule)
-        rgba_index, _ = indices
-        parameters = mi.Float(state.parameters)
-        dr.enable_grad(parameters)
-        dr.backward(dr.sum(to_texels(parameters) * dr.gather(mi.Float, gradient, rgba_index)))
-        g = dr.grad(parameters)
-        is_good = dr.all(dr.isfinite(g)) & dr.isfinite(loss)
-        new_mean = adam.beta1 * state.mean + (1 - adam.beta1) * g
-        new_square = adam.beta2 * state.square + (1 - adam.beta2) * dr.square(g)
-        stepped = state.parameters - rate * new_mean / dr.sqrt(new_square + adam.epsilon**2)
-        kept = dr.select(is_good, stepped, state.parameters)
-        texels = to_texels(kept)
-        average = texels
-        if adam.averaging:
-            moved = state.average + share * (texels - state.average)
-            average = dr.select(is_good, moved, state.average)
-        descent = _Descent(
-            parameters=kept,
-            mean=dr.select(is_good, new_mean, state.mean),
-            square=dr.select(is_good, new_square, state.square),
-            average=average,
-            taken=dr.select(is_good, state.taken + 1, state.taken),
-            dropped=dr.select(is_good, state.dropped, state.dropped + 1),
-            dropped_in_a_row=dr.select(is_good, 0, state.dropped_in_a_row + 1),
-        )
-        return descent, texels
-
-    return advance
 
 
 def _numbers(entry: tuple[int, Any, Any, float]) -> dict[str, Any]:

@@ -186,6 +186,27 @@ def test_the_settings_that_were_kept_repeat_the_run_from_any_folder(
     assert not names_in(tmp_path / "again") & frames_of(6)
 
 
+def test_a_robust_run_is_repeated_by_its_settings(call: Call, inputs: Path, tmp_path: Path) -> None:
+    arguments = ("--robust", "--parameterization", "Softplus:knee=0.5", "--iterations", 25)
+    first = call(
+        *("estimate", "scene.xml", "reference.exr", "-o", tmp_path / "first", *arguments),
+        cwd=inputs,
+    )
+    assert first.returncode == 0, first.stderr
+    again = call("estimate", "--config", tmp_path / "first" / "run.toml", "-o", tmp_path / "again")
+    assert again.returncode == 0, again.stderr
+    runs = [
+        tomllib.loads((tmp_path / name / "run.toml").read_text()) for name in ("first", "again")
+    ]
+    assert runs[0]["robust"] is True
+    assert runs[0]["parameterization"] == "Softplus:knee=0.5,floor=0.01"
+    assert runs[0]["learning_rate"] == 0.08
+    assert runs[1] == {**runs[0], "output": str(tmp_path / "again")}
+    maps = [read_image(tmp_path / name / "envmap.exr") for name in ("first", "again")]
+    np.testing.assert_allclose(*maps, rtol=1e-4)
+    assert maps[0].min() > 0
+
+
 def test_options_of_the_command_line_override_those_of_the_config(
     estimated: tuple[Path, Completed], call: Call, tmp_path: Path
 ) -> None:
@@ -405,8 +426,9 @@ def test_help_explains_every_option_of_estimate(call: Call) -> None:
     done = call("estimate", "--help", env={"COLUMNS": "200"})
     assert done.returncode == 0
     options = (
-        "--output --optimizer --iterations --learning-rate --spp --seed --size --sensor --loss "
-        "--prior --initial --ground-truth --frames --config --overwrite"
+        "--output --optimizer --iterations --learning-rate --robust --parameterization --spp "
+        "--seed --size --sensor --loss --prior --initial --ground-truth --frames --config "
+        "--overwrite"
     )
     for option in options.split():
         explained = re.search(rf"{option}\b(.*?)(?=\n  -|\Z)", done.stdout, re.DOTALL)
