@@ -77,7 +77,7 @@ class Pyramid:
         floor: radiance from which darker texels start.
     """
 
-    levels: int = 6
+    levels: int = 8
     floor: float = 0.01
 
     def __post_init__(self) -> None:
@@ -107,9 +107,11 @@ class Pyramid:
 
     def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`; the finest level has it all."""
-        coarse = sum(4 * columns * rows for columns, rows in self._coarser(resolution))
+        sizes = [4 * columns * rows for columns, rows in (resolution, *self._coarser(resolution))]
+        parameters = dr.zeros(mi.Float, sum(sizes))
         finest = dr.log(dr.maximum(texels, self.floor))
-        return dr.concat((finest, dr.zeros(mi.Float, coarse)))
+        dr.scatter(parameters, finest, dr.arange(mi.UInt32, sizes[0]))
+        return parameters
 
     def _coarser(self, resolution: tuple[int, int]) -> list[tuple[int, int]]:
         """(columns, rows) of each level but the finest; rows are rounded up, poles included."""

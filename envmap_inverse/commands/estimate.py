@@ -13,7 +13,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse import losses, priors
+from envmap_inverse import losses, parameterizations, priors
 from envmap_inverse.artifacts import RunFolder
 from envmap_inverse.checks import checked
 from envmap_inverse.commands.cameras import Cameras, choose_sensors
@@ -108,9 +108,27 @@ def estimate(
         typer.Option(help="Adam renders at each step; transport traces paths once."),
     ] = OptimizerName.adam,
     iterations: Annotated[
-        int | None, typer.Option(help="Steps: 100 of Adam, 10 per round of transport.")
+        int | None,
+        typer.Option(help="Steps: 100 of Adam (400 if robust), 10 per round of transport."),
     ] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Step size of Adam: 0.02.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Step size of Adam: 0.02; if robust, 0.4 / sqrt(steps).")
+    ] = None,
+    robust: Annotated[
+        bool,
+        typer.Option(
+            "--robust",
+            help="Adam that does not diverge: positive maps, a falling step size, an average.",
+        ),
+    ] = False,
+    parameterization: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME[:key=value,...]",
+            help=f"What Adam changes: one of {', '.join(parameterizations.__all__)}; by default "
+            "Direct, Pyramid if robust.",
+        ),
+    ] = None,
     spp: Annotated[
         int | None, typer.Option(help="Samples per pixel: 1 for Adam, 16 for transport.")
     ] = None,
@@ -192,7 +210,13 @@ def estimate(
     """Recover the environment map from pictures of a scene."""
     begun = time.perf_counter()
     chosen = make_optimizer(
-        optimizer, iterations=iterations, learning_rate=learning_rate, spp=spp, seed=seed
+        optimizer,
+        robust=robust,
+        parameterization=parameterization,
+        iterations=iterations,
+        learning_rate=learning_rate,
+        spp=spp,
+        seed=seed,
     )
     pictures, masks = find_pictures(reference), find_masks(mask)
     if not trust_input:

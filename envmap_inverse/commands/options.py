@@ -14,7 +14,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse import priors
+from envmap_inverse import parameterizations, priors
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import read_image
 from envmap_inverse.optimizers.adam import Adam
@@ -84,6 +84,8 @@ def resolved_settings(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
         for name in ("iterations", "learning_rate", "spp")
         if hasattr(optimizer, name)
     }
+    if isinstance(optimizer, Adam):
+        options["parameterization"] = _spec(optimizer.parameterization)
     sensors = [view.sensor for view in problem.views]
     return options | {
         "size": max(problem.scene.film_size(sensors[0])),
@@ -94,7 +96,7 @@ def resolved_settings(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _spec(choice: Any) -> str:
-    """A loss or prior as --loss and --prior take it."""
+    """A loss, prior or parameterization as its option takes it."""
     fields = dataclasses.asdict(choice)
     values = ",".join(f"{key}={json.dumps(value)}" for key, value in fields.items())
     return type(choice).__name__ + (f":{values}" if values else "")
@@ -108,13 +110,21 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, enum.Enum) else value
 
 
-def make_optimizer(name: str, **options: Any) -> Optimizer:
+def make_optimizer(
+    name: str, *, robust: bool, parameterization: str | None, **options: Any
+) -> Optimizer:
     """An optimizer with the options that were given."""
     kind = _OPTIMIZERS[name]
     given = {key: value for key, value in options.items() if value is not None}
-    for key in given.keys() - {field.name for field in dataclasses.fields(kind)}:
+    if parameterization is not None:
+        given["parameterization"] = make_choice(
+            parameterizations, "--parameterization", parameterization
+        )
+    known = {field.name for field in dataclasses.fields(kind)}
+    unknown = [*given.keys() - known, *(["robust"] if robust and kind is not Adam else [])]
+    for key in unknown:
         raise InputError(f"--{key.replace('_', '-')}: the {name} optimizer has no such option")
-    return kind(**given)
+    return Adam.robust(**given) if robust else kind(**given)
 
 
 def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Prior, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -15,14 +14,17 @@ from envmap_inverse import latlong
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError, check_positive
 from envmap_inverse.losses import MSE, Loss
-from envmap_inverse.optimizers.descent import Best, Descent, DescentState, first_descent
+from envmap_inverse.optimizers.descent import Descent, stepper
 from envmap_inverse.optimizers.gradients import (
     GradientSource,
     RecordedGradients,
     RenderedGradients,
+    freeze,
     without_halo_gradient,
 )
+from envmap_inverse.optimizers.held_out import split
 from envmap_inverse.optimizers.least_squares import with_found_exposures
+from envmap_inverse.optimizers.state import AdamState, Best
 from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem import (
@@ -32,7 +34,6 @@ from envmap_inverse.problem import (
     Problem,
     Record,
     Solution,
-    View,
     start_exposures,
 )
 from envmap_inverse.render import check_seed
@@ -117,23 +118,26 @@ class Adam:
             raise InputError("held_out needs patience, e.g. patience=400: nothing else measures it")
 
     @classmethod
-    def robust(cls, **settings: Any) -> Adam:
+    def robust(cls, *, iterations: int = 400, **settings: Any) -> Adam:
         """Adam that does not diverge, however many iterations it has.
 
-        The map is a pyramid of log radiance, which stays positive; the step size falls to a
-        hundredth; the result is an average, and the best by a loss that is measured apart.
+        The map is a pyramid of log radiance, which stays positive; the step size begins at
+        0.4 / sqrt(iterations), so that noise adds up to the same in a long run as in a short one,
+        and falls to a hundredth; the result is an average, the best by a loss that is measured
+        with other seeds.
 
         Args:
+            iterations: number of steps, at most.
             **settings: fields of `Adam` that are to have other values than the preset.
         """
         preset: dict[str, Any] = {
-            "learning_rate": 0.01,
+            "learning_rate": 0.4 / max(iterations, 1) ** 0.5,
             "parameterization": Pyramid(),
             "final_rate": 0.01,
             "averaging": 8,
             "patience": 400,
         }
-        return cls(**(preset | settings))
+        return cls(iterations=iterations, **(preset | settings))
 
     @property
     def default_loss(self) -> Loss:
@@ -175,17 +179,26 @@ class _Run:
         self.adam, self.problem, self.envmap = adam, problem, problem.scene.envmap
         self.envmap.write(problem.initial)
         self.source = _source(adam, problem)
-        training, measured = zip(*_splits(adam, problem.views), strict=True)
-        self.training = self.source.load(training)
-        self.measured = self.source.load(measured) if adam.patience else None
+        random = np.random.default_rng(adam.seed)
+        splits = [split(view, adam.held_out, random) for view in problem.views]
+        self.observed = self.source.load([fitted for fitted, _ in splits])
+        if adam.patience:
+            self.held_out = self.source.load([measured for _, measured in splits])
         to_texels = _to_texels(adam, self.envmap.resolution)
-        advance = _stepper(adam, to_texels)
-        self.advance: Callable[..., Any] = dr.freeze(advance) if adam.frozen else advance
+        advance = stepper(
+            to_texels,
+            beta1=adam.beta1,
+            beta2=adam.beta2,
+            epsilon=adam.epsilon,
+            averages=adam.averaging > 0,
+        )
+        self.advance = freeze(advance) if adam.frozen else advance
         self.schedule = _schedule(adam)
-        self.indices = (mi.UInt32(self.envmap.rgba_index()), mi.UInt32(self.envmap.halo_index()))
+        self.rgba_index = mi.UInt32(self.envmap.rgba_index())
+        self.halo_index = mi.UInt32(self.envmap.halo_index())
         rgba = mi.Float(latlong.flatten_rgba(problem.initial))
         parameters = adam.parameterization.from_texels(rgba, self.envmap.resolution)
-        self.state = DescentState(descent=first_descent(parameters, to_texels(parameters)))
+        self.state = AdamState(descent=Descent.begin(parameters, to_texels(parameters)))
         truth = problem.ground_truth
         self.truth = None if truth is None else mi.Float(latlong.flatten_rgba(truth))
 
@@ -226,17 +239,17 @@ class _Run:
         kept = keeper.restore() if keeper else None
         if kept is None:
             return []
-        self.state = DescentState.of_arrays(kept[1])
+        self.state = AdamState.of_arrays(kept[1])
         return kept[0]
 
     def iterate(self, index: int) -> tuple[Any, Any]:
         """Advance the state by one step; returns the loss and the first view's image."""
-        loss, image, gradient = self.source.differentiate(
-            index, self.with_halo(self.state.descent.texels), self.training
-        )
+        halo = self.with_halo(self.state.descent.texels)
+        loss, image, gradient = self.source.differentiate(index, halo, self.observed)
         if self.problem.priors:
             gradient += self.prior_gradient()
-        descent = self.advance(self.state.descent, gradient, loss, self.schedule, self.indices)
+        gradient = dr.gather(mi.Float, gradient, self.rgba_index)
+        descent = self.advance(self.state.descent, gradient, loss, *self.schedule)
         self.state = replace(self.state, descent=descent)
         is_last = index == self.adam.iterations - 1
         if self.adam.patience and (is_last or index % CHECK_EVERY == CHECK_EVERY - 1):
@@ -246,7 +259,7 @@ class _Run:
     def measure(self, index: int) -> None:
         """Keep the present average if none had a lower loss."""
         texels, best = self.state.descent.average, self.state.best
-        loss = self.source.loss(self.with_halo(texels), self.measured)
+        loss = self.source.loss(self.with_halo(texels), self.held_out)
         if loss < (best.loss if best else np.inf):
             best = Best(texels=texels, loss=loss, index=index)
             self.state = replace(self.state, best=best)
@@ -275,7 +288,7 @@ class _Run:
 
     def with_halo(self, rgba: Any) -> Any:
         """Mitsuba's tensor of a map, flat."""
-        return dr.gather(mi.Float, rgba, self.indices[1])
+        return dr.gather(mi.Float, rgba, self.halo_index)
 
     def as_map(self, rgba: Any) -> NDArray[np.float32]:
         return latlong.unflatten_rgba(np.array(rgba), self.envmap.resolution)
@@ -295,27 +308,8 @@ def _source(adam: Adam, problem: Problem) -> GradientSource:
     return RenderedGradients(problem, spp=adam.spp, seed=adam.seed, frozen=adam.frozen)
 
 
-def _splits(adam: Adam, views: tuple[View, ...]) -> list[tuple[View, View]]:
-    """Each view for the steps and for measurements: with disjoint masks, or twice the same."""
-    random, splits = np.random.default_rng(adam.seed), []
-    for view in views:
-        mask = np.ones(view.image.shape[:2], np.float32) if view.mask is None else view.mask
-        seen = random.permutation(np.flatnonzero(mask))
-        num_held_out = min(math.ceil(adam.held_out * len(seen)), len(seen) - 1)
-        if num_held_out == 0:
-            splits.append((view, view))
-            continue
-        is_out = np.isin(np.arange(mask.size), seen[:num_held_out]).reshape(mask.shape)
-        training, measured = np.where(is_out, 0, mask), np.where(is_out, mask, 0)
-        splits.append((replace(view, mask=training), replace(view, mask=measured)))
-    return splits
-
-
 def _schedule(adam: Adam) -> tuple[Any, Any]:
-    """Step size, with the corrections for the moments' start, and share of the map in the average.
-
-    The step size falls from 1 to `final_rate` along half a cosine.
-    """
+    """For each step its size, corrections included, and the share of its map in the average."""
     step = np.arange(1, adam.iterations + 1)
     correction = np.sqrt(1 - adam.beta2**step) / (1 - adam.beta1**step)
     fallen = (1 - np.cos(np.pi * (step - 1) / adam.iterations)) / 2
@@ -333,40 +327,6 @@ def _to_texels(adam: Adam, resolution: tuple[int, int]) -> Callable[[Any], Any]:
         return dr.select(is_alpha, 1, texels)
 
     return to_texels
-
-
-def _stepper(adam: Adam, to_texels: Callable[[Any], Any]) -> Callable[..., Descent]:
-    """A function that takes Adam's step, or drops it if anything in it is not finite."""
-
-    def advance(state: Descent, gradient: Any, loss: Any, schedule: Any, indices: Any) -> Descent:
-        rate, share = (dr.gather(mi.Float, values, state.taken) for values in schedule)
-        rgba_index, _ = indices
-        parameters = mi.Float(state.parameters)
-        dr.enable_grad(parameters)
-        dr.backward(dr.sum(to_texels(parameters) * dr.gather(mi.Float, gradient, rgba_index)))
-        g = dr.grad(parameters)
-        is_good = dr.all(dr.isfinite(g)) & dr.isfinite(loss)
-        new_mean = adam.beta1 * state.mean + (1 - adam.beta1) * g
-        new_square = adam.beta2 * state.square + (1 - adam.beta2) * dr.square(g)
-        stepped = state.parameters - rate * new_mean / dr.sqrt(new_square + adam.epsilon**2)
-        kept = dr.select(is_good, stepped, state.parameters)
-        texels = to_texels(kept)
-        average = texels
-        if adam.averaging:
-            moved = state.average + share * (texels - state.average)
-            average = dr.select(is_good, moved, state.average)
-        return Descent(
-            parameters=kept,
-            texels=texels,
-            mean=dr.select(is_good, new_mean, state.mean),
-            square=dr.select(is_good, new_square, state.square),
-            average=average,
-            taken=dr.select(is_good, state.taken + 1, state.taken),
-            dropped=dr.select(is_good, state.dropped, state.dropped + 1),
-            dropped_in_a_row=dr.select(is_good, 0, state.dropped_in_a_row + 1),
-        )
-
-    return advance
 
 
 def _numbers(entry: tuple[int, Any, Any, float]) -> dict[str, Any]:

@@ -1,17 +1,14 @@
-"""The state of a gradient descent, on the device and as arrays to keep."""
+"""What a step of Adam changes, and the step."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
 
-__all__ = ["Best", "Descent", "DescentState", "first_descent"]
+__all__ = ["Descent", "stepper"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,94 +17,82 @@ class Descent:
 
     Attributes:
         parameters: x.
-        texels: the map that they stand for, flat RGBA.
         mean: m.
         square: v.
-        average: average of the maps so far, flat RGBA; without averaging the last one.
+        texels: the map that x stands for, flat RGBA.
+        average: average of the maps so far; without averaging the last one.
         taken: number of steps so far, without dropped ones.
         dropped: number of dropped steps.
         dropped_in_a_row: of these, the last ones.
     """
 
     parameters: Any
-    texels: Any
     mean: Any
     square: Any
+    texels: Any
     average: Any
     taken: Any
     dropped: Any
     dropped_in_a_row: Any
 
-
-@dataclass(frozen=True, kw_only=True)
-class Best:
-    """The best map that was measured.
-
-    Attributes:
-        texels: flat RGBA, on the device.
-        loss: what was measured.
-        index: after which iteration.
-    """
-
-    texels: Any
-    loss: float
-    index: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class DescentState:
-    """All that changes in a run.
-
-    Attributes:
-        descent: what each step changes.
-        best: what measurements change; None before the first one.
-    """
-
-    descent: Descent
-    best: Best | None = None
-
-    @property
-    def result(self) -> Any:
-        """The map that the run would give if it ended here, flat RGBA."""
-        return self.best.texels if self.best else self.descent.average
-
-    def arrays(self) -> dict[str, NDArray[Any]]:
-        """All of it as NumPy arrays."""
-        arrays = {name: np.array(value) for name, value in vars(self.descent).items()}
-        if self.best:
-            arrays |= {f"best_{name}": np.array(value) for name, value in vars(self.best).items()}
-        return arrays
-
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> DescentState:
-        """The state whose `arrays` these are."""
-        names = [field.name for field in fields(Descent)]
-        descent = Descent(**{name: _on_device(arrays[name]) for name in names})
-        if "best_loss" not in arrays:
-            return cls(descent=descent)
-        best = Best(
-            texels=_on_device(arrays["best_texels"]),
-            loss=arrays["best_loss"].item(),
-            index=arrays["best_index"].item(),
+    def begin(cls, parameters: Any, texels: Any) -> Descent:
+        """Before the first step."""
+        return cls(
+            parameters=parameters,
+            mean=dr.opaque(mi.Float, 0, len(parameters)),
+            square=dr.opaque(mi.Float, 0, len(parameters)),
+            texels=texels,
+            average=texels,
+            taken=dr.opaque(mi.UInt32, 0),
+            dropped=dr.opaque(mi.UInt32, 0),
+            dropped_in_a_row=dr.opaque(mi.UInt32, 0),
         )
-        return cls(descent=descent, best=best)
 
 
-def first_descent(parameters: Any, texels: Any) -> Descent:
-    """The state before the first step."""
-    zeros = [dr.opaque(mi.Float, 0, len(parameters)) for _ in range(2)]
-    counters = [dr.opaque(mi.UInt32, 0) for _ in range(3)]
-    return Descent(
-        parameters=parameters,
-        texels=texels,
-        mean=zeros[0],
-        square=zeros[1],
-        average=texels,
-        taken=counters[0],
-        dropped=counters[1],
-        dropped_in_a_row=counters[2],
-    )
+def stepper(
+    to_texels: Callable[[Any], Any], *, beta1: float, beta2: float, epsilon: float, averages: bool
+) -> Callable[..., Descent]:
+    """A function that takes Adam's step, or drops it if anything in it is not finite.
 
+    Args:
+        to_texels: flat RGBA of parameters.
+        beta1: see `Adam`.
+        beta2: see `Adam`.
+        epsilon: see `Adam`.
+        averages: whether to average the maps.
 
-def _on_device(array: NDArray[Any]) -> Any:
-    return mi.Float(array) if array.dtype == np.float32 else mi.UInt32(array)
+    Returns:
+        A function of the descent so far, the gradient of the loss by the texels (flat RGBA, that of
+        alpha of no account), the loss, and for each step its size and the share that its map takes
+        in the average.
+    """
+
+    def advance(before: Descent, gradient: Any, loss: Any, sizes: Any, shares: Any) -> Descent:
+        x = mi.Float(before.parameters)
+        dr.enable_grad(x)
+        dr.backward(dr.sum(to_texels(x) * gradient))
+        g = dr.grad(x)
+        is_good = dr.all(dr.isfinite(g)) & dr.isfinite(loss)
+        mean = beta1 * before.mean + (1 - beta1) * g
+        square = beta2 * before.square + (1 - beta2) * dr.square(g)
+        size = dr.gather(mi.Float, sizes, before.taken)
+        stepped = before.parameters - size * mean / dr.sqrt(square + epsilon**2)
+        parameters = dr.select(is_good, stepped, before.parameters)
+        texels = average = to_texels(parameters)
+        if averages:
+            share = dr.gather(mi.Float, shares, before.taken)
+            moved = before.average + share * (texels - before.average)
+            average = dr.select(is_good, moved, before.average)
+        return Descent(
+            parameters=parameters,
+            mean=dr.select(is_good, mean, before.mean),
+            square=dr.select(is_good, square, before.square),
+            texels=texels,
+            average=average,
+            taken=dr.select(is_good, before.taken + 1, before.taken),
+            dropped=dr.select(is_good, before.dropped, before.dropped + 1),
+            dropped_in_a_row=dr.select(is_good, 0, before.dropped_in_a_row + 1),
+        )
+
+    return advance

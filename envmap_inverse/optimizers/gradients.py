@@ -7,9 +7,8 @@ device, and `differentiate` compares a map with them.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +18,17 @@ from envmap_inverse.problem import Problem, View
 from envmap_inverse.render import gradient_integrator, rgb
 from envmap_inverse.transport import LightTransport
 
-__all__ = ["GradientSource", "RecordedGradients", "RenderedGradients", "without_halo_gradient"]
+__all__ = [
+    "GradientSource",
+    "RecordedGradients",
+    "RenderedGradients",
+    "freeze",
+    "without_halo_gradient",
+]
 
 LOSS_SPP = 16
+
+_T = TypeVar("_T")
 
 
 class GradientSource(Protocol):
@@ -50,8 +57,7 @@ class RenderedGradients:
         """Args: spp: samples per pixel. frozen: whether to record the rendering and replay it."""
         self.envmap, self.spp = problem.scene.envmap, spp
         self.seed, self.count = seed, len(problem.views)
-        compare = _comparer(problem)
-        self.compare: Callable[..., tuple[Any, Any]] = dr.freeze(compare) if frozen else compare
+        self.compare = freeze(_comparer(problem)) if frozen else _comparer(problem)
 
     def load(self, views: Sequence[View]) -> Any:
         """See `GradientSource`."""
@@ -81,8 +87,7 @@ class RenderedGradients:
     def _compare(self, tensor: Any, observations: Any, seed: int, spp: int) -> tuple[Any, Any]:
         self.envmap.write_halo(tensor)
         seeds = [dr.opaque(mi.UInt32, (seed + k) % 2**32) for k in range(self.count)]
-        with _garbage_kept():
-            return self.compare(self.envmap.params, observations, seeds, spp)
+        return self.compare(self.envmap.params, observations, seeds, spp)
 
 
 class RecordedGradients:
@@ -142,16 +147,25 @@ def without_halo_gradient(gradient: NDArray[Any]) -> Any:
     return mi.Float(np.ascontiguousarray(padded, np.float32).ravel())
 
 
-@contextmanager
-def _garbage_kept() -> Iterator[None]:
-    """No garbage collection: Dr.Jit aborts if one frees a NumPy-backed array while it records."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
+def freeze(function: Callable[..., _T]) -> Callable[..., _T]:
+    """A function whose computation is recorded once and replayed: the same numbers, faster.
+
+    Meanwhile no garbage is collected: Dr.Jit aborts if an array that shares NumPy's memory is freed
+    while it records.
+    """
+    frozen = dr.freeze(function)
+
+    def call(*args: Any) -> _T:
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            result: _T = frozen(*args)
+        finally:
+            if was_enabled:
+                gc.enable()
+        return result
+
+    return call
 
 
 def _comparer(problem: Problem) -> Callable[..., tuple[Any, Any]]:

@@ -165,6 +165,7 @@ def test_an_initial_map_of_another_size(refused: Callable[..., str], folder: Pat
         ("--seed", -1, "seed"),
         ("--initial", "nan", "initial"),
         ("--loss", "L7", r"--loss 'L7': unknown; choose one of .*MSE"),
+        ("--parameterization", "L7", r"--parameterization 'L7': unknown; .* Direct, Exp, Pyramid"),
         ("--prior", "nothing:x=1", r"--prior 'nothing': unknown; choose one of"),
         ("--config", "nothing.toml", r"--config nothing\.toml: cannot be read"),
     ],
@@ -173,6 +174,14 @@ def test_an_option_that_cannot_be(
     refused: Callable[..., str], option: str, value: Any, message: str
 ) -> None:
     assert re.search(message, refused(*ESTIMATE, option, value))
+
+
+@pytest.mark.parametrize("option", [("--robust",), ("--parameterization", "Exp")])
+def test_an_option_of_adam_for_the_transport_optimizer(
+    refused: Callable[..., str], option: tuple[str, ...]
+) -> None:
+    line = refused(*ESTIMATE, "--optimizer", "transport", *option)
+    assert f"{option[0]}: the transport optimizer has no such option" in line
 
 
 def test_an_unknown_option_in_a_config(refused: Callable[..., str], folder: Path) -> None:

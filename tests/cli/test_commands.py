@@ -239,6 +239,27 @@ def test_a_run_without_report_leaves_none(call: Call, inputs: Path, tmp_path: Pa
     assert not (tmp_path / "run" / "report.html").exists()
 
 
+def test_a_robust_run_is_repeated_by_its_settings(call: Call, inputs: Path, tmp_path: Path) -> None:
+    arguments = ("--robust", "--parameterization", "Softplus:knee=0.5", "--iterations", 25)
+    first = call(
+        *("estimate", "scene.xml", "reference.exr", "-o", tmp_path / "first", *arguments),
+        cwd=inputs,
+    )
+    assert first.returncode == 0, first.stderr
+    again = call("estimate", "--config", tmp_path / "first" / "run.toml", "-o", tmp_path / "again")
+    assert again.returncode == 0, again.stderr
+    runs = [
+        tomllib.loads((tmp_path / name / "run.toml").read_text()) for name in ("first", "again")
+    ]
+    assert runs[0]["robust"] is True
+    assert runs[0]["parameterization"] == "Softplus:knee=0.5,floor=0.01"
+    assert runs[0]["learning_rate"] == 0.08
+    assert runs[1] == {**runs[0], "output": str(tmp_path / "again")}
+    maps = [read_image(tmp_path / name / "envmap.exr") for name in ("first", "again")]
+    np.testing.assert_allclose(*maps, rtol=1e-4)
+    assert maps[0].min() > 0
+
+
 def test_options_of_the_command_line_override_those_of_the_config(
     estimated: tuple[Path, Completed], call: Call, tmp_path: Path
 ) -> None:
@@ -483,7 +504,8 @@ def test_help_explains_every_option_of_estimate(call: Call) -> None:
     done = call("estimate", "--help", env={"COLUMNS": "200"})
     assert done.returncode == 0
     options = (
-        "--output --optimizer --iterations --learning-rate --spp --seed --size --sensor --loss "
+        "--output --optimizer --iterations --learning-rate --robust --parameterization --spp "
+        "--seed --size --sensor --loss "
         "--prior --initial --ground-truth --frames --report --config --overwrite"
     )
     for option in options.split():
