@@ -57,8 +57,6 @@ def spawn(
 
 def measure(method: str, reference: Path, iterations: int, cores: int) -> Measured:
     """What `spawn` does, in this process, which must not have imported anything yet."""
-    if cores:
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
     start = time.perf_counter()
     import envmap_inverse as ei  # noqa: PLC0415 - what is measured
 
@@ -71,6 +69,7 @@ def measure(method: str, reference: Path, iterations: int, cores: int) -> Measur
 
     scene = ei.load_scene(bunny())
     if cores:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
         dr.set_thread_count(cores)
     picture = np.load(reference)
     scene.set_film_size(len(picture))
