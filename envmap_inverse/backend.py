@@ -123,6 +123,8 @@ def select_variant(variant: str | None = None) -> str:
     if variant.startswith("llvm"):
         _check_loaded_llvm()
     mi.set_variant(variant)
+    if dr.thread_count() < 2:  # with one, as on a process bound to a core, scenes load for ever
+        dr.set_thread_count(2)
     _LOGGER.info("using Mitsuba's variant %s", variant)
     return variant
 

@@ -550,3 +550,16 @@ def test_a_scene_can_be_moved_with_its_files(scene_file: Path, tmp_path: Path) -
     write_image(moved / "map.exr", np.ones((4, 6, 3)))
     assert ei.load_scene(moved / "scene.xml").envmap.resolution == (6, 4)
     assert ei.load_scene(scene_file).envmap.resolution == (16, 8)
+
+
+def test_a_scene_loads_on_a_single_core() -> None:
+    """Mitsuba's loader waits for ever in a pool of one thread."""
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "import envmap_inverse as ei; from envmap_inverse.bundled import bunny\n"
+        "print(ei.load_scene(bunny()).num_sensors)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout == "1\n", done.stderr
