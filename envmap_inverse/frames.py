@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from envmap_inverse.images import Uint8Image, tonemap
 from envmap_inverse.problem import Iteration, Record
-from envmap_inverse.writing import naming, publish, temporary_file, write_bytes
+from envmap_inverse.writing import naming, temporary_name, write_bytes
 
 __all__ = ["FrameWriter"]
 
@@ -136,9 +136,7 @@ class _Video:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        with naming(path):
-            descriptor, self._temporary = temporary_file(path)
-        os.close(descriptor)
+        self._temporary = temporary_name(path)
         self._ffmpeg: subprocess.Popen[bytes] | None = None
 
     def add(self, frame: Uint8Image) -> None:
@@ -166,7 +164,7 @@ class _Video:
             with contextlib.suppress(BrokenPipeError):  # `_check` knows more
                 self._ffmpeg.communicate()
             self._check()
-            publish(self._temporary, self.path)
+            self._temporary.replace(self.path)
         self.discard()
 
     def discard(self) -> None:

@@ -6,13 +6,13 @@ import errno
 import logging
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
 
-__all__ = ["append_line", "naming", "publish", "temporary_file", "unfinished_files", "write_bytes"]
+__all__ = ["append_line", "naming", "temporary_name", "unfinished_files", "write_bytes"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -61,16 +61,12 @@ def naming(path: object) -> Iterator[None]:
         raise OSError(error.errno, reason, str(path)) from None
 
 
-def temporary_file(path: Path) -> tuple[int, Path]:
-    """A new file, as a descriptor and a path, that is to be renamed to `path` when complete."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    return descriptor, Path(name)
+def temporary_name(path: Path) -> Path:
+    """The name of a file that is to be renamed to `path` when complete; no file has it yet.
 
-
-def publish(temporary: Path, path: Path) -> None:
-    """Give a complete temporary file its name, and the permissions of any new file."""
-    temporary.chmod(0o666 & ~_umask())
-    temporary.replace(path)
+    So the caller can be ready to remove the file before there is one, whenever a signal comes.
+    """
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
 def unfinished_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
@@ -80,20 +76,25 @@ def unfinished_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
 
 
 def _write_bytes(path: Path, data: bytes, *, sync: bool) -> None:
-    descriptor, temporary = temporary_file(path)
+    temporary = temporary_name(path)
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with temporary.open("xb") as file:
             file.write(data)
             file.flush()
             if sync:
                 os.fsync(file.fileno())
-        publish(temporary, path)
+        temporary.replace(path)
+        if sync:
+            _sync_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder outlive a power failure."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

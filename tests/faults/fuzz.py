@@ -282,8 +282,8 @@ def _renew_reader() -> None:
         _reader.__exit__(None, None, None)
     _reader = Reader(memory=MEMORY, seconds=MAX_SECONDS / 2)
 
-    def read_apart(scene: Path | None, images: Iterable[Path]) -> None:
-        _reader.read(scene=scene, images=images)
+    def read_apart(scene: Path | None, images: Iterable[Path], masks: Iterable[Path] = ()) -> None:
+        _reader.read(scene=scene, images=images, masks=masks)
 
     for module in (commands.estimate, commands.scene):
         module.read_apart = read_apart

@@ -74,7 +74,7 @@ def test_a_disk_that_fills_up_ends_a_run_with_one_line_and_whole_files(
     start: Start, inputs: Path, tmp_path: Path, is_long: bool
 ) -> None:
     for free in range(0, 500, 5) if is_long else (1, 20):
-        with mounted(tmp_path / str(free), "size=4m") as disk:
+        with mounted(tmp_path / str(free), "size=16m") as disk:
             options = ("--iterations", 200, "--frames")
             with start(*ESTIMATE, disk / "run", *options, cwd=inputs) as run:
                 wait_for(run, "Iteration 000")

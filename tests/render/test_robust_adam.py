@@ -69,6 +69,7 @@ def test_the_error_falls_with_every_parameterization(
     assert np.sum(after**2) < 0.5 * np.sum(before**2)
 
 
+@pytest.mark.filterwarnings("ignore:reference image. is black")
 def test_a_black_picture_makes_no_texel_negative(scene: ei.Scene, positive: Any) -> None:
     black, options = np.zeros((8, 8, 3)), {"iterations": 80, "learning_rate": 0.1}
     assert ei.estimate(scene, black, optimizer=ei.Adam(**options)).texels.min() < 0
@@ -77,6 +78,7 @@ def test_a_black_picture_makes_no_texel_negative(scene: ei.Scene, positive: Any)
     assert result.texels.min() < 0.1
 
 
+@pytest.mark.filterwarnings("ignore:initial map. is black")
 def test_a_map_that_starts_at_zero_comes_back(
     scene: ei.Scene, reference: NDArray[np.float32], positive: Any
 ) -> None:
@@ -120,6 +122,7 @@ def test_priors_act_on_the_texels_of_a_positive_map(
 # Step size, average
 
 
+@pytest.mark.filterwarnings("ignore:reference image. is black")
 def test_the_step_size_falls_along_half_a_cosine(scene: ei.Scene) -> None:
     adam = ei.Adam(
         iterations=40, learning_rate=0.01, final_rate=0.1, parameterization=ei.Exp(), spp=64

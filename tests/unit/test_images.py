@@ -276,7 +276,9 @@ def test_a_missing_file_is_a_file_not_found_error(tmp_path: Path, suffix: str) -
 def test_an_unknown_suffix_is_refused_with_the_known_ones(tmp_path: Path) -> None:
     path = tmp_path / "a.tiff"
     path.write_bytes(b"x")
-    with pytest.raises(InputError, match=r"a\.tiff: unknown kind of image.*\.exr, \.hdr, \.png"):
+    with pytest.raises(
+        InputError, match=r"a\.tiff: unknown kind of image.*\.exr, \.hdr, \.npy, \.png"
+    ):
         read_image(path)
 
 

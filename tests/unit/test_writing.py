@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from envmap_inverse.writing import append_line, temporary_file, unfinished_files, write_bytes
+from envmap_inverse.writing import append_line, temporary_name, unfinished_files, write_bytes
 
 
 class FullDisk(FileIO):
@@ -46,8 +46,8 @@ def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> No
 
 
 def test_what_a_killed_process_left_is_found_by_the_name_it_was_to_have(tmp_path: Path) -> None:
-    descriptor, left = temporary_file(tmp_path / "map.exr")
-    os.close(descriptor)
+    left = temporary_name(tmp_path / "map.exr")
+    left.touch()
     for name in (".other.exr.abcdefgh", ".map.exr", "map.exr", ".lock"):
         (tmp_path / name).touch()
     assert unfinished_files(tmp_path, re.compile(r"map\.exr")) == [left]
