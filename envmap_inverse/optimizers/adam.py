@@ -242,14 +242,13 @@ class _Run:
         self.state = AdamState.of_arrays(kept[1])
         return kept[0]
 
-    def iterate(self, index: int) -> tuple[Any, Any]:
-        """Advance the state by one step; returns the loss and the first view's image."""
+    def iterate(self, index: int) -> tuple[Any, Callable[[], NDArray[np.float32]]]:
+        """Advance the state by one step; returns the loss and what makes the first image."""
         halo = self.with_halo(self.state.descent.texels)
         loss, image, gradient = self.source.differentiate(index, halo, self.observed)
         if self.problem.priors:
             gradient += self.prior_gradient()
-        gradient = dr.gather(mi.Float, gradient, self.rgba_index)
-        descent = self.advance(self.state.descent, gradient, loss, *self.schedule)
+        descent = self.advance(self.state.descent, gradient, self.rgba_index, loss, *self.schedule)
         self.state = replace(self.state, descent=descent)
         is_last = index == self.adam.iterations - 1
         if self.adam.patience and (is_last or index % CHECK_EVERY == CHECK_EVERY - 1):
@@ -293,12 +292,14 @@ class _Run:
     def as_map(self, rgba: Any) -> NDArray[np.float32]:
         return latlong.unflatten_rgba(np.array(rgba), self.envmap.resolution)
 
-    def iteration(self, entry: tuple[int, Any, Any, float], image: Any) -> Iteration:
+    def iteration(
+        self, entry: tuple[int, Any, Any, float], image: Callable[[], NDArray[np.float32]]
+    ) -> Iteration:
         rgba = self.state.result
         return Iteration(
             **_numbers(entry),
             texels_on_device=lambda: self.as_map(rgba),
-            image_on_device=lambda: np.array(image, np.float32),
+            image_on_device=image,
         )
 
 

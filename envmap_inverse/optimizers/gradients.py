@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
+from envmap_inverse.optimizers.comparers import comparer, nearest
 from envmap_inverse.problem import Problem, View
-from envmap_inverse.render import gradient_integrator, rgb
 from envmap_inverse.transport import LightTransport
 
 __all__ = [
@@ -31,13 +32,17 @@ LOSS_SPP = 16
 _T = TypeVar("_T")
 
 
+Comparison = tuple[Any, Callable[[], NDArray[np.float32]], Any]
+"""Loss, a function that makes the image (h, w, 3), and gradient in the layout of the halo."""
+
+
 class GradientSource(Protocol):
     """What compares maps with observations."""
 
     def load(self, views: Sequence[View]) -> Any:
         """The problem's views, which may have other masks, on the device."""
 
-    def differentiate(self, index: int, halo: Any, observations: Any) -> tuple[Any, Any, Any]:
+    def differentiate(self, index: int, halo: Any, observations: Any) -> Comparison:
         """Loss and first image of a map, and the loss's gradient by the map.
 
         Args:
@@ -57,7 +62,8 @@ class RenderedGradients:
         """Args: spp: samples per pixel. frozen: whether to record the rendering and replay it."""
         self.envmap, self.spp = problem.scene.envmap, spp
         self.seed, self.count = seed, len(problem.views)
-        self.compare = freeze(_comparer(problem)) if frozen else _comparer(problem)
+        self.shape = problem.views[0].image.shape
+        self.compare = freeze(comparer(problem)) if frozen else comparer(problem)
 
     def load(self, views: Sequence[View]) -> Any:
         """See `GradientSource`."""
@@ -70,13 +76,13 @@ class RenderedGradients:
             for v in views
         ]
 
-    def differentiate(self, index: int, halo: Any, observations: Any) -> tuple[Any, Any, Any]:
+    def differentiate(self, index: int, halo: Any, observations: Any) -> Comparison:
         """See `GradientSource`."""
         tensor = mi.TensorXf(halo, self.envmap.halo_shape)
         dr.enable_grad(tensor)
         first = self.seed + index * self.count
-        loss, image = self._compare(tensor, observations, first, self.spp)
-        return loss, image, dr.grad(tensor).array
+        loss, pixels = self._compare(tensor, observations, first, self.spp)
+        return loss, partial(_as_image, pixels, self.shape), dr.grad(tensor).array
 
     def loss(self, halo: Any, observations: Any) -> float:
         """See `GradientSource`."""
@@ -87,7 +93,8 @@ class RenderedGradients:
     def _compare(self, tensor: Any, observations: Any, seed: int, spp: int) -> tuple[Any, Any]:
         self.envmap.write_halo(tensor)
         seeds = [dr.opaque(mi.UInt32, (seed + k) % 2**32) for k in range(self.count)]
-        return self.compare(self.envmap.params, observations, seeds, spp)
+        wants_gradient = dr.grad_enabled(tensor)
+        return self.compare(self.envmap.params, observations, seeds, spp, wants_gradient)
 
 
 class RecordedGradients:
@@ -111,7 +118,7 @@ class RecordedGradients:
         weights = mi.Float(np.concatenate([v.weights.ravel() for v in views]) / len(views))
         return np.concatenate(gain), bounds, weights
 
-    def differentiate(self, _index: int, halo: Any, observations: Any) -> tuple[Any, Any, Any]:
+    def differentiate(self, _index: int, halo: Any, observations: Any) -> Comparison:
         """See `GradientSource`; the paths are the same for each index."""
         light, prediction, loss = self._compare(halo, observations)
         dr.backward(loss)
@@ -119,7 +126,7 @@ class RecordedGradients:
         height, width, _ = self.shape
         gradient = self.transport.rmatvec(pixels).reshape(height, width - 2, 3)
         image = light[: self.size[0] * self.size[1]].reshape(self.size)
-        return dr.detach(loss), image, without_halo_gradient(gradient)
+        return dr.detach(loss), lambda: image, without_halo_gradient(gradient)
 
     def loss(self, halo: Any, observations: Any) -> float:
         """See `GradientSource`; the paths are those of the steps."""
@@ -132,13 +139,14 @@ class RecordedGradients:
         light = self.transport.matvec(texels) + self.transport.offset
         prediction = mi.Float(np.ascontiguousarray(light * gain).ravel())
         dr.enable_grad(prediction)
-        losses = self.loss_function(prediction, _nearest(prediction, bounds))
+        losses = self.loss_function(prediction, nearest(prediction, bounds))
         return light, prediction, dr.sum(weights * losses)
 
 
-def _nearest(prediction: Any, bounds: Sequence[Any]) -> Any:
-    """The value nearest to the prediction that the picture allows; see `View.bounds`."""
-    return bounds[0] if len(bounds) == 1 else dr.clip(dr.detach(prediction), *bounds)
+def _as_image(pixels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Pixels as a tensor (h, w, 3), or as a `mi.Color3f` in rows of channels."""
+    array = np.array(pixels, np.float32)
+    return array if array.ndim == 3 else np.ascontiguousarray(array.T).reshape(shape)
 
 
 def without_halo_gradient(gradient: NDArray[Any]) -> Any:
@@ -166,29 +174,3 @@ def freeze(function: Callable[..., _T]) -> Callable[..., _T]:
         return result
 
     return call
-
-
-def _comparer(problem: Problem) -> Callable[..., tuple[Any, Any]]:
-    """A function that renders all views; it returns the loss and the first image.
-
-    If the texels want a gradient, it sends the loss's back to them.
-    """
-    mi_scene, loss_function = problem.scene.mi_scene, problem.loss
-    integrator = gradient_integrator(problem.scene)
-    sensors = [problem.scene.sensor(view.sensor) for view in problem.views]
-
-    def compare(params: Any, views: Any, seeds: Any, spp: int) -> tuple[Any, Any]:
-        loss, images = mi.Float(0), []
-        for sensor, (bounds, weights, exposure), seed in zip(sensors, views, seeds, strict=True):
-            image = rgb(
-                mi.render(mi_scene, params, sensor, integrator=integrator, spp=spp, seed=seed)
-            )
-            prediction = image * mi.TensorXf(exposure, (1, 1, 3))
-            observed = _nearest(prediction, bounds)
-            loss += dr.sum(weights * loss_function(prediction, observed)).array / len(views)
-            images.append(dr.detach(image))
-        if dr.grad_enabled(loss):
-            dr.backward(loss)
-        return dr.detach(loss), images[0]
-
-    return compare
