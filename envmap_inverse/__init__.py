@@ -15,7 +15,7 @@ from envmap_inverse.losses import MSE, Censored, Huber, LogMSE, RelativeMSE
 from envmap_inverse.optimizers.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.parameterizations import Direct, Exp, Pyramid, Softplus
-from envmap_inverse.priors import Smoothness, Tikhonov, TotalVariation
+from envmap_inverse.priors import Chromaticity, Smoothness, Tikhonov, TotalVariation
 from envmap_inverse.problem import Iteration, View
 from envmap_inverse.render import render
 from envmap_inverse.scene import Scene, load_scene
@@ -27,6 +27,7 @@ __all__ = [
     "BackendError",
     "Camera",
     "Censored",
+    "Chromaticity",
     "Direct",
     "Estimate",
     "Exp",

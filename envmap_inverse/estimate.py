@@ -107,7 +107,7 @@ def estimate(
         optimizer: `Adam()` by default.
         loss: the optimizer's own by default: `MSE()` for `Adam`, `RelativeMSE()` for `Transport`.
         priors: what is known about maps; the optimizer's own by default: none for `Adam`,
-            `(TotalVariation(), Tikhonov())` for `Transport`.
+            `(TotalVariation(), Tikhonov(), Chromaticity())` for `Transport`.
         initial: start map: a number, texels (H, W, 3) or flat RGBA.
         ground_truth: the true map; it only adds an error to the history.
         on_iteration: called with an `Iteration` after each; returning True ends the run.

@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 __all__ = [
     "angle_between",
+    "blur",
     "direction_to_uv",
     "flatten_rgba",
     "resample",
@@ -228,6 +229,33 @@ def resample(
     column_map = _overlaps(np.ones(array.shape[1]), np.ones(width))
     tall: NDArray[np.float64] = np.tensordot(row_map, array, axes=(1, 0))
     return np.moveaxis(np.tensordot(column_map, tall, axes=(1, 1)), 0, 1)
+
+
+def blur(texels: ArrayLike, radius: float) -> NDArray[np.float64]:
+    """Mean of a map round each texel, weighted by solid angle and a Gaussian of the distance.
+
+    The Gaussian is taken along the meridian and then along the parallel; beyond a pole nothing is
+    counted, which matters little, as parallels there are averaged all round.
+
+    Args:
+        texels: shape (H, W, C).
+        radius: standard deviation of the Gaussian, radians.
+
+    Returns:
+        Shape (H, W, C).
+    """
+    array = np.asarray(texels, np.float64)
+    height, width, _ = array.shape
+    theta = np.linspace(0, np.pi, height)
+    kernel = np.exp(-(((theta[:, None] - theta) / radius) ** 2) / 2)
+    kernel *= texel_solid_angles(height, width)[:, 0]
+    kernel /= kernel.sum(axis=1, keepdims=True)
+    turns = radius / np.maximum(np.sin(theta), 0.25 / height)[:, None] * np.arange(width // 2 + 1)
+    spectrum = np.fft.rfft(np.tensordot(kernel, array, axes=(1, 0)), axis=1)
+    blurred: NDArray[np.float64] = np.fft.irfft(
+        spectrum * np.exp(-(turns**2) / 2)[:, :, None], width, axis=1
+    )
+    return blurred
 
 
 def _check_size(height: int, width: int) -> None:

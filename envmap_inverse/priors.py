@@ -22,15 +22,16 @@ from scipy import sparse
 from envmap_inverse import latlong
 from envmap_inverse.errors import InputError
 
-__all__ = ["Smoothness", "Tikhonov", "TotalVariation"]
+__all__ = ["Chromaticity", "Smoothness", "Tikhonov", "TotalVariation"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Quadratic:
-    """A quadratic form, the same for each channel.
+    """A quadratic form.
 
     Attributes:
-        matrix: sparse, symmetric, positive semi-definite, shape (H * W, H * W).
+        matrix: symmetric and positive semi-definite: its product with a map (H * W, 3), and its
+            `diagonal()` (H * W,), the mean over the channels. A sparse matrix acts on each channel.
         centre: where it is 0, shape (H * W, 3).
     """
 
@@ -54,6 +55,68 @@ class Prior(Protocol):
             texels: shape (H, W, 3).
             initial: the start map, shape (H, W, 3).
         """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chromaticity:
+    """Pull towards the colour of the light around: rooms change less in colour than in brightness.
+
+    Mean over the sphere and the channels of weight (x - k m)^2 / (m + epsilon)^2, with m the mean
+    of the texel's channels and k the mean over its surroundings of x / (m + epsilon), scaled to a
+    mean of 1. Brightness is left alone. The denominator and k have no gradient.
+
+    Attributes:
+        weight: how much it counts beside the loss, or "auto".
+        radius: standard deviation of the Gaussian that weighs the surroundings, degrees.
+        epsilon: radiance below which differences count absolutely.
+    """
+
+    weight: Weight = 0.02
+    radius: float = 15.0
+    epsilon: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check_positive(weight=self.weight, radius=self.radius, epsilon=self.epsilon)
+
+    def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
+        """See `Prior`."""
+        light = np.maximum(texels, 0)
+        level = light.mean(axis=2, keepdims=True) + self.epsilon
+        around = latlong.blur(light / level, np.radians(self.radius))
+        chroma = around / np.maximum(around.mean(axis=2, keepdims=True), 1e-6)
+        share = latlong.texel_solid_angles(*texels.shape[:2]) / (4 * np.pi)
+        weights = _number(self.weight) * share / level[:, :, 0] ** 2
+        return Quadratic(
+            matrix=_Colouring(
+                weights=weights.reshape(-1, 1).astype(np.float32),
+                chroma=np.asfortranarray(chroma.reshape(-1, 3), np.float32),
+            ),
+            centre=np.zeros_like(initial.reshape(-1, 3)),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Colouring:
+    """The matrix of the quadratic form sum_i w_i |x_i - k_i mean(x_i)|^2, i being texels."""
+
+    weights: NDArray[np.float32]
+    chroma: NDArray[np.float32]
+
+    def __matmul__(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Product with a map, shape (H * W, 3)."""
+        mean = np.float32(1 / 3) * (texels[:, 0] + texels[:, 1] + texels[:, 2])
+        rest = texels - self.chroma * mean[:, None]
+        rest *= self.weights
+        pull = self.chroma * rest
+        rest -= np.float32(1 / 3) * (pull[:, 0] + pull[:, 1] + pull[:, 2])[:, None]
+        return rest
+
+    def diagonal(self) -> NDArray[np.float32]:
+        """Mean over the channels."""
+        squares = np.sum(self.chroma**2, axis=1)
+        product: NDArray[np.float32] = self.weights[:, 0] * (np.float32(1 / 3) + squares / 9)
+        return product
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from envmap_inverse.backend import dr, mi
 from envmap_inverse.render import PathSettings
 from envmap_inverse.scene import Scene
 
-__all__ = ["PathTracer"]
+__all__ = ["PathTracer", "Sampler"]
 
 
 class PathTracer:
@@ -34,7 +34,7 @@ class PathTracer:
         number = dr.arange(mi.UInt32, len(pixels) * self.spp)
         pixel = number // dr.opaque(mi.UInt32, self.spp) + dr.opaque(mi.UInt32, pixels.start)
         index = number + dr.opaque(mi.UInt32, pixels.start * self.spp)
-        sampler = _Sampler(index, pixel, index - pixel * self.spp, self.seed)
+        sampler = Sampler(index, pixel, index - pixel * self.spp, self.seed)
         ray, weight = self.primary_rays(pixel, sampler)
         direction, throughput, escaped = _traced(self.scene.mi_scene, self.settings, ray, sampler)
         texels, weights = self.footprint(direction)
@@ -49,7 +49,7 @@ class PathTracer:
             flat_weights.numpy().reshape(-1, 4),
         )
 
-    def primary_rays(self, pixel: Any, sampler: _Sampler) -> tuple[Any, Any]:
+    def primary_rays(self, pixel: Any, sampler: Sampler) -> tuple[Any, Any]:
         """Rays through pixels, and their weights."""
         film = self.sensor.film()
         y = pixel // self.width
@@ -129,7 +129,7 @@ class _PixelFilter:
         return offset + 0.5, weight
 
 
-class _Sampler:
+class Sampler:
     """Random numbers of a path that depend on the seed and on its own number alone.
 
     The first few dimensions are stratified over the paths of a pixel: an additive recurrence with
@@ -174,7 +174,7 @@ def _golden_ratio(dimensions: int) -> float:
     return x
 
 
-def _traced(scene: Any, settings: PathSettings, ray: Any, sampler: _Sampler) -> Any:
+def _traced(scene: Any, settings: PathSettings, ray: Any, sampler: Sampler) -> Any:
     """Follow paths until they leave the scene: last direction, throughput, whether they left.
 
     The loop is that of Mitsuba's `path` without emitter sampling. A path that does not leave, or

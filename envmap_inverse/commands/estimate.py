@@ -177,7 +177,7 @@ def estimate(
         typer.Option(
             metavar="NAME[:key=value,...]",
             help=f"Of {', '.join(priors.__all__)}, or none; may be given several times; by default "
-            "none for Adam, TotalVariation and Tikhonov for transport.",
+            "none for Adam; TotalVariation, Tikhonov and Chromaticity for transport.",
         ),
     ] = None,
     initial: Annotated[

@@ -30,7 +30,7 @@ class Settings:
     """What `Transport` has of the same names."""
 
     rounds: int = 3
-    iterations: int = 10
+    iterations: int = 15
     tolerance: float = 1e-3
     warm_up: int = 8
     noise_floor: float = 0.25
@@ -61,6 +61,7 @@ class LeastSquares:
         self.view_sizes = [v.image[:, :, 0].size for v in views]
         exposures, self.gain_index = start_exposures(views)
         self.num_gains = int(self.gain_index.max()) + 1
+        self.no_gains = np.zeros(0, np.float32)
         is_known = self.rows(self.gain_index < 0)
         light = np.maximum(self.images / self.rows(exposures), 0)
         known = self.weights * is_known
@@ -136,7 +137,9 @@ class LeastSquares:
         def hessian(step: Vector) -> Vector:
             change = self.texels_of(step)
             from_priors = sum(form.matrix @ change for form in forms)
-            return self.adjoint(weights * self.forward(step), from_priors)
+            if self.num_gains:
+                return self.adjoint(weights * self.forward(step), from_priors)
+            return self.vector(self.transport.normal(change, weights) + from_priors, self.no_gains)
 
         from_priors = sum(form.matrix @ (texels - form.centre) for form in forms)
         gradient = self.adjoint(weights * (self.predicted - self.observed), from_priors)
@@ -146,9 +149,7 @@ class LeastSquares:
         step = _conjugate_gradients(
             hessian,
             -gradient * free,
-            self.vector(
-                self.diagonal(weights, forms), self.sums_of_gains(weights * self.light() ** 2)
-            ),
+            self.vector(self.diagonal(weights, forms), self.light_sums(weights * self.light())),
             free,
             self.settings.iterations,
             self.settings.tolerance,
@@ -181,9 +182,7 @@ class LeastSquares:
 
     def adjoint(self, pixels: Pixels, texels: Texels | float) -> Vector:
         """The transpose of `forward`; to its texels the second argument is added."""
-        return self.vector(
-            self.transport.rmatvec(pixels) + texels, self.sums_of_gains(self.light() * pixels)
-        )
+        return self.vector(self.transport.rmatvec(pixels) + texels, self.light_sums(pixels))
 
     def vector(self, texels: Texels, gains: Vector) -> Vector:
         """All unknowns as one vector."""
@@ -251,10 +250,12 @@ class LeastSquares:
         """The free ones for each pixel, 0 for the known ones."""
         return self.rows(np.where(self.gain_index >= 0, gains[self.gain_index], 0))
 
+    def light_sums(self, pixels: Pixels) -> Vector:
+        """What a change of each free exposure does to the residuals, times pixels."""
+        return self.sums_of_gains(self.light() * pixels) if self.num_gains else self.no_gains
+
     def sums_of_gains(self, pixels: Pixels) -> Vector:
         """The transpose of `rows_of_gains`."""
-        if not self.num_gains:
-            return np.zeros(0, np.float32)
         starts = np.cumsum([0, *self.view_sizes[:-1]])
         is_free = self.gain_index >= 0
         sums = np.add.reduceat(pixels, starts, axis=0)[is_free]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Loss, RelativeMSE
 from envmap_inverse.optimizers.least_squares import LeastSquares, Settings, with_found_exposures
-from envmap_inverse.priors import Prior, Tikhonov, TotalVariation, with_factor
+from envmap_inverse.priors import Chromaticity, Prior, Tikhonov, TotalVariation, with_factor
 from envmap_inverse.problem import Keeper, OnIteration, Problem, Record, Solution, State
 from envmap_inverse.render import check_seed
 from envmap_inverse.transport import LightTransport
@@ -55,7 +55,7 @@ class Transport:
 
     spp: int | None = None
     rounds: int = 3
-    iterations: int = 10
+    iterations: int = 15
     tolerance: float = 1e-3
     warm_up: int = 8
     seed: int = 0
@@ -84,7 +84,7 @@ class Transport:
     @property
     def default_priors(self) -> tuple[Prior, ...]:
         """The priors where none are asked for."""
-        return (TotalVariation(), Tikhonov())
+        return (TotalVariation(), Tikhonov(), Chromaticity())
 
     @property
     def num_steps(self) -> int:

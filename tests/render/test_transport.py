@@ -99,6 +99,14 @@ def test_rmatvec_is_the_adjoint_of_matvec(
     assert (np.abs(of_pixels - of_texels) < 1e-5 * sizes).all()
 
 
+def test_normal_is_rmatvec_of_weighted_matvec(
+    transport: ei.LightTransport, texels: Pixels, pixels: Pixels
+) -> None:
+    expected = transport.rmatvec(pixels * transport.matvec(texels))
+    found = transport.normal(texels, pixels)
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_matvec_is_linear(transport: ei.LightTransport, texels: Pixels) -> None:
     other = texels[::-1]
     expected = 2 * transport.matvec(texels) - transport.matvec(other)

@@ -98,8 +98,10 @@ def test_every_loss_and_prior_recovers_the_map(
         loss=getattr(losses, loss)(),
         priors=(getattr(priors, prior)(),),
     )
-    start = sum_of_squared_errors(np.ones_like(smooth_map), smooth_map)
-    assert sum_of_squared_errors(found.texels, smooth_map) < 0.1 * start
+    is_seen = found.coverage > 0.02 * found.coverage.max()  # a prior of colour helps no other
+    assert is_seen.mean() > 0.5
+    start = np.sum((1 - smooth_map)[is_seen] ** 2)
+    assert np.sum((found.texels - smooth_map)[is_seen] ** 2) < 0.1 * start
 
 
 @pytest.mark.parametrize("prior", priors.__all__)

@@ -247,3 +247,35 @@ def test_resampling_turns_with_the_map(rng: np.random.Generator) -> None:
 def test_resampling_refuses_what_is_no_map(shape: tuple[int, ...], size: tuple[int, int]) -> None:
     with pytest.raises(ValueError, match=r"must have shape|at least 2 rows"):
         latlong.resample(np.zeros(shape), *size)
+
+
+# Blur
+
+
+def test_a_constant_map_stays_when_it_is_blurred() -> None:
+    texels = np.full((9, 12, 3), [1.0, 2.0, 3.0])
+    np.testing.assert_allclose(latlong.blur(texels, 0.3), texels, rtol=1e-12)
+
+
+def test_a_blurred_map_turns_with_the_map(rng: np.random.Generator) -> None:
+    texels = rng.random((9, 13, 2))
+    turned = latlong.blur(np.roll(texels, 4, axis=1), 0.4)
+    np.testing.assert_allclose(turned, np.roll(latlong.blur(texels, 0.4), 4, axis=1), atol=1e-12)
+
+
+@pytest.mark.parametrize("row", [16, 24, 40])
+def test_a_point_is_blurred_into_a_spot_as_wide_as_was_asked_in_both_directions(row: int) -> None:
+    height, width, radius = 65, 128, 0.15
+    texels = np.zeros((height, width, 1))
+    texels[row, 64] = 1
+    spot = latlong.blur(texels, radius)[:, :, 0] * latlong.texel_solid_angles(height, width)
+    directions = latlong.texel_directions(height, width)
+    angles = latlong.angle_between(directions, directions[row, 64])
+    # A Gaussian of two dimensions has a mean square distance of twice its variance.
+    mean = np.sum(spot * angles**2) / np.sum(spot)
+    assert mean == pytest.approx(2 * radius**2, rel=0.1)
+
+
+def test_blurred_poles_are_of_one_value_each(rng: np.random.Generator) -> None:
+    blurred = latlong.blur(rng.random((9, 12, 1)), 0.4)
+    np.testing.assert_allclose(blurred[[0, -1]].std(axis=1), 0, atol=1e-9)
