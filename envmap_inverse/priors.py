@@ -159,7 +159,7 @@ class TotalVariation:
 
     weight: Weight = 0.04
     sharpness: float = 0.1
-    epsilon: float = 0.01
+    epsilon: float = 0.03
 
     def __post_init__(self) -> None:
         """Check the numbers."""

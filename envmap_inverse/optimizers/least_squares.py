@@ -30,10 +30,10 @@ class Settings:
     """What `Transport` has of the same names."""
 
     rounds: int = 3
-    iterations: int = 15
+    iterations: int = 12
     tolerance: float = 1e-3
     warm_up: int = 8
-    noise_floor: float = 0.25
+    noise_floor: float = 0.5
 
 
 class LeastSquares:

@@ -55,11 +55,11 @@ class Transport:
 
     spp: int | None = None
     rounds: int = 3
-    iterations: int = 15
+    iterations: int = 12
     tolerance: float = 1e-3
     warm_up: int = 8
     seed: int = 0
-    noise_floor: float = 0.25
+    noise_floor: float = 0.5
     memory_budget: int | None = None
 
     def __post_init__(self) -> None:
