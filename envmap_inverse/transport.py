@@ -119,6 +119,7 @@ class LightTransport:
                     columns = scene.envmap.resolution[0] * scene.envmap.resolution[1]
                     parts.append([pool.submit(_assemble, paths, c, spp, columns) for c in range(4)])
                     num_done += len(pixels)
+                    _LOGGER.info("recording: %.0f %% of the paths", 100 * num_done / total)
                     if on_progress is not None:
                         on_progress(num_done / total)
             stacked = [
