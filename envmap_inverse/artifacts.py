@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import tomli_w
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse import __version__
 from envmap_inverse.backend import mi
@@ -171,25 +171,28 @@ class RunFolder:
         reference: NDArray[np.float32],
         ground_truth: NDArray[np.float32] | None = None,
         *,
+        exposure: ArrayLike = 1.0,
         earlier: Sequence[Record] = (),
     ) -> None:
         """Fix what all iterations are shown and measured by.
 
         Args:
-            reference: the (first) reference; it sets the exposure of all pictures.
+            reference: the (first) reference; its radiance sets the exposure of all pictures.
             ground_truth: the true map, if known.
+            exposure: factor from radiance to the reference's values, as far as it is known.
             earlier: iterations of the run that this one goes on with.
         """
         lines = (self.path / "history.jsonl").read_bytes().splitlines(keepends=True)
         self._history.truncate(sum(map(len, lines[: len(earlier)])))
         self._history.seek(0, os.SEEK_END)
-        self._exposure = display_exposure(reference)
+        radiance = reference / np.asarray(exposure, np.float32)
+        self._exposure = display_exposure(radiance)
         self._ground_truth = ground_truth
         write_image(self.path / "reference.exr", reference)
         if ground_truth is not None:
             write_image(self.path / "ground_truth.exr", ground_truth)
         if self._wants_frames:
-            self._write_png("out_ref.png", reference)
+            self._write_png("out_ref.png", radiance)
             self._frames = FrameWriter(self.path, self._exposure, earlier)
 
     def add(self, iteration: Iteration) -> None:
@@ -218,6 +221,8 @@ class RunFolder:
             notes: warnings that the run met.
         """
         begun = time.perf_counter()
+        if result.exposures is not None:
+            self._exposure = display_exposure(problem.views[0].image / result.exposures[0])
         write_image(self.path / "envmap.exr", result.texels)
         write_image(self.path / "coverage.exr", result.coverage)
         if result.deviation is not None:

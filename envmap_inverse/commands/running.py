@@ -18,7 +18,7 @@ from envmap_inverse.commands.logs import MET_WARNINGS
 from envmap_inverse.console import ProgressDisplay, say, tell
 from envmap_inverse.errors import InputError
 from envmap_inverse.estimate import solve
-from envmap_inverse.problem import Iteration, Optimizer, Problem
+from envmap_inverse.problem import Iteration, Optimizer, Problem, start_exposures
 from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
 from envmap_inverse.resources import check_disk, check_memory
@@ -60,7 +60,12 @@ def run(
     checkpoints = Checkpoints(run_folder.path, fingerprint(problem), every=checkpoint_every)
     with run_folder:
         earlier, _ = checkpoints.restore() or ([], {})
-        run_folder.begin(problem.views[0].image, problem.ground_truth, earlier=earlier)
+        run_folder.begin(
+            problem.views[0].image,
+            problem.ground_truth,
+            exposure=start_exposures(problem.views)[0][0],
+            earlier=earlier,
+        )
         if live is not None:
             live.begin(earlier)
             say(f"live view at {live.address}")

@@ -34,7 +34,7 @@ class Run:
         path: the folder, as it was named.
         summary: `summary.json`.
         history: the lines of `history.jsonl`.
-        reference: the first picture, shape (h, w, 3).
+        reference: radiance of the first picture, shape (h, w, 3).
         render: the same picture under the recovered map.
         envmap: the recovered map, shape (H, W, 3).
         coverage: how strongly the pictures see each texel, shape (H, W, 3).
@@ -85,7 +85,7 @@ class Run:
             path=path,
             summary=summary,
             history=history,
-            reference=reference,
+            reference=reference / _exposure(summary),
             render=render,
             envmap=read_image(path / "envmap.exr"),
             coverage=read_image(path / "coverage.exr"),
@@ -93,6 +93,12 @@ class Run:
             ground_truth=_read_if_there(path / "ground_truth.exr"),
             thumbnails=Thumbnails.read(kept) if kept.exists() else None,
         )
+
+
+def _exposure(summary: dict[str, Any]) -> Image:
+    """Factor from radiance to the first reference's values, of each channel."""
+    known = summary.get("exposures")
+    return np.asarray(known[0] if known else 1.0, np.float32)
 
 
 def _read_if_there(path: Path) -> Image | None:

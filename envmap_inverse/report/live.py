@@ -85,7 +85,7 @@ class LiveView(AbstractContextManager["LiveView"]):
 
         Args:
             folder: of the run, to be named on the page.
-            reference: the first picture; its exposure is that of all pictures.
+            reference: radiance of the first picture; its exposure is that of all pictures.
             num_steps: how many iterations there will be at most.
             host: name or address of the interface to serve at.
             port: 0 for one that is free.

@@ -156,3 +156,18 @@ def test_the_history_has_a_line_per_iteration(
     lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     found = [(line["index"], line["loss"], line["error"]) for line in lines]
     assert found == [(record.index, record.loss, record.error) for record in result.history]
+
+
+def test_pictures_are_exposed_by_the_radiance_of_the_reference(
+    make_scene: Callable[..., ei.Scene], tmp_path: Path
+) -> None:
+    scene = make_scene()
+    radiance = ei.render(scene, spp=16, seed=1)
+    view = ei.View(4 * radiance, exposure=4.0)
+    problem = Problem.create(scene, view, loss=ei.MSE())
+    run = RunFolder(tmp_path / "run", {}, overwrite=False, frames=False)
+    run.begin(view.image, exposure=4.0)
+    result = solve(problem, ei.Adam(iterations=2), run.add)
+    run.close()
+    summary = run.finish(result, problem, loading=0, notes=[])
+    assert summary["exposure"] == pytest.approx(display_exposure(radiance))
