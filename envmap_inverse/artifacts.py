@@ -185,7 +185,7 @@ class RunFolder:
         lines = (self.path / "history.jsonl").read_bytes().splitlines(keepends=True)
         self._history.truncate(sum(map(len, lines[: len(earlier)])))
         self._history.seek(0, os.SEEK_END)
-        radiance = reference / np.asarray(exposure, np.float32)
+        radiance = (reference / np.asarray(exposure, np.float32)).astype(np.float32)
         self._exposure = display_exposure(radiance)
         self._ground_truth = ground_truth
         write_image(self.path / "reference.exr", reference)

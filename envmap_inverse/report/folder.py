@@ -1,4 +1,4 @@
-"""Read what a run left in its folder."""
+"""What a page shows: what a run left in its folder, or two maps that were compared."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """The files of a run folder.
+    """The files of a run folder, or of an evaluation, which has neither pictures nor a history.
 
     Attributes:
-        path: the folder, as it was named.
+        path: the folder, as it was named; of an evaluation the file of the map.
         summary: `summary.json`.
         history: the lines of `history.jsonl`.
-        reference: radiance of the first picture, shape (h, w, 3).
-        render: the same picture under the recovered map.
+        pictures: radiance of the first reference, and the same under the recovered map, each of
+            shape (h, w, 3).
         envmap: the recovered map, shape (H, W, 3).
-        coverage: how strongly the pictures see each texel, shape (H, W, 3).
+        coverage: how strongly the pictures see each texel, shape (H, W, 3), if it is known.
         deviation: standard deviation of each texel, if the optimizer told it.
         ground_truth: the true map, if it is known.
         thumbnails: pictures of some iterations, unless an older version made the folder.
@@ -46,10 +46,9 @@ class Run:
     path: Path
     summary: dict[str, Any]
     history: list[dict[str, Any]]
-    reference: Image
-    render: Image
+    pictures: tuple[Image, Image] | None
     envmap: Image
-    coverage: Image
+    coverage: Image | None
     deviation: Image | None
     ground_truth: Image | None
     thumbnails: Thumbnails | None
@@ -85,8 +84,7 @@ class Run:
             path=path,
             summary=summary,
             history=history,
-            reference=reference / _exposure(summary),
-            render=render,
+            pictures=(reference / _exposure(summary), render),
             envmap=read_image(path / "envmap.exr"),
             coverage=read_image(path / "coverage.exr"),
             deviation=_read_if_there(path / "deviation.exr"),

@@ -258,11 +258,13 @@ def test_a_page_of_a_run_without_what_is_optional(make_run: MakeRun, tmp_path: P
 
 def test_a_reference_is_compared_by_its_radiance(make_run: MakeRun, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run")
-    before = Run.read(folder).reference
+    before, fit = Run.read(folder).pictures or ()
     summary = json.loads((folder / "summary.json").read_text())
     exposures = [[2.0, 4.0, 8.0], [1.0, 1.0, 1.0]]
     (folder / "summary.json").write_text(json.dumps(summary | {"exposures": exposures}))
-    np.testing.assert_array_equal(Run.read(folder).reference, before / np.float32([2, 4, 8]))
+    reference, same_fit = Run.read(folder).pictures or ()
+    np.testing.assert_array_equal(reference, before / np.float32([2, 4, 8]))
+    np.testing.assert_array_equal(same_fit, fit)
 
 
 def test_a_page_carries_what_runs_have_in_common_once(make_run: MakeRun, tmp_path: Path) -> None:
