@@ -47,7 +47,7 @@ function showPictures(index) {
   if (index === shown) return;
   shown = index;
   for (const name of ["image", "map"]) {
-    element(name).src = `${name}.png?${index}`;
+    element(name).src = `${name}.jpg?${index}`;
     element(name).parentElement.hidden = false;
   }
 }

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import base64
-import io
 import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image
 
-from envmap_inverse.images import Uint8Image, encode_png, shrink
+from envmap_inverse.images import Uint8Image, encode_jpeg, encode_png, shrink
 
 __all__ = ["Heat", "Raster", "Sheet", "difference", "jpeg", "png"]
 
@@ -127,9 +125,7 @@ class Sheet:
 
 def jpeg(image: Uint8Image, *, quality: int = 92) -> str:
     """An 8-bit image as the data URI of a JPEG, which is a quarter of the PNG of a noisy one."""
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
-    return f"data:image/jpeg;base64,{_text(stream.getvalue())}"
+    return f"data:image/jpeg;base64,{_text(encode_jpeg(image, quality=quality))}"
 
 
 def png(image: Uint8Image) -> str:
