@@ -56,6 +56,7 @@ function showLines(lines, iterations) {
   known.push(...lines);
   const last = lines[lines.length - 1];
   element("iteration").textContent = `${last.index + 1} of ${iterations}`;
+  element("progress").value = (last.index + 1) / iterations;
   element("seconds").textContent = last.seconds.toFixed(1);
   for (const key of ["loss", "error"]) {
     element(key).parentElement.hidden = !hasValue(last, key);
