@@ -12,7 +12,7 @@ from typing import Any
 
 import typer
 
-from envmap_inverse.artifacts import RunFolder, bytes_of_run
+from envmap_inverse.artifacts import MAX_PICTURES, RunFolder, bytes_of_run
 from envmap_inverse.checkpoints import Checkpoints, fingerprint
 from envmap_inverse.commands.logs import MET_WARNINGS
 from envmap_inverse.console import ProgressDisplay, say, tell
@@ -38,7 +38,8 @@ def check_room(problem: Problem, optimizer: Optimizer, folder: Path, *, frames: 
     num_texels = problem.initial.size // 3
     check_memory(sum(num_pixels), num_texels)
     num_frames = optimizer.num_steps if frames else 0
-    check_disk(folder, bytes_of_run(num_pixels[0], num_texels, num_frames))
+    num_others = sum(num_pixels[1:MAX_PICTURES])
+    check_disk(folder, bytes_of_run(num_pixels[0], num_texels, num_frames, num_others))
     num_paths = max(num_pixels) * (getattr(optimizer, "spp", None) or 1)
     if num_paths >= 2**32:
         raise InputError(

@@ -100,7 +100,7 @@ def write_evaluation(
             "warnings": [],
         },
         history=[],
-        pictures=None,
+        pictures=[],
         envmap=texels,
         coverage=coverage,
         deviation=None,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,8 @@ class Run:
         path: the folder, as it was named; of an evaluation the file of the map.
         summary: `summary.json`.
         history: the lines of `history.jsonl`.
-        pictures: radiance of the first reference, and the same under the recovered map, each of
-            shape (h, w, 3).
+        pictures: radiance of the first references, each with the same under the recovered map,
+            of shape (h, w, 3); an evaluation has none.
         envmap: the recovered map, shape (H, W, 3).
         coverage: how strongly the pictures see each texel, shape (H, W, 3), if it is known.
         deviation: standard deviation of each texel, if the optimizer told it.
@@ -46,7 +47,7 @@ class Run:
     path: Path
     summary: dict[str, Any]
     history: list[dict[str, Any]]
-    pictures: tuple[Image, Image] | None
+    pictures: list[tuple[Image, Image]]
     envmap: Image
     coverage: Image | None
     deviation: Image | None
@@ -73,18 +74,15 @@ class Run:
             raise InputError(
                 f"{path}: summary.json or history.jsonl is damaged: {error}; repeat the run"
             ) from None
-        reference, render = (read_image(path / f"{name}.exr") for name in ("reference", "render"))
-        if reference.shape != render.shape:
-            raise InputError(
-                f"{path}: render.exr has the shape {render.shape} but reference.exr "
-                f"{reference.shape}; repeat the run"
-            )
         kept = path / "thumbnails.npz"
         return cls(
             path=path,
             summary=summary,
             history=history,
-            pictures=(reference / _exposure(summary), render),
+            pictures=[
+                (reference / _exposure(summary, number), render)
+                for number, (reference, render) in enumerate(_read_pictures(path))
+            ],
             envmap=read_image(path / "envmap.exr"),
             coverage=read_image(path / "coverage.exr"),
             deviation=_read_if_there(path / "deviation.exr"),
@@ -93,10 +91,25 @@ class Run:
         )
 
 
-def _exposure(summary: dict[str, Any]) -> Image:
-    """Factor from radiance to the first reference's values, of each channel."""
+def _read_pictures(path: Path) -> Iterator[tuple[Image, Image]]:
+    """References and their fits: the first, and others that are there."""
+    for number in itertools.count():
+        suffix = f"_{number}.exr" if number else ".exr"
+        if number and not (path / f"render{suffix}").exists():
+            return
+        reference, render = (read_image(path / f"{n}{suffix}") for n in ("reference", "render"))
+        if reference.shape != render.shape:
+            raise InputError(
+                f"{path}: render{suffix} has the shape {render.shape} but reference{suffix} "
+                f"{reference.shape}; repeat the run"
+            )
+        yield reference, render
+
+
+def _exposure(summary: dict[str, Any], number: int) -> Image:
+    """Factor from radiance to a reference's values, of each channel."""
     known = summary.get("exposures")
-    return np.asarray(known[0] if known else 1.0, np.float32)
+    return np.asarray(known[number] if known else 1.0, np.float32)
 
 
 def _read_if_there(path: Path) -> Image | None:

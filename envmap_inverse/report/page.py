@@ -101,10 +101,10 @@ class _Map:
 class _Rasters:
     """The radiance that the page carries, each once."""
 
-    def __init__(self, num_runs: int) -> None:
+    def __init__(self, num_fits: int) -> None:
         self.named: dict[str, Raster] = {}
-        # Pages of several runs stay small enough to be mailed.
-        self._max_pixels = MAX_PIXELS // num_runs
+        # Pages of several runs or pictures stay small enough to be mailed.
+        self._max_pixels = MAX_PIXELS // num_fits
 
     def name(self, image: Image) -> str:
         """The name by which the page knows a picture's radiance."""
@@ -125,7 +125,7 @@ def page(runs: Sequence[Run]) -> str:
     """
     names = tables.names(runs)
     exposure = float(runs[0].summary["exposure"])
-    rasters = _Rasters(len(runs))
+    rasters = _Rasters(len(runs) if len(runs) > 1 else max(len(runs[0].pictures), 1))
     maps = list(_maps(runs, names))
     styles, scripts = ([_resource(name) for name in group] for group in (STYLES, SCRIPTS))
     data = {
@@ -172,25 +172,22 @@ def page(runs: Sequence[Run]) -> str:
 def _pictures(
     runs: Sequence[Run], names: list[str], rasters: _Rasters, exposure: float
 ) -> Iterator[Pane]:
-    """References, then fits, then differences."""
-    pairs = {number: run.pictures for number, run in enumerate(runs) if run.pictures is not None}
-    for number in _first_of_equals([run.pictures and run.pictures[0] for run in runs]):
-        if number in pairs:
-            caption = f"Reference of {names[number]}" if number else "Reference"
-            yield _pane(caption, pairs[number][0], rasters, exposure)
-    for number, (_, fit) in pairs.items():
-        caption = "Fit" if len(runs) == 1 else f"Fit, {names[number]}"
-        yield _pane(caption, fit, rasters, exposure, run=number)
-    for number, (reference, fit) in pairs.items():
-        signed = difference(_small(fit), _small(reference), exposure)
-        yield Pane(
-            caption="Difference" if len(runs) == 1 else f"Difference, {names[number]}",
-            picture=jpeg(signed),
-            size=(signed.shape[1], signed.shape[0]),
-            raster=rasters.name(fit),
-            minus=rasters.name(reference),
-            run=number,
-        )
+    """Of a run each reference, its fit and difference; of several the first ones, by kind."""
+    if len(runs) == 1:
+        for number, (reference, fit) in enumerate(runs[0].pictures, 1):
+            of = f" {number}" if len(runs[0].pictures) > 1 else ""
+            yield _pane(f"Reference{of}", reference, rasters, exposure)
+            yield _pane(f"Fit{of}", fit, rasters, exposure, run=0)
+            yield _difference(f"Difference{of}", reference, fit, rasters, exposure, run=0)
+        return
+    pairs = [run.pictures[0] for run in runs]
+    for number in _first_of_equals([reference for reference, _ in pairs]):
+        caption = f"Reference of {names[number]}" if number else "Reference"
+        yield _pane(caption, pairs[number][0], rasters, exposure)
+    for number, (_, fit) in enumerate(pairs):
+        yield _pane(f"Fit, {names[number]}", fit, rasters, exposure, run=number)
+    for number, pair in enumerate(pairs):
+        yield _difference(f"Difference, {names[number]}", *pair, rasters, exposure, run=number)
 
 
 def _maps(runs: Sequence[Run], names: list[str]) -> Iterator[_Map]:
@@ -244,6 +241,20 @@ def _pane(
         picture=jpeg(shown),
         size=(shown.shape[1], shown.shape[0]),
         raster=rasters.name(image),
+        run=run,
+    )
+
+
+def _difference(
+    caption: str, reference: Image, fit: Image, rasters: _Rasters, exposure: float, *, run: int
+) -> Pane:
+    signed = difference(_small(fit), _small(reference), exposure)
+    return Pane(
+        caption=caption,
+        picture=jpeg(signed),
+        size=(signed.shape[1], signed.shape[0]),
+        raster=rasters.name(fit),
+        minus=rasters.name(reference),
         run=run,
     )
 

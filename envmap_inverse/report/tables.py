@@ -146,13 +146,15 @@ def subtitle(run: Run) -> str:
     """One line about a run: what was done to what."""
     chosen, status = run.summary["settings"], run.summary["status"]
     rows, columns, _ = run.envmap.shape
-    if run.pictures is None:
+    if not run.pictures:
         truth = Path(chosen["truth"]).name
         return f"A map against the true one, {truth}, at {columns} × {rows} texels."
-    height, width, _ = run.pictures[0].shape
+    height, width, _ = run.pictures[0][0].shape
+    count = len(run.summary.get("exposures") or [1])
+    pictures = "a picture" if count == 1 else f"{count} pictures"
     scene = Path(chosen["scene"]).name if "scene" in chosen else "the bundled bunny"
     return (
-        f"A map of {columns} × {rows} texels from a picture of {width} × {height} pixels of "
+        f"A map of {columns} × {rows} texels from {pictures} of {width} × {height} pixels of "
         f"{scene}, by {chosen.get('optimizer', 'an optimizer')} in "
         f"{number(run.summary['iterations'])} iterations"
         f"{'' if status == 'done' else f', which ended early: {status}'}."
@@ -163,7 +165,7 @@ def key_figures(run: Run) -> dict[str, str]:
     """The numbers to see first, by what they are."""
     summary = run.summary
     found = {}
-    if run.pictures is not None:
+    if run.pictures:
         found["seconds to optimize"] = number(summary["seconds"]["optimize"])
         found["final loss"] = number(summary["loss"])
     for name in KEY_METRICS:
@@ -220,7 +222,7 @@ def phases(runs: Sequence[Run]) -> list[list[Phase]]:
     """Seconds by phase of each run, without those that are sums of others, and the rest."""
     found = []
     for run in runs:
-        if run.pictures is None:
+        if not run.pictures:
             continue
         seconds = dict(run.summary["seconds"])
         total = seconds.pop("total")
@@ -284,7 +286,7 @@ def history(run: Run) -> Table:
 def command(run: Run) -> str:
     """What to type to repeat a run."""
     chosen = run.summary["settings"]
-    if run.pictures is None:
+    if not run.pictures:
         return str(run.summary["command"])
     if "scene" in chosen:
         words = ["estimate", "--config", str(run.path.resolve() / "run.toml"), "-o", "again"]
