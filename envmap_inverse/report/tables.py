@@ -25,6 +25,7 @@ __all__ = [
     "command",
     "glance",
     "history",
+    "is_clipped",
     "key_figures",
     "lights",
     "metrics",
@@ -182,6 +183,12 @@ def glance(runs: Sequence[Run], names: Sequence[str]) -> Table:
     labels = dict.fromkeys(label for figures in found for label in figures)
     rows = [(label, [figures.get(label, "") for figures in found]) for label in labels]
     return Table(columns=list(names), rows=rows)
+
+
+def is_clipped(runs: Sequence[Run]) -> bool:
+    """Whether references hold values that count as bounds only."""
+    shares = [share for run in runs for share in run.summary.get("clipped_share", ())]
+    return any(share["over"] for share in shares)
 
 
 def metrics(runs: Sequence[Run], names: Sequence[str]) -> Table:
