@@ -37,7 +37,8 @@ def live(settings: Settings) -> Table:
         title="Live view",
         note="Seconds of `Adam()` alone and under a live view that somebody watches, the ratio of "
         "each turn's two, and the ratio of the processor seconds of all threads, which other work "
-        "on the machine disturbs less; how often the watcher got new pictures.",
+        "on the machine disturbs less. Then the processor time that the view itself takes, of one "
+        "core, which is all that it can take from the run; and how often there were new pictures.",
         columns={
             "film": "",
             "iterations": "",
@@ -45,6 +46,7 @@ def live(settings: Settings) -> Table:
             "watched s": ".2f",
             "ratio": ".3f",
             "ratio of processor s": ".3f",
+            "of a core": ".2%",
             "pictures": "",
         },
         rows=_rows(settings),
@@ -65,8 +67,26 @@ def _rows(settings: Settings) -> Iterator[tuple[Any, ...]]:
             runs.spread(WATCHED),
             runs.ratio(WATCHED, ALONE),
             Spread.of(a / b for a, b in pairs),
+            Spread.of(meter.shares[1:]),
             runs.results[WATCHED],
         )
+
+
+class _MeteredView(LiveView):
+    """Counts the processor seconds of what it does in all threads."""
+
+    used = 0.0
+
+    def show(self, iteration: ei.Iteration) -> None:
+        begun = time.thread_time()
+        super().show(iteration)
+        self.used += time.thread_time() - begun
+
+    def answer(self, path: str, host: str) -> tuple[Any, str, bytes]:
+        begun = time.thread_time()
+        answer = super().answer(path, host)
+        self.used += time.thread_time() - begun
+        return answer
 
 
 class _Meter:
@@ -75,6 +95,7 @@ class _Meter:
     def __init__(self, case: Case, adam: ei.Adam) -> None:
         self.case, self.adam = case, adam
         self.processor: dict[str, list[float]] = {ALONE: [], WATCHED: []}
+        self.shares: list[float] = []
 
     def alone(self) -> tuple[float, int]:
         return self._time(ALONE, None), 0
@@ -82,12 +103,13 @@ class _Meter:
     def watched(self) -> tuple[float, int]:
         """Seconds, and how often the watcher got new pictures."""
         reference = self.case.references[0]
-        with LiveView(Path("run"), reference, num_steps=self.adam.iterations) as view:
+        with _MeteredView(Path("run"), reference, num_steps=self.adam.iterations) as view:
             command = [sys.executable, "-m", __spec__.name, "--watch", view.address]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
                 assert watcher.stdout is not None
                 watcher.stdout.readline()  # it has begun to ask
                 seconds = self._time(WATCHED, view)
+                self.shares.append(view.used / seconds)
                 view.end("done", None)
                 pictures, _ = watcher.communicate()
         return seconds, int(pictures)
