@@ -120,7 +120,8 @@ class _Meter:
             self.case.scene,
             self.case.references[0],
             optimizer=self.adam,
-            on_iteration=None if view is None else view.show,
+            # Without a view somebody is told of each iteration, too, as on the command line.
+            on_iteration=(lambda _: None) if view is None else view.show,
         )
         self.processor[name].append(time.process_time() - used)
         return time.perf_counter() - begun
