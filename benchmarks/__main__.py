@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks import curves, processes, transport
 from benchmarks.adam import adam
+from benchmarks.live import live
 from benchmarks.noise import noise
 from benchmarks.objects import objects
 from benchmarks.scaling import scaling
@@ -40,6 +41,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "curves": curves.curves,
     "objects": objects,
     "noise": noise,
+    "live": live,
 }
 TOO_LONG = ("scenes", "noise")
 """What --quick leaves out, unless --only names it."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 import tomli_w
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse import __version__
 from envmap_inverse.backend import mi
@@ -32,9 +32,11 @@ from envmap_inverse.render import render
 from envmap_inverse.thumbnails import ThumbnailWriter
 from envmap_inverse.writing import append_line, unfinished_files, write_bytes
 
-__all__ = ["RunFolder", "bytes_of_run", "to_json"]
+__all__ = ["MAX_PICTURES", "RunFolder", "bytes_of_run", "to_json"]
 
 FINAL_SPP = 64
+MAX_PICTURES = 6
+"""As many references are kept beside their fits."""
 MEASURING_SHARE = 0.05
 """At most this share of a run's time goes into the metrics of its history."""
 
@@ -43,22 +45,23 @@ BLOCK = 4096
 """Bytes that the smallest file takes on most disks."""
 
 _OWN_FILES = re.compile(
-    r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)"
+    r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)|(render|reference)_\d+\.exr"
     r"|checkpoint_\d{6,}\.npz|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
 )
 
 
-def bytes_of_run(num_pixels: int, num_texels: int, num_frames: int) -> int:
+def bytes_of_run(num_pixels: int, num_texels: int, num_frames: int, num_others: int = 0) -> int:
     """The most bytes that the files of a run take.
 
     Args:
         num_pixels: of the first picture.
         num_texels: of the map.
         num_frames: iterations of which pictures are written.
+        num_others: pixels of the other pictures that are kept.
     """
     images = 12 + 3  # bytes per pixel of an EXR and of a PNG
-    results = 2 * images * num_pixels + 3 * images * num_texels
+    results = 2 * images * num_pixels + 2 * 12 * num_others + 3 * images * num_texels
     # Two checkpoints of six arrays like the map; the report and its thumbnails.
     results += 2 * 6 * 16 * num_texels + 8 * (num_pixels + 4 * num_texels)
     return results + 2**22 + num_frames * (3 * (num_pixels + num_texels) + 2 * BLOCK)
@@ -171,25 +174,28 @@ class RunFolder:
         reference: NDArray[np.float32],
         ground_truth: NDArray[np.float32] | None = None,
         *,
+        exposure: ArrayLike = 1.0,
         earlier: Sequence[Record] = (),
     ) -> None:
         """Fix what all iterations are shown and measured by.
 
         Args:
-            reference: the (first) reference; it sets the exposure of all pictures.
+            reference: the (first) reference; its radiance sets the exposure of all pictures.
             ground_truth: the true map, if known.
+            exposure: factor from radiance to the reference's values, as far as it is known.
             earlier: iterations of the run that this one goes on with.
         """
         lines = (self.path / "history.jsonl").read_bytes().splitlines(keepends=True)
         self._history.truncate(sum(map(len, lines[: len(earlier)])))
         self._history.seek(0, os.SEEK_END)
-        self._exposure = display_exposure(reference)
+        radiance = (reference / np.asarray(exposure, np.float32)).astype(np.float32)
+        self._exposure = display_exposure(radiance)
         self._ground_truth = ground_truth
         write_image(self.path / "reference.exr", reference)
         if ground_truth is not None:
             write_image(self.path / "ground_truth.exr", ground_truth)
         if self._wants_frames:
-            self._write_png("out_ref.png", reference)
+            self._write_png("out_ref.png", radiance)
             self._frames = FrameWriter(self.path, self._exposure, earlier)
 
     def add(self, iteration: Iteration) -> None:
@@ -213,22 +219,30 @@ class RunFolder:
 
         Args:
             result: what was found.
-            problem: what was solved; its first view is rendered with the result.
+            problem: what was solved; its first views are rendered with the result.
             loading: seconds before the estimate.
             notes: warnings that the run met.
         """
         begun = time.perf_counter()
+        if result.exposures is not None:
+            self._exposure = display_exposure(problem.views[0].image / result.exposures[0])
         write_image(self.path / "envmap.exr", result.texels)
         write_image(self.path / "coverage.exr", result.coverage)
         if result.deviation is not None:
             write_image(self.path / "deviation.exr", result.deviation)
         self._thumbnails.write(self.path / "thumbnails.npz", self._exposure)
-        sensor = problem.views[0].sensor
-        image = render(problem.scene, result.texels, spp=FINAL_SPP, seed=2**31, sensor=sensor)
-        write_image(self.path / "render.exr", image)
-        warn_of_dark_pixels(problem.views[0], image)
         self._write_png("envmap.png", result.texels)
-        self._write_png("render.png", image)
+        for number, view in enumerate(problem.views[:MAX_PICTURES]):
+            image = render(
+                problem.scene, result.texels, spp=FINAL_SPP, seed=2**31, sensor=view.sensor
+            )
+            warn_of_dark_pixels(view, image)
+            if number == 0:
+                write_image(self.path / "render.exr", image)
+                self._write_png("render.png", image)
+            else:
+                write_image(self.path / f"reference_{number}.exr", view.image)
+                write_image(self.path / f"render_{number}.exr", image)
         phases = {"load": loading, **result.phases, "files": time.perf_counter() - begun}
         last = result.history[-1]
         summary = {

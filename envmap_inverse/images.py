@@ -26,6 +26,7 @@ from envmap_inverse.writing import write_bytes
 __all__ = [
     "clipping_levels",
     "display_exposure",
+    "encode_jpeg",
     "encode_png",
     "read_image",
     "read_mask",
@@ -128,6 +129,13 @@ def encode_png(image: Uint8Image, *, compression: int = 6) -> bytes:
         "<bytes>", image, plugin="pillow", extension=".png", compress_level=compression
     )
     return bytes(data)
+
+
+def encode_jpeg(image: Uint8Image, *, quality: int = 92) -> bytes:
+    """An 8-bit image as the bytes of a JPEG file: a tenth of the time of a PNG."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
+    return stream.getvalue()
 
 
 def tonemap(image: ArrayLike, exposure: float = 1.0) -> Uint8Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import shlex
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from envmap_inverse.console import say, say_table
 from envmap_inverse.latlong import resample
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.protocols import relighting, three_spheres
+from envmap_inverse.report import write_evaluation
 
 __all__ = ["evaluate"]
 
@@ -75,6 +77,12 @@ def evaluate(
             help="Also compare objects lit by both maps; may be given several times.",
         ),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="Also show both maps on an HTML page, e.g. evaluation.html."
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure how far one environment map is from another.
@@ -86,19 +94,36 @@ def evaluate(
     true_map, estimated = (
         _fitted(texels, size, rows) for texels in (true_map, _read_radiance(estimate))
     )
-    seen = None
+    seen, strength = None, None
     if coverage is not None:
-        seen = _fitted(np.any(read_map(coverage) > 0, axis=2)[..., None], size, rows) > 0.5
+        strength = read_map(coverage)
+        seen = _fitted(np.any(strength > 0, axis=2)[..., None], size, rows) > 0.5
     results = compare_maps(estimated, true_map, seen)
     protocols = {
         chosen.name: _run_protocol(chosen, estimated, true_map) for chosen in protocol or ()
     }
     if as_json:
         say(to_json({**results, **protocols}, indent=2))
+    else:
+        say_table(_metrics_table(results, f"{estimate} against {truth}, {size[1]} x {size[0]}"))
+        for name, objects in protocols.items():
+            say_table(_protocol_table(objects, name.replace("_", " ")))
+    if output is None:
         return
-    say_table(_metrics_table(results, f"{estimate} against {truth}, {size[1]} x {size[0]}"))
-    for name, objects in protocols.items():
-        say_table(_protocol_table(objects, name.replace("_", " ")))
+    options = {"coverage": coverage, "rows": rows.value, "protocol": protocol or None}
+    page = write_evaluation(
+        output,
+        estimate,
+        texels=np.asarray(estimated, np.float32),
+        ground_truth=np.asarray(true_map, np.float32),
+        coverage=None if strength is None or seen is None else _shown(strength, seen, rows),
+        metrics=results,
+        protocols=protocols,
+        settings={"estimate": str(estimate), "truth": str(truth), **_given(options)},
+        command=_command(estimate, truth, output, options),
+    )
+    if not as_json:
+        say(f"report in {page}")
 
 
 def _read_radiance(path: Path) -> NDArray[np.float32]:
@@ -120,6 +145,31 @@ def _fitted(
     if texels.shape[:2] == size and rows == RowConvention.corner:
         return texels
     return resample(texels, *size, rows=rows.value)
+
+
+def _shown(
+    strength: NDArray[np.float32], seen: NDArray[np.bool_], rows: RowConvention
+) -> NDArray[np.float32]:
+    """Coverage at the size of the maps, 0 where they count as unseen."""
+    fitted = np.maximum(_fitted(strength, seen.shape[:2], rows), np.finfo(np.float32).tiny)
+    return np.where(seen, fitted, 0).astype(np.float32)
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: [str(item) for item in value] if isinstance(value, list) else str(value)
+        for name, value in options.items()
+        if value is not None
+    }
+
+
+def _command(estimate: Path, truth: Path, output: Path, options: Mapping[str, Any]) -> str:
+    """What to type to do the same again."""
+    words = ["envmap-inverse", "evaluate", str(estimate), str(truth), "-o", str(output)]
+    for name, value in _given(options).items():
+        for item in value if isinstance(value, list) else [value]:
+            words += [f"--{name}", item]
+    return shlex.join(words)
 
 
 def _run_protocol(

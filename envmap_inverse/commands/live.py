@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.problem import Optimizer, Problem
+from envmap_inverse.problem import Optimizer, Problem, start_exposures
 from envmap_inverse.report.live import LOOPBACK, LiveView
 
 __all__ = ["LOOPBACK", "Live", "LiveHost", "LivePort", "live_view"]
@@ -45,7 +45,7 @@ def live_view(
         if (host, port) != (LOOPBACK, 0):
             raise InputError("--live-host and --live-port: need --live")
         return nullcontext()
-    reference = problem.views[0].image
+    reference = problem.views[0].image / start_exposures(problem.views)[0][0]
     view = LiveView(folder, reference, num_steps=optimizer.num_steps, host=host, port=port)
     if not view.is_loopback:
         warnings.warn(

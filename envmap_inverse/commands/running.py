@@ -12,13 +12,13 @@ from typing import Any
 
 import typer
 
-from envmap_inverse.artifacts import RunFolder, bytes_of_run
+from envmap_inverse.artifacts import MAX_PICTURES, RunFolder, bytes_of_run
 from envmap_inverse.checkpoints import Checkpoints, fingerprint
 from envmap_inverse.commands.logs import MET_WARNINGS
 from envmap_inverse.console import ProgressDisplay, say, tell
 from envmap_inverse.errors import InputError
 from envmap_inverse.estimate import solve
-from envmap_inverse.problem import Iteration, Optimizer, Problem
+from envmap_inverse.problem import Iteration, Optimizer, Problem, start_exposures
 from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
 from envmap_inverse.resources import check_disk, check_memory
@@ -38,7 +38,8 @@ def check_room(problem: Problem, optimizer: Optimizer, folder: Path, *, frames: 
     num_texels = problem.initial.size // 3
     check_memory(sum(num_pixels), num_texels)
     num_frames = optimizer.num_steps if frames else 0
-    check_disk(folder, bytes_of_run(num_pixels[0], num_texels, num_frames))
+    num_others = sum(num_pixels[1:MAX_PICTURES])
+    check_disk(folder, bytes_of_run(num_pixels[0], num_texels, num_frames, num_others))
     num_paths = max(num_pixels) * (getattr(optimizer, "spp", None) or 1)
     if num_paths >= 2**32:
         raise InputError(
@@ -60,7 +61,12 @@ def run(
     checkpoints = Checkpoints(run_folder.path, fingerprint(problem), every=checkpoint_every)
     with run_folder:
         earlier, _ = checkpoints.restore() or ([], {})
-        run_folder.begin(problem.views[0].image, problem.ground_truth, earlier=earlier)
+        run_folder.begin(
+            problem.views[0].image,
+            problem.ground_truth,
+            exposure=start_exposures(problem.views)[0][0],
+            earlier=earlier,
+        )
         if live is not None:
             live.begin(earlier)
             say(f"live view at {live.address}")

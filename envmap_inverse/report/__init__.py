@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import platform
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+
+from envmap_inverse import __version__
 from envmap_inverse.errors import InputError
-from envmap_inverse.images import write_bytes
-from envmap_inverse.report.folder import Run
+from envmap_inverse.images import display_exposure, write_bytes
+from envmap_inverse.report.folder import Image, Run
 from envmap_inverse.report.page import page
 
-__all__ = ["write_comparison", "write_report"]
+__all__ = ["write_comparison", "write_evaluation", "write_report"]
 
 
 def write_report(folder: Path, output: Path | None = None) -> Path:
@@ -43,6 +48,66 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Path:
         InputError: if a folder holds no finished run, or the page cannot be written.
     """
     return _write([Run.read(folder) for folder in folders], output)
+
+
+def write_evaluation(
+    output: Path,
+    estimate: Path,
+    *,
+    texels: Image,
+    ground_truth: Image,
+    coverage: Image | None,
+    metrics: Mapping[str, Any],
+    protocols: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    command: str,
+) -> Path:
+    """Show how far a map is from the true one, on one page.
+
+    Args:
+        output: the page.
+        estimate: file of the map.
+        texels: the map, shape (H, W, 3), rows corner-aligned.
+        ground_truth: the true map, likewise.
+        coverage: where it was seen, likewise, if that is known.
+        metrics: what `compare_maps` found.
+        protocols: errors by protocol, object and metric.
+        settings: the options.
+        command: what to type to do it again.
+
+    Returns:
+        Where the page is.
+
+    Raises:
+        InputError: if the page cannot be written.
+    """
+    versions = {
+        "envmap_inverse": __version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+    evaluation = Run(
+        path=estimate,
+        summary={
+            "status": "done",
+            "metrics": metrics,
+            "protocols": protocols,
+            "seen_share": None if coverage is None else float((coverage > 0).any(axis=2).mean()),
+            "exposure": display_exposure(ground_truth),
+            "settings": settings,
+            "command": command,
+            "versions": versions,
+            "warnings": [],
+        },
+        history=[],
+        pictures=[],
+        envmap=texels,
+        coverage=coverage,
+        deviation=None,
+        ground_truth=ground_truth,
+        thumbnails=None,
+    )
+    return _write([evaluation], output)
 
 
 def _write(runs: Sequence[Run], output: Path) -> Path:

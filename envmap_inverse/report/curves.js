@@ -90,7 +90,7 @@ class Curves {
       scales: { x: { time: false }, y: isLog ? LOG_SCALE : {} },
       series: [{ label: name, value: (_, x) => place(x) }, ...series],
       axes: [
-        { ...axis, label: name, labelSize: 20, size: 36 },
+        { ...axis, label: name, labelSize: 20, size: 36, ...(across === "index" && WHOLE) },
         { ...axis, size: 64, values: (_, ticks) => ticks.map(tickText), ...(isLog && LOG_AXIS) },
       ],
       hooks: { draw: [(plot) => this.#drawMarks(plot, key)] },
@@ -158,20 +158,34 @@ class Curves {
 // In place of whole decades, which would flatten what is less than one.
 const LOG_SCALE = { distr: 3, range: (_, low, high) => [low / 1.15, high * 1.15] };
 
-// Lines at 1 to 9 times the powers of ten, labelled as far as there is room.
+// Iterations are counted.
+const WHOLE = { incrs: [0, 1, 2, 3, 4, 5, 6].flatMap((k) => [1, 2, 5].map((d) => d * 10 ** k)) };
+
+// Lines at 1 to 9 times the powers of ten, or closer where those are few, labelled as far as there is
+// room.
 const LOG_AXIS = {
   splits: (_, axis, low, high) => {
     const lines = [];
     for (let power = 10 ** Math.floor(Math.log10(low)); power <= high; power *= 10) {
       for (let k = 1; k < 10; k++) lines.push(k * power);
     }
-    return lines.filter((y) => y >= low && y <= high);
+    const inside = lines.filter((y) => y >= low && y <= high);
+    return inside.length < 3 ? evenLines(low, high) : inside;
   },
   filter: (_, lines) => {
-    const labelled = lines.length < 5 ? "123456789" : lines.length < 20 ? "125" : "1";
+    const labelled = lines.length < 7 ? "123456789" : lines.length < 20 ? "125" : "1";
     return lines.map((y) => (labelled.includes(y.toExponential(0)[0]) ? y : null));
   },
 };
+
+// A few round numbers between two.
+function evenLines(low, high) {
+  const power = 10 ** Math.floor(Math.log10((high - low) / 4));
+  const step = power * [1, 2, 5, 10].find((k) => k * power >= (high - low) / 4);
+  const lines = [];
+  for (let k = Math.ceil(low / step); k * step <= high; k++) lines.push(k * step);
+  return lines;
+}
 
 function hasValue(line, key) {
   return (line[key] ?? null) !== null;
@@ -179,7 +193,8 @@ function hasValue(line, key) {
 
 function tickText(y) {
   const isTiny = y !== 0 && Math.abs(y) < 1e-3;
-  return y === null ? "" : isTiny ? y.toExponential() : y.toLocaleString("en");
+  const digits = { maximumSignificantDigits: 4 };
+  return y === null ? "" : isTiny ? Number(y.toPrecision(4)).toExponential() : y.toLocaleString("en", digits);
 }
 
 // A colour of the style sheet in the present theme, for uPlot, which draws on a canvas.

@@ -47,7 +47,7 @@ function showPictures(index) {
   if (index === shown) return;
   shown = index;
   for (const name of ["image", "map"]) {
-    element(name).src = `${name}.png?${index}`;
+    element(name).src = `${name}.jpg?${index}`;
     element(name).parentElement.hidden = false;
   }
 }
@@ -56,6 +56,7 @@ function showLines(lines, iterations) {
   known.push(...lines);
   const last = lines[lines.length - 1];
   element("iteration").textContent = `${last.index + 1} of ${iterations}`;
+  element("progress").value = (last.index + 1) / iterations;
   element("seconds").textContent = last.seconds.toFixed(1);
   for (const key of ["loss", "error"]) {
     element(key).parentElement.hidden = !hasValue(last, key);

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.artifacts import to_json
 from envmap_inverse.errors import InputError
-from envmap_inverse.images import display_exposure, encode_png, shrink, tonemap
+from envmap_inverse.images import display_exposure, encode_jpeg, shrink, tonemap
 from envmap_inverse.problem import Iteration, Record
 
 __all__ = ["LOOPBACK", "LiveView"]
@@ -43,9 +43,9 @@ FAREWELL = 2.5
 """Seconds for which those who watch can still fetch the end."""
 SOCKET_TIMEOUT = 5.0
 
-HTML, CSS, JS, PNG, JSON = (
+HTML, CSS, JS, JPEG, JSON = (
     *("text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8"),
-    *("image/png", "application/json"),
+    *("image/jpeg", "application/json"),
 )
 PAGE_FILES = {
     "": ("live.html", HTML),
@@ -85,7 +85,7 @@ class LiveView(AbstractContextManager["LiveView"]):
 
         Args:
             folder: of the run, to be named on the page.
-            reference: the first picture; its exposure is that of all pictures.
+            reference: radiance of the first picture; its exposure is that of all pictures.
             num_steps: how many iterations there will be at most.
             host: name or address of the interface to serve at.
             port: 0 for one that is free.
@@ -189,8 +189,8 @@ class LiveView(AbstractContextManager["LiveView"]):
             return JSON, self._state(int(after) if after.isdecimal() else 0)
         if name == "report.html" and self._report is not None:
             return HTML, self._report
-        picture = {"reference.png": self._reference, **self._pictures}.get(name)
-        return None if picture is None else (PNG, picture.png)
+        picture = {"reference.jpg": self._reference, **self._pictures}.get(name)
+        return None if picture is None else (JPEG, picture.jpeg)
 
     def _state(self, after: int) -> bytes:
         """The present state as JSON, with the iterations from number `after` on."""
@@ -216,8 +216,8 @@ class LiveView(AbstractContextManager["LiveView"]):
 
     def _copy(self, iteration: Iteration) -> None:
         self._pictures = {
-            "image.png": _Picture(iteration.image, self._exposure),
-            "map.png": _Picture(iteration.texels, self._exposure),
+            "image.jpg": _Picture(iteration.image, self._exposure),
+            "map.jpg": _Picture(iteration.texels, self._exposure),
         }
         self._shown = iteration.index
 
@@ -229,8 +229,8 @@ class _Picture:
         self._image, self._exposure = image, exposure
 
     @cached_property
-    def png(self) -> bytes:
-        return encode_png(tonemap(shrink(self._image, MAX_PIXELS), self._exposure), compression=1)
+    def jpeg(self) -> bytes:
+        return encode_jpeg(tonemap(shrink(self._image, MAX_PIXELS), self._exposure))
 
 
 class _Server(socketserver.ThreadingTCPServer):

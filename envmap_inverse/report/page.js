@@ -8,7 +8,7 @@ const byId = (id) => document.getElementById(id);
 
 function begin() {
   listenToDisplay();
-  new PaneGroup(byId("picture"));
+  if (byId("picture")) new PaneGroup(byId("picture"));
   new PaneGroup(byId("balls"));
   const maps = new PaneGroup(byId("map"));
   maps.describe = (u, v) => describeDirection(maps.layers[0].raster.direction(u, v));
@@ -17,8 +17,8 @@ function begin() {
   if (viewers) tie(maps, viewers);
   listenToOverlays(maps);
   listenToLights(maps, viewers);
-  byId("curves").querySelector("details").open = false;
-  const curves = new Curves(byId("curves"), data.runs);
+  byId("curves")?.querySelector("details").removeAttribute("open");
+  const curves = byId("curves") && new Curves(byId("curves"), data.runs);
   if (byId("iterations")) {
     const scrubber = new Scrubber(byId("iterations"), data.runs);
     scrubber.onChange = (run, index) => curves.mark(run, index);
@@ -65,13 +65,16 @@ function describeDirection([azimuth, elevation]) {
   return `Azimuth ${azimuth.toFixed(1)}°, elevation ${elevation.toFixed(1)}°`;
 }
 
-// Coverage and standard deviation, in false colours, in place of the maps.
+// The difference from the truth, or coverage and deviation in false colours, in place of the maps.
 function listenToOverlays(maps) {
   const menu = maps.section.querySelector("[data-overlay]");
-  const legend = maps.section.querySelector(".legend");
+  const [legend, key] = [".legend", ".difference"].map((name) => maps.section.querySelector(name));
   const heats = [...maps.section.querySelectorAll("figure.heat")];
   for (const option of [...menu.options]) {
-    const isThere = heats.some((heat) => heat.dataset.kind === option.value);
+    const isThere =
+      option.value === "difference"
+        ? maps.layers.some(({ truth }) => truth)
+        : heats.some((heat) => heat.dataset.kind === option.value);
     if (option.value && !isThere) option.remove();
   }
   menu.addEventListener("change", () => {
@@ -79,10 +82,12 @@ function listenToOverlays(maps) {
     maps.layers.forEach((layer) => {
       const heat = shown.find(({ dataset }) => dataset.run === layer.run);
       layer.overlay = heat?.querySelector("img") ?? null;
+      layer.compare(menu.value === "difference");
     });
+    key.hidden = menu.value !== "difference";
     legend.replaceChildren(...shown.map((heat) => heat.querySelector(".key").cloneNode(true)));
     legend.hidden = shown.length === 0;
-    maps.redraw();
+    maps.repaint();
   });
 }
 
@@ -123,7 +128,7 @@ function listenToTheme(curves) {
     theme = name;
     root.dataset.theme = theme;
     button.textContent = theme === "dark" ? "Light" : "Dark";
-    curves.redraw();
+    curves?.redraw();
   };
   isDark.addEventListener("change", () => show(isDark.matches ? "dark" : "light"));
   button.addEventListener("click", () => show(theme === "dark" ? "light" : "dark"));

@@ -27,6 +27,7 @@ from envmap_inverse.report.pictures import (
     Raster,
     Sheet,
     difference,
+    jpeg,
     png,
 )
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
@@ -52,7 +53,7 @@ class Pane:
 
     Attributes:
         caption: what it is.
-        png: data URI of what is shown without scripts.
+        picture: data URI of what is shown without scripts.
         size: width and height of that, in pixels.
         raster: name of its radiance.
         minus: name of what is subtracted from it.
@@ -60,7 +61,7 @@ class Pane:
     """
 
     caption: str
-    png: str
+    picture: str
     size: tuple[int, int]
     raster: str
     minus: str | None = None
@@ -75,6 +76,8 @@ class MapPane(Pane):
         still: data URI of a view into it.
         heats: coverage and deviation, by what the page calls them.
         deviation: name of the deviation's raster.
+        truth: name of the true map's raster.
+        error: data URI of the difference from it.
         lights: its brightest lights.
     """
 
@@ -82,6 +85,8 @@ class MapPane(Pane):
     lights: list[tables.Light]
     heats: dict[str, Heat]
     deviation: str | None
+    truth: str | None
+    error: str | None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -96,10 +101,10 @@ class _Map:
 class _Rasters:
     """The radiance that the page carries, each once."""
 
-    def __init__(self, num_runs: int) -> None:
+    def __init__(self, num_fits: int) -> None:
         self.named: dict[str, Raster] = {}
-        # Pages of several runs stay small enough to be mailed.
-        self._max_pixels = MAX_PIXELS // num_runs
+        # Pages of several runs or pictures stay small enough to be mailed.
+        self._max_pixels = MAX_PIXELS // num_fits
 
     def name(self, image: Image) -> str:
         """The name by which the page knows a picture's radiance."""
@@ -120,7 +125,7 @@ def page(runs: Sequence[Run]) -> str:
     """
     names = tables.names(runs)
     exposure = float(runs[0].summary["exposure"])
-    rasters = _Rasters(len(runs))
+    rasters = _Rasters(len(runs) if len(runs) > 1 else max(len(runs[0].pictures), 1))
     maps = list(_maps(runs, names))
     styles, scripts = ([_resource(name) for name in group] for group in (STYLES, SCRIPTS))
     data = {
@@ -146,6 +151,7 @@ def page(runs: Sequence[Run]) -> str:
         runs=runs,
         tables=tables,
         pictures=list(_pictures(runs, names, rasters, exposure)),
+        curves=any(run.history for run in runs),
         maps=[_map_pane(shown, runs, rasters, exposure) for shown in maps],
         balls=[
             _pane(shown.caption, balls(shown.texels), rasters, exposure, run=shown.run)
@@ -166,23 +172,22 @@ def page(runs: Sequence[Run]) -> str:
 def _pictures(
     runs: Sequence[Run], names: list[str], rasters: _Rasters, exposure: float
 ) -> Iterator[Pane]:
-    """References, then fits, then differences."""
-    for number in _first_of_equals([run.reference for run in runs]):
+    """Of a run each reference, its fit and difference; of several the first ones, by kind."""
+    if len(runs) == 1:
+        for number, (reference, fit) in enumerate(runs[0].pictures, 1):
+            of = f" {number}" if len(runs[0].pictures) > 1 else ""
+            yield _pane(f"Reference{of}", reference, rasters, exposure)
+            yield _pane(f"Fit{of}", fit, rasters, exposure, run=0)
+            yield _difference(f"Difference{of}", reference, fit, rasters, exposure, run=0)
+        return
+    pairs = [run.pictures[0] for run in runs]
+    for number in _first_of_equals([reference for reference, _ in pairs]):
         caption = f"Reference of {names[number]}" if number else "Reference"
-        yield _pane(caption, runs[number].reference, rasters, exposure)
-    for number, run in enumerate(runs):
-        caption = "Fit" if len(runs) == 1 else f"Fit, {names[number]}"
-        yield _pane(caption, run.render, rasters, exposure, run=number)
-    for number, run in enumerate(runs):
-        signed = difference(_small(run.render), _small(run.reference), exposure)
-        yield Pane(
-            caption="Difference" if len(runs) == 1 else f"Difference, {names[number]}",
-            png=png(signed),
-            size=(signed.shape[1], signed.shape[0]),
-            raster=rasters.name(run.render),
-            minus=rasters.name(run.reference),
-            run=number,
-        )
+        yield _pane(caption, pairs[number][0], rasters, exposure)
+    for number, (_, fit) in enumerate(pairs):
+        yield _pane(f"Fit, {names[number]}", fit, rasters, exposure, run=number)
+    for number, pair in enumerate(pairs):
+        yield _difference(f"Difference, {names[number]}", *pair, rasters, exposure, run=number)
 
 
 def _maps(runs: Sequence[Run], names: list[str]) -> Iterator[_Map]:
@@ -202,12 +207,19 @@ def _map_pane(shown: _Map, runs: Sequence[Run], rasters: _Rasters, exposure: flo
     run = None if shown.run is None else runs[shown.run]
     quantities = {} if run is None else {"coverage": run.coverage, "deviation": run.deviation}
     heats = {name: Heat.of(values) for name, values in quantities.items() if values is not None}
+    truth = None if run is None else run.ground_truth
+    if truth is not None and truth.shape != shown.texels.shape:
+        truth = None
     return MapPane(
         **vars(pane),
         still=png(tonemap(still_view(shown.texels), exposure)),
         lights=tables.lights(shown.texels),
         heats={name: heat for name, heat in heats.items() if heat is not None},
         deviation=None if run is None or run.deviation is None else rasters.name(run.deviation),
+        truth=None if truth is None else rasters.name(truth),
+        error=None
+        if truth is None
+        else jpeg(difference(_small(shown.texels), _small(truth), exposure)),
     )
 
 
@@ -226,9 +238,23 @@ def _pane(
     shown = tonemap(_small(image), exposure)
     return Pane(
         caption=caption,
-        png=png(shown),
+        picture=jpeg(shown),
         size=(shown.shape[1], shown.shape[0]),
         raster=rasters.name(image),
+        run=run,
+    )
+
+
+def _difference(
+    caption: str, reference: Image, fit: Image, rasters: _Rasters, exposure: float, *, run: int
+) -> Pane:
+    signed = difference(_small(fit), _small(reference), exposure)
+    return Pane(
+        caption=caption,
+        picture=jpeg(signed),
+        size=(signed.shape[1], signed.shape[0]),
+        raster=rasters.name(fit),
+        minus=rasters.name(reference),
         run=run,
     )
 
@@ -239,7 +265,7 @@ def _frames(run: Run) -> list[int]:
 
 def _thinned(run: Run) -> list[dict[str, Any]]:
     """The history; of a long one lines at equal steps, the last, and those of the thumbnails."""
-    step = math.ceil(len(run.history) / MAX_HISTORY)
+    step = math.ceil(len(run.history) / MAX_HISTORY) or 1
     kept = {*range(0, len(run.history), step), len(run.history) - 1, *_frames(run)}
     return [line for number, line in enumerate(run.history) if number in kept]
 

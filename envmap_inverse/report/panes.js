@@ -7,15 +7,21 @@ const DIVIDER_REACH = 24; // CSS pixels within which the divider is grabbed
 // What one figure shows: a raster or the difference of two, maybe under false colours.
 class Layer {
   constructor(figure) {
-    const { raster, minus, deviation } = figure.dataset;
+    const { raster, minus, deviation, truth } = figure.dataset;
     this.caption = figure.querySelector(".name").textContent;
     this.run = figure.dataset.run;
     this.raster = Raster.named(raster);
     this.minus = minus && Raster.named(minus);
     this.deviation = deviation && Raster.named(deviation);
+    this.truth = truth && Raster.named(truth);
     this.marks = []; // points of the unit square, numbered from 1
     this.overlay = null; // an image that takes its place
     this.canvas = document.createElement("canvas");
+  }
+
+  // Show the difference from the truth, where that is known, or the map itself.
+  compare(isOn) {
+    this.minus = isOn ? this.truth : undefined;
   }
 
   paint() {
@@ -30,7 +36,7 @@ class Layer {
       const others = this.minus.at(u, v);
       values = values.map((value, k) => value - others[k]);
     }
-    const errors = this.deviation?.at(u, v);
+    const errors = this.minus ? null : this.deviation?.at(u, v);
     return values.map((x, k) => written(x) + (errors ? ` ± ${written(errors[k])}` : "")).join("  ");
   }
 }

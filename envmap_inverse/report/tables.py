@@ -25,12 +25,14 @@ __all__ = [
     "command",
     "glance",
     "history",
+    "is_clipped",
     "key_figures",
     "lights",
     "metrics",
     "names",
     "number",
     "phases",
+    "protocols",
     "settings",
     "subtitle",
     "versions",
@@ -51,6 +53,9 @@ METRIC_NAMES = {
     "direction_mean_deg": "degrees from true to found, mean",
     "direction_max_deg": "degrees from true to found, largest",
     "share": "share of the sphere",
+    "rmse_per_pixel": "RMSE per pixel",
+    "rmse_per_channel": "RMSE per channel",
+    "normalized_rmse": "normalized RMSE",
 }
 KEY_METRICS = ("sse", "angular_mean_deg", "log_rmse")
 MAX_LIGHTS = 5
@@ -92,6 +97,20 @@ class Light(NamedTuple):
     share: float
 
 
+class Protocol(NamedTuple):
+    """Errors of objects that both maps light.
+
+    Attributes:
+        title: of the protocol.
+        note: what the table shows.
+        table: a row per object.
+    """
+
+    title: str
+    note: str
+    table: Table
+
+
 @dataclass(frozen=True, kw_only=True)
 class Phase:
     """A part of a bar that shows how long a run took.
@@ -115,7 +134,7 @@ def names(runs: Sequence[Run]) -> list[str]:
     """What to call each run: its optimizer if no two have the same, or else its folder."""
     folders = [run.path.resolve() for run in runs]
     if len(runs) == 1:
-        return [folders[0].name]
+        return [folders[0].name if runs[0].pictures else str(runs[0].path)]
     optimizers = [str(run.summary["settings"].get("optimizer")) for run in runs]
     if len(set(optimizers)) == len(runs):
         return optimizers
@@ -126,28 +145,36 @@ def names(runs: Sequence[Run]) -> list[str]:
 
 def subtitle(run: Run) -> str:
     """One line about a run: what was done to what."""
-    chosen = run.summary["settings"]
-    height, width, _ = run.reference.shape
+    chosen, status = run.summary["settings"], run.summary["status"]
     rows, columns, _ = run.envmap.shape
+    if not run.pictures:
+        truth = Path(chosen["truth"]).name
+        return f"A map against the true one, {truth}, at {columns} × {rows} texels."
+    height, width, _ = run.pictures[0][0].shape
+    count = len(run.summary.get("exposures") or [1])
+    pictures = "a picture" if count == 1 else f"{count} pictures"
     scene = Path(chosen["scene"]).name if "scene" in chosen else "the bundled bunny"
     return (
-        f"A map of {columns} × {rows} texels from a picture of {width} × {height} pixels of "
+        f"A map of {columns} × {rows} texels from {pictures} of {width} × {height} pixels of "
         f"{scene}, by {chosen.get('optimizer', 'an optimizer')} in "
-        f"{number(run.summary['iterations'])} iterations: {run.summary['status']}."
+        f"{number(run.summary['iterations'])} iterations"
+        f"{'' if status == 'done' else f', which ended early: {status}'}."
     )
 
 
 def key_figures(run: Run) -> dict[str, str]:
     """The numbers to see first, by what they are."""
     summary = run.summary
-    found = {
-        "seconds to optimize": number(summary["seconds"]["optimize"]),
-        "final loss": number(summary["loss"]),
-    }
+    found = {}
+    if run.pictures:
+        found["seconds to optimize"] = number(summary["seconds"]["optimize"])
+        found["final loss"] = number(summary["loss"])
     for name in KEY_METRICS:
         if name in summary["metrics"]:
             found[METRIC_NAMES[name]] = number(summary["metrics"][name])
-    return {**found, "of the texels are seen": f"{100 * summary['seen_share']:.1f} %"}
+    if summary["seen_share"] is not None:
+        found["of the texels are seen"] = f"{100 * summary['seen_share']:.1f} %"
+    return found
 
 
 def glance(runs: Sequence[Run], names: Sequence[str]) -> Table:
@@ -156,6 +183,12 @@ def glance(runs: Sequence[Run], names: Sequence[str]) -> Table:
     labels = dict.fromkeys(label for figures in found for label in figures)
     rows = [(label, [figures.get(label, "") for figures in found]) for label in labels]
     return Table(columns=list(names), rows=rows)
+
+
+def is_clipped(runs: Sequence[Run]) -> bool:
+    """Whether references hold values that count as bounds only."""
+    shares = [share for run in runs for share in run.summary.get("clipped_share", ())]
+    return any(share["over"] for share in shares)
 
 
 def metrics(runs: Sequence[Run], names: Sequence[str]) -> Table:
@@ -196,6 +229,8 @@ def phases(runs: Sequence[Run]) -> list[list[Phase]]:
     """Seconds by phase of each run, without those that are sums of others, and the rest."""
     found = []
     for run in runs:
+        if not run.pictures:
+            continue
         seconds = dict(run.summary["seconds"])
         total = seconds.pop("total")
         if "record" in seconds and "solve" in seconds:
@@ -211,6 +246,26 @@ def _bar(seconds: Mapping[str, float], colours: Sequence[str]) -> Iterator[Phase
         share = value / total
         yield Phase(name=name, seconds=value, start=start, share=share, colour=colours.index(name))
         start += share
+
+
+def protocols(run: Run) -> list[Protocol]:
+    """Errors of objects lit by both maps, of each protocol that was asked for."""
+    found = []
+    for name, objects in run.summary.get("protocols", {}).items():
+        errors = list(dict.fromkeys(key for measured in objects.values() for key in measured))
+        rows = [
+            (label.replace("_", " "), [number(measured.get(key)) for key in errors])
+            for label, measured in objects.items()
+        ]
+        columns = [METRIC_NAMES.get(error, error.replace("_", " ")) for error in errors]
+        found.append(
+            Protocol(
+                title=name.replace("_", " ").capitalize(),
+                note="Objects lit by the map against the same lit by the true one",
+                table=Table(columns=columns, rows=rows),
+            )
+        )
+    return found
 
 
 def settings(runs: Sequence[Run], names: Sequence[str]) -> Table:
@@ -238,6 +293,8 @@ def history(run: Run) -> Table:
 def command(run: Run) -> str:
     """What to type to repeat a run."""
     chosen = run.summary["settings"]
+    if not run.pictures:
+        return str(run.summary["command"])
     if "scene" in chosen:
         words = ["estimate", "--config", str(run.path.resolve() / "run.toml"), "-o", "again"]
     else:

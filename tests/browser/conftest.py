@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from envmap_inverse.report import write_comparison, write_report
+from envmap_inverse.report import write_comparison, write_evaluation, write_report
+from envmap_inverse.report.folder import Run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (
@@ -121,3 +122,22 @@ def comparison(make_run: Callable[..., Path], tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.mktemp("comparison")
     runs = [make_run(folder / name, seed=seed) for name, seed in (("one", 2), ("two", 5))]
     return write_comparison(runs, folder / "compare.html")
+
+
+@pytest.fixture(scope="session")
+def evaluation(make_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A page that holds a made-up map against the true one."""
+    folder = tmp_path_factory.mktemp("evaluation")
+    run = Run.read(make_run(folder / "run"))
+    assert run.ground_truth is not None
+    return write_evaluation(
+        folder / "evaluation.html",
+        Path("<script>map.exr"),
+        texels=run.envmap,
+        ground_truth=run.ground_truth,
+        coverage=run.coverage,
+        metrics={"sse": 12.5, "seen": {"sse": 12.0}, "unseen": {"sse": 0.5}},
+        protocols={"three_spheres": {"mirror": {"si_rmse": 0.125}}},
+        settings={"estimate": "<script>map.exr", "truth": "true.exr"},
+        command="envmap-inverse evaluate '<script>map.exr' true.exr",
+    )

@@ -74,6 +74,20 @@ def test_a_reload_and_a_second_tab_show_all_of_the_run(
         expect(page.locator("#iteration")).to_have_text("5 of 50")
 
 
+def test_a_page_whose_connection_was_dropped_catches_up(opened: Any, view: LiveView) -> None:
+    page = opened.page
+    view.show(iteration(0))
+    expect(page.locator("#iteration")).to_have_text("1 of 50")
+    page.context.set_offline(True)
+    expect(page.locator("#status")).to_contain_text("does not answer")
+    for index in range(1, 8):
+        view.show(iteration(index))
+    page.context.set_offline(False)
+    expect(page.locator("#status")).to_contain_text("goes on")
+    expect(page.locator("#iteration")).to_have_text("8 of 50")
+    expect(page.locator("#progress")).to_have_js_property("value", 0.16)
+
+
 def test_the_page_becomes_the_report_at_the_end(opened: Any, view: LiveView, report: Path) -> None:
     view.show(iteration(0))
     expect(opened.page.locator("#iteration")).to_have_text("1 of 50")

@@ -70,6 +70,63 @@ def test_a_page_asks_for_nothing_complains_of_nothing_and_shows_everything(
     assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(21, 21, 21)"}[scheme]
 
 
+def test_an_evaluation_shows_two_maps_their_difference_and_errors(
+    open_page: Open, browser: Any, evaluation: Path
+) -> None:
+    opened = open_page(browser, evaluation, viewport={"width": 1200, "height": 900})
+    assert opened.complaints == []
+    assert [url for url in opened.requests if not url.startswith("data:")] == [evaluation.as_uri()]
+    assert opened.page.inner_text("h1") == "<script>map.exr"
+    for canvas in (MAP, SPHERE, BALLS):
+        assert opened.num_colours(canvas) > 50, canvas
+    for section in ("#picture", "#iterations", "#curves"):
+        assert opened.page.locator(section).count() == 0
+    text = opened.page.inner_text("main")
+    assert "Three spheres" in text
+    assert "0.125" in text
+    assert "envmap-inverse evaluate '<script>map.exr' true.exr" in text
+
+
+def test_runs_that_are_compared_have_pictures_of_one_width(
+    open_page: Open, browser: Any, comparison: Path
+) -> None:
+    opened = open_page(browser, comparison, viewport={"width": 360, "height": 800})
+    canvases = opened.page.locator(PICTURE).all()
+    assert {canvas.bounding_box()["width"] for canvas in canvases} == {328}
+
+
+def test_the_difference_from_the_truth_stands_in_place_of_the_recovered_map(opened: Any) -> None:
+    truth, recovered = MAP, f"{MAP} >> nth=1"
+    before = [opened.pixels(canvas) for canvas in (truth, recovered)]
+    opened.page.select_option("[data-overlay]", label="difference")
+    after = [opened.pixels(canvas) for canvas in (truth, recovered)]
+    assert after[0] == before[0]
+    assert after[1] != before[1]
+    assert "too bright" in opened.page.inner_text("#map .difference")
+    opened.page.locator(truth).first.press("ArrowRight")
+    opened.settle()
+    outputs = opened.page.locator("#map figcaption output").all_inner_texts()
+    assert outputs[1] == "0  0  0"  # the truth, where there is no lamp
+    slide(opened, "#exposure", -2)
+    assert opened.pixels(recovered) != after[1]
+    opened.page.select_option("[data-overlay]", label="radiance")
+    opened.settle()
+    assert "±" in opened.page.locator("#map figcaption output").nth(1).inner_text()
+
+
+def test_every_axis_of_the_curves_is_labelled(opened: Any) -> None:
+    """However small the range is; uPlot asks the axis for its texts when it draws."""
+    script = """() => [[1.21, 1.44], [0.0043, 0.0047], [0.2, 0.5], [3, 4000], [1e-7, 2e-7]].map(
+        ([low, high]) => {
+            const lines = LOG_AXIS.splits(null, 1, low, high);
+            return LOG_AXIS.filter(null, lines).filter((y) => y !== null).map(tickText);
+        },
+    )"""
+    opened.settle()
+    for labels in opened.page.evaluate(script):
+        assert 2 <= len(set(labels)) == len(labels) <= 12
+
+
 def test_the_theme_can_be_switched(opened: Any) -> None:
     before = opened.pixels(CURVE)
     opened.page.click("#theme")
@@ -294,9 +351,9 @@ def test_without_scripts_the_pictures_and_tables_are_there(
     opened = open_page(browser, request.getfixturevalue(kind), java_script_enabled=False)
     images = opened.page.locator("img")
     num_runs = 1 if kind == "report" else 2
-    # Of each run fit, difference, map, view, balls, two quantities and two sheets; of the reference
-    # and the truth one picture, and of the truth a view and balls.
-    assert images.count() == 9 * num_runs + 4
+    # Of each run fit, map, view, balls, two differences, two quantities and two sheets; of the
+    # reference and the truth one picture, and of the truth a view and balls.
+    assert images.count() == 10 * num_runs + 4
     for image in images.all():
         assert image.is_visible()
         assert image.evaluate("image => image.naturalWidth") > 0

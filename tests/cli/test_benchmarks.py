@@ -69,3 +69,11 @@ def test_a_child_process_tells_its_own_memory(run: Run, tmp_path: Path) -> None:
 def test_curves_are_drawn(run: Run, tmp_path: Path) -> None:
     assert run("--only", "curves", "-o", tmp_path).returncode == 0
     assert np.ptp(read_image(tmp_path / "errors.png")) > 0
+
+
+@pytest.mark.slow
+def test_a_live_view_is_watched_while_it_is_measured(run: Run, tmp_path: Path) -> None:
+    assert run("--only", "live", "-o", tmp_path).returncode == 0
+    rows = json.loads((tmp_path / "results.json").read_text())["tables"]["live"]["rows"]
+    assert [row["film"] for row in rows] == ["4^2", "8^2"]
+    assert all(row["pictures"] >= 1 and row["ratio of processor s"]["median"] > 0 for row in rows)

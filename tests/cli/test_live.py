@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPEG_SIGNATURE = b"\xff\xd8\xff"
 DEADLINE = 60.0
 
 
@@ -92,8 +92,8 @@ def test_only_iterations_that_are_not_known_yet_are_sent(live_run: LiveRun) -> N
 
 def test_pictures_of_an_iteration_are_sent(live_run: LiveRun) -> None:
     live_run.state_when(lambda state: state["shown"] >= 0)
-    for name in ("reference.png", "image.png", "map.png"):
-        assert live_run.read(name).startswith(PNG_SIGNATURE)
+    for name in ("reference.jpg", "image.jpg", "map.jpg"):
+        assert live_run.read(name).startswith(JPEG_SIGNATURE)
 
 
 def test_the_page_may_ask_only_its_own_server_and_is_not_kept(live_run: LiveRun) -> None:

@@ -156,3 +156,35 @@ def test_the_history_has_a_line_per_iteration(
     lines = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     found = [(line["index"], line["loss"], line["error"]) for line in lines]
     assert found == [(record.index, record.loss, record.error) for record in result.history]
+
+
+def test_pictures_are_exposed_by_the_radiance_of_the_reference(
+    make_scene: Callable[..., ei.Scene], tmp_path: Path
+) -> None:
+    scene = make_scene()
+    radiance = ei.render(scene, spp=16, seed=1)
+    view = ei.View(4 * radiance, exposure=4.0)
+    problem = Problem.create(scene, view, loss=ei.MSE())
+    run = RunFolder(tmp_path / "run", {}, overwrite=False, frames=False)
+    run.begin(view.image, exposure=4.0)
+    result = solve(problem, ei.Adam(iterations=2), run.add)
+    run.close()
+    summary = run.finish(result, problem, loading=0, notes=[])
+    assert summary["exposure"] == pytest.approx(display_exposure(radiance))
+
+
+def test_other_references_are_kept_beside_their_fits(
+    make_scene: Callable[..., ei.Scene], tmp_path: Path
+) -> None:
+    scene = make_scene(cameras=[(0, 0, 4), (0, 4, 0.1)])
+    views = [ei.View(ei.render(scene, spp=16, sensor=k), sensor=k) for k in (0, 1)]
+    problem = Problem.create(scene, views, loss=ei.MSE())
+    run = RunFolder(tmp_path / "run", {}, overwrite=False, frames=False)
+    run.begin(views[0].image)
+    result = solve(problem, ei.Adam(iterations=2), run.add)
+    run.close()
+    run.finish(result, problem, loading=0, notes=[])
+    np.testing.assert_array_equal(read_image(tmp_path / "run" / "reference_1.exr"), views[1].image)
+    expected = ei.render(scene, result.texels, spp=64, seed=2**31, sensor=1)
+    found = read_image(tmp_path / "run" / "render_1.exr")
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)

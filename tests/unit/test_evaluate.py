@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import html
 import json
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from envmap_inverse import InputError
 from envmap_inverse.commands.evaluate import RowConvention, evaluate
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.latlong import resample
@@ -105,6 +109,29 @@ def test_rows_survive_the_way_to_another_program_and_back(measure: Measure, tmp_
     found = measure(back, truth)
     assert found["energy_ratio"] == pytest.approx([1, 1, 1], rel=1e-6)  # of float32
     assert found["rmse"] < np.abs(np.diff(truth, axis=0)).max()
+
+
+def test_a_page_shows_both_maps_at_the_size_of_the_truth(
+    measure: Measure, random_map: Any, tmp_path: Path
+) -> None:
+    truth, estimate = random_map(8, 16), random_map(16, 32)
+    page = tmp_path / "page.html"
+    results = measure(estimate, truth, np.ones_like(estimate), output=page)
+    text = page.read_text()
+    assert results == compare_maps(resample(estimate, 8, 16), truth, np.ones((8, 16), bool))
+    assert text.count('data-width="16" data-height="8" data-scale') == 2
+    assert "100.0 %" in text
+    words = shlex.split(html.unescape(re.findall(r"<pre>(.*?)</pre>", text)[0]))
+    files = [str(tmp_path / f"{name}.exr") for name in ("estimate", "truth", "coverage")]
+    assert words[:4] == ["envmap-inverse", "evaluate", *files[:2]]
+    assert words[4:] == ["-o", str(page), "--coverage", files[2], "--rows", "corner"]
+
+
+def test_a_page_that_cannot_be_written_is_named(
+    measure: Measure, random_map: Any, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=r"page\.html: cannot be written"):
+        measure(random_map(), random_map(), output=tmp_path / "nowhere" / "page.html")
 
 
 def test_negative_radiance_is_pointed_out(measure: Measure, random_map: Any) -> None:

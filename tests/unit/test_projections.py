@@ -247,7 +247,9 @@ def test_images_of_another_shape_are_refused(
 @pytest.mark.parametrize("kind", ["latlong", "angular", "sphere", "cube"])
 def test_skylibs_agrees(kind: str, directions: Array) -> None:
     """skylibs has -z in the middle of a latlong map, and turns a mirror ball about."""
-    skylibs = pytest.importorskip("envmap.projections", reason="skylibs is not installed")
+    skylibs = pytest.importorskip(
+        "envmap.projections", reason="skylibs is not installed; pip install '.[test]' brings it"
+    )
     x, y, z = directions.T
     flipped = -z if kind == "sphere" else z
     u, v = getattr(skylibs, f"world2{kind}")(x, y, flipped)

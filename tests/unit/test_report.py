@@ -6,6 +6,7 @@ import html
 import json
 import re
 import shlex
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from numpy.typing import NDArray
 
 from envmap_inverse import InputError
+from envmap_inverse.images import read_image, write_image
 from envmap_inverse.latlong import texel_directions
 from envmap_inverse.report import tables, write_comparison, write_report
 from envmap_inverse.report.folder import Run
@@ -254,6 +256,56 @@ def test_a_page_of_a_run_without_what_is_optional(make_run: MakeRun, tmp_path: P
     assert "Truth" not in text
     assert 'id="iterations"' not in text
     assert "Without a true map" in text
+
+
+def test_a_reference_is_compared_by_its_radiance(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    ((before, fit),) = Run.read(folder).pictures
+    summary = json.loads((folder / "summary.json").read_text())
+    exposures = [[2.0, 4.0, 8.0], [1.0, 1.0, 1.0]]
+    (folder / "summary.json").write_text(json.dumps(summary | {"exposures": exposures}))
+    ((reference, same_fit),) = Run.read(folder).pictures
+    np.testing.assert_array_equal(reference, before / np.float32([2, 4, 8]))
+    np.testing.assert_array_equal(same_fit, fit)
+
+
+def test_a_page_shows_every_picture_that_was_kept(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    for name in ("reference", "render"):
+        image = 2 * read_image(folder / f"{name}.exr")
+        write_image(folder / f"{name}_1.exr", image[:8])
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps(summary | {"exposures": [[1] * 3, [2] * 3]}))
+    run = Run.read(folder)
+    np.testing.assert_array_equal(run.pictures[1][0], run.pictures[0][0][:8])
+    text = write_report(folder).read_text()
+    captions = re.findall(r'<span class="name">((?:Reference|Fit|Difference)[^<]*)<', text)
+    kinds = ("Reference", "Fit", "Difference")
+    assert captions == [f"{kind} {number}" for number in (1, 2) for kind in kinds]
+    assert "from 2 pictures of 24 × 16 pixels" in text
+
+
+@pytest.mark.parametrize("over", [0.0, 0.25])
+def test_a_page_tells_what_clipping_means(make_run: MakeRun, tmp_path: Path, over: float) -> None:
+    folder = make_run(tmp_path / "run")
+    summary = json.loads((folder / "summary.json").read_text())
+    shares = [{"over": over, "under": 0.5}]
+    (folder / "summary.json").write_text(json.dumps(summary | {"clipped_share": shares}))
+    assert ("fit may well be brighter" in write_report(folder).read_text()) == (over > 0)
+
+
+def test_a_page_of_noisy_pictures_is_small_enough_to_be_mailed(
+    make_run: MakeRun, tmp_path: Path, rng: np.random.Generator
+) -> None:
+    # As large as those of the demo, and harder to compress.
+    folder = make_run(tmp_path / "run")
+    for name in ("reference", "render", "envmap", "ground_truth", "coverage", "deviation"):
+        size = (512, 512, 3) if name in {"reference", "render"} else (125, 250, 3)
+        write_image(folder / f"{name}.exr", rng.gamma(1, 1, size).astype(np.float32))
+    begun = time.process_time()
+    page = write_report(folder)
+    assert time.process_time() - begun < 3
+    assert page.stat().st_size < 12e6
 
 
 def test_a_page_carries_what_runs_have_in_common_once(make_run: MakeRun, tmp_path: Path) -> None:
