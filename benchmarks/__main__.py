@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks import curves, processes, transport
+from benchmarks import curves, photographs, processes, transport
 from benchmarks.adam import adam
 from benchmarks.noise import noise
 from benchmarks.objects import objects
@@ -40,8 +40,11 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "curves": curves.curves,
     "objects": objects,
     "noise": noise,
+    "views": photographs.views,
+    "clipped": photographs.clipped,
+    "exposures": photographs.exposures,
 }
-TOO_LONG = ("scenes", "noise")
+TOO_LONG = ("scenes", "noise", "views", "clipped", "exposures")
 """What --quick leaves out, unless --only names it."""
 
 
