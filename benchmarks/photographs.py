@@ -129,8 +129,8 @@ def clipped(settings: Settings) -> Table:
         f"and of bounds also within {WIDE:.0f} degrees, as light is blurred. Pixels that see it "
         "are unclipped, with at least a tenth of their light from the brighter half of it; - if "
         "there is none. Lights are where the map is brighter than the picture's white; true "
-        "lights in place of those of the exact values would lower the log RMSE by so much. Aims: energy "
-        f"off by {AIM:.0%} at most where a pixel sees it; log RMSE lower by {AIM:.0%} at least.",
+        "lights in place of those of the exact values would lower the log RMSE by so much. Aims: "
+        f"energy off by {AIM:.0%} at most where a pixel sees it; log RMSE lower by {AIM:.0%}.",
         columns={
             "scene": "",
             "map": "",
