@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks import curves, processes, transport
+from benchmarks import curves, photographs, processes, transport
 from benchmarks.adam import adam
 from benchmarks.live import live
 from benchmarks.noise import noise
@@ -42,8 +42,11 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "objects": objects,
     "noise": noise,
     "live": live,
+    "views": photographs.views,
+    "clipped": photographs.clipped,
+    "exposures": photographs.exposures,
 }
-TOO_LONG = ("scenes", "noise")
+TOO_LONG = ("scenes", "noise", "views", "clipped", "exposures")
 """What --quick leaves out, unless --only names it."""
 
 

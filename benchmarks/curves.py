@@ -63,19 +63,24 @@ def _methods(iterations: tuple[int, ...], paths: tuple[int, ...]) -> dict[tuple[
 def draw(table: Table) -> bytes:
     """A PNG of the table's errors against its seconds, one curve a method."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter  # noqa: PLC0415
 
-    figure = Figure(figsize=(9, 4), dpi=120, layout="constrained")
+    figure = Figure(figsize=(9, 4.4), dpi=120, layout="constrained")
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    for axes, error in zip(figure.subplots(1, 2), ("log RMSE", "angle"), strict=True):
+    for panel, error in zip(figure.subplots(1, 2), ("log RMSE", "angle"), strict=True):
         for method in dict.fromkeys(row["method"] for row in rows):
             points = [
                 (row["seconds"].median, row[error]) for row in rows if row["method"] == method
             ]
-            axes.loglog(*zip(*points, strict=True), marker="o", label=method)
-        axes.set_xlabel("seconds")
-        axes.set_ylabel("mean angle in degrees" if error == "angle" else error)
-        axes.grid(which="both", alpha=0.25)
-    axes.legend()
+            panel.loglog(*zip(*points, strict=True), marker="o", label=method)
+        panel.set_xlabel("seconds")
+        panel.set_ylabel("mean angle in degrees" if error == "angle" else error)
+        panel.grid(which="both", alpha=0.25)
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.set_minor_formatter(NullFormatter())
+    figure.legend(*panel.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return buffer.getvalue()

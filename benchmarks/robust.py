@@ -1,11 +1,11 @@
 """`Adam.robust()` against the plain `Adam()` over many iterations.
 
-    python -m benchmarks.robust [--quick] [--plot FILE]
+    python -m benchmarks.robust [--quick] [--size N] [--plot FILE]
 
-Two scenes of 256 x 256 pixels: the museum in the mirror-like copper bunny, a sun in the rough one.
-Prints the error of the map at the end and the lowest on the way, as sum of squared errors (SSE) and
-as log RMSE, and how far the end is above the lowest. `--plot` draws the errors over the iterations
-(needs matplotlib: `pip install '.[plot]'`).
+Two scenes of 256 x 256 pixels, 1,600 iterations: the museum in the mirror-like copper bunny, a sun
+in the rough one. Prints the error of the map at the end and the lowest on the way, as sum of
+squared errors (SSE) and as log RMSE, and how far the end is above the lowest. `--plot` draws the
+errors over the iterations (needs matplotlib: `pip install '.[plot]'`).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import envmap_inverse as ei
-from benchmarks.transport import bunny_of, maps
+from benchmarks.methods import Case, bundled_case
 from envmap_inverse.metrics import log_rmse
 
 SCENES = {"museum, mirror": ("mirror", "museum"), "sun, rough": ("rough", "sun")}
@@ -37,9 +37,9 @@ class Curve:
     num_steps: int
 
 
-def run(scene: ei.Scene, reference: NDArray[np.float32], adam: ei.Adam) -> Curve:
+def run(case: Case, adam: ei.Adam) -> Curve:
     """Errors at about a hundred iterations, evenly spread on a logarithmic scale."""
-    truth = scene.envmap.texels
+    truth = case.truth
     chosen = set(np.geomspace(5, adam.iterations, 100).round().astype(int).tolist())
     rows: list[tuple[int, float, float]] = []
 
@@ -48,7 +48,11 @@ def run(scene: ei.Scene, reference: NDArray[np.float32], adam: ei.Adam) -> Curve
             rows.append((iteration.index + 1, iteration.error, log_rmse(iteration.texels, truth)))
 
     result = ei.estimate(
-        scene, reference, optimizer=adam, ground_truth=truth, on_iteration=on_iteration
+        case.scene,
+        case.references,
+        optimizer=adam,
+        ground_truth=truth,
+        on_iteration=on_iteration,
     )
     rows.append((len(result.history), result.history[-1].error, log_rmse(result.texels, truth)))
     steps, squares, logs = (np.array(column) for column in zip(*rows, strict=True))
@@ -79,21 +83,20 @@ def main() -> None:
     """Print the table, and draw it if asked."""
     parser = argparse.ArgumentParser(description="Adam.robust() against the plain Adam().")
     parser.add_argument("--quick", action="store_true", help="fewer pixels and iterations")
+    parser.add_argument("--size", type=int, help="pixels of a side of the pictures")
     parser.add_argument("--plot", type=Path, help="picture of the errors, e.g. robust.png")
     arguments = parser.parse_args()
     size, iterations = (64, 200) if arguments.quick else (256, 1600)
+    size = arguments.size or size
     curves: dict[str, dict[str, Curve]] = {}
     write = sys.stdout.write
     write("| scene | optimizer | iterations | SSE: end, lowest (above) ")
     write("| log RMSE: end, lowest (above) |\n|---|---|---|---|---|\n")
     for title, (material, name) in SCENES.items():
-        scene = bunny_of(material)
-        scene.set_film_size(size)
-        scene.set_envmap(maps()[name])
-        reference = ei.render(scene, spp=16, seed=12345)
+        case = bundled_case(size, material=material, light=name)
         optimizers = (ei.Adam(iterations=iterations), ei.Adam.robust(iterations=iterations))
         for label, adam in zip(COLOURS, optimizers, strict=True):
-            curve = run(scene, reference, adam)
+            curve = run(case, adam)
             curves.setdefault(title, {})[label] = curve
             cells = []
             for error, style in ERRORS.items():

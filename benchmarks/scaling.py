@@ -16,7 +16,7 @@ import envmap_inverse as ei
 from benchmarks.methods import LOOP, Case, bundled_case, lit_case, loop, ours
 from benchmarks.settings import Settings
 from benchmarks.tables import Table
-from benchmarks.timing import interleaved, timed
+from benchmarks.timing import Timed, interleaved, timed
 from envmap_inverse.latlong import resample
 
 SIZE, SPP, ITERATIONS = 256, 16, 10
@@ -58,14 +58,16 @@ def _rows(settings: Settings) -> Iterator[tuple[Any, ...]]:
 
 
 def _seconds(case: Case, repeats: int, loop_spp: int = 1, transport_spp: int = SPP) -> list[Any]:
-    methods = {
-        LOOP: loop(ITERATIONS, loop_spp),
-        "Adam": ours(ei.Adam(iterations=ITERATIONS, spp=loop_spp)),
-        "Transport": ours(ei.Transport(spp=transport_spp)),
-    }
-    calls = {name: lambda method=method: timed(method, case) for name, method in methods.items()}
-    runs = interleaved(calls, repeats)
-    return [runs.spread(name) for name in methods]
+    def calls(iterations: int) -> dict[str, Timed]:
+        methods = {
+            LOOP: loop(iterations, loop_spp),
+            "Adam": ours(ei.Adam(iterations=iterations, spp=loop_spp)),
+            "Transport": ours(ei.Transport(spp=transport_spp)),
+        }
+        return {name: lambda m=method: timed(m, case) for name, method in methods.items()}
+
+    runs = interleaved(calls(ITERATIONS), repeats, warm_up=calls(2))
+    return [runs.spread(name) for name in runs.seconds]
 
 
 def _seen_from(num_views: int, case: Case) -> Case:

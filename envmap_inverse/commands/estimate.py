@@ -227,6 +227,7 @@ def estimate(
     if size is not None:
         for index in set(sensors):
             loaded.set_film_size(size, index)
+    wanted = chosen.default_loss if loss is None else make_choice(losses, "--loss", loss)
     problem = Problem.create(
         loaded,
         read_views(
@@ -239,7 +240,7 @@ def estimate(
             black=black,
             censoring=censoring,
         ),
-        loss=chosen.default_loss if loss is None else make_choice(losses, "--loss", loss),
+        loss=wanted,
         priors=make_priors(prior, chosen.default_priors),
         initial=number_or_image(initial),
         ground_truth=None if ground_truth is None else _read_ground_truth(ground_truth, loaded),
@@ -247,6 +248,8 @@ def estimate(
     problem = checked(problem)
     check_room(problem, chosen, output, frames=frames)
     settings = {**given_settings(context), **resolved_settings(problem, chosen), "mask": masks}
+    if isinstance(wanted, losses.Censored):  # whose levels have gone to the views
+        settings["loss"] = loss
     with live_view(output, problem, chosen, live=live, host=live_host, port=live_port) as view:
         run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)
         run(

@@ -147,6 +147,10 @@ def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
                 f"picture {number}: {100 * clipped['over']:.1f} % of its values are clipped at the "
                 f"top, {100 * clipped['under']:.1f} % at the bottom"
             )
+    if "auto" in str(summary["settings"].get("exposure")):
+        for number, exposure in enumerate(summary["exposures"] or ()):
+            values = ":".join(dict.fromkeys(f"{value:.4g}" for value in exposure))
+            lines.append(f"picture {number}: exposure {values}")
     lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")
     lines.append(f"results in {folder}/ (envmap.exr is the map; look at envmap.png, render.png)")
     tell("\n".join(lines))

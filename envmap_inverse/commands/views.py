@@ -128,11 +128,6 @@ def _one_each(option: str, values: list[Any], count: int) -> list[Any]:
     return values * count if len(values) == 1 else values
 
 
-def _split(names: Sequence[str]) -> list[str]:
-    """Names separated by commas, unless a file has such a name."""
-    return [part for name in names for part in ([name] if Path(name).exists() else name.split(","))]
-
-
 def _word(exposure: Any) -> str:
     """An exposure of a TOML file as --exposure takes it."""
     return ":".join(map(str, exposure)) if isinstance(exposure, list) else str(exposure)

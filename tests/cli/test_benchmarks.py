@@ -50,11 +50,30 @@ def test_what_is_printed_is_what_is_written(run: Run, tmp_path: Path) -> None:
     assert results["cores"] >= 1
 
 
+def test_every_module_can_be_imported(environment: dict[str, str]) -> None:
+    names = sorted(path.stem for path in (ROOT / "benchmarks").glob("[!_]*.py"))
+    code = f"import {', '.join(f'benchmarks.{name}' for name in names)}"
+    subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], cwd=ROOT, env=environment, check=True
+    )
+
+
 def test_an_unknown_part_is_refused(run: Run, tmp_path: Path) -> None:
     done = run("--only", "cost,speed", "-o", tmp_path / "none")
     assert done.returncode == 2
     assert "--only: no speed; there are adam, bunny" in done.stderr
     assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.slow
+def test_the_plot_of_robust_adam_is_drawn(environment: dict[str, str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "benchmarks.robust", "--quick", "--size", "8"]
+    command += ["--plot", str(tmp_path / "robust.png")]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.count("| Adam.robust() |") == 2
+    assert np.ptp(read_image(tmp_path / "robust.png")) > 0
 
 
 @pytest.mark.slow

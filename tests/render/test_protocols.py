@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse import latlong, protocols
+from envmap_inverse.commands.evaluate import Protocol, evaluate
+from envmap_inverse.images import write_image
 from envmap_inverse.protocols import relighting, relighting_images, sphere_images, three_spheres
 
 MakeMap = Callable[..., NDArray[np.float32]]
@@ -132,3 +136,17 @@ def test_a_map_with_nan_is_refused(
     damaged[3, 4] = np.nan
     with pytest.raises(ei.InputError, match="3 texel values are NaN or infinite, first in row 3"):
         protocol(damaged, random_map())
+
+
+def test_evaluate_prints_the_errors_of_both_protocols(
+    random_map: MakeMap, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    maps = random_map(seed=2), random_map(seed=3)
+    paths = tmp_path / "estimate.exr", tmp_path / "truth.exr"
+    for path, texels in zip(paths, maps, strict=True):
+        write_image(path, texels)
+    evaluate(*paths, protocol=list(Protocol), as_json=True)
+    printed = json.loads(capsys.readouterr().out)
+    for protocol in PROTOCOLS:
+        for name, errors in protocol(*maps).items():
+            assert printed[protocol.__name__][name] == pytest.approx(errors)
