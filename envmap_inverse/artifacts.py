@@ -44,7 +44,7 @@ BLOCK = 4096
 
 _OWN_FILES = re.compile(
     r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)"
-    r"|checkpoint_\d{6,}\.npz|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
+    r"|checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.npz|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
 )
 

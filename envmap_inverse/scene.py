@@ -19,7 +19,7 @@ from envmap_inverse import backend, latlong
 from envmap_inverse.backend import mi
 from envmap_inverse.cameras import Camera
 from envmap_inverse.errors import InputError
-from envmap_inverse.parameters import Parameters, describe
+from envmap_inverse.parameters import Parameters, describe, value_of
 from envmap_inverse.scene_files import read_scene
 
 __all__ = ["Envmap", "Scene", "load_scene"]
@@ -61,6 +61,17 @@ class Scene:
         """Every parameter of the Mitsuba scene, whose own sensors `set_sensors` leaves there."""
         params = mi.traverse(self.mi_scene)
         return Parameters({name: describe(params, name) for name in params.keys()})
+
+    def contents(self) -> Iterator[NDArray[Any] | str]:
+        """All that an image follows from, but the texels of the map: two scenes can be compared."""
+        yield str(self.mi_scene.integrator())
+        for part in (self.mi_scene, *self._sensors):
+            params = mi.traverse(part)
+            for name in params.keys():
+                if part is not self.mi_scene or name != f"{self.envmap.name}.data":
+                    yield name
+                    yield value_of(params, name)
+        yield from map(str, self._sensors)  # their films' filters are no parameters
 
     @property
     def num_sensors(self) -> int:

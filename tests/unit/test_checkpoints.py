@@ -10,6 +10,8 @@ from envmap_inverse.checkpoints import Checkpoints
 from envmap_inverse.errors import InputError
 from envmap_inverse.problem import Record, State
 
+MARKS = {"the scene": "1f", "the start map": "2e"}
+
 
 def history(length: int) -> list[Record]:
     errors = [None if k % 2 else 10.0 - k for k in range(length)]
@@ -29,7 +31,7 @@ def state(length: int) -> tuple[Sequence[Record], State]:
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> Checkpoints:
     """Three that were written."""
-    made = Checkpoints(tmp_path, "mark", every=0)
+    made = Checkpoints(tmp_path, MARKS, every=0)
     for length in (1, 2, 3):
         made.offer(lambda length=length: state(length))  # type: ignore[misc]
     return made
@@ -65,17 +67,17 @@ def test_a_damaged_newest_falls_back_to_the_one_before(
 
 
 def test_without_any_there_is_nothing_to_restore(tmp_path: Path) -> None:
-    assert Checkpoints(tmp_path, "mark").restore() is None
+    assert Checkpoints(tmp_path, MARKS).restore() is None
 
 
 def test_those_of_another_problem_are_refused(checkpoints: Checkpoints) -> None:
-    other = Checkpoints(checkpoints.folder, "another")
-    with pytest.raises(InputError, match="the pictures, the scene or the start map have changed"):
+    other = Checkpoints(checkpoints.folder, {**MARKS, "the scene": "other"})
+    with pytest.raises(InputError, match="not of this run: the scene changed since"):
         other.restore()
 
 
 def test_none_is_written_before_its_time(tmp_path: Path) -> None:
-    made = Checkpoints(tmp_path, "mark", every=1000)
+    made = Checkpoints(tmp_path, MARKS, every=1000)
     made.offer(lambda: state(1))
     assert made.files() == []
     made.offer(lambda: state(2), is_last=True)
