@@ -37,9 +37,24 @@ NUM_KEPT = 2
 class Checkpoints:
     """The checkpoints of a run, in its folder."""
 
-    def __init__(self, folder: Path, marks: Mapping[str, str], *, every: float = 30.0) -> None:
-        """Args: marks: of `fingerprints`. every: seconds between two; 0 for each iteration."""
+    def __init__(
+        self,
+        folder: Path,
+        marks: Mapping[str, str],
+        *,
+        every: float = 30.0,
+        before: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Nothing is written yet.
+
+        Args:
+            folder: where they are.
+            marks: of `fingerprints`.
+            every: seconds between two; 0 for each iteration.
+            before: called before one is written, for what has to be on the disk by then.
+        """
         self.folder, self.every = folder, every
+        self._before = before
         self._marks = dict(marks)
         self._transport: LightTransport | None = None
         self._last = time.monotonic()
@@ -58,6 +73,7 @@ class Checkpoints:
         """
         if not (is_last or self._is_due()):
             return
+        self._before()
         self._write_transport()
         history, arrays_of_state = state()
         rows = [

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+import warnings
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,7 +51,7 @@ class FrameWriter:
             earlier: iterations whose pictures are there already; they only go into the video.
         """
         self._folder, self._exposure, self._earlier = folder, exposure, earlier
-        self._jobs: queue.Queue[Iteration | None] = queue.Queue(QUEUE_LENGTH)
+        self._jobs: queue.Queue[Iteration | threading.Event | None] = queue.Queue(QUEUE_LENGTH)
         self._failure: BaseException | None = None
         self._is_abandoned = False
         self._video = _Video(folder / "convergence.mp4")
@@ -62,6 +63,14 @@ class FrameWriter:
         self._raise_failure()
         _ = iteration.image, iteration.texels  # copied from the device by this thread
         self._jobs.put(iteration)
+
+    def flush(self) -> None:
+        """Wait until the pictures of all iterations so far are written."""
+        self._raise_failure()
+        reached = threading.Event()
+        self._jobs.put(reached)
+        reached.wait()
+        self._raise_failure()
 
     def close(self) -> None:
         """Wait until all is written."""
@@ -92,19 +101,25 @@ class FrameWriter:
         try:
             for record in self._earlier:
                 self._repeat(record)
-            while (iteration := self._jobs.get()) is not None:
-                if not self._is_abandoned:
-                    self._encode(iteration)
+            while (job := self._jobs.get()) is not None:
+                if isinstance(job, threading.Event):
+                    job.set()
+                elif not self._is_abandoned:
+                    self._encode(job)
         except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits
             self._failure = failure
-            while self._jobs.get() is not None:
-                pass
+            while (job := self._jobs.get()) is not None:
+                if isinstance(job, threading.Event):
+                    job.set()
 
     def _repeat(self, record: Record) -> None:
-        image, envmap = (
-            np.asarray(Image.open(self._folder / f"{name}_{record.index:03d}.png"))
-            for name in ("out", "envmap")
-        )
+        paths = [self._folder / f"{name}_{record.index:03d}.png" for name in ("out", "envmap")]
+        try:
+            image, envmap = (np.asarray(Image.open(path).convert("RGB")) for path in paths)
+        except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
+            reason = " ".join(str(error).split())
+            warnings.warn(f"{paths[0]}: is not in the video: {reason}", stacklevel=2)
+            return
         self._video.add(_side_by_side(image, envmap, _caption(record)))
 
     def _encode(self, iteration: Iteration) -> None:

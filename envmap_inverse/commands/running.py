@@ -63,7 +63,10 @@ def run(
     A signal that comes when the problem is solved ends nothing: all files are written.
     """
     checkpoints = Checkpoints(
-        run_folder.path, fingerprints(problem, optimizer), every=checkpoint_every
+        run_folder.path,
+        fingerprints(problem, optimizer),
+        every=checkpoint_every,
+        before=run_folder.flush,
     )
     with _stop_at_signal() as stop, run_folder:
         earlier, _ = checkpoints.restore() or ([], {})

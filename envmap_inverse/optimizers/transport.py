@@ -120,6 +120,7 @@ class Transport:
         kept = keeper.restore() if keeper else None
         history, status = kept[0] if kept else [], "done"
         before = _checked(kept[1]["texels"], run.initial) if kept else None
+        texels = run.initial if before is None else before
         earlier = history[-1].seconds if history else 0
 
         for texels in run.steps(after=(len(history), before)):

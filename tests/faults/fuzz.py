@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from mutate import mutated
-from seeds import write_seeds
+from seeds import resuming, seal, write_seeds
 
 from envmap_inverse import commands
 from envmap_inverse.cli import main
@@ -33,7 +33,8 @@ from envmap_inverse.isolation import Reader
 __all__ = ["Findings", "fuzz", "work"]
 
 SHARES = {"exr": 25, "hdr": 10, "png": 15, "ply": 15, "obj": 10, "xml": 15, "toml": 10}
-TEXT = {"obj", "xml", "toml"}
+SHARES |= {"checkpoint": 12, "json": 5, "txt": 5}
+TEXT = {"obj", "xml", "toml", "json", "txt"}
 MAX_SECONDS = 20
 MEMORY = 2**30
 """Bytes that the guarded reader may take, and this process besides what it starts with."""
@@ -90,7 +91,7 @@ class Findings:
         """A table and the failures."""
         kinds = sorted({kind for kind, _ in self.statuses})
         lines = [
-            f"{kind:5}"
+            f"{kind:11}"
             + ", ".join(
                 f"{count} ended with {status}"
                 for (name, status), count in sorted(self.statuses.items())
@@ -202,12 +203,19 @@ def _try(number: int, seed: int, seeds: dict[str, list[Path]]) -> Report:
     random = _random(number, seed)
     kind = _kind(random)
     source = seeds[kind][random.integers(len(seeds[kind]))]
-    mutant = Path(f"mutant.{kind}")
+    mutant = Path("colmap", source.name) if kind == "txt" else Path(f"mutant.{kind}")
     is_text = kind in TEXT or source.name == "text.ply"
+    if kind == "txt":
+        shutil.copytree(source.parent, mutant.parent, dirs_exist_ok=True)
     mutant.write_bytes(mutated(source.read_bytes(), random, is_text=is_text))
+    if kind == "checkpoint" and random.random() < 0.7:
+        seal(mutant)  # else the checksum tells at once
     arguments = _command(kind, source.name, random)
     for _ in range(2):  # a busy machine is slow once
         shutil.rmtree("out", ignore_errors=True)
+        if kind == "checkpoint":
+            shutil.copytree(source.parent, "out")
+            shutil.copy(mutant, Path("out", source.name))
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
         begun = time.perf_counter()
         status, said = _call(arguments)
@@ -229,6 +237,11 @@ def _command(kind: str, source: str, random: np.random.Generator) -> list[str]:
     estimate = ["estimate", "plain.xml", "-o", "out", "--iterations", "1"]
     if kind == "toml":
         return [*estimate, "reference.exr", "--config", mutant]
+    if kind == "checkpoint":
+        return resuming(source)
+    if kind in {"json", "txt"}:
+        cameras = "colmap" if kind == "txt" else mutant
+        return [*estimate, "photo.png", "--cameras", cameras, "--spp", "1"]
     if kind == "xml" and source != "shapes.xml":
         scene = mutant
     if kind in {"ply", "obj", "xml"}:

@@ -75,7 +75,7 @@ def failing(which: int, number: int) -> Iterator[Shim]:
     open_path = Path.open
 
     def open_counted(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
-        if mode not in {"wb", "xb"}:
+        if mode not in {"wb", "xb", "x+b"}:
             return open_path(path, mode, *args, **options)
         shim.operation()
         return CountedFile(shim, path, mode)
