@@ -104,17 +104,17 @@ class Findings:
         return "\n".join(lines)
 
 
-def fuzz(num_mutants: int, seed: int, *, num_workers: int, folder: Path) -> Findings:
+def fuzz(numbers: range, seed: int, *, num_workers: int, folder: Path) -> Findings:
     """Try mutants.
 
     Args:
-        num_mutants: how many.
+        numbers: of the mutants; a long run can be made in shares.
         seed: the same one gives the same mutants.
         num_workers: processes at a time.
         folder: where they work; mutants that failed are left there.
     """
     findings = Findings()
-    parts = np.array_split(np.arange(num_mutants), num_workers)
+    parts = np.array_split(numbers, num_workers)
     threads = [
         threading.Thread(target=_follow, args=(range(p[0], p[-1] + 1), seed, folder, findings))
         for p in parts
@@ -130,7 +130,7 @@ def fuzz(num_mutants: int, seed: int, *, num_workers: int, folder: Path) -> Find
 def _follow(numbers: range, seed: int, folder: Path, findings: Findings) -> None:
     """Have workers try a range of mutants, and note what they report."""
     while numbers:
-        options = ("--first", numbers.start, "--mutants", numbers.stop, "--seed", seed)
+        options = ("--first", numbers.start, "--mutants", len(numbers), "--seed", seed)
         worker = subprocess.Popen(
             [sys.executable, Path(__file__).parent, "--worker", *map(str, options), "-o", folder],
             stdout=subprocess.PIPE,
