@@ -76,6 +76,7 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run the command line; the exit status tells how it went (see the README)."""
+    _open_closed_streams()
     warnings.showwarning = show_warning
     guard = _SignalGuard()
     try:
@@ -94,6 +95,14 @@ def main() -> None:
         status = fail(_explained(error), 1)
     guard.ignore_signals()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _open_closed_streams() -> None:
+    """Have what the caller has closed (`>&-`) lead nowhere, and no file take its number."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
 
 
 class _SignalGuard:

@@ -430,6 +430,16 @@ def test_a_closed_pipe_is_no_reason_to_complain(start: Start, inputs: Path) -> N
     assert process.returncode in (0, 1)
 
 
+@pytest.mark.parametrize(("closed", "scene", "status"), [(1, "scene.xml", 0), (2, "no.xml", 2)])
+def test_a_closed_stream_is_no_reason_to_fail(
+    start: Start, inputs: Path, closed: int, scene: str, status: int
+) -> None:
+    arguments = ("params", scene, "--trust-input")
+    with start(*arguments, cwd=inputs, preexec_fn=lambda: os.close(closed)) as process:
+        process.communicate(timeout=60)
+    assert process.returncode == status
+
+
 # evaluate
 
 
