@@ -69,3 +69,11 @@ def test_a_child_process_tells_its_own_memory(run: Run, tmp_path: Path) -> None:
 def test_curves_are_drawn(run: Run, tmp_path: Path) -> None:
     assert run("--only", "curves", "-o", tmp_path).returncode == 0
     assert np.ptp(read_image(tmp_path / "errors.png")) > 0
+
+
+@pytest.mark.slow
+def test_reading_apart_is_measured_in_turn(run: Run, tmp_path: Path) -> None:
+    assert run("--only", "isolation", "-o", tmp_path).returncode == 0
+    rows = json.loads((tmp_path / "results.json").read_text())["tables"]["isolation"]["rows"]
+    assert [row["command"] for row in rows] == ["params", "estimate"]
+    assert all(row["guarded s"]["min"] > 0 for row in rows)

@@ -36,6 +36,9 @@ SHARES = {"exr": 25, "hdr": 10, "png": 15, "ply": 15, "obj": 10, "xml": 15, "tom
 SHARES |= {"checkpoint": 12, "json": 5, "txt": 5}
 TEXT = {"obj", "xml", "toml", "json", "txt"}
 MAX_SECONDS = 20
+START_SECONDS = 600
+"""For a worker to import Mitsuba, make its files and try the first, on a busy machine."""
+
 MEMORY = 2**30
 """Bytes that the guarded reader may take, and this process besides what it starts with."""
 
@@ -158,12 +161,12 @@ class _Watchdog(contextlib.AbstractContextManager["_Watchdog"]):
 
     def __enter__(self) -> _Watchdog:
         self._timer.start()
-        self.pat()
+        self.pat(START_SECONDS)
         return self
 
-    def pat(self) -> None:
+    def pat(self, seconds: float = 5 * MAX_SECONDS) -> None:
         self._timer.cancel()
-        self._timer = threading.Timer(5 * MAX_SECONDS, self._worker.kill)
+        self._timer = threading.Timer(seconds, self._worker.kill)
         self._timer.start()
 
     def __exit__(self, *_: object) -> None:
