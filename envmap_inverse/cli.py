@@ -80,7 +80,7 @@ def main() -> None:
     warnings.showwarning = show_warning
     guard = _SignalGuard()
     try:
-        status = app(prog_name="envmap-inverse", standalone_mode=False)
+        status = _run_command()
     except (InputError, FileNotFoundError) as error:
         status = fail(str(error), 2)
     except TyperException as error:
@@ -95,6 +95,15 @@ def main() -> None:
         status = fail(_explained(error), 1)
     guard.ignore_signals()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _run_command() -> object:
+    try:
+        return app(prog_name="envmap-inverse", standalone_mode=False)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            return 0  # nobody reads the help any more
+        raise
 
 
 def _open_closed_streams() -> None:
