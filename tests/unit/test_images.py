@@ -369,7 +369,7 @@ def test_writing_an_unknown_kind_is_refused_with_the_known_ones(tmp_path: Path, 
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("failing", ["fsync", "chmod", "replace"])
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
 def test_a_failed_write_leaves_the_old_file_and_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:
