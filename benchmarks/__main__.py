@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks import curves, photographs, processes, transport
 from benchmarks.adam import adam
+from benchmarks.isolation import isolation
 from benchmarks.live import live
 from benchmarks.noise import noise
 from benchmarks.objects import objects
@@ -38,6 +39,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "threads": processes.threads,
     "memory": processes.memory,
     "startup": processes.startup,
+    "isolation": isolation,
     "curves": curves.curves,
     "objects": objects,
     "noise": noise,

@@ -8,6 +8,7 @@ import platform
 import re
 import time
 import tomllib
+import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
@@ -46,7 +47,7 @@ BLOCK = 4096
 
 _OWN_FILES = re.compile(
     r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)|(render|reference)_\d+\.exr"
-    r"|checkpoint_\d{6,}\.npz|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
+    r"|checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.npz|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
 )
 
@@ -112,6 +113,8 @@ class RunFolder:
                 self._check_resumable()
             else:
                 self._clear(overwrite)
+            for file in unfinished_files(path, _OWN_FILES):
+                file.unlink()
             write_bytes(path / "run.toml", tomli_w.dumps(_without_none(settings)).encode())
             self._history = (path / "history.jsonl").open("ab+", buffering=0)
         except OSError as error:
@@ -141,14 +144,14 @@ class RunFolder:
             self._lock.release()
 
     def _clear(self, overwrite: bool) -> None:
-        """Remove an earlier run, if that was asked for, and what a killed one left unfinished."""
+        """Remove an earlier run, if that was asked for."""
         earlier = [file for file in self.path.iterdir() if _OWN_FILES.fullmatch(file.name)]
         if earlier and not overwrite:
             raise InputError(
                 f"{self.path}: already holds a run ({earlier[0].name}); "
                 "name another folder with -o, or add --overwrite"
             )
-        for file in [*earlier, *unfinished_files(self.path, _OWN_FILES)]:
+        for file in earlier:
             file.unlink()
 
     def _check_resumable(self) -> None:
@@ -185,18 +188,44 @@ class RunFolder:
             exposure: factor from radiance to the reference's values, as far as it is known.
             earlier: iterations of the run that this one goes on with.
         """
-        lines = (self.path / "history.jsonl").read_bytes().splitlines(keepends=True)
-        self._history.truncate(sum(map(len, lines[: len(earlier)])))
-        self._history.seek(0, os.SEEK_END)
+        self._begin_history(earlier)
         radiance = (reference / np.asarray(exposure, np.float32)).astype(np.float32)
         self._exposure = display_exposure(radiance)
         self._ground_truth = ground_truth
         write_image(self.path / "reference.exr", reference)
         if ground_truth is not None:
             write_image(self.path / "ground_truth.exr", ground_truth)
+        if earlier:
+            self._restore_thumbnails(len(earlier))
         if self._wants_frames:
             self._write_png("out_ref.png", radiance)
             self._frames = FrameWriter(self.path, self._exposure, earlier)
+
+    def _begin_history(self, earlier: Sequence[Record]) -> None:
+        """Have the history be that of the earlier iterations, with those of its lines that fit."""
+        found = (self.path / "history.jsonl").read_bytes().splitlines()
+        lines = [
+            found[record.index].decode()
+            if record.index < len(found) and _is_of(found[record.index], record)
+            else _line_of(record)
+            for record in earlier
+        ]
+        self._history.truncate(0)
+        if lines:
+            append_line(self._history, "\n".join(lines))
+
+    def _restore_thumbnails(self, count: int) -> None:
+        try:
+            self._thumbnails.restore(self.path / "thumbnails.npz", count)
+        except InputError as error:
+            warnings.warn(str(error), stacklevel=2)
+
+    def flush(self) -> None:
+        """Have all that was added outlive a kill; for a checkpoint that is about to be written."""
+        os.fsync(self._history.fileno())
+        self._thumbnails.write_draft(self.path / "thumbnails.npz", self._exposure)
+        if self._frames is not None:
+            self._frames.flush()
 
     def add(self, iteration: Iteration) -> None:
         """Write one iteration's line and, if wanted, its pictures.
@@ -206,8 +235,7 @@ class RunFolder:
         """
         if self._history.closed:
             raise InputError(f"{self.path}: the run has ended")
-        line = {key: getattr(iteration, key) for key in ("index", "loss", "error", "seconds")}
-        append_line(self._history, to_json(line | self._measured(iteration)))
+        append_line(self._history, _line_of(iteration, self._measured(iteration)))
         self._thumbnails.add(iteration)
         if self._frames is not None:
             self._frames.add(iteration)
@@ -290,6 +318,17 @@ class RunFolder:
 def to_json(value: Any, *, indent: int | None = None) -> str:
     """JSON text in which NaN and infinity, which JSON does not have, are null."""
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _line_of(record: Record, metrics: Mapping[str, float] | None = None) -> str:
+    line = {key: getattr(record, key) for key in ("index", "loss", "error", "seconds")}
+    return to_json(line | dict(metrics or {}))
+
+
+def _is_of(line: bytes, record: Record) -> bool:
+    """Whether a line of a history is the whole line of an iteration."""
+    numbers = _line_of(record).removesuffix("}").encode()
+    return line.startswith(numbers) and line.endswith(b"}")
 
 
 def _versions() -> dict[str, str]:

@@ -28,7 +28,7 @@ from typing import Any
 from envmap_inverse.caches import cache_folder, choose_kernel_cache
 from envmap_inverse.errors import BackendError
 
-__all__ = ["LibLLVM", "dr", "find_libllvm", "mi", "select_variant"]
+__all__ = ["LibLLVM", "dr", "find_libllvm", "limited_threads", "mi", "select_variant"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -127,6 +127,23 @@ def select_variant(variant: str | None = None) -> str:
         dr.set_thread_count(2)
     _LOGGER.info("using Mitsuba's variant %s", variant)
     return variant
+
+
+@contextlib.contextmanager
+def limited_threads(number: int | None) -> Iterator[None]:
+    """Have Dr.Jit use so many cores, to the end of the context; None leaves it at what it has.
+
+    With one, sums are taken in the same order every time; scenes must not be loaded meanwhile.
+    """
+    if number is None:
+        yield
+        return
+    before = dr.thread_count()
+    try:
+        dr.set_thread_count(number)
+        yield
+    finally:
+        dr.set_thread_count(before)
 
 
 def point_to_libllvm(*, probing: bool = True) -> LibLLVM | None:

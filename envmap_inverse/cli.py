@@ -76,10 +76,11 @@ for command in COMMANDS:
 
 def main() -> None:
     """Run the command line; the exit status tells how it went (see the README)."""
+    _open_closed_streams()
     warnings.showwarning = show_warning
     guard = _SignalGuard()
     try:
-        status = app(prog_name="envmap-inverse", standalone_mode=False)
+        status = _run_command()
     except (InputError, FileNotFoundError) as error:
         status = fail(str(error), 2)
     except TyperException as error:
@@ -94,6 +95,23 @@ def main() -> None:
         status = fail(_explained(error), 1)
     guard.ignore_signals()
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _run_command() -> object:
+    try:
+        return app(prog_name="envmap-inverse", standalone_mode=False)
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            return 0  # nobody reads the help any more
+        raise
+
+
+def _open_closed_streams() -> None:
+    """Have what the caller has closed (`>&-`) lead nowhere, and no file take its number."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
 
 
 class _SignalGuard:

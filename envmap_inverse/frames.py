@@ -9,8 +9,10 @@ import struct
 import subprocess
 import tempfile
 import threading
+import warnings
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -26,12 +28,38 @@ __all__ = ["FrameWriter"]
 
 FRAMES_PER_SECOND = 25
 QUEUE_LENGTH = 32
+QUEUE_BYTES = 2**28
+"""Frames that wait take no more memory, but for a single one."""
+
 CAPTION_HEIGHT = 40
 ENCODING = (
     *("-c:v", "libx264", "-pix_fmt", "yuv420p", "-preset", "ultrafast", "-crf", "20"),
     *("-threads", "1", "-f", "mp4"),
 )
 BACKGROUND, TEXT = (24, 24, 24), (230, 230, 230)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Frame:
+    """What is encoded of an iteration, on the host.
+
+    The worker must not have an `Iteration`: its last reference to an array of Dr.Jit would be
+    dropped there, waiting for Dr.Jit's lock with Python's, while a frozen function waits for
+    Python's with Dr.Jit's.
+    """
+
+    record: Record
+    image: NDArray[np.float32]
+    texels: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, iteration: Iteration) -> _Frame:
+        record = Record(**{field.name: getattr(iteration, field.name) for field in fields(Record)})
+        return cls(record=record, image=iteration.image, texels=iteration.texels)
+
+    @property
+    def num_bytes(self) -> int:
+        return self.image.nbytes + self.texels.nbytes
 
 
 class FrameWriter:
@@ -50,7 +78,7 @@ class FrameWriter:
             earlier: iterations whose pictures are there already; they only go into the video.
         """
         self._folder, self._exposure, self._earlier = folder, exposure, earlier
-        self._jobs: queue.Queue[Iteration | None] = queue.Queue(QUEUE_LENGTH)
+        self._jobs: queue.Queue[_Frame | threading.Event | None] = queue.Queue(QUEUE_LENGTH)
         self._failure: BaseException | None = None
         self._is_abandoned = False
         self._video = _Video(folder / "convergence.mp4")
@@ -60,8 +88,17 @@ class FrameWriter:
     def add(self, iteration: Iteration) -> None:
         """Take an iteration; waits only when the queue is full."""
         self._raise_failure()
-        _ = iteration.image, iteration.texels  # copied from the device by this thread
-        self._jobs.put(iteration)
+        frame = _Frame.of(iteration)
+        self._jobs.maxsize = int(np.clip(QUEUE_BYTES // frame.num_bytes, 1, QUEUE_LENGTH))
+        self._jobs.put(frame)
+
+    def flush(self) -> None:
+        """Wait until the pictures of all iterations so far are written."""
+        self._raise_failure()
+        reached = threading.Event()
+        self._jobs.put(reached)
+        reached.wait()
+        self._raise_failure()
 
     def close(self) -> None:
         """Wait until all is written."""
@@ -92,29 +129,35 @@ class FrameWriter:
         try:
             for record in self._earlier:
                 self._repeat(record)
-            while (iteration := self._jobs.get()) is not None:
-                if not self._is_abandoned:
-                    self._encode(iteration)
+            while (job := self._jobs.get()) is not None:
+                if isinstance(job, threading.Event):
+                    job.set()
+                elif not self._is_abandoned:
+                    self._encode(job)
         except BaseException as failure:  # noqa: BLE001 - handed to the thread that waits
             self._failure = failure
-            while self._jobs.get() is not None:
-                pass
+            while (job := self._jobs.get()) is not None:
+                if isinstance(job, threading.Event):
+                    job.set()
 
     def _repeat(self, record: Record) -> None:
-        image, envmap = (
-            np.asarray(Image.open(self._folder / f"{name}_{record.index:03d}.png"))
-            for name in ("out", "envmap")
-        )
+        paths = [self._folder / f"{name}_{record.index:03d}.png" for name in ("out", "envmap")]
+        try:
+            image, envmap = (np.asarray(Image.open(path).convert("RGB")) for path in paths)
+        except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
+            reason = " ".join(str(error).split())
+            warnings.warn(f"{paths[0]}: is not in the video: {reason}", stacklevel=2)
+            return
         self._video.add(_side_by_side(image, envmap, _caption(record)))
 
-    def _encode(self, iteration: Iteration) -> None:
-        image = tonemap(iteration.image, self._exposure)
-        envmap = tonemap(iteration.texels, self._exposure)
+    def _encode(self, frame: _Frame) -> None:
+        image = tonemap(frame.image, self._exposure)
+        envmap = tonemap(frame.texels, self._exposure)
         for name, picture in (("out", image), ("envmap", envmap)):
-            path = self._folder / f"{name}_{iteration.index:03d}.png"
+            path = self._folder / f"{name}_{frame.record.index:03d}.png"
             write_bytes(path, _png(picture), sync=False)
         with naming(self._video.path):
-            self._video.add(_side_by_side(image, envmap, _caption(iteration)))
+            self._video.add(_side_by_side(image, envmap, _caption(frame.record)))
 
 
 def _png(picture: Uint8Image) -> bytes:
@@ -185,9 +228,9 @@ class _Video:
             raise OSError(f"ffmpeg: {' '.join(said[:1])}")
 
 
-def _caption(iteration: Record) -> str:
-    error = "" if iteration.error is None else f"   error {iteration.error:,.0f}"
-    return f"iteration {iteration.index}   loss {iteration.loss:.4g}{error}"
+def _caption(record: Record) -> str:
+    error = "" if record.error is None else f"   error {record.error:,.0f}"
+    return f"iteration {record.index}   loss {record.loss:.4g}{error}"
 
 
 def _side_by_side(image: Uint8Image, envmap: Uint8Image, caption: str) -> Uint8Image:

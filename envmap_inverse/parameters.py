@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
 
-__all__ = ["Parameter", "Parameters", "describe"]
+__all__ = ["Parameter", "Parameters", "describe", "value_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,11 +101,22 @@ def describe(params: Any, name: str) -> Parameter:
     )
 
 
+def value_of(params: Any, name: str) -> NDArray[Any] | str:
+    """One of a `mi.SceneParameters` as an array, or as text where it is no number."""
+    value = params[name]
+    if isinstance(value, str):
+        return value
+    return np.array(value.matrix if _is_transform(value) else value)
+
+
+def _is_transform(value: Any) -> bool:
+    return "Transform" in type(value).__name__
+
+
 def _shape(value: Any) -> tuple[int, ...]:
     if isinstance(value, bool | int | float | str):
         return ()
     if dr.is_tensor_v(value):
         return tuple(value.shape)
-    is_transform = "Transform" in type(value).__name__
-    shape = np.array(value.matrix if is_transform else value).shape
+    shape = np.array(value.matrix if _is_transform(value) else value).shape
     return shape[:-1] if len(shape) > 1 and shape[-1] == 1 else shape

@@ -15,6 +15,7 @@ from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.render import check_film
 from envmap_inverse.scene import Scene, as_texels
+from envmap_inverse.transport import LightTransport
 
 __all__ = [
     "Iteration",
@@ -275,6 +276,12 @@ class Keeper(Protocol):
 
     def restore(self) -> tuple[list[Record], dict[str, NDArray[Any]]] | None:
         """What was taken last; None if nothing was."""
+
+    def keep_transport(self, transport: LightTransport) -> None:
+        """Take a recording that the optimizer needs again to go on."""
+
+    def transport(self) -> LightTransport | None:
+        """The recording that was taken; None if there is none."""
 
 
 class Optimizer(Protocol):

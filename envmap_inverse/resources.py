@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import re
+import resource
 import shutil
+import sys
 from pathlib import Path
 
 from envmap_inverse.errors import InputError
@@ -15,14 +17,33 @@ BYTES_PER_PIXEL = 450
 """Peak of an optimizer, measured with 1024 x 1024 pixels: 125 for Adam, 450 for Transport."""
 
 BYTES_PER_TEXEL = 400
-"""The same with 4096 x 2048 texels: 280 for Adam, 340 for Transport."""
+"""The same with 4096 x 2048 texels: 280 for Adam, 340 for Transport; a checkpoint adds 96."""
+
+BYTES_OF_LIBRARIES = 2**27
+"""What kernels, threads and paths in flight take on top, however small the run."""
 
 _CGROUP = Path("/sys/fs/cgroup")
 _UNKNOWN = 2**31
 
 
 def free_memory() -> int:
-    """Bytes of memory that this process can use without harm, in a container too."""
+    """Bytes of memory that this process can use without harm, in a container or with limits too."""
+    return max(min(_free_on_machine(), _free_of_limits()), 0)
+
+
+def _free_of_limits() -> int:
+    """What `ulimit -v` and `ulimit -d` leave to this process."""
+    with contextlib.suppress(OSError):
+        status = Path("/proc/self/status").read_text()
+        used = {name: 1024 * int(size) for name, size in re.findall(r"(\w+):\s*(\d+) kB", status)}
+        limits = {"VmSize": resource.RLIMIT_AS, "VmData": resource.RLIMIT_DATA}
+        soft = {name: resource.getrlimit(limit)[0] for name, limit in limits.items()}
+        finite = {name: size for name, size in soft.items() if size != resource.RLIM_INFINITY}
+        return min((size - used[name] for name, size in finite.items()), default=sys.maxsize)
+    return sys.maxsize
+
+
+def _free_on_machine() -> int:
     try:
         text = Path("/proc/meminfo").read_text()
     except OSError:
@@ -51,7 +72,8 @@ def check_memory(num_pixels: int, num_texels: int) -> None:
     Raises:
         InputError: if it would not.
     """
-    needed, free = BYTES_PER_PIXEL * num_pixels + BYTES_PER_TEXEL * num_texels, free_memory()
+    needed = BYTES_PER_PIXEL * num_pixels + BYTES_PER_TEXEL * num_texels + BYTES_OF_LIBRARIES
+    free = free_memory()
     if needed > free:
         raise InputError(
             f"{num_pixels} pixels and {num_texels} texels take about {gibibytes(needed)} of memory "

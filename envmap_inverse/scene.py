@@ -19,7 +19,7 @@ from envmap_inverse import backend, latlong
 from envmap_inverse.backend import mi
 from envmap_inverse.cameras import Camera
 from envmap_inverse.errors import InputError
-from envmap_inverse.parameters import Parameters, describe
+from envmap_inverse.parameters import Parameters, describe, value_of
 from envmap_inverse.scene_files import read_scene
 
 __all__ = ["Envmap", "Scene", "load_scene"]
@@ -62,6 +62,17 @@ class Scene:
         params = mi.traverse(self.mi_scene)
         return Parameters({name: describe(params, name) for name in params.keys()})
 
+    def contents(self) -> Iterator[NDArray[Any] | str]:
+        """All that an image follows from, but the texels of the map: two scenes can be compared."""
+        yield str(self.mi_scene.integrator())
+        for part in (self.mi_scene, *self._sensors):
+            params = mi.traverse(part)
+            for name in params.keys():
+                if part is not self.mi_scene or name != f"{self.envmap.name}.data":
+                    yield name
+                    yield value_of(params, name)
+        yield from map(str, self._sensors)  # their films' filters are no parameters
+
     @property
     def num_sensors(self) -> int:
         """Number of sensors."""
@@ -87,7 +98,7 @@ class Scene:
         """
         if not cameras:
             raise InputError("no cameras; at least one is needed")
-        self._sensors = [camera.sensor() for camera in cameras]
+        self._sensors = [_sensor_of(camera) for camera in cameras]
 
     def film_size(self, sensor: int = 0) -> tuple[int, int]:
         """(width, height) in pixels of the image that a sensor takes (its crop window)."""
@@ -293,6 +304,14 @@ def as_map(
     if resolution is None:
         raise InputError(f"a map must have shape (2 or more, 3 or more, 3); found {array.shape}")
     return as_texels(array, resolution)
+
+
+def _sensor_of(camera: Camera) -> Any:
+    try:
+        return camera.sensor()
+    except RuntimeError as error:
+        reason = " ".join(str(error).split()).rpartition("] ")[2]
+        raise InputError(f"camera of {camera.name}: Mitsuba refuses it: {reason}") from None
 
 
 def _with_halo(columns: NDArray[_Scalar]) -> NDArray[_Scalar]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import Uint8Image, shrink, tonemap, write_bytes
 from envmap_inverse.problem import Iteration
+from envmap_inverse.sealed import write_arrays
 
 __all__ = ["ThumbnailWriter", "Thumbnails"]
 
@@ -53,7 +55,7 @@ class ThumbnailWriter:
     def __init__(self) -> None:
         """Nothing is kept yet."""
         self._stride = 1
-        self._kept: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+        self._kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}  # uint8 if tone-mapped
         self._last: Iteration | None = None
 
     def add(self, iteration: Iteration) -> None:
@@ -70,16 +72,48 @@ class ThumbnailWriter:
         """Write what was kept, and the last iteration, to one file; see `tonemap`."""
         if self._last is None:
             return
-        if self._last.index not in self._kept:
-            self._keep(self._last)
-        images, envmaps = (
-            tonemap(np.stack(pictures), exposure)
-            for pictures in zip(*self._kept.values(), strict=True)
-        )
         stream = io.BytesIO()
-        np.savez_compressed(stream, indices=list(self._kept), images=images, envmaps=envmaps)
+        np.savez_compressed(stream, **self._arrays(self._last, exposure))
         write_bytes(path, stream.getvalue())
 
+    def write_draft(self, path: Path, exposure: float) -> None:
+        """The same fast, for `restore`: it takes about the room of the pictures."""
+        if self._last is not None:
+            write_arrays(path, self._arrays(self._last, exposure))
+
+    def restore(self, path: Path, count: int) -> None:
+        """Take what was written of the first iterations of a run that goes on.
+
+        Args:
+            path: of the file; nothing is taken if there is none.
+            count: how many iterations there were.
+
+        Raises:
+            InputError: if the file is damaged.
+        """
+        while -(-count // self._stride) >= MAX_COUNT:
+            self._stride *= 2
+        if not path.exists():
+            return
+        found = Thumbnails.read(path)
+        pairs = zip(found.images, found.envmaps, strict=True)
+        self._kept = {
+            int(index): pair
+            for index, pair in zip(found.indices, pairs, strict=True)
+            if index < count and index % self._stride == 0
+        }
+
     def _keep(self, iteration: Iteration) -> None:
-        image, envmap = (shrink(p, MAX_PIXELS) for p in (iteration.image, iteration.texels))
-        self._kept[iteration.index] = image, envmap
+        self._kept[iteration.index] = _small(iteration)
+
+    def _arrays(self, last: Iteration, exposure: float) -> dict[str, Any]:
+        kept = {**self._kept, last.index: self._kept.get(last.index) or _small(last)}
+        images, envmaps = (
+            np.stack([p if p.dtype == np.uint8 else tonemap(p, exposure) for p in pictures])
+            for pictures in zip(*kept.values(), strict=True)
+        )
+        return {"indices": list(kept), "images": images, "envmaps": envmaps}
+
+
+def _small(iteration: Iteration) -> tuple[NDArray[Any], NDArray[Any]]:
+    return shrink(iteration.image, MAX_PIXELS), shrink(iteration.texels, MAX_PIXELS)

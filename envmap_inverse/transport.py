@@ -8,7 +8,6 @@ of its bilinear footprint, to the row of `T` that is its pixel.
 from __future__ import annotations
 
 import functools
-import io
 import itertools
 import logging
 import os
@@ -17,17 +16,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.images import write_bytes
 from envmap_inverse.render import PathSettings, check_film, check_seed, path_settings, render
 from envmap_inverse.resources import free_memory, gibibytes
 from envmap_inverse.scene import Scene
+from envmap_inverse.sealed import read_arrays, write_arrays
 from envmap_inverse.tracing import PathTracer
 
 __all__ = ["LightTransport"]
@@ -38,7 +36,7 @@ BYTES_PER_PATH = 44
 _LOGGER = logging.getLogger(__name__)
 MAX_CHUNK = 2**20
 OFFSET_SPP = 256
-FORMAT = 1
+FORMAT = 2
 _MATRICES = ("red", "green", "blue", "squares")
 _PARTS = ("data", "indices", "indptr")
 
@@ -147,9 +145,7 @@ class LightTransport:
         for name, matrix in zip(_MATRICES, (*self.channels, self.squares), strict=True):
             for part in _PARTS:
                 arrays[f"{name}_{part}"] = getattr(matrix, part)
-        stream = io.BytesIO()
-        np.savez(stream, **arrays)
-        write_bytes(Path(path), stream.getvalue())
+        write_arrays(Path(path), arrays)
 
     @classmethod
     def load(cls, path: str | Path) -> LightTransport:
@@ -160,9 +156,7 @@ class LightTransport:
             InputError: if it is damaged, no recording, or of another version.
         """
         try:
-            with Path(path).open("rb") as stream:
-                file = np.load(stream, allow_pickle=False)
-                found = {name: file[name] for name in file.files}
+            found = read_arrays(Path(path))
             if found["format"].item() != FORMAT:
                 raise InputError(f"{path}: recorded by another version; record again")
             width, height = (int(side) for side in found["resolution"])
@@ -181,7 +175,7 @@ class LightTransport:
             )
         except InputError:
             raise
-        except (ValueError, KeyError, TypeError, AttributeError, EOFError, BadZipFile) as error:
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: not a recorded light transport: {error}") from None
 
     @property

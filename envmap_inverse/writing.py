@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["append_line", "naming", "temporary_name", "unfinished_files", "write_bytes"]
+__all__ = ["append_line", "naming", "new_file", "temporary_name", "unfinished_files", "write_bytes"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -28,9 +29,37 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
     Raises:
         OSError: if it cannot be written; the error names the file.
     """
+    with new_file(path, sync=sync) as file:
+        file.write(data)
+
+
+@contextmanager
+def new_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+    """A file to write and read, which stands under its name when the context ends without an error.
+
+    Args:
+        path: where.
+        sync: see `write_bytes`.
+
+    Raises:
+        OSError: if it cannot be written; the error names the file.
+    """
+    temporary = temporary_name(path)
     with naming(path):
-        _write_bytes(path, data, sync=sync)
-    _LOGGER.debug("wrote %s, %d bytes", path, len(data))
+        try:
+            with temporary.open("x+b") as file:
+                yield file
+                file.flush()
+                if sync:
+                    os.fsync(file.fileno())
+                size = file.seek(0, os.SEEK_END)
+            temporary.replace(path)
+            if sync:
+                _sync_folder(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+    _LOGGER.debug("wrote %s, %d bytes", path, size)
 
 
 def append_line(file: FileIO, line: str) -> None:
@@ -73,22 +102,6 @@ def unfinished_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
     """Temporary files of a process that was killed, for paths whose names match."""
     found = ((file, re.fullmatch(r"\.(.+)\.\w{8}", file.name)) for file in folder.iterdir())
     return [file for file, match in found if match and names.fullmatch(match[1])]
-
-
-def _write_bytes(path: Path, data: bytes, *, sync: bool) -> None:
-    temporary = temporary_name(path)
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        temporary.replace(path)
-        if sync:
-            _sync_folder(path.parent)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
 
 
 def _sync_folder(folder: Path) -> None:

@@ -202,6 +202,13 @@ def estimate(
     checkpoint_every: Annotated[
         float, typer.Option(min=0, help="Seconds between two checkpoints.")
     ] = CHECKPOINT_EVERY,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Cores for rendering; by default all. With 1, Adam repeats itself bit by bit.",
+        ),
+    ] = None,
     live: Live = False,
     live_port: LivePort = 0,
     live_host: LiveHost = LOOPBACK,
@@ -260,4 +267,5 @@ def estimate(
             report=report,
             live=view,
             checkpoint_every=checkpoint_every,
+            threads=threads,
         )

@@ -13,7 +13,8 @@ from typing import Any
 import typer
 
 from envmap_inverse.artifacts import MAX_PICTURES, RunFolder, bytes_of_run
-from envmap_inverse.checkpoints import Checkpoints, fingerprint
+from envmap_inverse.backend import limited_threads
+from envmap_inverse.checkpoints import Checkpoints, fingerprints
 from envmap_inverse.commands.logs import MET_WARNINGS
 from envmap_inverse.console import ProgressDisplay, say, tell
 from envmap_inverse.errors import InputError
@@ -56,10 +57,19 @@ def run(
     report: bool,
     live: LiveView | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
+    threads: int | None = None,
 ) -> dict[str, Any]:
-    """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it."""
-    checkpoints = Checkpoints(run_folder.path, fingerprint(problem), every=checkpoint_every)
-    with run_folder:
+    """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it.
+
+    A signal that comes when the problem is solved ends nothing: all files are written.
+    """
+    checkpoints = Checkpoints(
+        run_folder.path,
+        fingerprints(problem, optimizer),
+        every=checkpoint_every,
+        before=run_folder.flush,
+    )
+    with _stop_at_signal() as stop, run_folder:
         earlier, _ = checkpoints.restore() or ([], {})
         run_folder.begin(
             problem.views[0].image,
@@ -70,22 +80,22 @@ def run(
         if live is not None:
             live.begin(earlier)
             say(f"live view at {live.address}")
-        with _stop_at_signal() as stop, ProgressDisplay(optimizer.num_steps) as display:
 
-            def on_iteration(iteration: Iteration) -> bool:
-                run_folder.add(iteration)
-                display.show(iteration)
-                if live is not None:
-                    live.show(iteration)
-                return stop.number is not None
+        def on_iteration(iteration: Iteration) -> bool:
+            run_folder.add(iteration)
+            display.show(iteration)
+            if live is not None:
+                live.show(iteration)
+            return stop.number is not None
 
+        with ProgressDisplay(optimizer.num_steps) as display, limited_threads(threads):
             result = solve(problem, optimizer, on_iteration, checkpoints)
         run_folder.close()
         summary = run_folder.finish(result, problem, loading=loading, notes=MET_WARNINGS)
         if result.status == "done":
             checkpoints.remove()
-    _print_summary(run_folder.path, summary)
-    page = write_report(run_folder.path) if report else None
+        _print_summary(run_folder.path, summary)
+        page = write_report(run_folder.path) if report else None
     if page is not None:
         tell(f"report in {page}")
     if live is not None:

@@ -239,8 +239,13 @@ class _Run:
         kept = keeper.restore() if keeper else None
         if kept is None:
             return []
-        self.state = AdamState.of_arrays(kept[1])
-        return kept[0]
+        history, arrays = kept
+        self.state = AdamState.of_arrays(arrays, like=self.state)
+        if not int(self.state.descent.taken[0]) <= len(history) <= self.adam.iterations:
+            raise InputError(
+                "the checkpoint's steps do not fit the run; begin again with --overwrite"
+            )
+        return history
 
     def iterate(self, index: int) -> tuple[Any, Callable[[], NDArray[np.float32]]]:
         """Advance the state by one step; returns the loss and what makes the first image."""

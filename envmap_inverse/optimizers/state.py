@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import mi
+from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.descent import Descent
 
 __all__ = ["AdamState", "Best"]
@@ -55,8 +56,17 @@ class AdamState:
         return arrays
 
     @classmethod
-    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> AdamState:
-        """The state whose `arrays` these are."""
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], like: AdamState) -> AdamState:
+        """The state whose `arrays` these are.
+
+        Args:
+            arrays: of a state.
+            like: one of the same run, for the shapes.
+
+        Raises:
+            InputError: if they are not.
+        """
+        _check(arrays, like.arrays())
         names = [field.name for field in fields(Descent)]
         descent = Descent(**{name: _on_device(arrays[name]) for name in names})
         if "best_loss" not in arrays:
@@ -67,6 +77,18 @@ class AdamState:
             index=arrays["best_index"].item(),
         )
         return cls(descent=descent, best=best)
+
+
+def _check(arrays: Mapping[str, NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:
+    if "best_loss" in arrays:
+        best = {"texels": expected["texels"], "loss": np.array(0.0), "index": np.array(0)}
+        expected = {**expected, **{f"best_{name}": array for name, array in best.items()}}
+    for name, array in expected.items():
+        found = arrays.get(name)
+        if found is None or (found.shape, found.dtype) != (array.shape, array.dtype):
+            raise InputError(
+                f"the checkpoint's {name} does not fit the run; begin again with --overwrite"
+            )
 
 
 def _on_device(array: NDArray[Any]) -> Any:

@@ -110,13 +110,7 @@ class Transport:
     ) -> Solution:
         """Solve a problem."""
         start = time.perf_counter()
-        transport = LightTransport.record(
-            problem.scene,
-            [view.sensor for view in problem.views],
-            spp=self.paths_per_pixel(problem),
-            seed=self.seed,
-            memory_budget=self.memory_budget,
-        )
+        transport = self._recorded(problem, keeper)
         recorded = time.perf_counter()
         if not all(view.knows_exposure for view in problem.views):
             problem = with_found_exposures(problem, transport, self.solver)
@@ -125,11 +119,12 @@ class Transport:
         run = LeastSquares(self.solver, problem, transport)
         kept = keeper.restore() if keeper else None
         history, status = kept[0] if kept else [], "done"
-        before = kept[1]["texels"] if kept else None
-        start -= history[-1].seconds if history else 0
+        before = _checked(kept[1]["texels"], run.initial) if kept else None
+        texels = run.initial if before is None else before
+        earlier = history[-1].seconds if history else 0
 
         for texels in run.steps(after=(len(history), before)):
-            record = run.record(len(history), texels, time.perf_counter() - start)
+            record = run.record(len(history), texels, earlier + time.perf_counter() - start)
             history.append(record)
             is_ended = bool(on_iteration and on_iteration(run.iteration(record, texels)))
             if keeper:
@@ -137,7 +132,8 @@ class Transport:
             if is_ended:
                 status = "interrupted"
                 break
-        phases = {"record": recorded - start, "solve": time.perf_counter() - recorded}
+        solving = earlier + time.perf_counter() - recorded
+        phases = {"record": recorded - start, "solve": solving}
         return Solution(
             texels=run.as_map(texels),
             history=tuple(history),
@@ -147,6 +143,30 @@ class Transport:
             deviation=run.deviation(texels),
             exposures=run.exposures,
         )
+
+    def _recorded(self, problem: Problem, keeper: Keeper | None) -> LightTransport:
+        """The recording that is kept, or a new one."""
+        kept = keeper.transport() if keeper else None
+        sizes = tuple(view.image.shape[1::-1] for view in problem.views)
+        if kept and (kept.resolution, kept.image_sizes) == (problem.scene.envmap.resolution, sizes):
+            return kept
+        transport = LightTransport.record(
+            problem.scene,
+            [view.sensor for view in problem.views],
+            spp=self.paths_per_pixel(problem),
+            seed=self.seed,
+            memory_budget=self.memory_budget,
+        )
+        if keeper:
+            keeper.keep_transport(transport)
+        return transport
+
+
+def _checked(texels: NDArray[Any], like: NDArray[Any]) -> NDArray[Any]:
+    """Texels of a checkpoint."""
+    if (texels.shape, texels.dtype) != (like.shape, like.dtype) or not np.isfinite(texels).all():
+        raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
+    return texels
 
 
 def _state(history: Sequence[Record], texels: NDArray[Any]) -> tuple[Sequence[Record], State]:

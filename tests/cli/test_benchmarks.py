@@ -96,3 +96,11 @@ def test_a_live_view_is_watched_while_it_is_measured(run: Run, tmp_path: Path) -
     rows = json.loads((tmp_path / "results.json").read_text())["tables"]["live"]["rows"]
     assert [row["film"] for row in rows] == ["4^2", "8^2"]
     assert all(row["pictures"] >= 1 and row["ratio of processor s"]["median"] > 0 for row in rows)
+
+
+@pytest.mark.slow
+def test_reading_apart_is_measured_in_turn(run: Run, tmp_path: Path) -> None:
+    assert run("--only", "isolation", "-o", tmp_path).returncode == 0
+    rows = json.loads((tmp_path / "results.json").read_text())["tables"]["isolation"]["rows"]
+    assert [row["command"] for row in rows] == ["params", "estimate"]
+    assert all(row["guarded s"]["min"] > 0 for row in rows)

@@ -15,7 +15,7 @@ from envmap_inverse.images import read_image
 
 Call = Callable[..., Any]
 OPTIONS = {
-    "adam": ("--optimizer", "adam", "--iterations", "60"),
+    "adam": ("--optimizer", "adam", "--iterations", "60", "--threads", "1"),
     "transport": ("--optimizer", "transport", "--spp", "16"),
 }
 

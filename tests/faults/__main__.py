@@ -22,8 +22,9 @@ def main() -> int:
     options = parser.parse_args()
     folder = (options.output or Path(tempfile.mkdtemp(prefix="faults-"))).resolve()
     if options.worker:
-        work(options.first, options.mutants, options.seed, folder)
-    findings = fuzz(options.mutants, options.seed, num_workers=os.cpu_count() or 1, folder=folder)
+        work(options.first, options.first + options.mutants, options.seed, folder)
+    numbers = range(options.first, options.first + options.mutants)
+    findings = fuzz(numbers, options.seed, num_workers=os.cpu_count() or 1, folder=folder)
     sys.stdout.write(f"{findings}\nfailures are in {folder}\n")
     return 1 if findings.failures else 0
 

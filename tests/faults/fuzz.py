@@ -24,7 +24,7 @@ from pathlib import Path
 
 import numpy as np
 from mutate import mutated
-from seeds import write_seeds
+from seeds import resuming, seal, write_seeds
 
 from envmap_inverse import commands
 from envmap_inverse.cli import main
@@ -33,8 +33,12 @@ from envmap_inverse.isolation import Reader
 __all__ = ["Findings", "fuzz", "work"]
 
 SHARES = {"exr": 25, "hdr": 10, "png": 15, "ply": 15, "obj": 10, "xml": 15, "toml": 10}
-TEXT = {"obj", "xml", "toml"}
+SHARES |= {"checkpoint": 12, "json": 5, "txt": 5}
+TEXT = {"obj", "xml", "toml", "json", "txt"}
 MAX_SECONDS = 20
+START_SECONDS = 600
+"""For a worker to import Mitsuba, make its files and try the first, on a busy machine."""
+
 MEMORY = 2**30
 """Bytes that the guarded reader may take, and this process besides what it starts with."""
 
@@ -90,7 +94,7 @@ class Findings:
         """A table and the failures."""
         kinds = sorted({kind for kind, _ in self.statuses})
         lines = [
-            f"{kind:5}"
+            f"{kind:11}"
             + ", ".join(
                 f"{count} ended with {status}"
                 for (name, status), count in sorted(self.statuses.items())
@@ -103,17 +107,17 @@ class Findings:
         return "\n".join(lines)
 
 
-def fuzz(num_mutants: int, seed: int, *, num_workers: int, folder: Path) -> Findings:
+def fuzz(numbers: range, seed: int, *, num_workers: int, folder: Path) -> Findings:
     """Try mutants.
 
     Args:
-        num_mutants: how many.
+        numbers: of the mutants; a long run can be made in shares.
         seed: the same one gives the same mutants.
         num_workers: processes at a time.
         folder: where they work; mutants that failed are left there.
     """
     findings = Findings()
-    parts = np.array_split(np.arange(num_mutants), num_workers)
+    parts = np.array_split(numbers, num_workers)
     threads = [
         threading.Thread(target=_follow, args=(range(p[0], p[-1] + 1), seed, folder, findings))
         for p in parts
@@ -129,7 +133,7 @@ def fuzz(num_mutants: int, seed: int, *, num_workers: int, folder: Path) -> Find
 def _follow(numbers: range, seed: int, folder: Path, findings: Findings) -> None:
     """Have workers try a range of mutants, and note what they report."""
     while numbers:
-        options = ("--first", numbers.start, "--mutants", numbers.stop, "--seed", seed)
+        options = ("--first", numbers.start, "--mutants", len(numbers), "--seed", seed)
         worker = subprocess.Popen(
             [sys.executable, Path(__file__).parent, "--worker", *map(str, options), "-o", folder],
             stdout=subprocess.PIPE,
@@ -157,12 +161,12 @@ class _Watchdog(contextlib.AbstractContextManager["_Watchdog"]):
 
     def __enter__(self) -> _Watchdog:
         self._timer.start()
-        self.pat()
+        self.pat(START_SECONDS)
         return self
 
-    def pat(self) -> None:
+    def pat(self, seconds: float = 5 * MAX_SECONDS) -> None:
         self._timer.cancel()
-        self._timer = threading.Timer(5 * MAX_SECONDS, self._worker.kill)
+        self._timer = threading.Timer(seconds, self._worker.kill)
         self._timer.start()
 
     def __exit__(self, *_: object) -> None:
@@ -202,12 +206,19 @@ def _try(number: int, seed: int, seeds: dict[str, list[Path]]) -> Report:
     random = _random(number, seed)
     kind = _kind(random)
     source = seeds[kind][random.integers(len(seeds[kind]))]
-    mutant = Path(f"mutant.{kind}")
+    mutant = Path("colmap", source.name) if kind == "txt" else Path(f"mutant.{kind}")
     is_text = kind in TEXT or source.name == "text.ply"
+    if kind == "txt":
+        shutil.copytree(source.parent, mutant.parent, dirs_exist_ok=True)
     mutant.write_bytes(mutated(source.read_bytes(), random, is_text=is_text))
+    if kind == "checkpoint" and random.random() < 0.7:
+        seal(mutant)  # else the checksum tells at once
     arguments = _command(kind, source.name, random)
     for _ in range(2):  # a busy machine is slow once
         shutil.rmtree("out", ignore_errors=True)
+        if kind == "checkpoint":
+            shutil.copytree(source.parent, "out")
+            shutil.copy(mutant, Path("out", source.name))
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
         begun = time.perf_counter()
         status, said = _call(arguments)
@@ -229,6 +240,11 @@ def _command(kind: str, source: str, random: np.random.Generator) -> list[str]:
     estimate = ["estimate", "plain.xml", "-o", "out", "--iterations", "1"]
     if kind == "toml":
         return [*estimate, "reference.exr", "--config", mutant]
+    if kind == "checkpoint":
+        return resuming(source)
+    if kind in {"json", "txt"}:
+        cameras = "colmap" if kind == "txt" else mutant
+        return [*estimate, "photo.png", "--cameras", cameras, "--spp", "1"]
     if kind == "xml" and source != "shapes.xml":
         scene = mutant
     if kind in {"ply", "obj", "xml"}:

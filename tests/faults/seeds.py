@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import struct
+import sys
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import OpenEXR
 from PIL import Image
 
+from envmap_inverse.checkpoints import Checkpoints
+from envmap_inverse.cli import main
 from envmap_inverse.images import tonemap, write_image
+from envmap_inverse.sealed import SEAL_LENGTH
 
-__all__ = ["write_seeds"]
+__all__ = ["resuming", "seal", "write_seeds"]
 
 SIZE = 4
 """Pixels along each side of the film and of the references."""
@@ -92,6 +100,7 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
     (folder / "mesh.obj").write_text(_obj())
     (folder / "run.toml").write_text(CONFIG)
     _write_scenes(folder)
+    _write_cameras(folder)
     names = {
         "exr": ["reference.exr", "map.exr", "half.exr", "tiled.exr", "parts.exr", "dwa.exr"],
         "hdr": ["reference.hdr", "map.hdr"],
@@ -100,8 +109,55 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
         "obj": ["mesh.obj"],
         "xml": ["scene.xml", "shapes.xml"],
         "toml": ["run.toml"],
+        "json": ["transforms.json"],
+        "txt": ["model/cameras.txt", "model/images.txt"],
     }
-    return {kind: [folder / name for name in listed] for kind, listed in names.items()}
+    found = {kind: [folder / name for name in listed] for kind, listed in names.items()}
+    return found | {"checkpoint": _interrupt_runs(folder)}
+
+
+def resuming(checkpoint: str) -> list[str]:
+    """The command that goes on from a checkpoint of the folder `out`."""
+    optimizer = "adam" if checkpoint == "checkpoint_000002.npz" else "transport"
+    return [
+        *("estimate", "plain.xml", "reference.exr", "-o", "out", "--resume", "--no-report"),
+        *("--optimizer", optimizer, "--spp", "1", "--iterations", "3", "--checkpoint-every", "0"),
+    ]
+
+
+def _interrupt_runs(folder: Path) -> list[Path]:
+    """Folders of runs as a kill would leave them; returns their checkpoints and the recording."""
+    found = []
+    for newest in ("checkpoint_000002.npz", "checkpoint_000003.npz"):
+        sys.argv = ["envmap-inverse", "-q", *resuming(newest), "--trust-input"]
+        with mock.patch.object(Checkpoints, "remove"), contextlib.suppress(SystemExit):
+            main()
+        run = (folder / "out").rename(folder / f"run-{newest}")
+        (run / "summary.json").unlink()
+        for path in run.glob("checkpoint_*.npz"):
+            if path.name > newest:
+                path.unlink()
+        found += [run / newest, *run.glob("transport_*.npz")]
+    return found
+
+
+def seal(path: Path) -> None:
+    """Give a mutated file the checksum that its content has, as one would who means harm."""
+    data = path.read_bytes()[:-SEAL_LENGTH]
+    path.write_bytes(data + hashlib.sha256(data).hexdigest().encode())
+
+
+def _write_cameras(folder: Path) -> None:
+    """The camera of the scenes, as a transforms.json and as a COLMAP model."""
+    matrix = np.eye(4)
+    matrix[2, 3] = 4
+    frame = {"file_path": "photo.png", "transform_matrix": matrix.tolist()}
+    values = {"camera_angle_x": 0.7, "w": SIZE, "h": SIZE, "k1": 0.0, "frames": [frame]}
+    (folder / "transforms.json").write_text(json.dumps(values, indent=1))
+    model = folder / "model"
+    model.mkdir()
+    (model / "cameras.txt").write_text(f"# one\n1 PINHOLE {SIZE} {SIZE} 5.5 5.5 2.0 2.0\n")
+    (model / "images.txt").write_text("# one\n1 0 1 0 0 0 0 4 1 photo.png\n\n")
 
 
 def _write_scenes(folder: Path) -> None:

@@ -11,17 +11,36 @@ from pathlib import Path
 
 import pytest
 
+import envmap_inverse as ei
+from envmap_inverse.images import write_image
+
 Start = Callable[..., subprocess.Popen[str]]
-OPTIONS = {
-    "adam": ("--optimizer", "adam", "--iterations", 40),
+OPTIONS: dict[str, tuple[object, ...]] = {
+    "adam": ("--iterations", 40, "--threads", 1),
     "transport": ("--optimizer", "transport", "--spp", 16),
+    "large": ("--iterations", 40, "--size", 96, "--threads", 1),
+    "robust": ("--robust", "--iterations", 120, "--threads", 1),
+    "frames": ("--iterations", 40, "--frames", "--threads", 1),
+    "exposures": ("--optimizer", "transport", "--sensor", "0,0", "--exposure", "1,auto"),
+    "weights": ("--optimizer", "transport", "--prior", 'TotalVariation:weight="auto"'),
 }
+TWICE = ("adam", "transport")
+"""Killed twice also in the short version."""
 
 
 def command(inputs: Path, folder: Path, name: str) -> tuple[object, ...]:
-    files = (inputs / "scene.xml", inputs / "reference.exr")
+    reference = inputs / ("large.exr" if name == "large" else "reference.exr")
+    files = (inputs / "scene.xml", *[reference] * (1 + (name == "exposures")))
     settings = ("--no-report", "--trust-input", "--checkpoint-every", 0, "-o", folder)
     return ("estimate", *files, *settings, *OPTIONS[name])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def large(inputs: Path) -> None:
+    """A picture of so many pixels that several cores would render it."""
+    scene = ei.load_scene(inputs / "scene.xml")
+    scene.set_film_size(96)
+    write_image(inputs / "large.exr", ei.render(scene, spp=4))
 
 
 def losses(folder: Path) -> list[float]:
@@ -32,6 +51,7 @@ def losses(folder: Path) -> list[float]:
 def check(whole: Path, killed: Path) -> None:
     assert (killed / "envmap.exr").read_bytes() == (whole / "envmap.exr").read_bytes()
     assert losses(killed) == losses(whole)
+    assert {path.name for path in killed.iterdir()} == {path.name for path in whole.iterdir()}
 
 
 @pytest.mark.parametrize("name", list(OPTIONS))
@@ -44,7 +64,7 @@ def test_a_run_that_is_killed_again_and_again_ends_with_the_same_bits(
         process.communicate(timeout=120)
     seconds = time.monotonic() - begun
     moments, kills = random.Random(7), 0
-    while kills < (50 if is_long else 2):
+    while kills < (50 if is_long else 1 + (name in TWICE)):
         with start(*command(inputs, killed, name), "--resume") as process:
             time.sleep(moments.uniform(0.3, 1) * seconds)
             was_running = process.poll() is None

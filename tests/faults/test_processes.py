@@ -115,6 +115,35 @@ def test_storms_of_signals_end_a_run_without_a_trace(
         check_whole(folder)
 
 
+@pytest.mark.parametrize(
+    ("first", "is_complete"),
+    [
+        ("log.txt", False),
+        ("run/history.jsonl", False),
+        ("run/out_003.png", False),
+        ("run/envmap.exr", True),
+        ("run/summary.json", True),
+    ],
+    ids=["loading", "beginning", "stepping", "writing", "reporting"],
+)
+@pytest.mark.parametrize("optimizer", ["adam", "transport"])
+def test_a_signal_in_any_phase_ends_a_run_with_whole_files(
+    start: Start, inputs: Path, tmp_path: Path, first: str, is_complete: bool, optimizer: str
+) -> None:
+    options = (tmp_path / "run", "--frames", "--optimizer", optimizer, "--iterations", 20)
+    with start("--log-file", tmp_path / "log.txt", *ESTIMATE, *options, cwd=inputs) as run:
+        while not (tmp_path / first).exists() and run.poll() is None:
+            time.sleep(0.001)
+        run.send_signal(signal.SIGTERM)
+        _, stderr = run.communicate(timeout=60)
+    assert (run.returncode, stderr) == (143, "")
+    if (tmp_path / "run").exists():
+        check_whole(tmp_path / "run")
+    if is_complete:
+        assert json.loads((tmp_path / "run" / "summary.json").read_text())["status"] == "done"
+        assert (tmp_path / "run" / "report.html").exists()
+
+
 def test_a_folder_has_one_writer_and_a_killed_one_is_no_obstacle(
     start: Start, inputs: Path, tmp_path: Path
 ) -> None:

@@ -13,13 +13,15 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import numpy as np
 import pytest
 
 import envmap_inverse as ei
 from envmap_inverse.artifacts import RunFolder
+from envmap_inverse.checkpoints import Checkpoints
 from envmap_inverse.estimate import solve
 from envmap_inverse.locks import FolderLock
-from envmap_inverse.problem import Problem
+from envmap_inverse.problem import Problem, Record
 
 WriteRun = Callable[[Path], None]
 
@@ -75,7 +77,7 @@ def failing(which: int, number: int) -> Iterator[Shim]:
     open_path = Path.open
 
     def open_counted(path: Path, mode: str = "r", *args: Any, **options: Any) -> Any:
-        if mode not in {"wb", "xb"}:
+        if mode not in {"wb", "xb", "x+b"}:
             return open_path(path, mode, *args, **options)
         shim.operation()
         return CountedFile(shim, path, mode)
@@ -153,6 +155,29 @@ def fail_each_operation(write_run: WriteRun, tmp_path: Path, number: int) -> Non
         FolderLock(folder).release()
     assert num_failures == shim.count
     assert num_failures > 4 * 10  # create, write, sync and rename of ten files at least
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path: Path) -> None:
+    def offer(made: Checkpoints, length: int) -> None:
+        history = [Record(index=k, loss=1.0, error=None, seconds=0.0) for k in range(length)]
+        made.offer(lambda: (history, {"texels": np.full((4, 3), length, np.float32)}))
+
+    for which in itertools.count():
+        folder = tmp_path / str(which)
+        folder.mkdir()
+        made = Checkpoints(folder, {}, every=0)
+        offer(made, 1)
+        with failing(which, errno.ENOSPC) as shim:
+            error = error_of(lambda: offer(made, 2))  # noqa: B023 - called at once
+        kept = Checkpoints(folder, {}).restore()
+        assert kept is not None
+        assert len(kept[0]) == kept[1]["texels"][0, 0]
+        assert len(kept[0]) in ({2} if error is None else {1, 2})
+        assert not list(folder.glob(".*"))
+        if error is None:
+            break
+        assert str(folder) in str(error)
+    assert which == shim.count > 4  # create, write, sync, rename, sync of the folder at least
 
 
 def test_a_frame_that_cannot_be_written_ends_the_run(write_run: WriteRun, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from scipy.sparse.linalg import LinearOperator, lsqr
 
 import envmap_inverse as ei
 from envmap_inverse.metrics import sum_of_squared_errors
+from envmap_inverse.sealed import write_arrays
 
 MakeScene = Callable[..., ei.Scene]
 MakeDict = Callable[..., dict[str, Any]]
@@ -372,9 +373,7 @@ def rewrite(path: Path, **changes: Any) -> None:
         arrays = {name: file[name] for name in file.files}
     arrays.update(changes)
     kept = {name: array for name, array in arrays.items() if array is not None}
-    stream = io.BytesIO()
-    np.savez(stream, **kept)
-    path.write_bytes(stream.getvalue())
+    write_arrays(path, kept)
 
 
 def names_of_arrays(path: Path) -> list[str]:
@@ -466,7 +465,7 @@ def test_a_file_of_other_arrays_is_no_recording(recording: Path) -> None:
     assert "not a recorded light transport" in message_of_a_refusal(recording)
 
 
-@pytest.mark.parametrize("version", [0, 2, 1000])
+@pytest.mark.parametrize("version", [0, 1, 1000])
 def test_a_recording_of_another_version_is_refused_with_the_remedy(
     recording: Path, version: int
 ) -> None:

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
+import threading
 import tomllib
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,6 +22,7 @@ from envmap_inverse.console import ProgressDisplay
 from envmap_inverse.frames import FrameWriter
 from envmap_inverse.images import display_exposure, read_image, tonemap
 from envmap_inverse.metrics import angular_error, log_rmse, rmse
+from envmap_inverse.problem import Record
 
 MakeIteration = Callable[..., Iteration]
 OpenRun = Callable[..., RunFolder]
@@ -275,6 +279,111 @@ def test_frames_of_any_size_make_a_video(
 def test_a_run_without_iterations_leaves_no_video(tmp_path: Path) -> None:
     FrameWriter(tmp_path, 1).close()
     assert names_in(tmp_path) == set()
+
+
+def test_the_encoder_drops_no_array_of_the_device(
+    make_iteration: MakeIteration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To drop one waits for Dr.Jit, which may be waiting for the encoder's thread."""
+
+    class Array:
+        pass
+
+    can_go_on = threading.Event()
+    monkeypatch.setattr(FrameWriter, "_encode", lambda *_: can_go_on.wait())
+    array = Array()
+    seen = weakref.ref(array)
+    writer = FrameWriter(tmp_path, 1.0)
+    writer.add(make_iteration(image_on_device=lambda _=array: np.zeros((4, 4, 3), np.float32)))
+    del array
+    gc.collect()
+    is_dropped = seen() is None
+    can_go_on.set()
+    writer.close()
+    assert is_dropped
+
+
+def test_few_large_frames_wait_at_a_time(
+    make_iteration: MakeIteration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames_module, "QUEUE_BYTES", 3 * (7 * 7 + 5 * 9) * 12)
+    writer = FrameWriter(tmp_path, 1.0)
+    writer.add(make_iteration())
+    assert writer._jobs.maxsize == 3
+    writer.close()
+
+
+def resumed(run: RunFolder, earlier: list[Record]) -> None:
+    with run:
+        run.begin(np.ones((7, 7, 3), np.float32), earlier=earlier)
+        run.close()
+
+
+def test_a_run_that_goes_on_keeps_the_lines_of_its_checkpoint_and_no_others(
+    open_run: OpenRun, make_iteration: MakeIteration, tmp_path: Path
+) -> None:
+    with open_run() as run:
+        run.begin(np.ones((7, 7, 3), np.float32), np.ones((5, 9, 3), np.float32))
+        for index in range(3):
+            run.add(make_iteration(index))
+    before = (tmp_path / "run" / "history.jsonl").read_text().splitlines()
+    resumed(open_run(resume=True), [make_iteration(k) for k in range(2)])
+    after = (tmp_path / "run" / "history.jsonl").read_text().splitlines()
+    assert after == before[:2]
+    assert "log_rmse" in after[0]
+
+
+@pytest.mark.parametrize("damage", [b"", b'{"index": 0, "loss"', b"\x80\n\n", b'{"index": 7}\n'])
+def test_lines_that_a_power_failure_took_come_from_the_checkpoint(
+    open_run: OpenRun, make_iteration: MakeIteration, tmp_path: Path, damage: bytes
+) -> None:
+    with open_run() as run:
+        run.begin(np.ones((7, 7, 3), np.float32))
+    (tmp_path / "run" / "history.jsonl").write_bytes(damage)
+    resumed(open_run(resume=True), [make_iteration(k) for k in range(2)])
+    lines = (tmp_path / "run" / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line) for line in lines] == [
+        {"index": k, "loss": 0.5 / (k + 1), "error": 10.5, "seconds": 0.1 * k} for k in range(2)
+    ]
+
+
+def test_what_was_added_is_on_the_disk_after_a_flush(
+    open_run: OpenRun, make_iteration: MakeIteration, tmp_path: Path
+) -> None:
+    with open_run(frames=True) as run:
+        run.begin(np.ones((7, 7, 3), np.float32))
+        for index in range(5):
+            run.add(make_iteration(index))
+        run.flush()
+        assert {"out_004.png", "envmap_004.png", "thumbnails.npz"} <= names_in(tmp_path / "run")
+
+
+def test_what_is_damaged_of_an_earlier_part_is_left_out_with_a_warning(
+    open_run: OpenRun, make_iteration: MakeIteration, tmp_path: Path
+) -> None:
+    folder = tmp_path / "run"
+    with open_run(frames=True) as run:
+        run.begin(np.ones((7, 7, 3), np.float32))
+        for index in range(3):
+            run.add(make_iteration(index))
+        run.flush()
+    (folder / "out_001.png").unlink()
+    (folder / "thumbnails.npz").write_bytes(b"damaged")
+    with pytest.warns(UserWarning, match="damaged|not in the video") as caught:
+        resumed(open_run(resume=True, frames=True), [make_iteration(index) for index in range(3)])
+    messages = sorted(str(warning.message).split(": ")[0] for warning in caught)
+    assert messages == [str(folder / "out_001.png"), str(folder / "thumbnails.npz")]
+    assert imageio_ffmpeg.count_frames_and_secs(str(folder / "convergence.mp4"))[0] == 2
+
+
+def test_a_run_that_goes_on_removes_what_a_kill_left_unfinished(
+    open_run: OpenRun, tmp_path: Path
+) -> None:
+    with open_run() as run:
+        run.begin(np.ones((7, 7, 3), np.float32))
+    (tmp_path / "run" / ".convergence.mp4.abcd1234").touch()
+    resumed(open_run(resume=True), [])
+    assert not [name for name in names_in(tmp_path / "run") if name.startswith(".")]
 
 
 def test_a_failure_of_the_encoder_reaches_the_caller_and_leaves_no_video(

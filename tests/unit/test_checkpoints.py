@@ -2,13 +2,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from envmap_inverse.checkpoints import Checkpoints
 from envmap_inverse.errors import InputError
 from envmap_inverse.problem import Record, State
+from envmap_inverse.sealed import read_arrays, write_arrays
+from envmap_inverse.transport import LightTransport
+
+MARKS = {"the scene": "1f", "the start map": "2e"}
 
 
 def history(length: int) -> list[Record]:
@@ -29,7 +35,7 @@ def state(length: int) -> tuple[Sequence[Record], State]:
 @pytest.fixture
 def checkpoints(tmp_path: Path) -> Checkpoints:
     """Three that were written."""
-    made = Checkpoints(tmp_path, "mark", every=0)
+    made = Checkpoints(tmp_path, MARKS, every=0)
     for length in (1, 2, 3):
         made.offer(lambda length=length: state(length))  # type: ignore[misc]
     return made
@@ -65,17 +71,17 @@ def test_a_damaged_newest_falls_back_to_the_one_before(
 
 
 def test_without_any_there_is_nothing_to_restore(tmp_path: Path) -> None:
-    assert Checkpoints(tmp_path, "mark").restore() is None
+    assert Checkpoints(tmp_path, MARKS).restore() is None
 
 
 def test_those_of_another_problem_are_refused(checkpoints: Checkpoints) -> None:
-    other = Checkpoints(checkpoints.folder, "another")
-    with pytest.raises(InputError, match="the pictures, the scene or the start map have changed"):
+    other = Checkpoints(checkpoints.folder, {**MARKS, "the scene": "other"})
+    with pytest.raises(InputError, match="not of this run: the scene changed since"):
         other.restore()
 
 
 def test_none_is_written_before_its_time(tmp_path: Path) -> None:
-    made = Checkpoints(tmp_path, "mark", every=1000)
+    made = Checkpoints(tmp_path, MARKS, every=1000)
     made.offer(lambda: state(1))
     assert made.files() == []
     made.offer(lambda: state(2), is_last=True)
@@ -85,3 +91,111 @@ def test_none_is_written_before_its_time(tmp_path: Path) -> None:
 def test_a_complete_run_has_none(checkpoints: Checkpoints) -> None:
     checkpoints.remove()
     assert checkpoints.files() == []
+
+
+def test_when_all_are_damaged_the_run_begins_again(checkpoints: Checkpoints) -> None:
+    for path in checkpoints.files():
+        path.write_bytes(b"")
+    with pytest.warns(UserWarning, match="damaged") as caught:
+        assert checkpoints.restore() is None
+    messages = [str(warning.message) for warning in caught]
+    assert "000003.npz: damaged, the one before is used" in messages[0]
+    assert "000002.npz: damaged, the run begins again" in messages[1]
+
+
+def test_a_damaged_one_does_not_take_the_place_of_a_whole_one(checkpoints: Checkpoints) -> None:
+    checkpoints.files()[0].write_bytes(b"")
+    checkpoints.offer(lambda: state(1))
+    checkpoints.offer(lambda: state(2))
+    names = [path.name for path in checkpoints.files()]
+    assert names == ["checkpoint_000002.npz", "checkpoint_000001.npz"]
+
+
+def test_what_has_to_be_on_the_disk_is_written_before(tmp_path: Path) -> None:
+    files: list[int] = []
+    made = Checkpoints(tmp_path, MARKS, every=0, before=lambda: files.append(len(made.files())))
+    made.offer(lambda: state(1))
+    made.offer(lambda: state(2))
+    assert files == [0, 1]
+
+
+def test_one_of_another_version_is_refused(
+    checkpoints: Checkpoints, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("envmap_inverse.checkpoints.FORMAT", 99)
+    with pytest.raises(InputError, match="written by another version"):
+        checkpoints.restore()
+
+
+def test_one_with_a_seal_and_no_history_counts_as_damaged(checkpoints: Checkpoints) -> None:
+    path = checkpoints.files()[0]
+    write_arrays(path, {**read_arrays(path), "history": np.zeros(3)})
+    with pytest.warns(UserWarning, match="no history is in it"):
+        kept = checkpoints.restore()
+    assert kept is not None
+    assert len(kept[0]) == 2
+
+
+@pytest.fixture
+def recording() -> LightTransport:
+    matrix = sparse.csr_matrix(np.eye(4, 6, dtype=np.float32))
+    return LightTransport(
+        channels=(matrix,) * 3,
+        squares=matrix,
+        offset=np.zeros((4, 3), np.float32),
+        resolution=(3, 2),
+        image_sizes=((2, 2),),
+        spp=1,
+    )
+
+
+def test_a_recording_is_written_once_with_the_first_checkpoint(
+    tmp_path: Path, recording: LightTransport
+) -> None:
+    made = Checkpoints(tmp_path, MARKS, every=1000)
+    made.keep_transport(recording)
+    assert made.transport() is None
+    made.offer(lambda: state(1), is_last=True)
+    (path,) = tmp_path.glob("transport_*.npz")
+    written = path.stat().st_mtime_ns
+    made.offer(lambda: state(2), is_last=True)
+    assert path.stat().st_mtime_ns == written
+    found = made.transport()
+    assert found is not None
+    np.testing.assert_array_equal(found.channels[0].todense(), recording.channels[0].todense())
+    made.remove()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_that_took_long_is_written_at_once(
+    tmp_path: Path, recording: LightTransport
+) -> None:
+    made = Checkpoints(tmp_path, MARKS, every=0)
+    made.keep_transport(recording)
+    assert made.transport() is not None
+
+
+def test_a_recording_of_another_scene_is_not_used(
+    tmp_path: Path, recording: LightTransport
+) -> None:
+    Checkpoints(tmp_path, MARKS, every=0).keep_transport(recording)
+    assert Checkpoints(tmp_path, {**MARKS, "the scene": "2"}).transport() is None
+
+
+def test_a_damaged_recording_is_made_again(tmp_path: Path, recording: LightTransport) -> None:
+    made = Checkpoints(tmp_path, MARKS, every=0)
+    made.keep_transport(recording)
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.warns(UserWarning, match=r"transport_.*checksum.*; it is recorded again"):
+        assert made.transport() is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_recording_for_which_the_disk_is_too_small_is_not_kept(
+    tmp_path: Path, recording: LightTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
+    with pytest.warns(UserWarning, match="are free; it is not kept"):
+        Checkpoints(tmp_path, MARKS, every=0).keep_transport(recording)
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,19 @@ def test_free_memory_is_that_of_the_container(container: Path) -> None:
     assert free_memory() == 500 * 2**20
 
 
+@pytest.mark.parametrize("limit", [resource.RLIMIT_AS, resource.RLIMIT_DATA])
+def test_a_limit_of_the_process_counts(limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As of `ulimit -v` or `-d`; the test process has itself taken some of it."""
+
+    def getrlimit(asked: int) -> tuple[int, int]:
+        soft = 2**50 if asked == limit else resource.RLIM_INFINITY
+        return soft, resource.RLIM_INFINITY
+
+    monkeypatch.setattr(resources, "_free_on_machine", lambda: 2**60)
+    monkeypatch.setattr(resource, "getrlimit", getrlimit)
+    assert 2**50 - 2**46 < free_memory() < 2**50
+
+
 @pytest.mark.parametrize("limit", ["max\n", None])
 def test_without_a_limit_free_memory_is_that_of_the_machine(
     container: Path, limit: str | None
@@ -36,8 +50,8 @@ def test_without_a_limit_free_memory_is_that_of_the_machine(
 
 
 def test_a_run_that_does_not_fit_into_memory_is_refused_with_the_numbers(container: Path) -> None:
-    check_memory(10**6, 10**5)
-    with pytest.raises(InputError, match=r"10000000 pixels and 8 texels take about 4\.19 GiB"):
+    check_memory(7 * 10**5, 10**5)
+    with pytest.raises(InputError, match=r"10000000 pixels and 8 texels take about 4\.32 GiB"):
         check_memory(10**7, 8)
 
 

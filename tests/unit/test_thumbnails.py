@@ -92,3 +92,31 @@ def test_a_shrunk_image_has_no_more_pixels_than_asked_for(
     shrunk = shrink(np.ones((height, width, 3), np.float32), limit)
     assert shrunk.shape[0] * shrunk.shape[1] <= max(limit, height, width)
     np.testing.assert_allclose(shrunk, 1, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("before", "after"), [(5, 9), (40, 100), (31, 33), (64, 3)])
+def test_a_run_that_goes_on_has_the_thumbnails_of_one_that_did_not_stop(
+    kept: Callable[[int], Thumbnails], tmp_path: Path, before: int, after: int
+) -> None:
+    whole = kept(before + after)
+    killed = ThumbnailWriter()
+    for index in range(before + 2):  # two more than the checkpoint knows
+        killed.add(iteration(index))
+        killed.write_draft(tmp_path / "draft.npz", 2)
+    resumed = ThumbnailWriter()
+    resumed.restore(tmp_path / "draft.npz", before)
+    for index in range(before, before + after):
+        resumed.add(iteration(index))
+    resumed.write(tmp_path / "resumed.npz", 2)
+    found = Thumbnails.read(tmp_path / "resumed.npz")
+    assert found.indices.tolist() == whole.indices.tolist()
+    np.testing.assert_array_equal(found.images, whole.images)
+    np.testing.assert_array_equal(found.envmaps, whole.envmaps)
+
+
+def test_a_run_goes_on_without_a_draft(tmp_path: Path) -> None:
+    resumed = ThumbnailWriter()
+    resumed.restore(tmp_path / "nothing.npz", 3)
+    resumed.add(iteration(3))
+    resumed.write(tmp_path / "resumed.npz", 2)
+    assert Thumbnails.read(tmp_path / "resumed.npz").indices.tolist() == [3]
