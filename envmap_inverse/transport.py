@@ -190,6 +190,11 @@ class LightTransport:
         return max(int(channel.nnz) for channel in self.channels)
 
     @property
+    def spread(self) -> float:
+        """How many texels a path leads to that no other one of its pixel does, from 0 to 1."""
+        return self.num_entries / (4 * self.spp * self.shape[0])
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the stored arrays."""
         matrices = (*self.channels, self.squares)

@@ -17,6 +17,10 @@ from envmap_inverse.transport import LightTransport
 __all__ = ["LeastSquares", "Settings", "with_found_exposures"]
 
 FLOOR = 0.01
+STEPS = 7, 16
+STEPS_PER_SPREAD = 40
+"""What blurs light makes texels hard to tell apart; then more steps are worth their time."""
+
 HALVINGS = 40
 LEAST_FACTOR = 0.05
 
@@ -30,7 +34,7 @@ class Settings:
     """What `Transport` has of the same names."""
 
     rounds: int = 3
-    iterations: int = 12
+    iterations: int | None = None
     tolerance: float = 1e-3
     warm_up: int = 8
     noise_floor: float = 0.5
@@ -49,6 +53,9 @@ class LeastSquares:
 
     def __init__(self, settings: Settings, problem: Problem, transport: LightTransport) -> None:
         self.settings, self.problem, self.transport = settings, problem, transport
+        self.iterations = settings.iterations or int(
+            np.clip(round(STEPS_PER_SPREAD * transport.spread), *STEPS)
+        )
         views = problem.views
         # Of the objective's pixels, times 3 so that those of a channel sum to 1.
         self.weights = _stacked([v.weights * np.float32(3 / len(views)) for v in views])
@@ -151,7 +158,7 @@ class LeastSquares:
             -gradient * free,
             self.vector(self.diagonal(weights, forms), self.light_sums(weights * self.light())),
             free,
-            self.settings.iterations,
+            self.iterations,
             self.settings.tolerance,
         )
         return self.line_search(vector, step, gradient, hessian)

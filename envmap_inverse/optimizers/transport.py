@@ -45,7 +45,8 @@ class Transport:
     Attributes:
         spp: paths per pixel; None for 4 million in the largest picture, but from 16 to 256.
         rounds: reweightings.
-        iterations: conjugate-gradient steps in each, at most.
+        iterations: conjugate-gradient steps in each, at most; None for 7 where each pixel sees few
+            texels (mirrors), and up to 16 where it sees many.
         tolerance: of the residual, at which they stop.
         warm_up: multiplicative steps.
         seed: of the recording.
@@ -55,7 +56,7 @@ class Transport:
 
     spp: int | None = None
     rounds: int = 3
-    iterations: int = 12
+    iterations: int | None = None
     tolerance: float = 1e-3
     warm_up: int = 8
     seed: int = 0
@@ -64,11 +65,10 @@ class Transport:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if self.spp is not None and self.spp < 1:
-            raise InputError(f"spp must be at least 1; found {self.spp}")
-        for name in ("rounds", "iterations"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1; found {getattr(self, name)}")
+        for name in ("spp", "rounds", "iterations"):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise InputError(f"{name} must be at least 1; found {number}")
         for name in ("tolerance", "noise_floor"):
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be positive; found {getattr(self, name)}")
