@@ -48,7 +48,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "clipped": photographs.clipped,
     "exposures": photographs.exposures,
 }
-TOO_LONG = ("scenes", "noise", "views", "clipped", "exposures")
+TOO_LONG = ("scenes", "noise", "isolation", "live", "views", "clipped", "exposures")
 """What --quick leaves out, unless --only names it."""
 
 

@@ -37,7 +37,7 @@ from envmap_inverse.images import display_exposure, encode_png, read_image, tone
 from envmap_inverse.metrics import angular_error, log_rmse, sum_of_squared_errors
 
 GOALS = {"mirror": (0.3, 0.5), "rough": (0.5, 0.7), "plastic": (0.6, 0.9)}
-FASTEST = "Transport(spp=2, warm_up=3, rounds=1, iterations=1)"
+FASTEST = "Transport(spp=1, warm_up=2, rounds=1, iterations=1)"
 THOROUGH = "Transport(spp=64, warm_up=16, rounds=1)"
 
 
@@ -102,7 +102,7 @@ def _one_scene(size: int, repeats: int, pictures: Path | None) -> Iterator[tuple
 def _methods(iterations: int) -> dict[str, Method]:
     return {
         **usual_methods(iterations),
-        FASTEST: ours(ei.Transport(spp=2, warm_up=3, rounds=1, iterations=1)),
+        FASTEST: ours(ei.Transport(spp=1, warm_up=2, rounds=1, iterations=1)),
         THOROUGH: ours(ei.Transport(spp=64, warm_up=16, rounds=1)),
     }
 

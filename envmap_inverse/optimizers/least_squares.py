@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse import metrics
+from envmap_inverse.losses import RelativeMSE
 from envmap_inverse.priors import Quadratic, Tikhonov, TotalVariation
 from envmap_inverse.problem import Iteration, Problem, Record, start_exposures
 from envmap_inverse.transport import LightTransport
@@ -345,10 +346,13 @@ def with_found_exposures(
     """The problem with a number for each exposure "auto".
 
     They come from a solution with weak priors: a preference for smooth maps makes those parts of
-    the map darker that only pictures of unknown exposure see.
+    the map darker that only pictures of unknown exposure see. Its loss is relative, whatever the
+    problem's, so that a few bright pixels do not decide.
     """
     weak = (Tikhonov(), TotalVariation(weight=0.01))
-    run = LeastSquares(settings or Settings(), replace(problem, priors=weak), transport)
+    run = LeastSquares(
+        settings or Settings(), replace(problem, loss=RelativeMSE(), priors=weak), transport
+    )
     for _ in run.steps():
         pass
     views = zip(problem.views, run.exposures, strict=True)
