@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fcntl
 import os
 from pathlib import Path
@@ -28,16 +29,19 @@ class FolderLock:
             OSError: if there can be no file, or the file system has no locks.
         """
         self._path = folder / ".lock"
-        self._descriptor = -1
+        self._descriptor, self._is_held = -1, False
+        atexit.register(self.release)  # a signal may end the process before anyone can
         while not self._taken():
             os.close(self._descriptor)
+        self._is_held = True
 
     def release(self) -> None:
         """Let others have the folder; releasing twice does nothing."""
-        if self._descriptor >= 0:
+        atexit.unregister(self.release)
+        if self._is_held:
+            self._is_held = False
             self._path.unlink(missing_ok=True)
             os.close(self._descriptor)
-            self._descriptor = -1
 
     def _taken(self) -> bool:
         """Lock the file; False if another process has removed it meanwhile."""
