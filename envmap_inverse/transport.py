@@ -8,9 +8,7 @@ of its bilinear footprint, to the row of `T` that is its pixel.
 from __future__ import annotations
 
 import functools
-import itertools
 import logging
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from envmap_inverse.blocks import Block, blocks_of, num_cores, on_all_cores
 from envmap_inverse.errors import InputError
 from envmap_inverse.render import PathSettings, check_film, check_seed, path_settings, render
 from envmap_inverse.resources import free_memory, gibibytes
@@ -100,7 +99,7 @@ class LightTransport:
         check_seed(seed)
         settings = _recordable(scene, sensors)
         budget = free_memory() // 4 if memory_budget is None else memory_budget
-        num_threads = _num_cores()
+        num_threads = num_cores()
         sizes = tuple(scene.film_size(sensor) for sensor in sensors)
         total = sum(width * height for width, height in sizes)
         parts: list[Any] = []
@@ -212,10 +211,10 @@ class LightTransport:
         columns = [_column(texels, c) for c in range(3)]
         product = np.empty((3, self.shape[0]), np.float32)
 
-        def of_block(block: _Block) -> None:
+        def of_block(block: Block) -> None:
             product[block.channel, block.rows] = block.matrix @ columns[block.channel]
 
-        self._of_blocks(of_block)
+        on_all_cores(of_block, self._blocks)
         return product.T
 
     def rmatvec(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -245,7 +244,7 @@ class LightTransport:
         """
         columns = [_column(texels, c) for c in range(3)]
 
-        def of_block(block: _Block) -> Any:
+        def of_block(block: Block) -> Any:
             product = block.matrix @ columns[block.channel]
             product *= weights[block.rows, block.channel]
             return block.transpose @ product
@@ -255,7 +254,7 @@ class LightTransport:
     def gram_diagonal(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Diagonal of T^T diag(weights) T; weights (pixels, 3), result (H * W, 3)."""
 
-        def of_block(block: _Block) -> Any:
+        def of_block(block: Block) -> Any:
             squares = _like(block.matrix, block.matrix.data**2)
             return squares.T @ _column(weights[block.rows], block.channel)
 
@@ -273,25 +272,19 @@ class LightTransport:
         Returns:
             Shape (pixels, 3), radiance squared.
         """
-        return _by_channel(lambda c: self.squares @ _column(texels**2, c))
+        parts = on_all_cores(lambda c: self.squares @ _column(texels**2, c), range(3))
+        return np.stack(parts).T
 
     @functools.cached_property
-    def _blocks(self) -> list[_Block]:
+    def _blocks(self) -> list[Block]:
         """Each channel's rows in blocks of about equal size, two for each core."""
-        return [
-            _Block(channel, matrix, slice(*rows))
-            for channel, matrix in enumerate(self.channels)
-            for rows in itertools.pairwise(_equal_shares(matrix, 2 * _num_cores()))
-        ]
+        return [block for c, matrix in enumerate(self.channels) for block in blocks_of(matrix, c)]
 
-    def _of_blocks(self, function: Callable[[_Block], Any]) -> list[Any]:
-        """The function of each block, in order; SciPy's products run on several cores."""
-        return list(_pool().map(function, self._blocks))
-
-    def _summed(self, function: Callable[[_Block], Any]) -> NDArray[np.float32]:
+    def _summed(self, function: Callable[[Block], Any]) -> NDArray[np.float32]:
         """Sum over the blocks of what a function makes of each, shape (H * W, 3)."""
         total = np.zeros((3, self.shape[1]), np.float32)
-        for block, part in zip(self._blocks, self._of_blocks(function), strict=True):
+        parts = on_all_cores(function, self._blocks)
+        for block, part in zip(self._blocks, parts, strict=True):
             total[block.channel] += part
         return total.T
 
@@ -388,26 +381,6 @@ def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) 
     return matrix
 
 
-class _Block:
-    """Some rows of a channel's matrix, whose memory it shares."""
-
-    def __init__(self, channel: int, matrix: Any, rows: slice) -> None:
-        self.channel, self.rows = channel, rows
-        first, last = matrix.indptr[[rows.start, rows.stop]]
-        pointers = matrix.indptr[rows.start : rows.stop + 1] - first
-        self.matrix = sparse.csr_matrix(
-            (matrix.data[first:last], matrix.indices[first:last], pointers),
-            (rows.stop - rows.start, matrix.shape[1]),
-        )
-        self.transpose = self.matrix.T
-
-
-def _equal_shares(matrix: Any, count: int) -> NDArray[np.intp]:
-    """Where to cut a matrix's rows so that each part has about as many entries."""
-    cuts = np.searchsorted(matrix.indptr, np.linspace(0, matrix.nnz, count + 1)[1:-1])
-    return np.array([0, *cuts, matrix.shape[0]])
-
-
 def _like(structure: Any, values: NDArray[np.float32]) -> Any:
     """A sparse matrix of the same structure, which it shares, with other values."""
     return sparse.csr_matrix((values, structure.indices, structure.indptr), structure.shape)
@@ -415,17 +388,3 @@ def _like(structure: Any, values: NDArray[np.float32]) -> Any:
 
 def _column(array: NDArray[np.float32], channel: int) -> NDArray[np.float32]:
     return np.ascontiguousarray(array[:, channel], np.float32)
-
-
-def _by_channel(function: Callable[[int], Any]) -> NDArray[np.float32]:
-    """The function of each channel as columns."""
-    return np.stack(list(_pool().map(function, range(3)))).T
-
-
-@functools.cache
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(3, _num_cores()), thread_name_prefix="transport")
-
-
-def _num_cores() -> int:
-    return max(os.cpu_count() or 1, 1)

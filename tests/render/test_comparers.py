@@ -63,6 +63,16 @@ def test_no_kind_of_film_changes_a_number(
         np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("integrator", ["prb", "prb_basic", "prbvolpath", "volpath"])
+def test_no_integrator_changes_a_number(
+    make_scene: MakeScene, integrator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene("rough", integrator={"type": integrator, "max_depth": 3})
+    problem = Problem.create(scene, ei.render(scene, spp=4, seed=1), loss=ei.MSE())
+    for found, expected in both(problem, 4, monkeypatch):
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
 def test_views_masks_exposures_and_clipped_values_count_alike(
     make_scene: MakeScene, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

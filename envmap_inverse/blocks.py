@@ -1,0 +1,61 @@
+"""Blocks of a sparse matrix's rows, whose products run on several cores."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import numpy as np
+from scipy import sparse
+
+__all__ = ["Block", "blocks_of", "num_cores", "on_all_cores"]
+
+_T = TypeVar("_T")
+
+
+class Block:
+    """Some rows of a CSR matrix, whose memory it shares.
+
+    Attributes:
+        channel: what the matrix is called.
+        rows: which rows.
+        matrix: the rows.
+        transpose: their transpose.
+    """
+
+    def __init__(self, channel: int, matrix: Any, rows: slice) -> None:
+        self.channel, self.rows = channel, rows
+        first, last = matrix.indptr[[rows.start, rows.stop]]
+        pointers = matrix.indptr[rows.start : rows.stop + 1] - first
+        self.matrix = sparse.csr_matrix(
+            (matrix.data[first:last], matrix.indices[first:last], pointers),
+            (rows.stop - rows.start, matrix.shape[1]),
+        )
+        self.transpose = self.matrix.T
+
+
+def blocks_of(matrix: Any, channel: int) -> list[Block]:
+    """A CSR matrix in blocks of about as many entries each, two for each core."""
+    count = 2 * num_cores()
+    cuts = np.searchsorted(matrix.indptr, np.linspace(0, matrix.nnz, count + 1)[1:-1])
+    ends = itertools.pairwise([0, *cuts.tolist(), matrix.shape[0]])
+    return [Block(channel, matrix, slice(*rows)) for rows in ends]
+
+
+def on_all_cores(function: Callable[[Any], _T], items: Iterable[Any]) -> list[_T]:
+    """The function of each item, in order; SciPy's products run beside one another."""
+    return list(_pool().map(function, items))
+
+
+def num_cores() -> int:
+    """Number of the machine's cores."""
+    return max(os.cpu_count() or 1, 1)
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max(3, num_cores()), thread_name_prefix="transport")
