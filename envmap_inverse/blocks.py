@@ -30,12 +30,20 @@ class Block:
     def __init__(self, channel: int, matrix: Any, rows: slice) -> None:
         self.channel, self.rows = channel, rows
         first, last = matrix.indptr[[rows.start, rows.stop]]
-        pointers = matrix.indptr[rows.start : rows.stop + 1] - first
-        self.matrix = sparse.csr_matrix(
-            (matrix.data[first:last], matrix.indices[first:last], pointers),
-            (rows.stop - rows.start, matrix.shape[1]),
+        parts = (
+            matrix.data[first:last],
+            matrix.indices[first:last],
+            matrix.indptr[rows.start : rows.stop + 1] - first,
         )
-        self.transpose = self.matrix.T
+        shape = (rows.stop - rows.start, matrix.shape[1])
+        self.matrix = _sharing(sparse.csr_matrix(shape, dtype=matrix.dtype), *parts)
+        self.transpose = _sharing(sparse.csc_matrix(shape[::-1], dtype=matrix.dtype), *parts)
+
+
+def _sharing(matrix: Any, *parts: Any) -> Any:
+    """The matrix with these arrays, of which its constructor would copy small parts of others."""
+    matrix.data, matrix.indices, matrix.indptr = parts
+    return matrix
 
 
 def blocks_of(matrix: Any, channel: int) -> list[Block]:

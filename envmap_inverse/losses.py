@@ -205,7 +205,7 @@ class RelativeMSE:
     ) -> NDArray[np.float32]:
         """1 / max(p, o, epsilon)^2."""
         largest = np.maximum(np.maximum(prediction, observation), np.float32(self.epsilon))
-        return np.asarray(largest**-2, np.float32)
+        return np.asarray(1 / (largest * largest), np.float32)
 
 
 def _maximum(a: Any, b: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,43 @@ from envmap_inverse.backend import dr, mi
 from envmap_inverse.render import PathSettings
 from envmap_inverse.scene import Scene
 
-__all__ = ["PathTracer", "Sampler"]
+__all__ = ["PathTracer", "Paths", "Sampler"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Paths:
+    """Where n paths lead.
+
+    Attributes:
+        throughput: shape (3, n), float32; 0 for a path that stays in the scene.
+        texel: the upper left one of the four texels round the direction, shape (n,), int32.
+        fraction: position between those, rightwards and downwards, shape (2, n), float32.
+    """
+
+    throughput: NDArray[np.float32]
+    texel: NDArray[np.int32]
+    fraction: NDArray[np.float32]
+
+    def of(self, numbers: range) -> Paths:
+        """Some of them."""
+        part = slice(numbers.start, numbers.stop)
+        return Paths(
+            throughput=self.throughput[:, part],
+            texel=self.texel[part],
+            fraction=self.fraction[:, part],
+        )
+
+    def footprint(self, width: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The four texels of each path and their bilinear weights, shape (n, 4).
+
+        Args:
+            width: of the map.
+        """
+        right = self.texel + np.where(self.texel % width == width - 1, 1 - width, 1)
+        texels = np.stack([self.texel, right, self.texel + width, right + width], axis=1)
+        x, y = self.fraction
+        weights = np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], axis=1)
+        return texels.astype(np.int32, copy=False), weights
 
 
 class PathTracer:
@@ -29,24 +66,22 @@ class PathTracer:
         self.filters = [_PixelFilter(film, axis) for axis in range(2)]
         self.to_local = mi.Transform4f(np.linalg.inv(scene.envmap.to_world))
 
-    def trace(self, pixels: range) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-        """Throughputs (3, n), texel indices (n, 4) and bilinear weights (n, 4) of n paths."""
+    def trace(self, pixels: range) -> Paths:
+        """Follow the paths of some pixels."""
         number = dr.arange(mi.UInt32, len(pixels) * self.spp)
         pixel = number // dr.opaque(mi.UInt32, self.spp) + dr.opaque(mi.UInt32, pixels.start)
         index = number + dr.opaque(mi.UInt32, pixels.start * self.spp)
         sampler = Sampler(index, pixel, index - pixel * self.spp, self.seed)
         ray, weight = self.primary_rays(pixel, sampler)
-        direction, throughput, escaped = _traced(self.scene.mi_scene, self.settings, ray, sampler)
-        texels, weights = self.footprint(direction)
-        weights = dr.select(escaped, weights, 0)
+        direction, throughput = _traced(self.scene.mi_scene, self.settings, ray, sampler)
+        texel, x, y = self.texel_at(direction)
         throughput *= weight * self.scene.envmap.scale
-        values = [throughput[c] for c in range(3)]
-        flat_texels, flat_weights = dr.ravel(texels), dr.ravel(weights)
-        dr.eval(values, flat_texels, flat_weights)
-        return (
-            np.stack([value.numpy() for value in values]),
-            flat_texels.numpy().view(np.int32).reshape(-1, 4),
-            flat_weights.numpy().reshape(-1, 4),
+        values = [throughput.x, throughput.y, throughput.z]
+        dr.eval(values, texel, x, y)
+        return Paths(
+            throughput=np.stack([value.numpy() for value in values]),
+            texel=texel.numpy(),
+            fraction=np.stack([x.numpy(), y.numpy()]),
         )
 
     def primary_rays(self, pixel: Any, sampler: Sampler) -> tuple[Any, Any]:
@@ -68,8 +103,8 @@ class PathTracer:
         ray, weight = self.sensor.sample_ray(time, 0, position, aperture)
         return ray, weight * (weight_x * weight_y / self.spp)
 
-    def footprint(self, direction: Any) -> tuple[Any, Any]:
-        """The four texels round a direction and their weights, as Mitsuba's `envmap` mixes them."""
+    def texel_at(self, direction: Any) -> tuple[Any, Any, Any]:
+        """The upper left texel of a direction's footprint in Mitsuba's `envmap`; see `Paths`."""
         width, height = self.scene.envmap.resolution
         d = self.to_local @ direction
         u = dr.atan2(d.x, -d.z) * (0.5 / dr.pi)
@@ -78,15 +113,8 @@ class PathTracer:
         y = dr.clip(v * (height - 1), 0, height - 1)
         column = mi.Int32(dr.floor(x))
         row = dr.minimum(mi.Int32(y), height - 2)
-        fx, fy = x - mi.Float(column), y - mi.Float(row)
         left = dr.select(column < 0, column + width, column)
-        right = dr.select(left + 1 >= width, left + 1 - width, left + 1)
-        above = mi.UInt32(row) * width
-        below = above + width
-        left, right = mi.UInt32(left), mi.UInt32(right)
-        texels = mi.Vector4u(above + left, above + right, below + left, below + right)
-        weights = mi.Vector4f((1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy)
-        return texels, weights
+        return row * width + left, x - mi.Float(column), y - mi.Float(row)
 
 
 class _PixelFilter:
@@ -175,7 +203,7 @@ def _golden_ratio(dimensions: int) -> float:
 
 
 def _traced(scene: Any, settings: PathSettings, ray: Any, sampler: Sampler) -> Any:
-    """Follow paths until they leave the scene: last direction, throughput, whether they left.
+    """Follow paths until they leave the scene: last direction and throughput.
 
     The loop is that of Mitsuba's `path` without emitter sampling. A path that does not leave, or
     that `hide_emitters` cuts off, has throughput 0.
@@ -231,4 +259,4 @@ def _traced(scene: Any, settings: PathSettings, ray: Any, sampler: Sampler) -> A
         state, lambda *state: state[6], body, label="light transport"
     )
     up = mi.Vector3f(0, 1, 0)
-    return dr.select(escaped, ray.d, up), dr.select(escaped, beta, 0), escaped
+    return dr.select(escaped, ray.d, up), dr.select(escaped, beta, 0)

@@ -25,18 +25,26 @@ from envmap_inverse.render import PathSettings, check_film, check_seed, path_set
 from envmap_inverse.resources import free_memory, gibibytes
 from envmap_inverse.scene import Scene
 from envmap_inverse.sealed import read_arrays, write_arrays
-from envmap_inverse.tracing import PathTracer
+from envmap_inverse.tracing import Paths, PathTracer
 
 __all__ = ["LightTransport"]
 
-BYTES_PER_PATH = 44
-"""Of a chunk that is being assembled: throughput 12, four texel indices 16, four weights 16."""
+BYTES_PER_PATH = 24
+"""Of a chunk in flight: throughput 12, texel 4, position between four texels 8."""
+
+MAX_CHUNK = 2**20
+PIECE = 2**16
+"""Paths that are assembled at a time."""
+
+OFFSET_SPP = 256
+FORMAT = 3
 
 _LOGGER = logging.getLogger(__name__)
-MAX_CHUNK = 2**20
-OFFSET_SPP = 256
-FORMAT = 2
+_Pairs = tuple[Any, Any]
 _MATRICES = ("red", "green", "blue", "squares")
+_TWINS = {"green": "red", "squares": "blue"}
+"""Matrices and those whose indices they share."""
+
 _PARTS = ("data", "indices", "indptr")
 
 
@@ -46,8 +54,8 @@ class LightTransport:
 
     Attributes:
         channels: for R, G and B a CSR matrix (pixels of all views, H * W texels), float32.
-        squares: a CSR matrix of the same shape: the sums of the squares of what the single paths
-            add to the mean of the three.
+        squares: a CSR matrix of the same shape: of each path, the square of what it adds to the
+            mean of the three, shared out among its texels.
         offset: light of the other emitters, shape (pixels, 3), float32.
         resolution: (width, height) of the map.
         image_sizes: (width, height) of each view's image.
@@ -99,33 +107,37 @@ class LightTransport:
         check_seed(seed)
         settings = _recordable(scene, sensors)
         budget = free_memory() // 4 if memory_budget is None else memory_budget
-        num_threads = num_cores()
         sizes = tuple(scene.film_size(sensor) for sensor in sensors)
         total = sum(width * height for width, height in sizes)
-        parts: list[Any] = []
+        chunks: list[list[Future[_Pairs]]] = []
         num_done, measured = 0, np.zeros(2)
-        with ThreadPoolExecutor(num_threads) as pool:
+        with ThreadPoolExecutor(num_cores()) as pool:
             for view, sensor in enumerate(sensors):
                 tracer = PathTracer(scene, settings, sensor, spp, seed * len(sensors) + view)
                 per_chunk = min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp
                 for pixels in _ranges(tracer.num_pixels, max(per_chunk, 1)):
                     paths = tracer.trace(pixels)
-                    if len(parts) > num_threads:
-                        measured += _measure(parts[-num_threads - 1])
+                    if len(chunks) > 1:  # two in flight
+                        measured += _measure(chunks[-2])
                         _check_room(measured, total)
-                    columns = scene.envmap.resolution[0] * scene.envmap.resolution[1]
-                    parts.append([pool.submit(_assemble, paths, c, spp, columns) for c in range(4)])
+                    chunks.append(
+                        [
+                            pool.submit(_assemble, paths.of(piece), spp, scene.envmap.resolution)
+                            for piece in _ranges(len(pixels) * spp, max(PIECE // spp, 1) * spp)
+                        ]
+                    )
                     num_done += len(pixels)
                     _LOGGER.info("recording: %.0f %% of the paths", 100 * num_done / total)
                     if on_progress is not None:
                         on_progress(num_done / total)
-            stacked = [
-                sparse.vstack([p[c].result() for p in parts], format="csr") for c in range(4)
-            ]
-        _LOGGER.info("recorded %d paths as %d entries", total * spp, stacked[0].nnz)
+            red_green, blue_squares = zip(
+                *(p.result() for chunk in chunks for p in chunk), strict=True
+            )
+        (red, green), (blue, squares) = _joined(red_green), _joined(blue_squares)
+        _LOGGER.info("recorded %d paths as %d entries", total * spp, red.nnz)
         return cls(
-            channels=tuple(stacked[:3]),
-            squares=stacked[3],
+            channels=(red, green, blue),
+            squares=squares,
             offset=_other_light(scene, sensors, seed),
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
@@ -141,8 +153,11 @@ class LightTransport:
             "image_sizes": self.image_sizes,
             "offset": self.offset,
         }
-        for name, matrix in zip(_MATRICES, (*self.channels, self.squares), strict=True):
-            for part in _PARTS:
+        matrices = dict(zip(_MATRICES, (*self.channels, self.squares), strict=True))
+        for name, matrix in matrices.items():
+            twin = matrices.get(_TWINS.get(name, ""))
+            is_shared = twin is not None and np.may_share_memory(matrix.indices, twin.indices)
+            for part in _PARTS[:1] if is_shared else _PARTS:
                 arrays[f"{name}_{part}"] = getattr(matrix, part)
         write_arrays(Path(path), arrays)
 
@@ -197,7 +212,8 @@ class LightTransport:
     def nbytes(self) -> int:
         """Bytes of the stored arrays."""
         matrices = (*self.channels, self.squares)
-        return sum(int(getattr(matrix, part).nbytes) for matrix in matrices for part in _PARTS)
+        arrays = [getattr(matrix, part) for matrix in matrices for part in _PARTS]
+        return sum({array.ctypes.data: int(array.nbytes) for array in arrays}.values())
 
     def matvec(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """T texels, without the offset.
@@ -264,7 +280,9 @@ class LightTransport:
         """Variance of T texels through the finite number of paths, to about a factor of two.
 
         Estimated from what the paths of each pixel add, as if they were independent (their being
-        stratified makes it smaller), each hit one texel and had no colour.
+        stratified makes it smaller) and had no colour, and from the mean square of a path's texels.
+        The square of their mean is from 4/9 of that (a single texel has light) to all of it (they
+        are alike); 2/3 is taken.
 
         Args:
             texels: shape (H * W, 3).
@@ -272,7 +290,8 @@ class LightTransport:
         Returns:
             Shape (pixels, 3), radiance squared.
         """
-        parts = on_all_cores(lambda c: self.squares @ _column(texels**2, c), range(3))
+        squares = np.float32(2 / 3) * texels**2
+        parts = on_all_cores(lambda c: self.squares @ _column(squares, c), range(3))
         return np.stack(parts).T
 
     @functools.cached_property
@@ -328,35 +347,53 @@ def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.
     return np.concatenate([image.reshape(-1, 3) for image in images])
 
 
-def _assemble(
-    paths: tuple[NDArray[Any], NDArray[Any], NDArray[Any]], channel: int, spp: int, columns: int
-) -> Any:
-    """One channel's rows of a chunk: (pixels x paths) (paths x texels), equal pairs summed."""
-    throughput, texels, weights = paths
-    if channel == 3:
-        throughput = np.concatenate([throughput, np.mean(throughput, axis=0)[None] ** 2])
-        weights = weights**2
-    count = texels.shape[0]
+def _assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> _Pairs:
+    """Rows of T: (pixels x paths) (paths x texels), equal pairs summed.
+
+    A complex matrix holds two real ones, whose products then take little longer than one's.
+
+    Returns:
+        Red and green, and blue and squares, as real and imaginary parts.
+    """
+    width, height = resolution
+    count = len(paths.texel)
+    texels, weights = paths.footprint(width)
     spread = sparse.csr_matrix(
-        (weights.reshape(-1), texels.reshape(-1), np.arange(0, 4 * count + 1, 4, dtype=np.int32)),
-        (count, columns),
-    )
-    gather = sparse.csr_matrix(
         (
-            throughput[channel],
-            np.arange(count, dtype=np.int32),
-            np.arange(0, count + 1, spp, dtype=np.int32),
+            weights.astype(np.complex64).ravel(),
+            texels.ravel(),
+            np.arange(0, 4 * count + 1, 4, dtype=np.int32),
         ),
-        (count // spp, count),
+        (count, width * height),
     )
-    return gather @ spread
+    red, green, blue = paths.throughput
+    pairs = np.empty((2, count), np.complex64)
+    pairs.real = red, blue
+    pairs.imag = green, np.mean(paths.throughput, axis=0) ** 2
+    path = np.arange(count, dtype=np.int32)
+    ends = np.arange(0, count + 1, spp, dtype=np.int32)
+    red_green, blue_squares = (
+        sparse.csr_matrix((pair, path, ends), (count // spp, count)) @ spread for pair in pairs
+    )
+    return red_green, blue_squares
 
 
-def _measure(part: Sequence[Future[Any]]) -> NDArray[np.float64]:
-    """Rows and bytes of the four matrices of a chunk, which it waits for."""
-    matrices = [future.result() for future in part]
+def _joined(parts: Sequence[Any]) -> tuple[Any, Any]:
+    """The real and the imaginary parts of matrices, one below the other, with common indices."""
+    indices = np.concatenate([part.indices for part in parts])
+    lengths = np.concatenate([np.diff(part.indptr) for part in parts])
+    ends = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    shape = (len(lengths), parts[0].shape[1])
+    real = sparse.csr_matrix((np.concatenate([p.data.real for p in parts]), indices, ends), shape)
+    return real, _like(real, np.concatenate([p.data.imag for p in parts]))
+
+
+def _measure(chunk: Sequence[Future[_Pairs]]) -> NDArray[np.float64]:
+    """Rows and bytes of a chunk's matrices, which it waits for."""
+    pairs = [future.result() for future in chunk]
+    matrices = [matrix for pair in pairs for matrix in pair]
     num_bytes = sum(getattr(matrix, name).nbytes for matrix in matrices for name in _PARTS)
-    return np.array([matrices[0].shape[0], num_bytes], np.float64)
+    return np.array([sum(first.shape[0] for first, _ in pairs), num_bytes], np.float64)
 
 
 def _check_room(measured: NDArray[np.float64], num_rows: int) -> None:
@@ -376,7 +413,9 @@ def _ranges(count: int, length: int) -> list[range]:
 
 
 def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) -> Any:
-    matrix = sparse.csr_matrix(tuple(arrays[f"{name}_{part}"] for part in _PARTS), shape)
+    owner = name if f"{name}_indices" in arrays else _TWINS.get(name, name)
+    names = (f"{name}_data", f"{owner}_indices", f"{owner}_indptr")
+    matrix = sparse.csr_matrix(tuple(arrays[part] for part in names), shape)
     matrix.check_format(full_check=True)
     return matrix
 
