@@ -38,7 +38,7 @@ from envmap_inverse.metrics import angular_error, log_rmse, sum_of_squared_error
 
 GOALS = {"mirror": (0.3, 0.5), "rough": (0.5, 0.7), "plastic": (0.6, 0.9)}
 FASTEST = "Transport(spp=1, warm_up=2, rounds=1, iterations=1)"
-THOROUGH = "Transport(spp=64, warm_up=16, rounds=1)"
+THOROUGH = "Transport(spp=64, warm_up=12, rounds=1)"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _methods(iterations: int) -> dict[str, Method]:
     return {
         **usual_methods(iterations),
         FASTEST: ours(ei.Transport(spp=1, warm_up=2, rounds=1, iterations=1)),
-        THOROUGH: ours(ei.Transport(spp=64, warm_up=16, rounds=1)),
+        THOROUGH: ours(ei.Transport(spp=64, warm_up=12, rounds=1)),
     }
 
 

@@ -20,7 +20,8 @@ __all__ = ["LeastSquares", "Settings", "with_found_exposures"]
 FLOOR = 0.01
 STEPS = 7, 16
 STEPS_PER_SPREAD = 40
-"""What blurs light makes texels hard to tell apart; then more steps are worth their time."""
+"""What blurs light makes texels hard to tell apart: more steps are worth their time. Where it is
+clear, multiplicative steps soon fit the noise of single pixels, with specks."""
 
 HALVINGS = 40
 LEAST_FACTOR = 0.05
@@ -37,7 +38,7 @@ class Settings:
     rounds: int = 3
     iterations: int | None = None
     tolerance: float = 1e-3
-    warm_up: int = 8
+    warm_up: int | None = None
     noise_floor: float = 0.5
 
 
@@ -54,9 +55,9 @@ class LeastSquares:
 
     def __init__(self, settings: Settings, problem: Problem, transport: LightTransport) -> None:
         self.settings, self.problem, self.transport = settings, problem, transport
-        self.iterations = settings.iterations or int(
-            np.clip(round(STEPS_PER_SPREAD * transport.spread), *STEPS)
-        )
+        steps = int(np.clip(round(STEPS_PER_SPREAD * transport.spread), *STEPS))
+        self.iterations = settings.iterations or steps
+        self.warm_up = (steps + 1) // 2 if settings.warm_up is None else settings.warm_up
         views = problem.views
         # Of the objective's pixels, times 3 so that those of a channel sum to 1.
         self.weights = _stacked([v.weights * np.float32(3 / len(views)) for v in views])
@@ -104,7 +105,7 @@ class LeastSquares:
         """The map after the multiplicative steps."""
         texels: Texels = np.where(self.seen, self.centre, self.start_of_unseen())
         self.predicted = self.transport.matvec(texels)
-        for _ in range(self.settings.warm_up):
+        for _ in range(self.warm_up):
             self.fit_gains()
             ratio = np.maximum(self.target(), 0) / np.maximum(self.predicted, np.float32(1e-4))
             weighted: Pixels = self.weights * ratio.astype(np.float32)

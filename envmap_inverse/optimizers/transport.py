@@ -48,7 +48,7 @@ class Transport:
         iterations: conjugate-gradient steps in each, at most; None for 7 where each pixel sees few
             texels (mirrors), and up to 16 where it sees many.
         tolerance: of the residual, at which they stop.
-        warm_up: multiplicative steps.
+        warm_up: multiplicative steps; None for 4 to 8 in the same way.
         seed: of the recording.
         noise_floor: relative noise of a prediction below which it does not count.
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
@@ -58,7 +58,7 @@ class Transport:
     rounds: int = 3
     iterations: int | None = None
     tolerance: float = 1e-3
-    warm_up: int = 8
+    warm_up: int | None = None
     seed: int = 0
     noise_floor: float = 0.5
     memory_budget: int | None = None
@@ -73,7 +73,7 @@ class Transport:
             if not getattr(self, name) > 0:
                 raise InputError(f"{name} must be positive; found {getattr(self, name)}")
         check_seed(self.seed)
-        if self.warm_up < 0:
+        if self.warm_up is not None and self.warm_up < 0:
             raise InputError(f"warm_up must not be negative; found {self.warm_up}")
 
     @property
