@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from envmap_inverse.assembly import Pairs, assemble, joined
 from envmap_inverse.blocks import Block, blocks_of, num_cores, on_all_cores
 from envmap_inverse.errors import InputError
 from envmap_inverse.render import PathSettings, check_film, check_seed, path_settings, render
 from envmap_inverse.resources import free_memory, gibibytes
 from envmap_inverse.scene import Scene
 from envmap_inverse.sealed import read_arrays, write_arrays
-from envmap_inverse.tracing import Paths, PathTracer
+from envmap_inverse.tracing import PathTracer
 
 __all__ = ["LightTransport"]
 
@@ -40,7 +42,6 @@ OFFSET_SPP = 256
 FORMAT = 3
 
 _LOGGER = logging.getLogger(__name__)
-_Pairs = tuple[Any, Any]
 _MATRICES = ("red", "green", "blue", "squares")
 _TWINS = {"green": "red", "squares": "blue"}
 """Matrices and those whose indices they share."""
@@ -60,6 +61,8 @@ class LightTransport:
         resolution: (width, height) of the map.
         image_sizes: (width, height) of each view's image.
         spp: paths per pixel.
+        seconds_assembling: that passed while no path was traced; most of the assembly runs beside
+            the tracing.
     """
 
     channels: tuple[Any, ...]
@@ -68,6 +71,7 @@ class LightTransport:
     resolution: tuple[int, int]
     image_sizes: tuple[tuple[int, int], ...]
     spp: int
+    seconds_assembling: float = 0.0
 
     @classmethod
     def record(
@@ -109,20 +113,23 @@ class LightTransport:
         budget = free_memory() // 4 if memory_budget is None else memory_budget
         sizes = tuple(scene.film_size(sensor) for sensor in sensors)
         total = sum(width * height for width, height in sizes)
-        chunks: list[list[Future[_Pairs]]] = []
+        chunks: list[list[Future[Pairs]]] = []
         num_done, measured = 0, np.zeros(2)
+        begun, tracing = time.perf_counter(), 0.0
         with ThreadPoolExecutor(num_cores()) as pool:
             for view, sensor in enumerate(sensors):
                 tracer = PathTracer(scene, settings, sensor, spp, seed * len(sensors) + view)
                 per_chunk = min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp
                 for pixels in _ranges(tracer.num_pixels, max(per_chunk, 1)):
+                    begun_tracing = time.perf_counter()
                     paths = tracer.trace(pixels)
+                    tracing += time.perf_counter() - begun_tracing
                     if len(chunks) > 1:  # two in flight
                         measured += _measure(chunks[-2])
                         _check_room(measured, total)
                     chunks.append(
                         [
-                            pool.submit(_assemble, paths.of(piece), spp, scene.envmap.resolution)
+                            pool.submit(assemble, paths.of(piece), spp, scene.envmap.resolution)
                             for piece in _ranges(len(pixels) * spp, max(PIECE // spp, 1) * spp)
                         ]
                     )
@@ -133,7 +140,8 @@ class LightTransport:
             red_green, blue_squares = zip(
                 *(p.result() for chunk in chunks for p in chunk), strict=True
             )
-        (red, green), (blue, squares) = _joined(red_green), _joined(blue_squares)
+        (red, green), (blue, squares) = joined(red_green), joined(blue_squares)
+        assembling = time.perf_counter() - begun - tracing
         _LOGGER.info("recorded %d paths as %d entries", total * spp, red.nnz)
         return cls(
             channels=(red, green, blue),
@@ -142,6 +150,7 @@ class LightTransport:
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
             spp=spp,
+            seconds_assembling=assembling,
         )
 
     def save(self, path: str | Path) -> None:
@@ -347,48 +356,7 @@ def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.
     return np.concatenate([image.reshape(-1, 3) for image in images])
 
 
-def _assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> _Pairs:
-    """Rows of T: (pixels x paths) (paths x texels), equal pairs summed.
-
-    A complex matrix holds two real ones, whose products then take little longer than one's.
-
-    Returns:
-        Red and green, and blue and squares, as real and imaginary parts.
-    """
-    width, height = resolution
-    count = len(paths.texel)
-    texels, weights = paths.footprint(width)
-    spread = sparse.csr_matrix(
-        (
-            weights.astype(np.complex64).ravel(),
-            texels.ravel(),
-            np.arange(0, 4 * count + 1, 4, dtype=np.int32),
-        ),
-        (count, width * height),
-    )
-    red, green, blue = paths.throughput
-    pairs = np.empty((2, count), np.complex64)
-    pairs.real = red, blue
-    pairs.imag = green, np.mean(paths.throughput, axis=0) ** 2
-    path = np.arange(count, dtype=np.int32)
-    ends = np.arange(0, count + 1, spp, dtype=np.int32)
-    red_green, blue_squares = (
-        sparse.csr_matrix((pair, path, ends), (count // spp, count)) @ spread for pair in pairs
-    )
-    return red_green, blue_squares
-
-
-def _joined(parts: Sequence[Any]) -> tuple[Any, Any]:
-    """The real and the imaginary parts of matrices, one below the other, with common indices."""
-    indices = np.concatenate([part.indices for part in parts])
-    lengths = np.concatenate([np.diff(part.indptr) for part in parts])
-    ends = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-    shape = (len(lengths), parts[0].shape[1])
-    real = sparse.csr_matrix((np.concatenate([p.data.real for p in parts]), indices, ends), shape)
-    return real, _like(real, np.concatenate([p.data.imag for p in parts]))
-
-
-def _measure(chunk: Sequence[Future[_Pairs]]) -> NDArray[np.float64]:
+def _measure(chunk: Sequence[Future[Pairs]]) -> NDArray[np.float64]:
     """Rows and bytes of a chunk's matrices, which it waits for."""
     pairs = [future.result() for future in chunk]
     matrices = [matrix for pair in pairs for matrix in pair]

@@ -133,7 +133,9 @@ class Transport:
                 status = "interrupted"
                 break
         solving = earlier + time.perf_counter() - recorded
-        phases = {"record": recorded - start, "solve": solving}
+        assembling = transport.seconds_assembling
+        recording = recorded - start - assembling
+        phases = {"record": recording, "assemble": assembling, "solve": solving}
         return Solution(
             texels=run.as_map(texels),
             history=tuple(history),
