@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from envmap_inverse.tracing import Paths
@@ -48,11 +49,13 @@ def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
 
 
 def joined(parts: Sequence[Any]) -> tuple[Any, Any]:
-    """The real and the imaginary parts of matrices, one below the other, with common indices."""
-    indices = np.concatenate([part.indices for part in parts])
+    """The real and the imaginary parts of matrices, one below the other."""
     lengths = np.concatenate([np.diff(part.indptr) for part in parts])
     ends = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     shape = (len(lengths), parts[0].shape[1])
-    real = sparse.csr_matrix((np.concatenate([p.data.real for p in parts]), indices, ends), shape)
-    imaginary = np.concatenate([p.data.imag for p in parts])
-    return real, sparse.csr_matrix((imaginary, real.indices, real.indptr), shape)
+
+    def matrix(values: Iterable[NDArray[np.float32]]) -> Any:
+        indices = np.concatenate([part.indices for part in parts])
+        return sparse.csr_matrix((np.concatenate(list(values)), indices, ends), shape)
+
+    return matrix(p.data.real for p in parts), matrix(p.data.imag for p in parts)

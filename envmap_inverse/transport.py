@@ -43,9 +43,6 @@ FORMAT = 3
 
 _LOGGER = logging.getLogger(__name__)
 _MATRICES = ("red", "green", "blue", "squares")
-_TWINS = {"green": "red", "squares": "blue"}
-"""Matrices and those whose indices they share."""
-
 _PARTS = ("data", "indices", "indptr")
 
 
@@ -162,11 +159,8 @@ class LightTransport:
             "image_sizes": self.image_sizes,
             "offset": self.offset,
         }
-        matrices = dict(zip(_MATRICES, (*self.channels, self.squares), strict=True))
-        for name, matrix in matrices.items():
-            twin = matrices.get(_TWINS.get(name, ""))
-            is_shared = twin is not None and np.may_share_memory(matrix.indices, twin.indices)
-            for part in _PARTS[:1] if is_shared else _PARTS:
+        for name, matrix in zip(_MATRICES, (*self.channels, self.squares), strict=True):
+            for part in _PARTS:
                 arrays[f"{name}_{part}"] = getattr(matrix, part)
         write_arrays(Path(path), arrays)
 
@@ -221,8 +215,7 @@ class LightTransport:
     def nbytes(self) -> int:
         """Bytes of the stored arrays."""
         matrices = (*self.channels, self.squares)
-        arrays = [getattr(matrix, part) for matrix in matrices for part in _PARTS]
-        return sum({array.ctypes.data: int(array.nbytes) for array in arrays}.values())
+        return sum(int(getattr(matrix, part).nbytes) for matrix in matrices for part in _PARTS)
 
     def matvec(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """T texels, without the offset.
@@ -367,7 +360,7 @@ def _measure(chunk: Sequence[Future[Pairs]]) -> NDArray[np.float64]:
 def _check_room(measured: NDArray[np.float64], num_rows: int) -> None:
     """Refuse a recording that would not fit into memory, going by what is recorded of it."""
     done, num_bytes = measured
-    needed = 2 * num_bytes * num_rows / done  # in parts, and in one piece
+    needed = (1 + 32 / 24) * num_bytes * num_rows / done  # in pairs, and in one piece each
     free = free_memory()
     if needed - num_bytes > free:
         raise InputError(
@@ -381,9 +374,7 @@ def _ranges(count: int, length: int) -> list[range]:
 
 
 def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) -> Any:
-    owner = name if f"{name}_indices" in arrays else _TWINS.get(name, name)
-    names = (f"{name}_data", f"{owner}_indices", f"{owner}_indptr")
-    matrix = sparse.csr_matrix(tuple(arrays[part] for part in names), shape)
+    matrix = sparse.csr_matrix(tuple(arrays[f"{name}_{part}"] for part in _PARTS), shape)
     matrix.check_format(full_check=True)
     return matrix
 
