@@ -137,7 +137,10 @@ class LightTransport:
             red_green, blue_squares = zip(
                 *(p.result() for chunk in chunks for p in chunk), strict=True
             )
-        (red, green), (blue, squares) = joined(red_green), joined(blue_squares)
+        chunks.clear()
+        red, green = joined(red_green)
+        del red_green  # it is large
+        blue, squares = joined(blue_squares)
         assembling = time.perf_counter() - begun - tracing
         _LOGGER.info("recorded %d paths as %d entries", total * spp, red.nnz)
         return cls(
@@ -360,7 +363,7 @@ def _measure(chunk: Sequence[Future[Pairs]]) -> NDArray[np.float64]:
 def _check_room(measured: NDArray[np.float64], num_rows: int) -> None:
     """Refuse a recording that would not fit into memory, going by what is recorded of it."""
     done, num_bytes = measured
-    needed = (1 + 32 / 24) * num_bytes * num_rows / done  # in pairs, and in one piece each
+    needed = num_bytes * num_rows / done * 44 / 24  # one of two pairs, and all in one piece each
     free = free_memory()
     if needed - num_bytes > free:
         raise InputError(
