@@ -346,13 +346,16 @@ def with_found_exposures(
 ) -> Problem:
     """The problem with a number for each exposure "auto".
 
-    They come from a solution with weak priors: a preference for smooth maps makes those parts of
-    the map darker that only pictures of unknown exposure see. Its loss is relative, whatever the
-    problem's, so that a few bright pixels do not decide.
+    They come from a solution with weak priors, most of it by the multiplicative steps, which have
+    none: a preference for smooth maps makes those parts of the map darker that only pictures of
+    unknown exposure see. Its loss is relative, whatever the problem's, so that a few bright pixels
+    do not decide.
     """
-    weak = (Tikhonov(), TotalVariation(weight=0.01))
+    weak = (Tikhonov(weight=0.0015), TotalVariation(weight=0.01))
     run = LeastSquares(
-        settings or Settings(), replace(problem, loss=RelativeMSE(), priors=weak), transport
+        replace(settings or Settings(), warm_up=16),
+        replace(problem, loss=RelativeMSE(), priors=weak),
+        transport,
     )
     for _ in run.steps():
         pass
