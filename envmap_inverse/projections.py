@@ -324,7 +324,7 @@ class _Disc(ABC):
         """Bilinear look-up; what lies outside the disc is taken from its rim."""
         y, x = np.indices((self.height, self.width))
         right, up, radius = self._plane(x, y)
-        inwards = np.where(radius > 1, (1 - np.sqrt(2) / self.width) / radius, 1)
+        inwards = np.where(radius > 1, (1 - np.sqrt(2) / self.width) / np.maximum(radius, 1), 1)
         columns = np.rint((1 + right * inwards) / 2 * self.width - 0.5).astype(int)
         rows = np.rint((1 - up * inwards) / 2 * self.height - 0.5).astype(int)
         padded = np.pad(image[rows, columns], ((1, 1), (1, 1), (0, 0)), mode="edge")
