@@ -149,6 +149,7 @@ def test_another_integrator_can_be_used(scene: ei.Scene, as_dictionary: bool) ->
     [
         ({"spp": 0}, "spp must be at least 1; found 0"),
         ({"spp": -1}, "spp must be at least 1; found -1"),
+        ({"spp": 2**32}, r"spp must be less than 2\^32; found 4294967296"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**32}, "seed"),
         ({"sensor": 1}, r"sensor 1: the scene has 1 sensor\(s\)"),

@@ -549,6 +549,11 @@ def test_no_paths_are_refused(rough_scene: ei.Scene, spp: int) -> None:
         ei.LightTransport.record(rough_scene, spp=spp)
 
 
+def test_no_sensor_is_refused(rough_scene: ei.Scene) -> None:
+    with pytest.raises(ei.InputError, match="no sensor to record"):
+        ei.LightTransport.record(rough_scene, (), spp=1)
+
+
 def test_an_unknown_sensor_is_refused(rough_scene: ei.Scene) -> None:
     with pytest.raises(ei.InputError, match="sensor 3"):
         ei.LightTransport.record(rough_scene, (3,), spp=1)

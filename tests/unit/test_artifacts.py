@@ -18,7 +18,6 @@ import pytest
 from envmap_inverse import InputError, Iteration, artifacts
 from envmap_inverse import frames as frames_module
 from envmap_inverse.artifacts import RunFolder
-from envmap_inverse.console import ProgressDisplay
 from envmap_inverse.frames import FrameWriter
 from envmap_inverse.images import display_exposure, read_image, tonemap
 from envmap_inverse.metrics import angular_error, log_rmse, rmse
@@ -443,13 +442,3 @@ def test_a_folder_that_takes_no_video_is_a_failure_of_the_run(
 
     with pytest.raises(OSError, match="No such file"):
         run()
-
-
-def test_a_plain_stream_gets_a_line_per_iteration(
-    make_iteration: MakeIteration, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with ProgressDisplay(2) as display:
-        display.show(make_iteration(3, error=39400.25, loss=0.125))
-        display.show(make_iteration(1234, error=None, loss=1e-9))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == ["Iteration 003: error=39400.2 loss=0.125", "Iteration 1234: loss=1e-09"]
