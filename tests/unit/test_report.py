@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import html
 import json
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from envmap_inverse import InputError
+from envmap_inverse import InputError, report
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.latlong import texel_directions
 from envmap_inverse.report import tables, write_comparison, write_report
@@ -333,3 +334,16 @@ def test_a_page_that_cannot_be_written(make_run: MakeRun, tmp_path: Path) -> Non
     folder = make_run(tmp_path / "run")
     with pytest.raises(InputError, match=r"page\.html: cannot be written: No such file"):
         write_report(folder, tmp_path / "nowhere" / "page.html")
+
+
+def test_a_page_for_which_there_is_no_room(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "a temporary file")
+
+    folder = make_run(tmp_path / "run")
+    monkeypatch.setattr(report, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_report(folder)
+    assert caught.value.filename == str(folder / "report.html")
