@@ -14,10 +14,12 @@ import imageio.v3 as iio
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from envmap_inverse import InputError, Iteration, artifacts
 from envmap_inverse import frames as frames_module
-from envmap_inverse.artifacts import RunFolder
+from envmap_inverse.artifacts import RunFolder, to_json
 from envmap_inverse.frames import FrameWriter
 from envmap_inverse.images import display_exposure, read_image, tonemap
 from envmap_inverse.metrics import angular_error, log_rmse, rmse
@@ -442,3 +444,21 @@ def test_a_folder_that_takes_no_video_is_a_failure_of_the_run(
 
     with pytest.raises(OSError, match="No such file"):
         run()
+
+
+numbers = st.none() | st.booleans() | st.integers() | st.floats()
+
+
+@given(
+    value=st.recursive(
+        numbers, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+    )
+)
+def test_any_summary_is_json_that_every_reader_takes(value: Any) -> None:
+    def refuse(constant: str) -> NoReturn:
+        raise AssertionError(constant)
+
+    text = to_json(value)
+    assert json.loads(text, parse_constant=refuse) == json.loads(
+        json.dumps(value), parse_constant=lambda _: None
+    )

@@ -14,11 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
 from envmap_inverse import InputError, report
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.latlong import texel_directions
+from envmap_inverse.projections import Latlong
 from envmap_inverse.report import tables, write_comparison, write_report
 from envmap_inverse.report.folder import Run
 from envmap_inverse.report.pictures import Heat, Raster, Sheet, difference
@@ -347,3 +351,44 @@ def test_a_page_for_which_there_is_no_room(
     with pytest.raises(OSError, match="No space left") as caught:
         write_report(folder)
     assert caught.value.filename == str(folder / "report.html")
+
+
+# What holds for all pictures and numbers
+
+radiances = st.floats(allow_nan=False, allow_infinity=False, width=32)
+
+
+@given(image=st_np.arrays(np.float32, (2, 3, 3), elements=radiances))
+def test_any_radiance_comes_out_of_a_raster_as_exactly_as_its_largest_allows(
+    image: NDArray[np.float32],
+) -> None:
+    """11 bits of each value, or a 24th power of 2 where the whole is scaled to half floats."""
+    raster = Raster.of(image)
+    rounding = 2.0**-11 * np.abs(image.astype(np.float64)) + 2.0**-24 * raster.scale
+    assert (np.abs(decoded(raster) - image) <= 1.01 * rounding).all()
+
+
+@given(values=st_np.arrays(np.float32, (3, 4, 3), elements=st.floats(0, 2**60, width=32)))
+def test_false_colours_span_what_is_there(values: NDArray[np.float32]) -> None:
+    heat, mean = Heat.of(values), values.mean(axis=2)
+    if heat is None:
+        assert not mean.any()
+        return
+    assert 0 < heat.low <= heat.high <= mean.max()
+    assert heat.high <= 1e4 * heat.low * (1 + 1e-6)
+
+
+@given(
+    texels=st_np.arrays(np.float32, (5, 10, 3), elements=st.floats(0, 100, width=32)),
+    direction=st_np.arrays(np.float64, 3, elements=st.floats(-1, 1)).filter(np.any),
+)
+def test_the_page_looks_a_map_up_as_the_library_does(
+    texels: NDArray[np.float32], direction: NDArray[np.float64]
+) -> None:
+    expected = Latlong(5, 10).look_up(texels)(direction)
+    np.testing.assert_allclose(look_up(texels, direction), expected, atol=1e-4)
+
+
+@given(value=st.floats(-1e300, 1e300) | st.integers())
+def test_a_number_is_told_to_four_digits(value: float) -> None:
+    assert float(tables.number(value).replace(",", "")) == pytest.approx(value, rel=5.01e-4)
