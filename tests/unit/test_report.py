@@ -353,6 +353,37 @@ def test_a_page_for_which_there_is_no_room(
     assert caught.value.filename == str(folder / "report.html")
 
 
+def test_a_protocol_is_a_table_of_its_objects(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["protocols"] = {
+        "relighting": {
+            "mirror_knot": {"relative_error": 0.125},
+            "diffuse_knot": {"relative_error": 0.25, "normwise_error": 0.5},
+        }
+    }
+    (folder / "summary.json").write_text(json.dumps(summary))
+    (found,) = tables.protocols(Run.read(folder))
+    assert found.title == "Relighting"
+    assert found.table.columns == ["relative error", "normwise error"]
+    assert found.table.rows == [
+        ("mirror knot", ["0.125", "–"]),
+        ("diffuse knot", ["0.25", "0.5"]),
+    ]
+
+
+def test_a_true_map_of_another_size_is_shown_and_not_subtracted(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    folder, differences = make_run(tmp_path / "run"), []
+    for height in (16, 8):
+        write_image(folder / "ground_truth.exr", np.ones((height, 2 * height, 3)))
+        text = write_report(folder).read_text()
+        assert "Truth" in text
+        differences.append(text.count('alt="Recovered: difference from the truth"'))
+    assert differences == [1, 0]
+
+
 # What holds for all pictures and numbers
 
 radiances = st.floats(allow_nan=False, allow_infinity=False, width=32)
