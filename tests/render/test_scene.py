@@ -395,6 +395,15 @@ def test_a_mesh_whose_faces_point_outside_its_vertices_is_refused(
     assert re.match(rf"refused: .*bad\.{suffix}", done.stdout)
 
 
+@pytest.mark.parametrize("more", ["", '<integer name="shape_index" value="0"/>'])
+def test_a_sound_serialized_mesh_is_loaded(scene_file: Path, scene_xml: MakeXML, more: str) -> None:
+    write_serialized_quad(scene_file.parent / "quad.serialized", 3)
+    named = f'<string name="filename" value="quad.serialized"/>{more}'
+    scene_file.write_text(scene_xml(f'<shape type="serialized">{named}</shape>'))
+    (shape,) = ei.load_scene(scene_file).mi_scene.shapes()
+    assert (shape.vertex_count(), shape.face_count()) == (4, 2)
+
+
 @pytest.mark.parametrize("is_included", [False, True])
 def test_xml_that_is_nested_too_deep_is_refused(
     scene_file: Path, scene_xml: MakeXML, is_included: bool

@@ -244,6 +244,15 @@ def test_without_probing_an_unknown_library_is_not_used_and_nothing_changes(
     assert "DRJIT_LIBLLVM_PATH" not in os.environ
 
 
+def test_without_probing_an_unknown_choice_of_the_user_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "libLLVM-19.so").touch()
+    monkeypatch.setenv("DRJIT_LIBLLVM_PATH", str(tmp_path / "libLLVM-19.so"))
+    assert backend.point_to_libllvm(probing=False) is None
+    assert os.environ["DRJIT_LIBLLVM_PATH"] == str(tmp_path / "libLLVM-19.so")
+
+
 def test_the_answer_of_a_probe_is_remembered(install: Install, probed: list[str]) -> None:
     install("libLLVM-19.so.1")
     assert [library.problem for library in backend.find_libllvm()] == [None]
@@ -498,3 +507,15 @@ def test_the_wheel_is_asked_for_its_library(
 
     monkeypatch.setattr(backend.metadata, "distribution", distribution)
     assert wheel_library() == (tmp_path / found if found else None)
+
+
+# Broken installations
+
+
+def test_a_package_that_cannot_be_imported_is_named_with_what_mends_it() -> None:
+    with pytest.raises(backend.BackendError, match="reinstall it: 'pip install --force-reinstall"):
+        backend._LazyModule("no_such_module").anything  # noqa: B018 - looking it up is the test
+
+
+def test_a_probe_that_says_nothing_has_failed_all_the_same() -> None:
+    assert backend._probe("raise SystemExit(1)") == "a test kernel failed: no message"

@@ -458,3 +458,10 @@ def test_parts_that_are_too_large_together_are_refused(
     monkeypatch.setattr(images, "MAX_PIXELS", needed - 1)
     with pytest.raises(InputError, match=r"a\.exr: its 3 parts are too large to be read"):
         read_image(tmp_path / "a.exr")
+
+
+@pytest.mark.parametrize("size", [(0, 4), (4, 0)])
+def test_a_header_without_pixels_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    write_hdr_of_size(tmp_path / "a.hdr", *size)
+    with pytest.raises(InputError, match=rf"a\.hdr: damaged: .*{size[0]} x {size[1]} pixels"):
+        read_image(tmp_path / "a.hdr")

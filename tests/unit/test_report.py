@@ -384,6 +384,13 @@ def test_a_true_map_of_another_size_is_shown_and_not_subtracted(
     assert differences == [1, 0]
 
 
+def test_a_fit_of_another_size_is_no_fit(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    write_image(folder / "render.exr", np.ones((2, 2, 3)))
+    with pytest.raises(InputError, match=r"render\.exr has the shape \(2, 2, 3\) .*; repeat"):
+        Run.read(folder)
+
+
 # What holds for all pictures and numbers
 
 radiances = st.floats(allow_nan=False, allow_infinity=False, width=32)
