@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
-from envmap_inverse import losses
+from envmap_inverse import InputError, losses
 from envmap_inverse.backend import dr, mi, select_variant
 
 Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
@@ -101,6 +101,12 @@ def test_the_weighted_difference_is_the_gradient(loss: losses.Loss, pair: Pair) 
 
 
 # Clipped observations
+
+
+@pytest.mark.parametrize(("white", "black"), [(1, 1), (0, 1), (np.nan, 0)])
+def test_white_is_above_black(white: float, black: float) -> None:
+    with pytest.raises(InputError, match="white must be greater than black"):
+        losses.Censored(white=white, black=black)
 
 
 @given(pair=pairs, levels=st.tuples(radiances, radiances).filter(lambda pair: pair[0] < pair[1]))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envmap_inverse import InputError, losses, parameterizations, priors
+from envmap_inverse.commands.estimate import _read_config
 from envmap_inverse.commands.options import _spec, given_files, make_choice, sensor_numbers
 
 CHOICES = [
@@ -64,3 +66,11 @@ def test_other_sensors_are_refused(option: str) -> None:
 def test_a_number_in_a_files_place_names_no_file(number: float) -> None:
     files: Any = given_files(str(number), None, "map.exr")
     assert [str(file) for file in files] == ["map.exr"]
+
+
+@pytest.mark.parametrize("text", [b"iterations = ", b"[[[", b"\xff\xfe"])
+def test_a_config_that_is_no_toml_is_refused_by_its_name(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "run.toml").write_bytes(text)
+    context: Any = None  # is not looked at before the file
+    with pytest.raises(InputError, match=r"--config .*run\.toml: not TOML: "):
+        _read_config(context, tmp_path / "run.toml")

@@ -68,6 +68,11 @@ def test_an_exposure_is_one_or_three_positive_finite_numbers(
         View(image, exposure=exposure)
 
 
+def test_an_exposure_in_words_is_one_that_can_be_found(image: np.ndarray) -> None:
+    with pytest.raises(InputError, match="photo: exposure 'bright': give a number, three, 'auto'"):
+        View(image, exposure="bright", name="photo")  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("shape", [(6, 4), (4, 6, 1), (4, 6, 3), (24,)])
 def test_a_mask_has_the_shape_of_its_image(image: np.ndarray, shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"mask has .* but the image \(4, 6\)"):
