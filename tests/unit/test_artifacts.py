@@ -446,6 +446,37 @@ def test_a_folder_that_takes_no_video_is_a_failure_of_the_run(
         run()
 
 
+def test_a_folder_that_takes_no_file_is_refused_and_free_for_others(
+    open_run: OpenRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, _: bytes) -> NoReturn:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(artifacts, "write_bytes", fail)
+        with pytest.raises(InputError, match=r"run: cannot be written: Permission denied"):
+            open_run()
+    open_run()
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit])
+def test_a_signal_while_frames_are_written_leaves_no_half_of_a_video(
+    make_iteration: MakeIteration, open_run: OpenRun, signal: type[BaseException]
+) -> None:
+    run = open_run(frames=True)
+
+    def write() -> NoReturn:
+        with run:
+            run.begin(np.ones((7, 7, 3), np.float32))
+            run.add(make_iteration())
+            raise signal
+
+    with pytest.raises(signal):
+        write()
+    assert "convergence.mp4" not in names_in(run.path)
+    open_run(overwrite=True)  # nobody holds the folder
+
+
 numbers = st.none() | st.booleans() | st.integers() | st.floats()
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,9 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envmap_inverse import InputError, Iteration
+from envmap_inverse import InputError, Iteration, View
+from envmap_inverse.commands.live import live_view
 from envmap_inverse.problem import Record
-from envmap_inverse.report.live import MAX_LINES, LiveView
+from envmap_inverse.report.live import LOOPBACK, MAX_LINES, LiveView
 
 REFERENCE = np.ones((4, 6, 3), np.float32)
 
@@ -93,3 +95,28 @@ def test_pictures_come_with_the_end_and_the_report_if_there_is_one(
 def test_an_address_that_cannot_be_is_refused(host: str, port: int) -> None:
     with pytest.raises(InputError, match=f"--live-host {host}, --live-port {port}: cannot be op"):
         LiveView(Path("run"), REFERENCE, num_steps=9, host=host, port=port)
+
+
+def of_a_run(**options: Any) -> Any:
+    problem: Any = SimpleNamespace(views=(View(REFERENCE),))
+    optimizer: Any = SimpleNamespace(num_steps=9)
+    return live_view(Path("run"), problem, optimizer, **{"host": LOOPBACK, "port": 0, **options})
+
+
+def test_a_run_has_a_live_view_if_one_is_wanted() -> None:
+    with of_a_run(live=False) as none, of_a_run(live=True) as one:
+        assert none is None
+        assert one.address.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize("option", [{"host": "0.0.0.0"}, {"port": 8000}])
+def test_an_address_for_no_live_view_is_refused(option: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="--live-host and --live-port: need --live"):
+        of_a_run(live=False, **option)
+
+
+def test_a_live_view_that_others_can_reach_is_warned_of() -> None:
+    with pytest.warns(UserWarning, match=r"--live-host 0\.0\.0\.0: who can reach this address"):
+        view = of_a_run(live=True, host="0.0.0.0")
+    with view:
+        assert not view.is_loopback
