@@ -14,7 +14,7 @@ import imageio.v3 as iio
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envmap_inverse import InputError, Iteration, artifacts
@@ -446,6 +446,16 @@ def test_a_folder_that_takes_no_video_is_a_failure_of_the_run(
         run()
 
 
+def test_a_failure_is_told_as_soon_as_frames_are_waited_for(
+    make_iteration: MakeIteration, tmp_path: Path
+) -> None:
+    writer = FrameWriter(tmp_path / "missing", 1)
+    writer.add(make_iteration())
+    with pytest.raises(OSError, match="No such file"):
+        writer.flush()
+    writer.abandon()
+
+
 def test_a_folder_that_takes_no_file_is_refused_and_free_for_others(
     open_run: OpenRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -480,6 +490,7 @@ def test_a_signal_while_frames_are_written_leaves_no_half_of_a_video(
 numbers = st.none() | st.booleans() | st.integers() | st.floats()
 
 
+@settings(max_examples=25)
 @given(
     value=st.recursive(
         numbers, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8

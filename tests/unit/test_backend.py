@@ -517,5 +517,9 @@ def test_a_package_that_cannot_be_imported_is_named_with_what_mends_it() -> None
         backend._LazyModule("no_such_module").anything  # noqa: B018 - looking it up is the test
 
 
+def test_a_probe_that_ends_well_has_no_problem() -> None:
+    assert backend._probe("pass") is None
+
+
 def test_a_probe_that_says_nothing_has_failed_all_the_same() -> None:
     assert backend._probe("raise SystemExit(1)") == "a test kernel failed: no message"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
@@ -56,6 +56,7 @@ def read_colmap(quaternion: Vector, translation: Vector) -> Camera:
     return found
 
 
+@settings(max_examples=25)
 @given(quaternion=quaternions, translation=vectors, point=vectors)
 def test_a_colmap_camera_sees_a_point_where_colmap_says(
     quaternion: Vector, translation: Vector, point: Vector
@@ -68,6 +69,7 @@ def test_a_colmap_camera_sees_a_point_where_colmap_says(
     np.testing.assert_allclose(found, [expected[0], -expected[1], -expected[2], 1], atol=1e-9)
 
 
+@settings(max_examples=25)
 @given(quaternion=quaternions, position=vectors, noise=st_np.arrays(np.float64, (3, 3)))
 def test_the_rotation_of_a_pose_is_the_nearest_one(
     quaternion: Vector, position: Vector, noise: Vector
@@ -83,6 +85,7 @@ def test_the_rotation_of_a_pose_is_the_nearest_one(
     assert distances[0] <= distances[1] + 1e-12
 
 
+@settings(max_examples=25)
 @given(quaternion=quaternions, factor=st.floats(0.1, 10).filter(lambda x: abs(x - 1) > 0.01))
 def test_a_pose_that_scales_or_mirrors_is_refused(quaternion: Vector, factor: float) -> None:
     for scale, words in ((factor, "scales by"), (-1, "mirrors")):
@@ -91,6 +94,7 @@ def test_a_pose_that_scales_or_mirrors_is_refused(quaternion: Vector, factor: fl
             camera(to_world=matrix)
 
 
+@settings(max_examples=25)
 @given(
     taken=st.lists(names, min_size=1, max_size=6, unique=True),
     order=st.randoms(use_true_random=False),
@@ -106,6 +110,7 @@ def test_pictures_find_their_cameras_in_any_order_folder_and_format(
     assert [taken[index] for index in found] == pictures
 
 
+@settings(max_examples=25)
 @given(num_cameras=st.integers(1, 5), pictures=st.lists(names, max_size=5))
 def test_without_a_name_in_common_each_camera_has_one_picture(
     num_cameras: int, pictures: list[str]

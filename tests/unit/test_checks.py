@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
@@ -33,6 +33,7 @@ def problem(image: Any, initial: Any, mask: Any = None) -> Problem:
     return Problem(scene=scene, views=(View(image, mask=mask),), loss=MSE(), initial=initial)
 
 
+@settings(max_examples=25)
 @given(
     image=st_np.arrays(np.float32, (2, 3, 3), elements=numbers),
     mask=st_np.arrays(np.bool_, (2, 3)).filter(np.any),

@@ -3,7 +3,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ masks = st_np.arrays(np.bool_, st_np.array_shapes(min_dims=2, max_dims=2, max_si
 )
 
 
+@settings(max_examples=25)
 @given(mask=masks, share=st.floats(0.01, 0.99), seed=st.integers(0, 99))
 def test_each_pixel_is_fitted_or_measured(mask: NDArray[np.bool_], share: float, seed: int) -> None:
     view = View(np.ones((*mask.shape, 3)), mask=mask)
@@ -29,6 +30,7 @@ def test_each_pixel_is_fitted_or_measured(mask: NDArray[np.bool_], share: float,
     assert measured.mask.sum() == min(math.ceil(share * mask.sum()), mask.sum() - 1)
 
 
+@settings(max_examples=25)
 @given(mask=masks)
 def test_without_a_share_all_are_both(mask: NDArray[np.bool_]) -> None:
     view = View(np.ones((*mask.shape, 3)), mask=mask)

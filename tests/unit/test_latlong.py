@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.polynomial.legendre import leggauss
@@ -134,6 +134,7 @@ vectors = st_np.arrays(np.float64, 3, elements=st.floats(-10, 10)).filter(
 )
 
 
+@settings(max_examples=25)
 @given(a=vectors, b=vectors, c=vectors, factor=st.floats(1e-3, 1e3))
 def test_angles_are_distances_on_the_sphere(
     a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], factor: float
@@ -297,6 +298,7 @@ def test_blurred_poles_are_of_one_value_each(rng: np.random.Generator) -> None:
     np.testing.assert_allclose(blurred[[0, -1]].std(axis=1), 0, atol=1e-9)
 
 
+@settings(max_examples=25)
 @given(texels=maps(), radius=st.floats(0.01, 3), factor=st.floats(-10, 10))
 def test_the_blurred_sum_of_two_maps_is_the_sum_of_the_blurred(
     texels: NDArray[np.float64], radius: float, factor: float
@@ -307,6 +309,7 @@ def test_the_blurred_sum_of_two_maps_is_the_sum_of_the_blurred(
     np.testing.assert_allclose(found, expected, atol=1e-8)
 
 
+@settings(max_examples=25)
 @given(texels=maps(), radius=st.floats(0.01, 3))
 def test_a_mirrored_map_is_blurred_as_the_map_itself(
     texels: NDArray[np.float64], radius: float

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -187,6 +187,7 @@ def test_no_lights_have_no_pairs(first: tuple[float, ...], second: tuple[float, 
 angles = st.lists(st.floats(0, 359), max_size=5)
 
 
+@settings(max_examples=25)
 @given(first=angles, second=angles)
 def test_each_light_has_one_partner_at_most_and_both_maps_agree_on_it(
     first: list[float], second: list[float]
@@ -204,6 +205,7 @@ def test_each_light_has_one_partner_at_most_and_both_maps_agree_on_it(
     assert back.shape[1] == 2
 
 
+@settings(max_examples=25)
 @given(seed=st.integers(0, 10**6), factor=st.floats(1e-3, 1e3))
 def test_lights_stand_out_whatever_the_unit(seed: int, factor: float) -> None:
     texels = np.random.default_rng(seed).lognormal(0, 2, (7, 10, 3))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envmap_inverse import InputError, Iteration, View
@@ -42,6 +42,7 @@ def records(count: int) -> list[Record]:
     return [Record(index=index, loss=0.5, error=None, seconds=0.1) for index in range(count)]
 
 
+@settings(max_examples=20)
 @given(count=st.integers(0, 3 * MAX_LINES), after=st.integers(0, 4 * MAX_LINES))
 def test_of_any_history_the_ends_are_told_and_few_lines_between(
     view: LiveView, count: int, after: int

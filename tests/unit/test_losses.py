@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
@@ -83,11 +83,13 @@ def test_mse_is_the_squared_difference() -> None:
     assert losses.MSE()(np.array([3.0, -1.0]), np.array([1.0, 1.0])).tolist() == [4, 4]
 
 
+@settings(max_examples=20)
 @given(pair=pairs)
 def test_a_loss_is_never_negative(loss: losses.Loss, pair: Pair) -> None:
     assert (loss(*pair) >= 0).all()
 
 
+@settings(max_examples=20)
 @given(pair=pairs)
 def test_the_weighted_difference_is_the_gradient(loss: losses.Loss, pair: Pair) -> None:
     """2 w (p - o), by automatic differentiation in float32."""
@@ -109,6 +111,7 @@ def test_white_is_above_black(white: float, black: float) -> None:
         losses.Censored(white=white, black=black)
 
 
+@settings(max_examples=20)
 @given(pair=pairs, levels=st.tuples(radiances, radiances).filter(lambda pair: pair[0] < pair[1]))
 def test_a_clipped_observation_is_a_bound(
     loss: losses.Loss, pair: Pair, levels: tuple[float, float]

@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envmap_inverse import InputError, losses, parameterizations, priors
@@ -23,6 +23,7 @@ positive = st.floats(min_value=1e-300, max_value=1e300)
 
 
 @pytest.mark.parametrize(("module", "name"), CHOICES)
+@settings(max_examples=15)
 @given(data=st.data())
 def test_what_was_chosen_is_written_down_as_it_is_chosen(
     module: ModuleType, name: str, data: st.DataObject
@@ -51,6 +52,7 @@ def test_a_choice_that_is_none_is_refused_with_what_there_is(spec: str, message:
         make_choice(losses, "--loss", spec)
 
 
+@settings(max_examples=15)
 @given(numbers=st.lists(st.integers(-5, 99), min_size=1))
 def test_sensors_are_numbers_between_commas(numbers: list[int]) -> None:
     assert sensor_numbers(",".join(map(str, numbers))) == numbers
@@ -62,6 +64,7 @@ def test_other_sensors_are_refused(option: str) -> None:
         sensor_numbers(option)
 
 
+@settings(max_examples=15)
 @given(number=st.floats())
 def test_a_number_in_a_files_place_names_no_file(number: float) -> None:
     files: Any = given_files(str(number), None, "map.exr")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
@@ -289,6 +289,7 @@ any_directions = st_np.arrays(np.float64, (4, 3), elements=st.floats(-1, 1)).fil
 """No edges of a cube, which are on two faces."""
 
 
+@settings(max_examples=25)
 @given(projection=any_projection(), vectors=any_directions)
 def test_a_direction_comes_back_from_its_pixel_as_a_unit_vector(
     projection: Projection, vectors: Array
@@ -299,6 +300,7 @@ def test_a_direction_comes_back_from_its_pixel_as_a_unit_vector(
     np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
+@settings(max_examples=25)
 @given(projection=any_projection(), vectors=any_directions, factor=st.floats(0.01, 100))
 def test_only_the_direction_of_a_vector_matters(
     projection: Projection, vectors: Array, factor: float
@@ -308,6 +310,7 @@ def test_only_the_direction_of_a_vector_matters(
     np.testing.assert_allclose(*looks, atol=1e-6)
 
 
+@settings(max_examples=25)
 @given(projection=any_projection(), vectors=any_directions, seed=st.integers(0, 1000))
 def test_a_look_up_stays_between_the_extremes_of_the_image(
     projection: Projection, vectors: Array, seed: int
@@ -319,6 +322,7 @@ def test_a_look_up_stays_between_the_extremes_of_the_image(
     assert image.min() - 1e-5 <= values.min() <= values.max() <= image.max() + 1e-5
 
 
+@settings(max_examples=25)
 @given(projection=any_projection(), x=st.floats(0, 1), y=st.floats(0, 1))
 def test_no_density_is_negative(projection: Projection, x: float, y: float) -> None:
     place = np.array(x * (projection.width - 1)), np.array(y * (projection.height - 1))

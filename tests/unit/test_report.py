@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
@@ -396,6 +396,7 @@ def test_a_fit_of_another_size_is_no_fit(make_run: MakeRun, tmp_path: Path) -> N
 radiances = st.floats(allow_nan=False, allow_infinity=False, width=32)
 
 
+@settings(max_examples=25)
 @given(image=st_np.arrays(np.float32, (2, 3, 3), elements=radiances))
 def test_any_radiance_comes_out_of_a_raster_as_exactly_as_its_largest_allows(
     image: NDArray[np.float32],
@@ -406,6 +407,7 @@ def test_any_radiance_comes_out_of_a_raster_as_exactly_as_its_largest_allows(
     assert (np.abs(decoded(raster) - image) <= 1.01 * rounding).all()
 
 
+@settings(max_examples=25)
 @given(values=st_np.arrays(np.float32, (3, 4, 3), elements=st.floats(0, 2**60, width=32)))
 def test_false_colours_span_what_is_there(values: NDArray[np.float32]) -> None:
     heat, mean = Heat.of(values), values.mean(axis=2)
@@ -416,6 +418,7 @@ def test_false_colours_span_what_is_there(values: NDArray[np.float32]) -> None:
     assert heat.high <= 1e4 * heat.low * (1 + 1e-6)
 
 
+@settings(max_examples=25)
 @given(
     texels=st_np.arrays(np.float32, (5, 10, 3), elements=st.floats(0, 100, width=32)),
     direction=st_np.arrays(np.float64, 3, elements=st.floats(-1, 1)).filter(np.any),
@@ -427,6 +430,7 @@ def test_the_page_looks_a_map_up_as_the_library_does(
     np.testing.assert_allclose(look_up(texels, direction), expected, atol=1e-4)
 
 
+@settings(max_examples=25)
 @given(value=st.floats(-1e300, 1e300) | st.integers())
 def test_a_number_is_told_to_four_digits(value: float) -> None:
     assert float(tables.number(value).replace(",", "")) == pytest.approx(value, rel=5.01e-4)

@@ -8,7 +8,7 @@ from io import FileIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envmap_inverse.writing import append_line, temporary_name, unfinished_files, write_bytes
@@ -56,6 +56,7 @@ def test_what_a_killed_process_left_is_found_by_the_name_it_was_to_have(tmp_path
     assert unfinished_files(tmp_path, re.compile(r"map\.exr")) == [left]
 
 
+@settings(max_examples=25)
 @given(lines=st.lists(st.tuples(st.text("aé\u20ac", max_size=9), st.integers(0, 30)), max_size=8))
 def test_a_file_of_lines_holds_those_that_were_taken_whole(
     tmp_path: Path, lines: list[tuple[str, int]]
@@ -77,6 +78,7 @@ characters = st.characters(codec="utf-8", exclude_characters="/\0")
 file_names = st.text(characters, min_size=1, max_size=20).filter(lambda n: n not in {".", ".."})
 
 
+@settings(max_examples=25)
 @given(name=file_names, data=st.binary())
 def test_what_is_written_stands_alone_under_its_name(name: str, data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
@@ -89,6 +91,7 @@ def test_what_is_written_stands_alone_under_its_name(name: str, data: bytes) -> 
 short_names = st.text("ab.", min_size=1, max_size=5).map("c{}".format)
 
 
+@settings(max_examples=25)
 @given(name=short_names, other=short_names)
 def test_an_unfinished_file_is_known_by_the_whole_of_its_name(name: str, other: str) -> None:
     with tempfile.TemporaryDirectory() as folder:

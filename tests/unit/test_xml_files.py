@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envmap_inverse import InputError
@@ -104,6 +104,7 @@ def test_a_missing_scene_and_a_folder_are_told_apart(tmp_path: Path) -> None:
         check_xml(tmp_path, {})
 
 
+@settings(max_examples=25)
 @given(depths=st.lists(st.integers(0, 40), min_size=1, max_size=6))
 def test_however_a_scene_is_cut_into_files_its_depth_is_the_sum(
     write: Write, depths: list[int]
@@ -122,6 +123,7 @@ def test_however_a_scene_is_cut_into_files_its_depth_is_the_sum(
             check_xml(path, {})
 
 
+@settings(max_examples=25)
 @given(
     values=st.dictionaries(st.text("ab", min_size=1, max_size=3), st.text("cd", max_size=3)),
     pieces=st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=3),
