@@ -327,3 +327,14 @@ def test_a_look_up_stays_between_the_extremes_of_the_image(
 def test_no_density_is_negative(projection: Projection, x: float, y: float) -> None:
     place = np.array(x * (projection.width - 1)), np.array(y * (projection.height - 1))
     assert projection.density(*place) >= 0
+
+
+@pytest.mark.parametrize("kind", [MirrorBall, AngularMap])
+@pytest.mark.parametrize("aside", [0, 5e-324, 3e-301, 1e-299, 1e-9])
+@pytest.mark.parametrize("forwards", [-1, 1])
+def test_a_disc_shows_its_axis_however_near_a_direction_is(
+    kind: type, aside: float, forwards: int
+) -> None:
+    projection, direction = kind(7, 7), np.array([[0.0, aside, forwards], [aside, aside, forwards]])
+    found = projection.directions(*projection.pixels(direction))
+    np.testing.assert_allclose(found, direction, atol=1e-7)
