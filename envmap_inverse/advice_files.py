@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from envmap_inverse.advice import Information, Map, ViewCoverage
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import cannot_write
 from envmap_inverse.images import (
     Uint8Image,
     display_exposure,
@@ -35,6 +35,7 @@ def write_coverage(folder: Path, views: Sequence[ViewCoverage]) -> None:
 
     Raises:
         InputError: if the folder cannot be written.
+        OSError: if the disk is full.
     """
     deviation = np.repeat(views[-1].together.deviation[:, :, None], 3, axis=2)
     try:
@@ -44,7 +45,7 @@ def write_coverage(folder: Path, views: Sequence[ViewCoverage]) -> None:
         write_image(folder / "deviation.exr", deviation)
         write_bytes(folder / "coverage.png", encode_png(_picture(views)))
     except OSError as error:
-        raise InputError(f"-o {folder}: cannot be written: {error.strerror}") from None
+        raise cannot_write(f"-o {folder}", error) from None
 
 
 def _picture(views: Sequence[ViewCoverage]) -> Uint8Image:

@@ -311,8 +311,9 @@ class _Disc(ABC):
         x, y, z = np.moveaxis(np.asarray(directions, np.float64), -1, 0)
         across = np.hypot(x, y)
         radius = self._radius(np.arctan2(across, self._centre * z))
-        right, up = (side * radius / np.maximum(across, 1e-300) for side in (x, y))
-        right = np.where(across > 0, right, radius)
+        is_aside = across > 1e-300  # else all of a circle is one direction; its right is taken
+        right, up = (side * radius / np.where(is_aside, across, 1) for side in (x, y))
+        right = np.where(is_aside, right, radius)
         return (1 + right) / 2 * self.width - 0.5, (1 - up) / 2 * self.height - 0.5
 
     def density(self, x: Array, y: Array) -> Array:
@@ -324,7 +325,7 @@ class _Disc(ABC):
         """Bilinear look-up; what lies outside the disc is taken from its rim."""
         y, x = np.indices((self.height, self.width))
         right, up, radius = self._plane(x, y)
-        inwards = np.where(radius > 1, (1 - np.sqrt(2) / self.width) / radius, 1)
+        inwards = np.where(radius > 1, (1 - np.sqrt(2) / self.width) / np.maximum(radius, 1), 1)
         columns = np.rint((1 + right * inwards) / 2 * self.width - 0.5).astype(int)
         rows = np.rint((1 - up * inwards) / 2 * self.height - 0.5).astype(int)
         padded = np.pad(image[rows, columns], ((1, 1), (1, 1), (0, 0)), mode="edge")

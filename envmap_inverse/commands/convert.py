@@ -13,7 +13,7 @@ import typer
 from numpy.typing import NDArray
 
 from envmap_inverse.console import say
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import MAX_PIXELS, read_image, write_image
 from envmap_inverse.pattern import draw_pattern
 from envmap_inverse.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
@@ -145,7 +145,7 @@ def _write(path: Path, image: NDArray[np.float32], kind: Kind) -> None:
     try:
         write_image(path, image)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from None
+        raise cannot_write(str(path), error) from None
     say(f"{path}: {kind.value}, {image.shape[1]} x {image.shape[0]}")
 
 

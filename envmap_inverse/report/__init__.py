@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from envmap_inverse import __version__
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import cannot_write
 from envmap_inverse.images import display_exposure, write_bytes
 from envmap_inverse.report.folder import Image, Run
 from envmap_inverse.report.page import page
@@ -114,5 +114,5 @@ def _write(runs: Sequence[Run], output: Path) -> Path:
     try:
         write_bytes(output, page(runs).encode())
     except OSError as error:
-        raise InputError(f"{output}: cannot be written: {error.strerror}") from None
+        raise cannot_write(str(output), error) from None
     return output

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import envmap_inverse as ei
-from envmap_inverse import latlong
+from envmap_inverse import bundled, latlong
 from envmap_inverse.bundled import (
     MAPS,
     MATERIALS,
@@ -84,3 +86,11 @@ def test_adam_runs_on_several_bundled_scenes_at_once() -> None:
         scene.set_film_size(4)
         result = ei.estimate(scene, ei.render(scene, spp=1), optimizer=ei.Adam(iterations=1))
         assert result.num_dropped == 0
+
+
+def test_missing_scenes_are_told_with_what_brings_them_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundled, "__file__", str(tmp_path / "package" / "bundled.py"))
+    with pytest.raises(FileNotFoundError, match="the bundled scenes are missing; reinstall"):
+        scene_file("bunny")

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 import envmap_inverse as ei
 from envmap_inverse import latlong
 from envmap_inverse.backend import mi
+from envmap_inverse.commands import scene as command
+from envmap_inverse.images import read_image
 
 MakeScene = Callable[..., ei.Scene]
 MakeMap = Callable[..., NDArray[np.float32]]
@@ -149,6 +151,7 @@ def test_another_integrator_can_be_used(scene: ei.Scene, as_dictionary: bool) ->
     [
         ({"spp": 0}, "spp must be at least 1; found 0"),
         ({"spp": -1}, "spp must be at least 1; found -1"),
+        ({"spp": 2**32}, r"spp must be less than 2\^32; found 4294967296"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**32}, "seed"),
         ({"sensor": 1}, r"sensor 1: the scene has 1 sensor\(s\)"),
@@ -173,3 +176,14 @@ def test_a_scene_without_an_integrator_is_refused(
     del described["integrator"]
     with pytest.raises(ei.InputError, match="integrator"):
         ei.render(ei.load_scene(described), spp=1)
+
+
+def test_the_command_warns_of_values_that_are_no_light(
+    scene_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = np.ones((8, 8, 3), np.float32)
+    image[0, 0, :2] = np.nan, np.inf
+    monkeypatch.setattr(command, "render_image", lambda *_, **__: image)
+    with pytest.warns(UserWarning, match=r"out\.exr: 1 % of its values are NaN or infinite"):
+        command.render(scene_file, tmp_path / "out.exr", trust_input=True)
+    np.testing.assert_array_equal(read_image(tmp_path / "out.exr"), image)

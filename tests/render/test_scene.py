@@ -8,6 +8,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse import latlong
+from envmap_inverse import scene as scene_module
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.bundled import bunny
 from envmap_inverse.images import write_image
@@ -393,6 +395,15 @@ def test_a_mesh_whose_faces_point_outside_its_vertices_is_refused(
     assert re.match(rf"refused: .*bad\.{suffix}", done.stdout)
 
 
+@pytest.mark.parametrize("more", ["", '<integer name="shape_index" value="0"/>'])
+def test_a_sound_serialized_mesh_is_loaded(scene_file: Path, scene_xml: MakeXML, more: str) -> None:
+    write_serialized_quad(scene_file.parent / "quad.serialized", 3)
+    named = f'<string name="filename" value="quad.serialized"/>{more}'
+    scene_file.write_text(scene_xml(f'<shape type="serialized">{named}</shape>'))
+    (shape,) = ei.load_scene(scene_file).mi_scene.shapes()
+    assert (shape.vertex_count(), shape.face_count()) == (4, 2)
+
+
 @pytest.mark.parametrize("is_included", [False, True])
 def test_xml_that_is_nested_too_deep_is_refused(
     scene_file: Path, scene_xml: MakeXML, is_included: bool
@@ -480,6 +491,15 @@ def test_variants_without_rgb_or_gradients_are_refused(scene_file: Path) -> None
         lines, ("scalar_rgb", "llvm_ad_spectral", "llvm_ad_mono"), strict=True
     ):
         assert re.match(rf"Mitsuba variant '{variant}' cannot be used; set 'llvm_ad_rgb'", line)
+
+
+def test_another_mitsuba_is_refused_with_the_one_that_is_needed(
+    scene_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = SimpleNamespace(variant=lambda: "llvm_ad_rgb", __version__="4.0.1")
+    monkeypatch.setattr(scene_module, "mi", other)
+    with pytest.raises(ei.InputError, match=r"Mitsuba 4\.0\.1 cannot be used; install 'mitsuba>="):
+        ei.load_scene(scene_file)
 
 
 # Sensors and films

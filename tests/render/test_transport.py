@@ -540,6 +540,27 @@ def test_nothing_in_a_file_is_unpickled(recording: Path) -> None:
     assert "allow_pickle=False" in message_of_a_refusal(recording)
 
 
+@pytest.mark.parametrize(
+    ("sensor", "film"),
+    [
+        ({}, {}),
+        ({}, {"rfilter": {"type": "gaussian"}}),
+        ({}, {"rfilter": {"type": "gaussian"}, "sample_border": True}),
+        ({"type": "thinlens", "aperture_radius": 0.3, "focus_distance": 4.0}, {}),
+        ({"shutter_open": 0.0, "shutter_close": 1.0}, {}),
+    ],
+    ids=["pinhole", "filter", "border", "lens", "shutter"],
+)
+def test_a_sky_that_is_the_same_everywhere_is_the_same_in_every_pixel(
+    scene_dict: MakeDict, sensor: dict[str, Any], film: dict[str, Any]
+) -> None:
+    described = scene_dict(film=film, **BEHIND_THE_CAMERA)
+    described["sensor0"] |= sensor
+    transport = ei.LightTransport.record(ei.load_scene(described), spp=4)
+    sky = np.full((8 * 16, 3), 2.5, np.float32)
+    np.testing.assert_allclose(transport.matvec(sky), 2.5, rtol=1e-5)
+
+
 # What cannot be recorded
 
 
@@ -547,6 +568,11 @@ def test_nothing_in_a_file_is_unpickled(recording: Path) -> None:
 def test_no_paths_are_refused(rough_scene: ei.Scene, spp: int) -> None:
     with pytest.raises(ei.InputError, match=f"spp must be at least 1; found {spp}"):
         ei.LightTransport.record(rough_scene, spp=spp)
+
+
+def test_no_sensor_is_refused(rough_scene: ei.Scene) -> None:
+    with pytest.raises(ei.InputError, match="no sensor to record"):
+        ei.LightTransport.record(rough_scene, (), spp=1)
 
 
 def test_an_unknown_sensor_is_refused(rough_scene: ei.Scene) -> None:

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
 
 from envmap_inverse.advice import Information, _patches
 from envmap_inverse.latlong import texel_solid_angles
@@ -34,3 +37,20 @@ def test_the_median_deviation_is_by_solid_angle_and_of_what_is_seen() -> None:
     assert information.seen_share == pytest.approx(solid_angles / (4 * np.pi))
     assert information.median_deviation == pytest.approx(0.5)
     np.testing.assert_allclose(information.deviation[:, 0], [0.1, 1, 0.5, 1, 1])
+
+
+@given(height=st.integers(2, 70), width=st.integers(1, 140))
+def test_each_texel_is_in_a_patch_and_each_patch_has_texels(height: int, width: int) -> None:
+    patch = _patches(height, width)
+    assert patch.shape == (height, width)
+    assert np.unique(patch).tolist() == list(range(patch.max() + 1))
+    for row in patch:  # pieces of a zone, one after the other
+        assert (np.diff(row) >= 0).all()
+
+
+@given(pair=st_np.arrays(np.float64, (2, 5, 8), elements=st.floats(0, 1e6)))
+def test_another_view_takes_no_knowledge_away(pair: np.ndarray) -> None:
+    one, both = Information(precision=pair[0]), Information(precision=pair[0] + pair[1])
+    assert (both.deviation <= one.deviation).all()
+    assert both.seen_share >= one.seen_share
+    assert 0 < both.deviation.min() <= both.median_deviation <= 1

@@ -14,11 +14,12 @@ import imageio.v3 as iio
 import imageio_ffmpeg
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from envmap_inverse import InputError, Iteration, artifacts
 from envmap_inverse import frames as frames_module
-from envmap_inverse.artifacts import RunFolder
-from envmap_inverse.console import ProgressDisplay
+from envmap_inverse.artifacts import RunFolder, to_json
 from envmap_inverse.frames import FrameWriter
 from envmap_inverse.images import display_exposure, read_image, tonemap
 from envmap_inverse.metrics import angular_error, log_rmse, rmse
@@ -445,11 +446,61 @@ def test_a_folder_that_takes_no_video_is_a_failure_of_the_run(
         run()
 
 
-def test_a_plain_stream_gets_a_line_per_iteration(
-    make_iteration: MakeIteration, capsys: pytest.CaptureFixture[str]
+def test_a_failure_is_told_as_soon_as_frames_are_waited_for(
+    make_iteration: MakeIteration, tmp_path: Path
 ) -> None:
-    with ProgressDisplay(2) as display:
-        display.show(make_iteration(3, error=39400.25, loss=0.125))
-        display.show(make_iteration(1234, error=None, loss=1e-9))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == ["Iteration 003: error=39400.2 loss=0.125", "Iteration 1234: loss=1e-09"]
+    writer = FrameWriter(tmp_path / "missing", 1)
+    writer.add(make_iteration())
+    with pytest.raises(OSError, match="No such file"):
+        writer.flush()
+    writer.abandon()
+
+
+def test_a_folder_that_takes_no_file_is_refused_and_free_for_others(
+    open_run: OpenRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path, _: bytes) -> NoReturn:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(artifacts, "write_bytes", fail)
+        with pytest.raises(InputError, match=r"run: cannot be written: Permission denied"):
+            open_run()
+    open_run()
+
+
+@pytest.mark.parametrize("signal", [KeyboardInterrupt, SystemExit])
+def test_a_signal_while_frames_are_written_leaves_no_half_of_a_video(
+    make_iteration: MakeIteration, open_run: OpenRun, signal: type[BaseException]
+) -> None:
+    run = open_run(frames=True)
+
+    def write() -> NoReturn:
+        with run:
+            run.begin(np.ones((7, 7, 3), np.float32))
+            run.add(make_iteration())
+            raise signal
+
+    with pytest.raises(signal):
+        write()
+    assert "convergence.mp4" not in names_in(run.path)
+    open_run(overwrite=True)  # nobody holds the folder
+
+
+numbers = st.none() | st.booleans() | st.integers() | st.floats()
+
+
+@settings(max_examples=25)
+@given(
+    value=st.recursive(
+        numbers, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8
+    )
+)
+def test_any_summary_is_json_that_every_reader_takes(value: Any) -> None:
+    def refuse(constant: str) -> NoReturn:
+        raise AssertionError(constant)
+
+    text = to_json(value)
+    assert json.loads(text, parse_constant=refuse) == json.loads(
+        json.dumps(value), parse_constant=lambda _: None
+    )

@@ -6,14 +6,17 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from envmap_inverse import backend, caches
 
 Install = Callable[..., list[Path]]
+
+wheel_library = backend._wheel_library
 
 
 @pytest.fixture(autouse=True)
@@ -241,6 +244,15 @@ def test_without_probing_an_unknown_library_is_not_used_and_nothing_changes(
     assert "DRJIT_LIBLLVM_PATH" not in os.environ
 
 
+def test_without_probing_an_unknown_choice_of_the_user_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "libLLVM-19.so").touch()
+    monkeypatch.setenv("DRJIT_LIBLLVM_PATH", str(tmp_path / "libLLVM-19.so"))
+    assert backend.point_to_libllvm(probing=False) is None
+    assert os.environ["DRJIT_LIBLLVM_PATH"] == str(tmp_path / "libLLVM-19.so")
+
+
 def test_the_answer_of_a_probe_is_remembered(install: Install, probed: list[str]) -> None:
     install("libLLVM-19.so.1")
     assert [library.problem for library in backend.find_libllvm()] == [None]
@@ -427,3 +439,87 @@ def test_a_missing_libatomic_is_explained_with_the_command_that_mends_it() -> No
     error = ImportError("libatomic.so.1: cannot open shared object file")
     explanation = backend._explain_import_error("mitsuba", error)
     assert "apt-get install libatomic1" in explanation
+
+
+# The GPU
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An NVIDIA driver's library, whatever there is on the machine."""
+    monkeypatch.setattr(backend.ctypes, "CDLL", lambda _: None)
+    backend.cuda_works.cache_clear()
+    yield
+    backend.cuda_works.cache_clear()
+
+
+@pytest.mark.parametrize(("problem", "works"), [(None, True), ("no OptiX", False)])
+def test_a_gpu_is_used_if_a_child_process_could_and_the_answer_is_remembered(
+    driver: None, monkeypatch: pytest.MonkeyPatch, problem: str | None, works: bool
+) -> None:
+    codes: list[str] = []
+    monkeypatch.setattr(backend, "_probe", lambda code: codes.append(code) or problem)
+    for _ in range(2):
+        assert backend.cuda_works() is works
+        backend.cuda_works.cache_clear()  # as in another process
+    assert codes == [backend._CUDA_PROBE]
+
+
+def test_without_a_driver_no_gpu_is_looked_for(
+    driver: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(backend.ctypes, "CDLL", fail)
+    monkeypatch.setattr(backend, "_probe", lambda _: pytest.fail("probed"))
+    assert not backend.cuda_works()
+
+
+# The wheel
+
+
+@pytest.mark.parametrize(
+    ("files", "found"),
+    [
+        (None, None),
+        ([], None),
+        (["llvm/libLLVMCore.so.23.1"], None),
+        (["llvm/libLLVM.so.23.1"], "llvm/libLLVM.so.23.1"),
+        (["gone/libLLVM.so.23.1"], None),
+    ],
+)
+def test_the_wheel_is_asked_for_its_library(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: list[str] | None, found: str | None
+) -> None:
+    (tmp_path / "llvm").mkdir()
+    for name in ("libLLVMCore.so.23.1", "libLLVM.so.23.1"):
+        (tmp_path / "llvm" / name).touch()
+
+    def distribution(name: str) -> SimpleNamespace:
+        assert name == backend.LLVM_WHEEL
+        if files is None:
+            raise backend.metadata.PackageNotFoundError(name)
+        paths = [tmp_path / file for file in files]
+        return SimpleNamespace(
+            files=[SimpleNamespace(name=path.name, locate=lambda path=path: path) for path in paths]
+        )
+
+    monkeypatch.setattr(backend.metadata, "distribution", distribution)
+    assert wheel_library() == (tmp_path / found if found else None)
+
+
+# Broken installations
+
+
+def test_a_package_that_cannot_be_imported_is_named_with_what_mends_it() -> None:
+    with pytest.raises(backend.BackendError, match="reinstall it: 'pip install --force-reinstall"):
+        backend._LazyModule("no_such_module").anything  # noqa: B018 - looking it up is the test
+
+
+def test_a_probe_that_ends_well_has_no_problem() -> None:
+    assert backend._probe("pass") is None
+
+
+def test_a_probe_that_says_nothing_has_failed_all_the_same() -> None:
+    assert backend._probe("raise SystemExit(1)") == "a test kernel failed: no message"

@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import sparse
 
 from envmap_inverse.checkpoints import Checkpoints
@@ -199,3 +201,24 @@ def test_a_recording_for_which_the_disk_is_too_small_is_not_kept(
     with pytest.warns(UserWarning, match="are free; it is not kept"):
         Checkpoints(tmp_path, MARKS, every=0).keep_transport(recording)
     assert list(tmp_path.iterdir()) == []
+
+
+any_number = st.floats(allow_nan=False)
+
+
+@settings(max_examples=20)
+@given(
+    numbers=st.lists(
+        st.tuples(any_number, st.none() | any_number, st.floats(0, 1e6)), min_size=1, max_size=4
+    )
+)
+def test_any_history_comes_back(
+    tmp_path: Path, numbers: list[tuple[float, float | None, float]]
+) -> None:
+    records = [
+        Record(index=index, loss=loss, error=error, seconds=seconds)
+        for index, (loss, error, seconds) in enumerate(numbers)
+    ]
+    made = Checkpoints(tmp_path, MARKS, every=0)
+    made.offer(lambda: (records, {}))
+    assert made.restore() == (records, {})

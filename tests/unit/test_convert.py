@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from envmap_inverse import InputError
+from envmap_inverse import InputError, images
 from envmap_inverse.commands.convert import Kind, RowConvention, convert, pattern
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.projections import AngularMap, Latlong
@@ -188,3 +189,13 @@ def test_a_folder_that_is_not_there_is_named(ours: Path) -> None:
         convert(ours, out)
     with pytest.raises(InputError, match=f"{out}: cannot be written"):
         pattern(out, size="64")
+
+
+def test_a_full_disk_is_no_fault_of_the_folder(ours: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "a temporary file")
+
+    monkeypatch.setattr(images, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space left") as caught:
+        convert(ours, ours.parent / "out.exr")
+    assert caught.value.filename == str(ours.parent / "out.exr")

@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 
 from envmap_inverse import InputError
-from envmap_inverse.commands.evaluate import RowConvention, evaluate
+from envmap_inverse.commands import evaluate as command
+from envmap_inverse.commands.evaluate import Protocol, RowConvention, evaluate
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.latlong import resample
 from envmap_inverse.metrics import compare_maps
@@ -139,3 +140,32 @@ def test_negative_radiance_is_pointed_out(measure: Measure, random_map: Any) -> 
     estimate[0, :8, 0] = -0.1
     with pytest.warns(UserWarning, match=r"estimate\.exr: 2\.08 % of the values are negative"):
         assert measure(estimate, random_map()) == compare_maps(estimate, random_map())
+
+
+def test_a_protocol_is_a_table_and_part_of_the_page(
+    random_map: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lit: list[Map] = []
+
+    def relight(estimate: Map, truth: Map) -> dict[str, dict[str, float]]:
+        lit.extend([estimate, truth])
+        return {"mirror_knot": {"relative_error": 0.125}}
+
+    monkeypatch.setattr(command, "relighting", relight)
+    for name, seed in (("estimate", 1), ("truth", 2)):
+        write_image(tmp_path / f"{name}.exr", random_map(seed=seed))
+    page, relighting = tmp_path / "page.html", [Protocol.relighting]
+    files = tmp_path / "estimate.exr", tmp_path / "truth.exr"
+    evaluate(*files, protocol=relighting, output=page)
+    printed = capsys.readouterr().out
+    assert "relative error" in printed
+    assert re.search(r"mirror_knot\W+0\.125\W", printed)
+    assert printed.endswith(f"report in {page}\n")
+    np.testing.assert_array_equal(lit[0], random_map(seed=1))
+    np.testing.assert_array_equal(lit[1], random_map(seed=2))
+    text = html.unescape(page.read_text())
+    assert "mirror knot" in text
+    assert re.search(r"--protocol relight\b(?!ing)", text)

@@ -6,6 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
 from envmap_inverse import InputError, image_metrics
@@ -15,6 +18,9 @@ Image = NDArray[np.float64]
 Metric = Callable[..., float]
 
 WITHOUT_FLIP = [mse, psnr, relative_mse, ssim]
+
+pairs = st_np.arrays(np.float64, (2, 11, 12, 2), elements=st.floats(0, 100, width=32))
+masks = st_np.arrays(np.bool_, (11, 12)).filter(lambda mask: mask[5:-5, 5:-5].any())
 
 
 @pytest.fixture
@@ -162,3 +168,52 @@ def test_without_its_package_hdr_flip_names_the_extra(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "flip_evaluator", None)
     with pytest.raises(InputError, match=r"pip install 'envmap-inverse\[flip\]'"):
         hdr_flip(np.ones((12, 12, 3)), np.ones((12, 12, 3)))
+
+
+# What holds for all images
+
+
+@settings(max_examples=25)
+@given(pair=pairs)
+def test_neither_image_comes_first(pair: Image) -> None:
+    for metric in (mse, psnr, ssim):
+        assert metric(pair[0], pair[1]) == pytest.approx(metric(pair[1], pair[0]), rel=1e-12)
+
+
+@settings(max_examples=25)
+@given(pair=pairs, mask=masks, axis=st.integers(0, 1))
+def test_mirrored_images_have_the_same_error(pair: Image, mask: Image, axis: int) -> None:
+    mirrored = np.flip(pair, 1 + axis)
+    for metric in WITHOUT_FLIP:
+        found = metric(*mirrored, mask=np.flip(mask, axis))
+        assert found == pytest.approx(metric(*pair, mask=mask), rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=25)
+@given(pair=pairs, mask=masks, factor=st.floats(0.01, 1))
+def test_only_the_proportions_of_a_mask_matter(pair: Image, mask: Image, factor: float) -> None:
+    for metric in WITHOUT_FLIP:
+        found = metric(*pair, mask=factor * mask)
+        assert found == pytest.approx(metric(*pair, mask=mask), rel=1e-9)
+
+
+@settings(max_examples=25)
+@given(pair=pairs, mask=st_np.arrays(np.bool_, (11, 12)).filter(lambda m: 0 < m.sum() < m.size))
+def test_the_error_is_the_mean_of_those_of_two_parts(pair: Image, mask: Image) -> None:
+    for metric in (mse, relative_mse):
+        parts = [np.mean(part) * metric(*pair, mask=part) for part in (mask, ~mask)]
+        assert sum(parts) == pytest.approx(metric(*pair), rel=1e-9)
+
+
+@settings(max_examples=25)
+@given(pair=pairs, factor=st.floats(0.01, 100))
+def test_values_count_relative_to_the_peak(pair: Image, factor: float) -> None:
+    for metric in (psnr, ssim):
+        found = metric(*(factor * pair), peak=factor)
+        assert found == pytest.approx(metric(*pair), rel=1e-6, abs=1e-6)
+
+
+@settings(max_examples=25)
+@given(pair=pairs)
+def test_no_image_is_more_similar_than_the_same(pair: Image) -> None:
+    assert -1 <= ssim(*pair) <= 1 + 1e-9

@@ -17,7 +17,7 @@ from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 from PIL import Image
 
-from envmap_inverse import InputError
+from envmap_inverse import InputError, images
 from envmap_inverse.images import (
     display_exposure,
     encode_png,
@@ -431,3 +431,37 @@ def test_the_display_exposure_shows_95_percent_at_0_8_or_less(rng: np.random.Gen
 
 def test_a_black_image_is_shown_at_exposure_one() -> None:
     assert display_exposure(np.zeros((4, 4, 3))) == 1
+
+
+def test_a_file_that_may_not_be_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Root may read any file, so that a reader has to refuse it."""
+
+    def fail(_: Path) -> NoReturn:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "a.exr").write_bytes(b"x")
+    monkeypatch.setattr(images, "_read_exr", fail)
+    with pytest.raises(InputError, match=r"a\.exr: cannot be read: Permission denied"):
+        read_image(tmp_path / "a.exr")
+
+
+def test_parts_that_are_too_large_together_are_refused(
+    tmp_path: Path, image: NDArray[np.float32], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library decodes them all, though only the first is used."""
+    write_parts(tmp_path / "a.exr", image)
+    needed = -(-3 * image.size // 4)  # four channels are allowed for each pixel
+    monkeypatch.setattr(images, "MAX_PIXELS", needed)
+    read_image(tmp_path / "a.exr")
+    monkeypatch.setattr(images, "MAX_PIXELS", needed - 1)
+    with pytest.raises(InputError, match=r"a\.exr: its 3 parts are too large to be read"):
+        read_image(tmp_path / "a.exr")
+
+
+@pytest.mark.parametrize("size", [(0, 4), (4, 0)])
+def test_a_header_without_pixels_is_refused(tmp_path: Path, size: tuple[int, int]) -> None:
+    write_hdr_of_size(tmp_path / "a.hdr", *size)
+    with pytest.raises(InputError, match=rf"a\.hdr: damaged: .*{size[0]} x {size[1]} pixels"):
+        read_image(tmp_path / "a.hdr")

@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.polynomial.legendre import leggauss
@@ -127,6 +127,23 @@ def test_the_angle_between_vectors_is_precise_however_small(degrees: float) -> N
     b = 7 * np.array([np.cos(angle), np.sin(angle), 0])
     found = np.degrees(latlong.angle_between([[3, 0, 0]], [b, b]))
     np.testing.assert_allclose(found, [degrees, degrees], rtol=1e-7)
+
+
+vectors = st_np.arrays(np.float64, 3, elements=st.floats(-10, 10)).filter(
+    lambda vector: np.linalg.norm(vector) > 1e-3
+)
+
+
+@settings(max_examples=25)
+@given(a=vectors, b=vectors, c=vectors, factor=st.floats(1e-3, 1e3))
+def test_angles_are_distances_on_the_sphere(
+    a: NDArray[np.float64], b: NDArray[np.float64], c: NDArray[np.float64], factor: float
+) -> None:
+    ab, bc, ac = (latlong.angle_between(*pair) for pair in ((a, b), (b, c), (a, c)))
+    assert 0 <= ab <= np.pi
+    assert latlong.angle_between(factor * b, a) == pytest.approx(ab, abs=1e-9)
+    assert ac <= ab + bc + 1e-9
+    assert latlong.angle_between(a, -b) == pytest.approx(np.pi - ab, abs=1e-9)
 
 
 @given(height=heights, width=widths)
@@ -279,3 +296,24 @@ def test_a_point_is_blurred_into_a_spot_as_wide_as_was_asked_in_both_directions(
 def test_blurred_poles_are_of_one_value_each(rng: np.random.Generator) -> None:
     blurred = latlong.blur(rng.random((9, 12, 1)), 0.4)
     np.testing.assert_allclose(blurred[[0, -1]].std(axis=1), 0, atol=1e-9)
+
+
+@settings(max_examples=25)
+@given(texels=maps(), radius=st.floats(0.01, 3), factor=st.floats(-10, 10))
+def test_the_blurred_sum_of_two_maps_is_the_sum_of_the_blurred(
+    texels: NDArray[np.float64], radius: float, factor: float
+) -> None:
+    other = texels[::-1] ** 2
+    found = latlong.blur(texels + factor * other, radius)
+    expected = latlong.blur(texels, radius) + factor * latlong.blur(other, radius)
+    np.testing.assert_allclose(found, expected, atol=1e-8)
+
+
+@settings(max_examples=25)
+@given(texels=maps(), radius=st.floats(0.01, 3))
+def test_a_mirrored_map_is_blurred_as_the_map_itself(
+    texels: NDArray[np.float64], radius: float
+) -> None:
+    blurred = latlong.blur(texels, radius)
+    np.testing.assert_allclose(latlong.blur(texels[::-1], radius), blurred[::-1], atol=1e-9)
+    np.testing.assert_allclose(latlong.blur(texels[:, ::-1], radius), blurred[:, ::-1], atol=1e-9)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -182,3 +182,34 @@ def test_no_lights_have_no_pairs(first: tuple[float, ...], second: tuple[float, 
     pairs, degrees = match_lights(turned(*first), turned(*second))
     assert pairs.shape == (0, 2)
     assert degrees.shape == (0,)
+
+
+angles = st.lists(st.floats(0, 359), max_size=5)
+
+
+@settings(max_examples=25)
+@given(first=angles, second=angles)
+def test_each_light_has_one_partner_at_most_and_both_maps_agree_on_it(
+    first: list[float], second: list[float]
+) -> None:
+    pairs, degrees = match_lights(turned(*first), turned(*second))
+    for column in pairs.T:
+        assert len(set(column.tolist())) == len(column)
+    assert (degrees < 30).all()
+    back, other_degrees = match_lights(turned(*second), turned(*first))
+    # Of several best pairings either may come, with lone lights counted as 30 degrees.
+    costs = [
+        np.sum(d) + 30 * (min(len(first), len(second)) - len(d)) for d in (degrees, other_degrees)
+    ]
+    assert costs[0] == pytest.approx(costs[1], abs=1e-6)
+    assert back.shape[1] == 2
+
+
+@settings(max_examples=25)
+@given(seed=st.integers(0, 10**6), factor=st.floats(1e-3, 1e3))
+def test_lights_stand_out_whatever_the_unit(seed: int, factor: float) -> None:
+    texels = np.random.default_rng(seed).lognormal(0, 2, (7, 10, 3))
+    found, scaled = lights_of(texels), lights_of(factor * texels)
+    np.testing.assert_allclose(scaled.directions, found.directions, atol=1e-9)
+    np.testing.assert_allclose(scaled.shares, found.shares, rtol=1e-9)
+    np.testing.assert_allclose(scaled.irradiances, factor * found.irradiances, rtol=1e-9)

@@ -2,10 +2,20 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
-from envmap_inverse import losses
-from envmap_inverse.backend import mi, select_variant
+from envmap_inverse import InputError, losses
+from envmap_inverse.backend import dr, mi, select_variant
+
+Pair = tuple[NDArray[np.float32], NDArray[np.float32]]
+
+radiances = st.floats(0, 1e4, width=32)
+signed = st.floats(-16, 1e4, width=32)
+pairs = st.tuples(*(st_np.arrays(np.float32, 8, elements=kind) for kind in (signed, radiances)))
+"""Predictions and observations."""
 
 
 @pytest.fixture(params=losses.__all__)
@@ -71,3 +81,48 @@ def test_reweighted_least_squares_finds_the_number_that_predicts_best(
 
 def test_mse_is_the_squared_difference() -> None:
     assert losses.MSE()(np.array([3.0, -1.0]), np.array([1.0, 1.0])).tolist() == [4, 4]
+
+
+@settings(max_examples=20)
+@given(pair=pairs)
+def test_a_loss_is_never_negative(loss: losses.Loss, pair: Pair) -> None:
+    assert (loss(*pair) >= 0).all()
+
+
+@settings(max_examples=20)
+@given(pair=pairs)
+def test_the_weighted_difference_is_the_gradient(loss: losses.Loss, pair: Pair) -> None:
+    """2 w (p - o), by automatic differentiation in float32."""
+    select_variant()
+    prediction, observation = pair
+    x = mi.Float(prediction)
+    dr.enable_grad(x)
+    dr.backward(loss(x, mi.Float(observation)))
+    expected = 2 * loss.weight(prediction, observation) * (prediction - observation)
+    np.testing.assert_allclose(np.array(dr.grad(x)), expected, rtol=1e-3, atol=1e-3)
+
+
+# Clipped observations
+
+
+@pytest.mark.parametrize(("white", "black"), [(1, 1), (0, 1), (np.nan, 0)])
+def test_white_is_above_black(white: float, black: float) -> None:
+    with pytest.raises(InputError, match="white must be greater than black"):
+        losses.Censored(white=white, black=black)
+
+
+@settings(max_examples=20)
+@given(pair=pairs, levels=st.tuples(radiances, radiances).filter(lambda pair: pair[0] < pair[1]))
+def test_a_clipped_observation_is_a_bound(
+    loss: losses.Loss, pair: Pair, levels: tuple[float, float]
+) -> None:
+    """Beyond it a prediction costs nothing and is not pulled, elsewhere it is as if unclipped."""
+    censored = losses.Censored(loss, black=levels[0], white=levels[1])
+    prediction, observation = pair
+    is_free = (observation >= levels[1]) & (prediction > observation)
+    is_free |= (observation <= levels[0]) & (prediction < observation)
+    for found, whole in (
+        (censored(*pair), loss(*pair)),
+        (censored.weight(*pair), loss.weight(*pair)),
+    ):
+        np.testing.assert_array_equal(found, np.where(is_free, 0, whole))

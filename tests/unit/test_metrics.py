@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
@@ -444,3 +444,56 @@ def test_texels_weigh_by_their_solid_angle() -> None:
         colour_angle = degrees_between((2, 1, 1), (1, 1, 1))
         found = angular_error(texels, np.ones((7, 5, 3)))
         assert found == pytest.approx(colour_angle * shares[row, column])
+
+
+# What holds for all maps
+
+positive_pairs = st_np.arrays(np.float64, (2, 4, 5, 3), elements=st.floats(0.01, 100))
+
+
+@settings(max_examples=25)
+@given(pair=pairs)
+def test_neither_map_comes_first(pair: Map) -> None:
+    for metric in (rmse, log_rmse, angular_error, median_angular_error):
+        assert metric(*pair) == pytest.approx(metric(*pair[::-1]), rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=25)
+@given(pair=pairs, factor=st.floats(0.01, 100))
+def test_errors_in_radiance_grow_with_the_unit(pair: Map, factor: float) -> None:
+    for metric in (rmse, si_rmse):
+        expected = factor * metric(*pair)
+        assert metric(*(factor * pair)) == pytest.approx(expected, rel=1e-6, abs=1e-6 * factor)
+
+
+@settings(max_examples=25)
+@given(pair=positive_pairs, factor=st.floats(0.01, 100))
+def test_errors_without_a_unit_do_not_depend_on_it(pair: Map, factor: float) -> None:
+    for metric in (angular_error, median_angular_error, tonemapped_psnr, energy_ratio):
+        expected = metric(*pair)
+        assert metric(*(factor * pair)) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+
+
+@settings(max_examples=25)
+@given(
+    pair=pairs,
+    weights=st_np.arrays(np.float64, (3, 5), elements=st.floats(0.1, 1)),
+    row=st.integers(1, 2),
+)
+def test_squared_errors_of_two_parts_make_that_of_the_whole(
+    pair: Map, weights: Map, row: int
+) -> None:
+    upper = np.arange(3)[:, None] < row
+    solid_angles = texel_solid_angles(3, 5) * weights
+    for metric in (rmse, relative_rmse, log_rmse):
+        total = 0.0
+        for part in (upper, ~upper):
+            share = np.sum(solid_angles * part) / np.sum(solid_angles)
+            total += share * metric(*pair, weights=weights * part) ** 2
+        assert metric(*pair, weights=weights) ** 2 == pytest.approx(total, rel=1e-9, abs=1e-12)
+
+
+@settings(max_examples=25)
+@given(pair=positive_pairs)
+def test_the_energy_ratio_the_other_way_is_the_reciprocal(pair: Map) -> None:
+    np.testing.assert_allclose(energy_ratio(*pair) * energy_ratio(*pair[::-1]), 1, rtol=1e-12)

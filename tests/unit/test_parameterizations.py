@@ -4,6 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -175,3 +178,41 @@ def test_a_pyramid_may_have_more_levels_than_the_map_can_be_halved(texels: Array
 def test_settings_that_cannot_be_are_refused_by_name(kind: Any, field: str, value: float) -> None:
     with pytest.raises(ei.InputError, match=field):
         kind(**{field: value})
+
+
+@settings(max_examples=15)
+@given(
+    texels=st_np.arrays(
+        np.float32,
+        st.tuples(st.integers(2, 9), st.integers(1, 9), st.just(3)),
+        elements=st.floats(-1, 2**13, width=32),
+    )
+)
+def test_any_map_becomes_one_that_has_parameters_and_then_stays(
+    positive: Parameterization, texels: Array
+) -> None:
+    """It is the map itself from the floor up."""
+    resolution, flat = texels.shape[1::-1], flatten_rgba(texels)
+    found = flat
+    for _ in range(2):
+        parameters = positive.from_texels(mi.Float(found), resolution)
+        found = np.array(positive.to_texels(parameters, resolution))
+        np.testing.assert_allclose(found, np.maximum(flat, 0.01), rtol=1e-4)
+
+
+@settings(max_examples=15)
+@given(
+    start=st_np.arrays(np.float32, 4 * WIDTH * HEIGHT, elements=st.floats(-8, 8, width=32)),
+    texel=st.integers(0, 4 * WIDTH * HEIGHT - 1),
+    step=st.floats(0.125, 4, width=32),
+)
+def test_a_larger_parameter_makes_its_texel_brighter_and_no_other(
+    parameterization: Parameterization, start: Array, texel: int, step: float
+) -> None:
+    parameters = np.array(parameters_of(parameterization, np.ones_like(start)))
+    parameters[: len(start)] = start
+    raised = parameters.copy()
+    raised[texel] += step
+    before, after = (texels_of(parameterization, x) for x in (parameters, raised))
+    assert after[texel] > before[texel]
+    np.testing.assert_array_equal(np.delete(after, texel), np.delete(before, texel))

@@ -6,6 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
 import envmap_inverse as ei
@@ -16,6 +19,8 @@ Map = NDArray[np.float64]
 
 HEIGHT, WIDTH = 5, 6
 SIZE = HEIGHT * WIDTH
+
+radiances = st.just(0.0) | st.floats(2**-10, 2**10, width=32)
 
 
 @pytest.fixture(params=priors.__all__)
@@ -61,6 +66,13 @@ def difference_quotient(function: Callable[[Map], float], texels: Map) -> Map:
             ends.append(function(moved))
         found[index] = (ends[0] - ends[1]) / (2 * step)
     return found
+
+
+@st.composite
+def several_maps(draw: st.DrawFn, count: int) -> Map:
+    """Maps of one size, shape (count, H, W, 3)."""
+    shape = (count, draw(st.integers(2, 7)), draw(st.integers(3, 9)), 3)
+    return draw(st_np.arrays(np.float64, shape, elements=radiances))
 
 
 # Every prior
@@ -151,6 +163,33 @@ def test_a_weight_that_is_still_to_be_chosen_gives_no_form(
 def test_only_a_weight_that_is_left_to_be_chosen_takes_a_factor(kind: type[Any]) -> None:
     assert priors.with_factor(kind(weight=0.5), 3) == kind(weight=0.5)
     assert priors.with_factor(kind(weight="auto"), 3) == kind(weight=3 * kind().weight)
+
+
+@settings(max_examples=25)
+@given(maps=several_maps(4))
+def test_a_form_is_symmetric_and_never_negative_whatever_the_map(
+    kind: type[Any], maps: Map
+) -> None:
+    texels, initial, *others = maps
+    form = kind().quadratic(texels, initial)
+    x, y = (other.reshape(-1, 3).astype(np.float32) for other in others)
+    products = [float(np.sum(a * (form.matrix @ b))) for a, b in ((x, y), (y, x), (x, x))]
+    largest = max(np.sum(x**2), np.sum(y**2)) * form.matrix.diagonal().max()
+    rounding = 1e-5 * float(largest) + 1e-30
+    assert products[0] == pytest.approx(products[1], abs=rounding)
+    assert products[2] >= -rounding
+
+
+@settings(max_examples=25)
+@given(maps=several_maps(2), axis=st.integers(0, 1))
+def test_a_prior_does_not_tell_left_from_right_nor_up_from_down(
+    kind: type[Any], maps: Map, axis: int
+) -> None:
+    energies = [
+        energy(kind().quadratic(*pair), pair[0]) for pair in (maps, np.flip(maps, 1 + axis))
+    ]
+    scale = max(energies[0], np.sum(maps**2) * kind().weight)
+    assert energies[1] == pytest.approx(energies[0], abs=1e-4 * scale)
 
 
 # Smoothness and total variation

@@ -6,9 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
+from numpy.typing import NDArray
 
 from envmap_inverse import MSE, InputError, View
-from envmap_inverse.problem import Problem
+from envmap_inverse.problem import Problem, start_exposures
 
 
 class FakeScene:
@@ -62,6 +66,11 @@ def test_an_exposure_is_one_or_three_positive_finite_numbers(
 ) -> None:
     with pytest.raises(InputError, match="exposure must be one or three positive"):
         View(image, exposure=exposure)
+
+
+def test_an_exposure_in_words_is_one_that_can_be_found(image: np.ndarray) -> None:
+    with pytest.raises(InputError, match="photo: exposure 'bright': give a number, three, 'auto'"):
+        View(image, exposure="bright", name="photo")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("shape", [(6, 4), (4, 6, 1), (4, 6, 3), (24,)])
@@ -140,3 +149,47 @@ def test_an_initial_map_that_is_not_finite_is_refused_by_name(
 ) -> None:
     with pytest.raises(InputError, match=r"initial map: .*NaN or infinite"):
         create(image, initial=initial)
+
+
+@given(
+    image=st_np.arrays(np.float32, (2, 3, 3), elements=st.floats(0, 2, width=32)),
+    white=st.floats(1, 2),
+    black=st.floats(-1, 0.75),
+)
+def test_the_bounds_of_a_view_hold_its_image_and_meet_where_it_is_not_clipped(
+    image: NDArray[np.float32], white: float, black: float
+) -> None:
+    is_clipped = (image >= white) | (image <= black)
+    if is_clipped.all():
+        with pytest.raises(InputError, match="every pixel that counts is clipped"):
+            View(image, white=white, black=black)
+        return
+    view = View(image, white=white, black=black)
+    low, high = view.bounds[0], view.bounds[-1]
+    assert ((low <= image) & (image <= high)).all()
+    np.testing.assert_array_equal(low < high, is_clipped)
+    assert sum(view.clipped_share.values()) == pytest.approx(is_clipped.mean(), abs=1e-6)
+
+
+@given(
+    exposures=st.lists(
+        st.sampled_from(["auto", "auto-rgb"]) | st.floats(0.5, 4, width=32), min_size=1, max_size=5
+    )
+)
+def test_every_exposure_is_given_or_one_of_the_unknowns_but_for_one_to_go_by(
+    exposures: list[float | str],
+) -> None:
+    views = [View(np.ones((1, 2, 3)), exposure=exposure) for exposure in exposures]  # type: ignore[arg-type]
+    start, unknown = start_exposures(views)
+    numbers = [
+        [] if isinstance(exposure, float) else [0] if exposure == "auto" else [0, 1, 2]
+        for exposure in exposures
+    ]
+    if all(numbers):
+        numbers[0] = []
+    for row, channels, exposure, own in zip(start, unknown, exposures, numbers, strict=True):
+        np.testing.assert_array_equal(row, exposure if isinstance(exposure, float) else 1)
+        assert len(set(channels.tolist())) == max(len(own), 1)
+        assert (channels >= 0).all() == bool(own)
+    found = sorted(set(unknown.ravel().tolist()) - {-1})
+    assert found == list(range(sum(map(len, numbers))))

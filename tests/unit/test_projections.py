@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
 from envmap_inverse import InputError
@@ -262,3 +265,76 @@ def test_skylibs_agrees(kind: str, directions: Array) -> None:
     column, row = ours.pixels(directions)
     np.testing.assert_allclose((column + 0.5) / ours.width, u, atol=1e-9)
     np.testing.assert_allclose((row + 0.5) / ours.height, v, atol=1e-9)
+
+
+# Images of any size
+
+
+@st.composite
+def any_projection(draw: st.DrawFn) -> Projection:
+    side = draw(st.integers(2, 40))
+    rows, offset = draw(st.sampled_from(["corner", "centred"])), draw(st.floats(-2, 2))
+    kinds = [
+        Latlong(side, 2 * side, rows=rows, offset=offset),
+        *(Cube(*(side * count for count in grid)) for grid in ((3, 4), (4, 3), (6, 1))),
+        MirrorBall(side, side),
+        AngularMap(side, side),
+    ]
+    return draw(st.sampled_from(kinds))
+
+
+any_directions = st_np.arrays(np.float64, (4, 3), elements=st.floats(-1, 1)).filter(
+    lambda vectors: np.diff(np.sort(np.abs(vectors)))[:, -1].min() > 1e-3
+)
+"""No edges of a cube, which are on two faces."""
+
+
+@settings(max_examples=25)
+@given(projection=any_projection(), vectors=any_directions)
+def test_a_direction_comes_back_from_its_pixel_as_a_unit_vector(
+    projection: Projection, vectors: Array
+) -> None:
+    """The rim of a ball, where all of a circle is one direction, keeps half of the digits."""
+    found = projection.directions(*projection.pixels(vectors))
+    expected = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+@settings(max_examples=25)
+@given(projection=any_projection(), vectors=any_directions, factor=st.floats(0.01, 100))
+def test_only_the_direction_of_a_vector_matters(
+    projection: Projection, vectors: Array, factor: float
+) -> None:
+    found, expected = projection.pixels(factor * vectors), projection.pixels(vectors)
+    looks = [projection.directions(*where) for where in (found, expected)]
+    np.testing.assert_allclose(*looks, atol=1e-6)
+
+
+@settings(max_examples=25)
+@given(projection=any_projection(), vectors=any_directions, seed=st.integers(0, 1000))
+def test_a_look_up_stays_between_the_extremes_of_the_image(
+    projection: Projection, vectors: Array, seed: int
+) -> None:
+    shape = (projection.height, projection.width, 3)
+    image = np.random.default_rng(seed).uniform(-1, 5, shape).astype(np.float32)
+    values = projection.look_up(image)(vectors)
+    assert values.shape == (4, 3)
+    assert image.min() - 1e-5 <= values.min() <= values.max() <= image.max() + 1e-5
+
+
+@settings(max_examples=25)
+@given(projection=any_projection(), x=st.floats(0, 1), y=st.floats(0, 1))
+def test_no_density_is_negative(projection: Projection, x: float, y: float) -> None:
+    place = np.array(x * (projection.width - 1)), np.array(y * (projection.height - 1))
+    assert projection.density(*place) >= 0
+
+
+@pytest.mark.parametrize("kind", [MirrorBall, AngularMap])
+@pytest.mark.parametrize("aside", [0, 5e-324, 3e-301, 1e-299, 1e-9])
+@pytest.mark.parametrize("forwards", [-1, 1])
+def test_a_disc_shows_its_axis_however_near_a_direction_is(
+    kind: type, aside: float, forwards: int
+) -> None:
+    projection, direction = kind(7, 7), np.array([[0.0, aside, forwards], [aside, aside, forwards]])
+    found = projection.directions(*projection.pixels(direction))
+    np.testing.assert_allclose(found, direction, atol=1e-7)

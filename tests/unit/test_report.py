@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import html
 import json
@@ -13,11 +14,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
-from envmap_inverse import InputError
+from envmap_inverse import InputError, report
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.latlong import texel_directions
+from envmap_inverse.projections import Latlong
 from envmap_inverse.report import tables, write_comparison, write_report
 from envmap_inverse.report.folder import Run
 from envmap_inverse.report.pictures import Heat, Raster, Sheet, difference
@@ -333,3 +338,99 @@ def test_a_page_that_cannot_be_written(make_run: MakeRun, tmp_path: Path) -> Non
     folder = make_run(tmp_path / "run")
     with pytest.raises(InputError, match=r"page\.html: cannot be written: No such file"):
         write_report(folder, tmp_path / "nowhere" / "page.html")
+
+
+def test_a_page_for_which_there_is_no_room(
+    make_run: MakeRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "a temporary file")
+
+    folder = make_run(tmp_path / "run")
+    monkeypatch.setattr(report, "write_bytes", fail)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_report(folder)
+    assert caught.value.filename == str(folder / "report.html")
+
+
+def test_a_protocol_is_a_table_of_its_objects(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    summary = json.loads((folder / "summary.json").read_text())
+    summary["protocols"] = {
+        "relighting": {
+            "mirror_knot": {"relative_error": 0.125},
+            "diffuse_knot": {"relative_error": 0.25, "normwise_error": 0.5},
+        }
+    }
+    (folder / "summary.json").write_text(json.dumps(summary))
+    (found,) = tables.protocols(Run.read(folder))
+    assert found.title == "Relighting"
+    assert found.table.columns == ["relative error", "normwise error"]
+    assert found.table.rows == [
+        ("mirror knot", ["0.125", "–"]),
+        ("diffuse knot", ["0.25", "0.5"]),
+    ]
+
+
+def test_a_true_map_of_another_size_is_shown_and_not_subtracted(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    folder, differences = make_run(tmp_path / "run"), []
+    for height in (16, 8):
+        write_image(folder / "ground_truth.exr", np.ones((height, 2 * height, 3)))
+        text = write_report(folder).read_text()
+        assert "Truth" in text
+        differences.append(text.count('alt="Recovered: difference from the truth"'))
+    assert differences == [1, 0]
+
+
+def test_a_fit_of_another_size_is_no_fit(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    write_image(folder / "render.exr", np.ones((2, 2, 3)))
+    with pytest.raises(InputError, match=r"render\.exr has the shape \(2, 2, 3\) .*; repeat"):
+        Run.read(folder)
+
+
+# What holds for all pictures and numbers
+
+radiances = st.floats(allow_nan=False, allow_infinity=False, width=32)
+
+
+@settings(max_examples=25)
+@given(image=st_np.arrays(np.float32, (2, 3, 3), elements=radiances))
+def test_any_radiance_comes_out_of_a_raster_as_exactly_as_its_largest_allows(
+    image: NDArray[np.float32],
+) -> None:
+    """11 bits of each value, or a 24th power of 2 where the whole is scaled to half floats."""
+    raster = Raster.of(image)
+    rounding = 2.0**-11 * np.abs(image.astype(np.float64)) + 2.0**-24 * raster.scale
+    assert (np.abs(decoded(raster) - image) <= 1.01 * rounding).all()
+
+
+@settings(max_examples=25)
+@given(values=st_np.arrays(np.float32, (3, 4, 3), elements=st.floats(0, 2**60, width=32)))
+def test_false_colours_span_what_is_there(values: NDArray[np.float32]) -> None:
+    heat, mean = Heat.of(values), values.mean(axis=2)
+    if heat is None:
+        assert not mean.any()
+        return
+    assert 0 < heat.low <= heat.high <= mean.max()
+    assert heat.high <= 1e4 * heat.low * (1 + 1e-6)
+
+
+@settings(max_examples=25)
+@given(
+    texels=st_np.arrays(np.float32, (5, 10, 3), elements=st.floats(0, 100, width=32)),
+    direction=st_np.arrays(np.float64, 3, elements=st.floats(-1, 1)).filter(np.any),
+)
+def test_the_page_looks_a_map_up_as_the_library_does(
+    texels: NDArray[np.float32], direction: NDArray[np.float64]
+) -> None:
+    expected = Latlong(5, 10).look_up(texels)(direction)
+    np.testing.assert_allclose(look_up(texels, direction), expected, atol=1e-4)
+
+
+@settings(max_examples=25)
+@given(value=st.floats(-1e300, 1e300) | st.integers())
+def test_a_number_is_told_to_four_digits(value: float) -> None:
+    assert float(tables.number(value).replace(",", "")) == pytest.approx(value, rel=5.01e-4)

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from envmap_inverse import latlong
@@ -141,7 +143,60 @@ def test_black_lies_round_a_disc_and_between_the_faces_of_a_cross() -> None:
         assert not white[solid_angles(projection) == 0].any()
 
 
+some_turns = st.lists(st.tuples(st.sampled_from("xyz"), st.floats(-360, 360)), max_size=4)
+
+
+@st.composite
+def small_projection(draw: st.DrawFn) -> Projection:
+    side = draw(st.integers(2, 8))
+    rows, offset = draw(st.sampled_from(["corner", "centred"])), draw(st.floats(-1, 1))
+    kinds = [
+        Latlong(2 * side, 4 * side, rows=rows, offset=offset),
+        *(Cube(*(side * count for count in grid)) for grid in ((3, 4), (4, 3), (6, 1))),
+        MirrorBall(2 * side, 2 * side),
+        AngularMap(2 * side, 2 * side),
+    ]
+    return draw(st.sampled_from(kinds))
+
+
+@settings(max_examples=40)
+@given(
+    source=small_projection(),
+    target=small_projection(),
+    turns=some_turns,
+    seed=st.integers(0, 1000),
+)
+def test_no_value_is_above_or_below_those_of_the_image(
+    source: Projection, target: Projection, turns: list[tuple[str, float]], seed: int
+) -> None:
+    """But 0 where the target holds nothing; a constant stays one."""
+    shape = (source.height, source.width, 1)
+    image = np.random.default_rng(seed).uniform(2, 5, shape) * np.float32([1, 1, 0]) + [0, 0, 7]
+    found = reproject(image, source, target, rotation(*turns))
+    holds = found.any(axis=2)
+    assert holds.any()
+    assert not found[~holds].any()
+    np.testing.assert_allclose(found[holds, 2], 7, rtol=1e-5)
+    assert found[holds, 0].min() >= image[..., 0].min() - 1e-4
+    assert found[holds, 0].max() <= image[..., 0].max() + 1e-4
+
+
 # rotations
+
+
+@given(turns=some_turns)
+def test_a_rotation_keeps_lengths_and_hands(turns: list[tuple[str, float]]) -> None:
+    matrix = rotation(*turns)
+    np.testing.assert_allclose(matrix @ matrix.T, np.eye(3), atol=1e-12)
+    assert np.linalg.det(matrix) == pytest.approx(1)
+
+
+@given(turns=some_turns, more=some_turns)
+def test_turns_follow_one_another(
+    turns: list[tuple[str, float]], more: list[tuple[str, float]]
+) -> None:
+    both = rotation(*turns, *more)
+    np.testing.assert_allclose(both, rotation(*more) @ rotation(*turns), atol=1e-12)
 
 
 def test_a_rotation_is_counter_clockwise_seen_against_its_axis() -> None:

@@ -49,6 +49,16 @@ def test_without_a_limit_free_memory_is_that_of_the_machine(
     assert 0 < free_memory() <= total
 
 
+def test_where_nothing_can_be_read_two_gibibytes_count_as_free(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail(path: Path) -> str:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    assert free_memory() == 2**31
+
+
 def test_a_run_that_does_not_fit_into_memory_is_refused_with_the_numbers(container: Path) -> None:
     check_memory(7 * 10**5, 10**5)
     with pytest.raises(InputError, match=r"10000000 pixels and 8 texels take about 4\.32 GiB"):

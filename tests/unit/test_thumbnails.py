@@ -69,6 +69,7 @@ def test_large_pictures_are_shrunk(tmp_path: Path) -> None:
 
 def test_a_run_without_iterations_writes_nothing(tmp_path: Path) -> None:
     ThumbnailWriter().write(tmp_path / "thumbnails.npz", 1)
+    ThumbnailWriter().write_draft(tmp_path / "thumbnails.npz", 1)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,10 +3,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+import tempfile
 from io import FileIO
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from envmap_inverse.writing import append_line, temporary_name, unfinished_files, write_bytes
 
@@ -51,3 +54,48 @@ def test_what_a_killed_process_left_is_found_by_the_name_it_was_to_have(tmp_path
     for name in (".other.exr.abcdefgh", ".map.exr", "map.exr", ".lock"):
         (tmp_path / name).touch()
     assert unfinished_files(tmp_path, re.compile(r"map\.exr")) == [left]
+
+
+@settings(max_examples=25)
+@given(lines=st.lists(st.tuples(st.text("aé\u20ac", max_size=9), st.integers(0, 30)), max_size=8))
+def test_a_file_of_lines_holds_those_that_were_taken_whole(
+    tmp_path: Path, lines: list[tuple[str, int]]
+) -> None:
+    """However much room there is for each of them."""
+    path, taken = tmp_path / "lines", ""
+    with FullDisk(path, "w") as file:
+        for line, room in lines:
+            file.room = room
+            try:
+                append_line(file, line)
+                taken += f"{line}\n"
+            except OSError:
+                assert len(f"{line}\n".encode()) > room
+            assert path.read_text(encoding="utf-8") == taken
+
+
+characters = st.characters(codec="utf-8", exclude_characters="/\0")
+file_names = st.text(characters, min_size=1, max_size=20).filter(lambda n: n not in {".", ".."})
+
+
+@settings(max_examples=25)
+@given(name=file_names, data=st.binary())
+def test_what_is_written_stands_alone_under_its_name(name: str, data: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, name)
+        write_bytes(path, data, sync=False)
+        assert list(Path(folder).iterdir()) == [path]
+        assert path.read_bytes() == data
+
+
+short_names = st.text("ab.", min_size=1, max_size=5).map("c{}".format)
+
+
+@settings(max_examples=25)
+@given(name=short_names, other=short_names)
+def test_an_unfinished_file_is_known_by_the_whole_of_its_name(name: str, other: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        left = temporary_name(Path(folder, name))
+        left.touch()
+        found = unfinished_files(Path(folder), re.compile(re.escape(other)))
+        assert found == ([left] if other == name else [])

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from envmap_inverse import InputError
 from envmap_inverse.xml_files import MAX_DEPTH, MAX_INCLUDES, check_xml
@@ -99,3 +102,49 @@ def test_a_missing_scene_and_a_folder_are_told_apart(tmp_path: Path) -> None:
         check_xml(tmp_path / "scene.xml", {})
     with pytest.raises(InputError, match="is a folder"):
         check_xml(tmp_path, {})
+
+
+@settings(max_examples=25)
+@given(depths=st.lists(st.integers(0, 40), min_size=1, max_size=6))
+def test_however_a_scene_is_cut_into_files_its_depth_is_the_sum(
+    write: Write, depths: list[int]
+) -> None:
+    """Each file has its own outermost element."""
+    inner = ""
+    for number, depth in enumerate(depths):
+        content = "<bsdf>" * depth + inner + "</bsdf>" * depth
+        path = write(content, f"{number}.xml")
+        inner = f'<include filename="{number}.xml"/>'
+    total = sum(depths) + len(depths) + len(depths) - 1  # an <include> is an element too
+    if total <= MAX_DEPTH:
+        check_xml(path, {})
+    else:
+        with pytest.raises(InputError, match=f"nested more than {MAX_DEPTH} deep"):
+            check_xml(path, {})
+
+
+@settings(max_examples=25)
+@given(
+    values=st.dictionaries(st.text("ab", min_size=1, max_size=3), st.text("cd", max_size=3)),
+    pieces=st.lists(st.text("ab", min_size=1, max_size=3), min_size=1, max_size=3),
+)
+def test_the_longest_parameter_that_fits_gives_the_value(
+    write: Write, values: dict[str, str], pieces: list[str]
+) -> None:
+    """Its file, which is too deep, is the one that is found."""
+    text = "".join(f"${piece}" for piece in pieces)
+    expected = re.sub(
+        r"\$([ab]+)",
+        lambda found: next(
+            (
+                values[found[1][:end]] + found[1][end:]
+                for end in range(len(found[1]), 0, -1)
+                if found[1][:end] in values
+            ),
+            found[0],
+        ),
+        text,
+    )
+    write(nested(MAX_DEPTH), f"{expected}.xml")
+    with pytest.raises(InputError, match="nested more than"):
+        check_xml(write(f'<include filename="{text}.xml"/>'), values)
