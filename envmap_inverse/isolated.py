@@ -14,6 +14,7 @@ from typing import Any
 
 from envmap_inverse import backend
 from envmap_inverse.backend import dr, mi
+from envmap_inverse.camera_files import read_cameras
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.images import read_image, read_mask
 from envmap_inverse.scene_files import files_of, read_scene
@@ -59,9 +60,7 @@ class _Child:
         """Wait for a request and answer it."""
         kind, name = json.loads(self._connection.recv_bytes())
         try:
-            {"image": self._image, "mask": self._mask, "scene": self._scene, "file": self._file}[
-                kind
-            ](Path(name))
+            getattr(self, f"_{kind}")(Path(name))
         except Exception as error:  # noqa: BLE001 - what is no refusal, the caller will meet again
             self._send(*self._verdict(error))
         else:
@@ -74,6 +73,10 @@ class _Child:
     def _mask(self, path: Path) -> None:
         self._announce([path])
         read_mask(path)
+
+    def _cameras(self, path: Path) -> None:
+        self._announce([path])
+        read_cameras(path)
 
     def _scene(self, path: Path) -> None:
         self._select_variant()

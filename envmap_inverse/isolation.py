@@ -48,8 +48,13 @@ serve()
 """
 
 
-def read_apart(scene: Path | None, images: Iterable[Path], masks: Iterable[Path] = ()) -> None:
-    """Read a scene, images and masks in a child process, to see that it survives them.
+def read_apart(
+    scene: Path | None,
+    images: Iterable[Path],
+    masks: Iterable[Path] = (),
+    cameras: Path | None = None,
+) -> None:
+    """Read a scene, images, masks and cameras in a child process, to see that it survives them.
 
     Raises:
         InputError: if it does not; see `Reader.read`.
@@ -57,7 +62,7 @@ def read_apart(scene: Path | None, images: Iterable[Path], masks: Iterable[Path]
     """
     with Reader() as reader:
         backend.select_variant()  # takes about as long as the child's start
-        reader.read(scene=scene, images=images, masks=masks)
+        reader.read(scene=scene, images=images, masks=masks, cameras=cameras)
 
 
 class Reader(AbstractContextManager["Reader"]):
@@ -89,6 +94,7 @@ class Reader(AbstractContextManager["Reader"]):
         scene: Path | None = None,
         images: Iterable[Path] = (),
         masks: Iterable[Path] = (),
+        cameras: Path | None = None,
     ) -> None:
         """Have the child read files.
 
@@ -96,6 +102,7 @@ class Reader(AbstractContextManager["Reader"]):
             scene: a scene's XML file; the files that it names are read with it.
             images: files for `read_image`.
             masks: files for `read_mask`.
+            cameras: a file or folder for `read_cameras`, which may name a picture.
 
         Raises:
             InputError: if the child refuses one, dies of it, takes too long or runs out of memory.
@@ -105,6 +112,8 @@ class Reader(AbstractContextManager["Reader"]):
             self._read("image", path)
         for path in masks:
             self._read("mask", path)
+        if cameras is not None:
+            self._read("cameras", cameras)
         if scene is not None:
             self._read("scene", scene)
         _LOGGER.info("a guarded process has read the files")

@@ -33,7 +33,7 @@ from envmap_inverse.isolation import Reader
 __all__ = ["Findings", "fuzz", "work"]
 
 SHARES = {"exr": 25, "hdr": 10, "png": 15, "ply": 15, "obj": 10, "xml": 15, "toml": 10}
-SHARES |= {"checkpoint": 12, "json": 5, "txt": 5}
+SHARES |= {"checkpoint": 12, "json": 5, "txt": 5, "npy": 8}
 TEXT = {"obj", "xml", "toml", "json", "txt"}
 MAX_SECONDS = 20
 START_SECONDS = 600
@@ -234,6 +234,11 @@ def _try(number: int, seed: int, seeds: dict[str, list[Path]]) -> Report:
     return Report(number, kind, status, seconds, memory, failure)
 
 
+_CHANCES = [0.25, 0.25, 0.15, 0.15, 0.1, 0.1]
+_CHANCES_OF_NPY = [0.3, 0, 0.2, 0.2, 0.2, 0.1]
+"""Of the commands that read an image; Mitsuba, which reads scenes, knows no NPY."""
+
+
 def _command(kind: str, source: str, random: np.random.Generator) -> list[str]:
     """A command that reads the mutant."""
     mutant, scene = f"mutant.{kind}", f"with-{kind}.xml"
@@ -256,7 +261,8 @@ def _command(kind: str, source: str, random: np.random.Generator) -> list[str]:
         [*estimate, mutant, "--spp", "1"],
         [*estimate, mutant, "--optimizer", "transport", "--spp", "1"],
         [*estimate, "reference.exr", "--initial", mutant],
-    ][random.choice(5, p=[0.3, 0.3, 0.15, 0.15, 0.1])]
+        [*estimate, "photo.png", "--spp", "1", "--cameras", f"of-{kind}.json"],
+    ][random.choice(6, p=_CHANCES_OF_NPY if kind == "npy" else _CHANCES)]
 
 
 def _call(arguments: list[str]) -> tuple[int, str]:
@@ -298,8 +304,13 @@ def _renew_reader() -> None:
         _reader.__exit__(None, None, None)
     _reader = Reader(memory=MEMORY, seconds=MAX_SECONDS / 2)
 
-    def read_apart(scene: Path | None, images: Iterable[Path], masks: Iterable[Path] = ()) -> None:
-        _reader.read(scene=scene, images=images, masks=masks)
+    def read_apart(
+        scene: Path | None,
+        images: Iterable[Path],
+        masks: Iterable[Path] = (),
+        cameras: Path | None = None,
+    ) -> None:
+        _reader.read(scene=scene, images=images, masks=masks, cameras=cameras)
 
     for module in (commands.estimate, commands.scene):
         module.read_apart = read_apart
