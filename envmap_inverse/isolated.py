@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import sys
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ from typing import Any
 from envmap_inverse import backend
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.camera_files import read_cameras
-from envmap_inverse.errors import BackendError, InputError
+from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
 from envmap_inverse.images import read_image, read_mask
 from envmap_inverse.scene_files import files_of, read_scene
 
@@ -25,7 +24,6 @@ BYTES_PER_SECOND = 2**20
 """By which a file's size adds to the seconds that it may take."""
 
 _MESHES = {".ply": "ply", ".obj": "obj", ".serialized": "serialized"}
-_ALLOCATION_FAILED = re.compile("bad_alloc|out of memory|allocate", re.IGNORECASE)
 
 
 def serve() -> None:
@@ -114,11 +112,8 @@ class _Child:
 
     def _verdict(self, error: Exception) -> tuple[str, ...]:
         """The answer after an error."""
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, MemoryError) or _ALLOCATION_FAILED.search(str(cause)):
-                return ("out of memory",)
-            cause = cause.__context__
+        if is_out_of_memory(error):
+            return ("out of memory",)
         if isinstance(error, InputError | FileNotFoundError) and self._knows_all_plugins:
             return "refused", str(error)
         return ("done",)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from envmap_inverse import backend
-from envmap_inverse.errors import BackendError, InputError
+from envmap_inverse.errors import BackendError, InputError, tells_of_memory
 from envmap_inverse.resources import free_memory
 
 __all__ = ["Reader", "read_apart"]
@@ -36,7 +35,6 @@ MEMORY_SHARE = 0.75
 """Of the memory that is free."""
 
 _LOGGER = logging.getLogger(__name__)
-_OUT_OF_MEMORY = re.compile("bad_alloc|out of memory|cannot allocate|MemoryError", re.IGNORECASE)
 
 # The package's own __init__ would import far more than reading takes.
 _CHILD = """
@@ -187,7 +185,7 @@ class Reader(AbstractContextManager["Reader"]):
         status = self._child.wait()
         self._output.seek(0)
         said = self._output.read().decode("latin-1").strip()
-        if status == -signal.SIGKILL or _OUT_OF_MEMORY.search(said):
+        if status == -signal.SIGKILL or tells_of_memory(said):
             return self._out_of_memory()
         if status < 0:
             name = signal.Signals(-status).name
