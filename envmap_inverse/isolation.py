@@ -59,7 +59,8 @@ def read_apart(
         BackendError: if no Mitsuba backend works here.
     """
     with Reader() as reader:
-        backend.select_variant()  # takes about as long as the child's start
+        if scene is not None:
+            backend.select_variant()  # takes about as long as the child's start
         reader.read(scene=scene, images=images, masks=masks, cameras=cameras)
 
 

@@ -113,6 +113,24 @@ def test_commands_have_cameras_read_apart(
         app([*arguments, "--cameras", "cameras.json"], standalone_mode=False)
 
 
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        (commands.convert, ("convert", "a.exr", "b.exr")),
+        (commands.evaluate, ("evaluate", "a.exr", "b.exr")),
+    ],
+)
+def test_commands_have_images_read_apart(
+    module: ModuleType, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_apart(_: None, images: list[Path]) -> None:
+        raise InputError(f"read {images[0]}")
+
+    monkeypatch.setattr(module, "read_apart", read_apart)
+    with pytest.raises(InputError, match=r"read a\.exr"):
+        app([*arguments], standalone_mode=False)
+
+
 def test_the_file_that_a_scene_names_is_blamed_where_it_is_to_blame(
     reader: Reader, inputs: Path, tmp_path: Path
 ) -> None:
