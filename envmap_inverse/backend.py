@@ -27,6 +27,7 @@ from typing import Any
 
 from envmap_inverse.caches import cache_folder, choose_kernel_cache
 from envmap_inverse.errors import BackendError
+from envmap_inverse.resources import free_memory, gibibytes
 
 __all__ = ["LibLLVM", "dr", "find_libllvm", "limited_threads", "mi", "select_variant"]
 
@@ -34,6 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 
 LLVM_WHEEL = "karellen-llvm-core"
 NOT_PROBED = "not probed"
+BYTES_TO_START = 2**25
 OLDEST_LLVM = 17
 """LLVM 14 and older are refused by Dr.Jit 1.5; with 15 and 16 the process aborts."""
 
@@ -68,6 +70,7 @@ class _LazyModule:
 
     def __getattr__(self, attribute: str) -> Any:
         if "drjit" not in sys.modules:
+            _check_memory()
             point_to_libllvm()
             choose_kernel_cache()
         try:
@@ -212,6 +215,16 @@ def cuda_works() -> bool:
     driver = Path("/proc/driver/nvidia/version")
     version = driver.read_text() if driver.exists() else "unknown driver"
     return bool(_remembered(f"cuda {version}", lambda: _probe(_CUDA_PROBE) is None))
+
+
+def _check_memory() -> None:
+    """Refuse what Mitsuba and LLVM would answer by ending the process."""
+    free = free_memory()
+    if free < BYTES_TO_START:
+        raise BackendError(
+            f"out of memory: Mitsuba needs {gibibytes(BYTES_TO_START)} to start and "
+            f"{gibibytes(free)} are free; end other programs, or raise the limit (ulimit)"
+        )
 
 
 _replaced: dict[str, str | None] = {}

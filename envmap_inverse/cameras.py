@@ -20,6 +20,9 @@ MAX_ASPECT_ERROR = 0.004
 """Focal lengths that differ by more are refused. Their mean then shifts a point at the border by
 at most a thousandth of the picture's side: half a pixel of 512."""
 
+MAX_COORDINATE = 1e30
+"""Of pixels and of the scene; what reaches it counts as infinite, as float32 does from 3e38."""
+
 ROTATION_TOLERANCE = 1e-3
 NO_CLIPPING = 1e10
 
@@ -55,14 +58,22 @@ class Camera:
             raise InputError(f"camera {self.name!r}: {fault}")
         object.__setattr__(self, "to_world", _rigid(self.name, self.to_world))
 
+    @property
+    def _degrees(self) -> float:
+        """The angle of the longer side."""
+        longer = max(self.width, self.height)
+        return math.degrees(2 * math.atan(longer / sum(self.focal_lengths)))
+
     def _fault(self) -> str | None:
         x, y = self.focal_lengths
-        if self.width < 1 or self.height < 1:
+        if not all(1 <= side < 2**31 for side in (self.width, self.height)):
             return f"its picture has {self.width} x {self.height} pixels"
         if not (math.isfinite(x) and math.isfinite(y) and min(x, y) > 0):
             return f"its focal lengths {x:g} and {y:g} are not positive numbers"
-        if not all(map(math.isfinite, self.principal_point)):
+        if not all(abs(value) < MAX_COORDINATE for value in self.principal_point):
             return f"its principal point {self.principal_point} is not finite"
+        if not 0 < np.float32(self._degrees) < 180:
+            return f"its angle of {self._degrees:g} degrees (focal length {x:g}) is no camera's"
         if abs(x - y) > MAX_ASPECT_ERROR * min(x, y):
             return (
                 f"its pixels are not square (focal lengths {x:g} and {y:g}), but those of a "
@@ -73,14 +84,12 @@ class Camera:
 
     def sensor(self) -> Any:
         """A `mi.Sensor` with a film of the picture's size, RGB, each sample in one pixel."""
-        longer = max(self.width, self.height)
-        angle = 2 * math.atan(longer / sum(self.focal_lengths))
         x, y = self.principal_point
         return mi.load_dict(
             {
                 "type": "perspective",
                 "id": self.name,
-                "fov": math.degrees(angle),
+                "fov": self._degrees,
                 "fov_axis": "larger",
                 "principal_point_offset_x": 0.5 - x / self.width,
                 "principal_point_offset_y": 0.5 - y / self.height,
@@ -137,7 +146,7 @@ def _rigid(name: str, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
         InputError: if it is not nearly one already.
     """
     matrix = np.asarray(matrix, np.float64)
-    if matrix.shape not in {(3, 4), (4, 4)} or not np.isfinite(matrix).all():
+    if matrix.shape not in {(3, 4), (4, 4)} or not (abs(matrix) < MAX_COORDINATE).all():
         raise InputError(f"camera {name!r}: its matrix to world is not 4 x 4 finite numbers")
     u, lengths, v = np.linalg.svd(matrix[:3, :3])
     is_mirror = np.linalg.det(u @ v) < 0

@@ -26,7 +26,7 @@ from envmap_inverse.commands.report import report
 from envmap_inverse.commands.running import fail
 from envmap_inverse.commands.scene import params, render
 from envmap_inverse.console import say
-from envmap_inverse.errors import BackendError, InputError
+from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
 
 app = typer.Typer(
     name="envmap-inverse",
@@ -144,7 +144,7 @@ def _explained(error: BaseException) -> str:
     """A failure that is not the input's in one line."""
     if os.environ.get("ENVMAP_INVERSE_DEBUG"):
         traceback.print_exception(error)
-    if isinstance(error, MemoryError):
+    if is_out_of_memory(error):
         return "out of memory; a smaller --size or --spp needs less"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"

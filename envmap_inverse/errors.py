@@ -2,8 +2,18 @@
 
 import errno
 import math
+import re
 
-__all__ = ["BackendError", "InputError", "cannot_write", "check_positive"]
+__all__ = [
+    "BackendError",
+    "InputError",
+    "cannot_write",
+    "check_positive",
+    "is_out_of_memory",
+    "tells_of_memory",
+]
+
+_OUT_OF_MEMORY = re.compile("bad_alloc|out of memory|allocate|MemoryError", re.IGNORECASE)
 
 
 class InputError(ValueError):
@@ -35,3 +45,17 @@ def cannot_write(name: str, error: OSError) -> Exception:
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
         return OSError(error.errno, error.strerror, name)
     return InputError(f"{name}: cannot be written: {error.strerror}")
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, is a lack of memory."""
+    while error is not None:
+        if isinstance(error, MemoryError) or tells_of_memory(str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def tells_of_memory(words: str) -> bool:
+    """Whether a library's words are of a lack of memory."""
+    return _OUT_OF_MEMORY.search(words) is not None

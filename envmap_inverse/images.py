@@ -287,7 +287,10 @@ def _linear(values: NDArray[np.uint8], gamma: float | None) -> NDArray[np.float3
 def _encode_exr(image: NDArray[np.float32]) -> bytes:
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     stream = io.BytesIO()
-    OpenEXR.File(header, {"RGB": image}).write(stream)
+    try:
+        OpenEXR.File(header, {"RGB": image}).write(stream)
+    except RuntimeError as error:  # memory is all that this can lack
+        raise MemoryError(str(error)) from None
     return stream.getvalue()
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import resource
 import sys
 from collections.abc import Iterable
@@ -14,7 +13,8 @@ from typing import Any
 
 from envmap_inverse import backend
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import BackendError, InputError
+from envmap_inverse.camera_files import read_cameras
+from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
 from envmap_inverse.images import read_image, read_mask
 from envmap_inverse.scene_files import files_of, read_scene
 
@@ -24,7 +24,6 @@ BYTES_PER_SECOND = 2**20
 """By which a file's size adds to the seconds that it may take."""
 
 _MESHES = {".ply": "ply", ".obj": "obj", ".serialized": "serialized"}
-_ALLOCATION_FAILED = re.compile("bad_alloc|out of memory|allocate", re.IGNORECASE)
 
 
 def serve() -> None:
@@ -59,9 +58,7 @@ class _Child:
         """Wait for a request and answer it."""
         kind, name = json.loads(self._connection.recv_bytes())
         try:
-            {"image": self._image, "mask": self._mask, "scene": self._scene, "file": self._file}[
-                kind
-            ](Path(name))
+            getattr(self, f"_{kind}")(Path(name))
         except Exception as error:  # noqa: BLE001 - what is no refusal, the caller will meet again
             self._send(*self._verdict(error))
         else:
@@ -74,6 +71,10 @@ class _Child:
     def _mask(self, path: Path) -> None:
         self._announce([path])
         read_mask(path)
+
+    def _cameras(self, path: Path) -> None:
+        self._announce([path])
+        read_cameras(path)
 
     def _scene(self, path: Path) -> None:
         self._select_variant()
@@ -111,11 +112,8 @@ class _Child:
 
     def _verdict(self, error: Exception) -> tuple[str, ...]:
         """The answer after an error."""
-        cause: BaseException | None = error
-        while cause is not None:
-            if isinstance(cause, MemoryError) or _ALLOCATION_FAILED.search(str(cause)):
-                return ("out of memory",)
-            cause = cause.__context__
+        if is_out_of_memory(error):
+            return ("out of memory",)
         if isinstance(error, InputError | FileNotFoundError) and self._knows_all_plugins:
             return "refused", str(error)
         return ("done",)

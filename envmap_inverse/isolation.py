@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import signal
 import subprocess
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 
 from envmap_inverse import backend
-from envmap_inverse.errors import BackendError, InputError
+from envmap_inverse.errors import BackendError, InputError, tells_of_memory
 from envmap_inverse.resources import free_memory
 
 __all__ = ["Reader", "read_apart"]
@@ -36,7 +35,6 @@ MEMORY_SHARE = 0.75
 """Of the memory that is free."""
 
 _LOGGER = logging.getLogger(__name__)
-_OUT_OF_MEMORY = re.compile("bad_alloc|out of memory|cannot allocate|MemoryError", re.IGNORECASE)
 
 # The package's own __init__ would import far more than reading takes.
 _CHILD = """
@@ -48,16 +46,22 @@ serve()
 """
 
 
-def read_apart(scene: Path | None, images: Iterable[Path], masks: Iterable[Path] = ()) -> None:
-    """Read a scene, images and masks in a child process, to see that it survives them.
+def read_apart(
+    scene: Path | None,
+    images: Iterable[Path],
+    masks: Iterable[Path] = (),
+    cameras: Path | None = None,
+) -> None:
+    """Read a scene, images, masks and cameras in a child process, to see that it survives them.
 
     Raises:
         InputError: if it does not; see `Reader.read`.
         BackendError: if no Mitsuba backend works here.
     """
     with Reader() as reader:
-        backend.select_variant()  # takes about as long as the child's start
-        reader.read(scene=scene, images=images, masks=masks)
+        if scene is not None:
+            backend.select_variant()  # takes about as long as the child's start
+        reader.read(scene=scene, images=images, masks=masks, cameras=cameras)
 
 
 class Reader(AbstractContextManager["Reader"]):
@@ -89,6 +93,7 @@ class Reader(AbstractContextManager["Reader"]):
         scene: Path | None = None,
         images: Iterable[Path] = (),
         masks: Iterable[Path] = (),
+        cameras: Path | None = None,
     ) -> None:
         """Have the child read files.
 
@@ -96,6 +101,7 @@ class Reader(AbstractContextManager["Reader"]):
             scene: a scene's XML file; the files that it names are read with it.
             images: files for `read_image`.
             masks: files for `read_mask`.
+            cameras: a file or folder for `read_cameras`, which may name a picture.
 
         Raises:
             InputError: if the child refuses one, dies of it, takes too long or runs out of memory.
@@ -105,6 +111,8 @@ class Reader(AbstractContextManager["Reader"]):
             self._read("image", path)
         for path in masks:
             self._read("mask", path)
+        if cameras is not None:
+            self._read("cameras", cameras)
         if scene is not None:
             self._read("scene", scene)
         _LOGGER.info("a guarded process has read the files")
@@ -178,7 +186,7 @@ class Reader(AbstractContextManager["Reader"]):
         status = self._child.wait()
         self._output.seek(0)
         said = self._output.read().decode("latin-1").strip()
-        if status == -signal.SIGKILL or _OUT_OF_MEMORY.search(said):
+        if status == -signal.SIGKILL or tells_of_memory(said):
             return self._out_of_memory()
         if status < 0:
             name = signal.Signals(-status).name

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from envmap_inverse.errors import InputError
 
-__all__ = ["check_disk", "check_memory", "free_memory"]
+__all__ = ["check_disk", "check_memory", "free_memory", "gibibytes"]
 
 BYTES_PER_PIXEL = 450
 """Peak of an optimizer, measured with 1024 x 1024 pixels: 125 for Adam, 450 for Transport."""

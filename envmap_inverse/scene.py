@@ -98,7 +98,7 @@ class Scene:
         """
         if not cameras:
             raise InputError("no cameras; at least one is needed")
-        self._sensors = [_sensor_of(camera) for camera in cameras]
+        self._sensors = [camera.sensor() for camera in cameras]
 
     def film_size(self, sensor: int = 0) -> tuple[int, int]:
         """(width, height) in pixels of the image that a sensor takes (its crop window)."""
@@ -304,14 +304,6 @@ def as_map(
     if resolution is None:
         raise InputError(f"a map must have shape (2 or more, 3 or more, 3); found {array.shape}")
     return as_texels(array, resolution)
-
-
-def _sensor_of(camera: Camera) -> Any:
-    try:
-        return camera.sensor()
-    except RuntimeError as error:
-        reason = " ".join(str(error).split()).rpartition("] ")[2]
-        raise InputError(f"camera of {camera.name}: Mitsuba refuses it: {reason}") from None
 
 
 def _with_halo(columns: NDArray[_Scalar]) -> NDArray[_Scalar]:

@@ -12,9 +12,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from envmap_inverse.commands.options import TrustInput
 from envmap_inverse.console import say
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import MAX_PIXELS, read_image, write_image
+from envmap_inverse.isolation import read_apart
 from envmap_inverse.pattern import draw_pattern
 from envmap_inverse.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
 from envmap_inverse.reproject import reproject, rotation
@@ -102,6 +104,7 @@ def convert(
     size: Size = None,
     rotate: Rotate = None,
     exposure: Annotated[float, typer.Option(help="Factor on all values, e.g. for a PNG.")] = 1.0,
+    trust_input: TrustInput = False,
 ) -> None:
     """Convert an environment map: file format, projection, rows, size, orientation.
 
@@ -114,6 +117,8 @@ def convert(
     if not (np.isfinite(exposure) and exposure > 0):
         raise InputError(f"--exposure {exposure}: must be a positive number")
     matrix = _parse_rotation(rotate)
+    if not trust_input:
+        read_apart(None, [source])
     image = read_image(source)
     _check_finite(source, image)
     height, width, _ = image.shape

@@ -11,8 +11,9 @@ import typer
 from envmap_inverse.advice import ViewCoverage, rank_views
 from envmap_inverse.advice_files import write_coverage
 from envmap_inverse.commands.cameras import Cameras, take_cameras
-from envmap_inverse.commands.options import SceneFile, Seed, Spp, sensor_numbers
+from envmap_inverse.commands.options import SceneFile, Seed, Spp, TrustInput, sensor_numbers
 from envmap_inverse.console import console, coverage_table, say
+from envmap_inverse.isolation import read_apart
 from envmap_inverse.scene import load_scene
 
 __all__ = ["coverage"]
@@ -34,6 +35,7 @@ def coverage(
         Path | None, typer.Option("-o", "--output", help="Folder for a picture and maps.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    trust_input: TrustInput = False,
 ) -> None:
     """Tell what sensors would see of the environment map, and which picture to take first.
 
@@ -41,6 +43,8 @@ def coverage(
     known to 100 % beforehand. Deviations are lower bounds, relative to uniform light, and halve
     with twice the film's size; bits are the mean of log2(deviation before / after).
     """
+    if not trust_input:
+        read_apart(scene, [], cameras=cameras)
     loaded = load_scene(scene)
     take_cameras(loaded, cameras)
     candidates = range(loaded.num_sensors) if sensor is None else sensor_numbers(sensor)

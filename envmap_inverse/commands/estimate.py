@@ -227,8 +227,9 @@ def estimate(
     )
     pictures, masks = find_pictures(reference), find_masks(mask)
     if not trust_input:
+        images = [*pictures, *given_files(ground_truth, initial)]
         files = [Path(name) for name in masks if name != "none"]
-        read_apart(scene, [*pictures, *given_files(ground_truth, initial)], files)
+        read_apart(scene, images, files, cameras=cameras)
     loaded = load_scene(scene)
     sensors = choose_sensors(loaded, cameras, sensor, pictures)
     if size is not None:

@@ -15,8 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
 
 from envmap_inverse.artifacts import to_json
-from envmap_inverse.commands.options import read_map
+from envmap_inverse.commands.options import TrustInput, read_map
 from envmap_inverse.console import say, say_table
+from envmap_inverse.isolation import read_apart
 from envmap_inverse.latlong import resample
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.protocols import relighting, three_spheres
@@ -84,11 +85,14 @@ def evaluate(
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    trust_input: TrustInput = False,
 ) -> None:
     """Measure how far one environment map is from another.
 
     Maps are compared at TRUTH's size; others are resampled to it, which keeps their integral.
     """
+    if not trust_input:
+        read_apart(None, [estimate, truth, *([coverage] if coverage is not None else [])])
     true_map = _read_radiance(truth)
     size = true_map.shape[:2]
     true_map, estimated = (

@@ -53,7 +53,7 @@ def render(
 ) -> None:
     """Render one image in linear RGB."""
     if not trust_input:
-        read_apart(scene, given_files(envmap))
+        read_apart(scene, given_files(envmap), cameras=cameras)
     loaded = load_scene(scene)
     take_cameras(loaded, cameras)
     if size is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -10,11 +11,13 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
-from envmap_inverse import BackendError, InputError, isolation
+from envmap_inverse import BackendError, InputError, commands, isolation
+from envmap_inverse.cli import app
 from envmap_inverse.images import write_image
 from envmap_inverse.isolation import Reader
 
@@ -78,6 +81,54 @@ def test_an_image_that_takes_more_memory_than_allowed_is_refused(
         pytest.raises(InputError, match=r"large\.exr: needs more than the 0\.2 GiB of memory"),
     ):
         small.read(images=[tmp_path / "large.exr"])
+
+
+def test_the_picture_that_tells_a_camera_its_size_is_read_by_the_child(tmp_path: Path) -> None:
+    write_image(tmp_path / "large.exr", np.zeros((2000, 4000, 3), np.float32))
+    frame = {"file_path": "large.exr", "transform_matrix": np.eye(4).tolist(), "fl_x": 4000}
+    (tmp_path / "transforms.json").write_text(json.dumps({"frames": [frame]}))
+    with (
+        Reader(memory=MEMORY // 4) as small,
+        pytest.raises(InputError, match=r"transforms\.json: needs more than the 0\.2 GiB of mem"),
+    ):
+        small.read(cameras=tmp_path / "transforms.json")
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        (commands.estimate, ("estimate", "scene.xml", "reference.exr", "-o", "run")),
+        (commands.scene, ("render", "scene.xml", "-o", "image.exr")),
+        (commands.coverage, ("coverage", "scene.xml")),
+    ],
+)
+def test_commands_have_cameras_read_apart(
+    module: ModuleType, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_apart(*_: object, cameras: Path) -> None:
+        raise InputError(f"read {cameras}")
+
+    monkeypatch.setattr(module, "read_apart", read_apart)
+    with pytest.raises(InputError, match=r"read cameras\.json"):
+        app([*arguments, "--cameras", "cameras.json"], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("module", "arguments"),
+    [
+        (commands.convert, ("convert", "a.exr", "b.exr")),
+        (commands.evaluate, ("evaluate", "a.exr", "b.exr")),
+    ],
+)
+def test_commands_have_images_read_apart(
+    module: ModuleType, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_apart(_: None, images: list[Path]) -> None:
+        raise InputError(f"read {images[0]}")
+
+    monkeypatch.setattr(module, "read_apart", read_apart)
+    with pytest.raises(InputError, match=r"read a\.exr"):
+        app([*arguments], standalone_mode=False)
 
 
 def test_the_file_that_a_scene_names_is_blamed_where_it_is_to_blame(

@@ -25,15 +25,15 @@ from pathlib import Path
 import numpy as np
 from mutate import mutated
 from seeds import resuming, seal, write_seeds
+from typer.main import get_command
 
-from envmap_inverse import commands
-from envmap_inverse.cli import main
+from envmap_inverse import cli, commands
 from envmap_inverse.isolation import Reader
 
 __all__ = ["Findings", "fuzz", "work"]
 
 SHARES = {"exr": 25, "hdr": 10, "png": 15, "ply": 15, "obj": 10, "xml": 15, "toml": 10}
-SHARES |= {"checkpoint": 12, "json": 5, "txt": 5}
+SHARES |= {"checkpoint": 12, "json": 5, "txt": 5, "npy": 8}
 TEXT = {"obj", "xml", "toml", "json", "txt"}
 MAX_SECONDS = 20
 START_SECONDS = 600
@@ -178,6 +178,7 @@ def work(first: int, stop: int, seed: int, folder: Path) -> None:
     place = folder / f"worker-{first}"
     place.mkdir(parents=True)
     os.chdir(place)
+    cli.app = get_command(cli.app)  # else made anew for each mutant
     seeds = write_seeds(place)
     reports = os.fdopen(os.dup(1), "w")
     with (place / "output.txt").open("w") as sink:  # what libraries in C write
@@ -234,10 +235,17 @@ def _try(number: int, seed: int, seeds: dict[str, list[Path]]) -> Report:
     return Report(number, kind, status, seconds, memory, failure)
 
 
+_CHANCES = [0.25, 0.25, 0.15, 0.15, 0.1, 0.1]
+_CHANCES_OF_NPY = [0.3, 0, 0.2, 0.2, 0.2, 0.1]
+"""Of the commands that read an image; Mitsuba, which reads scenes, knows no NPY."""
+
+
 def _command(kind: str, source: str, random: np.random.Generator) -> list[str]:
     """A command that reads the mutant."""
     mutant, scene = f"mutant.{kind}", f"with-{kind}.xml"
     estimate = ["estimate", "plain.xml", "-o", "out", "--iterations", "1"]
+    if random.random() < 0.7:
+        estimate.append("--no-report")  # it takes as long as all else
     if kind == "toml":
         return [*estimate, "reference.exr", "--config", mutant]
     if kind == "checkpoint":
@@ -256,7 +264,8 @@ def _command(kind: str, source: str, random: np.random.Generator) -> list[str]:
         [*estimate, mutant, "--spp", "1"],
         [*estimate, mutant, "--optimizer", "transport", "--spp", "1"],
         [*estimate, "reference.exr", "--initial", mutant],
-    ][random.choice(5, p=[0.3, 0.3, 0.15, 0.15, 0.1])]
+        [*estimate, "photo.png", "--spp", "1", "--cameras", f"of-{kind}.json"],
+    ][random.choice(6, p=_CHANCES_OF_NPY if kind == "npy" else _CHANCES)]
 
 
 def _call(arguments: list[str]) -> tuple[int, str]:
@@ -265,7 +274,7 @@ def _call(arguments: list[str]) -> tuple[int, str]:
     said = io.StringIO()
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said):
         try:
-            main()
+            cli.main()
         except SystemExit as end:
             return int(end.code or 0), said.getvalue()
     raise AssertionError("main() returned")
@@ -298,8 +307,13 @@ def _renew_reader() -> None:
         _reader.__exit__(None, None, None)
     _reader = Reader(memory=MEMORY, seconds=MAX_SECONDS / 2)
 
-    def read_apart(scene: Path | None, images: Iterable[Path], masks: Iterable[Path] = ()) -> None:
-        _reader.read(scene=scene, images=images, masks=masks)
+    def read_apart(
+        scene: Path | None,
+        images: Iterable[Path],
+        masks: Iterable[Path] = (),
+        cameras: Path | None = None,
+    ) -> None:
+        _reader.read(scene=scene, images=images, masks=masks, cameras=cameras)
 
     for module in (commands.estimate, commands.scene):
         module.read_apart = read_apart

@@ -90,8 +90,10 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
     write_image(folder / "map.exr", envmap)
     write_image(folder / "reference.exr", image)
     write_image(folder / "photo.png", image)
-    for name in ("map", "reference"):
-        write_image(folder / f"{name}.hdr", {"map": envmap, "reference": image}[name])
+    for suffix in ("hdr", "npy"):
+        write_image(folder / f"map.{suffix}", envmap)
+        write_image(folder / f"reference.{suffix}", image)
+    np.save(folder / "rgba.npy", np.asfortranarray(np.dstack([image, image[..., 0]]), np.float64))
     _write_exrs(folder, image, envmap)
     _write_pngs(folder, tonemap(image))
     (folder / "binary.ply").write_bytes(_ply("binary_little_endian"))
@@ -109,7 +111,8 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
         "obj": ["mesh.obj"],
         "xml": ["scene.xml", "shapes.xml"],
         "toml": ["run.toml"],
-        "json": ["transforms.json"],
+        "npy": ["map.npy", "reference.npy", "rgba.npy"],
+        "json": ["transforms.json", "unsized.json"],
         "txt": ["model/cameras.txt", "model/images.txt"],
     }
     found = {kind: [folder / name for name in listed] for kind, listed in names.items()}
@@ -148,12 +151,17 @@ def seal(path: Path) -> None:
 
 
 def _write_cameras(folder: Path) -> None:
-    """The camera of the scenes, as a transforms.json and as a COLMAP model."""
+    """The camera of the scenes as a transforms.json, as a COLMAP model, and of unsaid size."""
     matrix = np.eye(4)
     matrix[2, 3] = 4
     frame = {"file_path": "photo.png", "transform_matrix": matrix.tolist()}
     values = {"camera_angle_x": 0.7, "w": SIZE, "h": SIZE, "k1": 0.0, "frames": [frame]}
     (folder / "transforms.json").write_text(json.dumps(values, indent=1))
+    del values["w"], values["h"]
+    (folder / "unsized.json").write_text(json.dumps(values, indent=1))
+    for suffix in ("exr", "hdr", "npy", "png"):
+        frame["file_path"] = f"mutant.{suffix}"
+        (folder / f"of-{suffix}.json").write_text(json.dumps(values))
     model = folder / "model"
     model.mkdir()
     (model / "cameras.txt").write_text(f"# one\n1 PINHOLE {SIZE} {SIZE} 5.5 5.5 2.0 2.0\n")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -160,6 +162,42 @@ def test_a_folder_has_one_writer_and_a_killed_one_is_no_obstacle(
         third.communicate(timeout=60)
     assert third.returncode == 0
     check_whole(tmp_path / "run")
+
+
+# Memory
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "transport"])
+def test_a_limit_of_memory_ends_a_run_with_one_line(
+    start: Start, inputs: Path, tmp_path: Path, optimizer: str, is_long: bool
+) -> None:
+    limit = resource.RLIMIT_DATA
+    for mebibytes in range(10, 300, 10) if is_long else (20,):
+        most = bytes_after_imports() + 2**20 * mebibytes
+        with start(
+            *(*ESTIMATE, tmp_path / "run", "--overwrite", "--optimizer", optimizer),
+            *("--iterations", 5, "--spp", 4),
+            cwd=inputs,
+            preexec_fn=lambda: resource.setrlimit(limit, (most, most)),  # noqa: B023
+        ) as run:
+            _, stderr = run.communicate(timeout=120)
+        assert run.returncode in {0, 1, 2}
+        words = "memory|Resource temporarily unavailable"  # Mitsuba's where a thread cannot start
+        assert re.fullmatch(rf"error: .*({words}).*\n" if run.returncode else "", stderr), stderr
+        if (tmp_path / "run").exists():
+            check_whole(tmp_path / "run")
+
+
+@functools.cache
+def bytes_after_imports() -> int:
+    """What counts for the limit of data in a process that has loaded the command line."""
+    code = "import envmap_inverse.cli; print(open('/proc/self/status').read())"
+    status = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    match = re.search(r"VmData:\s*(\d+) kB", status.stdout)
+    assert match is not None
+    return int(match[1]) * 1024
 
 
 # Caches

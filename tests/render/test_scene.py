@@ -583,17 +583,3 @@ def test_a_scene_loads_on_a_single_core() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout == "1\n", done.stderr
-
-
-def test_a_camera_that_mitsuba_refuses_is_named(scene: ei.Scene) -> None:
-    """As of so small a focal length that it sees half of the world."""
-    camera = ei.Camera(
-        name="wide.png",
-        width=4,
-        height=4,
-        focal_lengths=(1e-20, 1e-20),
-        principal_point=(2, 2),
-        to_world=np.eye(4),
-    )
-    with pytest.raises(ei.InputError, match=r"camera of wide\.png: Mitsuba refuses it: .*view"):
-        scene.set_sensors([camera])
