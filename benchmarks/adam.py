@@ -42,7 +42,7 @@ def _rows(settings: Settings) -> Iterator[tuple[Any, ...]]:
     for size in map(settings.film, (64, 256)):
         case = bundled_case(size)
         runs = interleaved(
-            _methods(case, 100), settings.pick(2, 5), warm_up=_methods(case, iterations=2)
+            _methods(case, 100), settings.repeats(2, 5), warm_up=_methods(case, iterations=2)
         )
         yield (
             f"{size}^2",

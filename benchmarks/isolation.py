@@ -31,7 +31,7 @@ def isolation(settings: Settings) -> Table:
         f"and with --trust-input; a picture of {size} x {size} and one iteration. The difference "
         "is of runs in turn.",
         columns={"command": "", "guarded s": ".2f", "trusting s": ".2f", "difference s": ".2f"},
-        rows=_rows(size, settings.pick(3, 11)),
+        rows=_rows(size, settings.repeats(3, 11)),
     )
 
 

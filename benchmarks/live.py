@@ -58,7 +58,7 @@ def _rows(settings: Settings) -> Iterator[tuple[Any, ...]]:
     for size, count in iterations.items():
         case = bundled_case(settings.film(size))
         meter = _Meter(case, ei.Adam(iterations=count))
-        runs = interleaved({ALONE: meter.alone, WATCHED: meter.watched}, settings.pick(2, 7))
+        runs = interleaved({ALONE: meter.alone, WATCHED: meter.watched}, settings.repeats(2, 7))
         pairs = zip(meter.processor[WATCHED][1:], meter.processor[ALONE][1:], strict=True)
         yield (
             f"{settings.film(size)}^2",

@@ -25,6 +25,10 @@ class Settings:
         """One of two values."""
         return quick if self.quick else full
 
+    def repeats(self, quick: int, full: int) -> int:
+        """How often to measure: once where films are shrunk, so that only the parts are tried."""
+        return 1 if self.shrink > 1 else self.pick(quick, full)
+
     def film(self, size: int) -> int:
         """Side of a film in pixels."""
         return max(4, size // self.shrink)

@@ -72,7 +72,7 @@ def one_scene(settings: Settings, pictures: Path | None = None) -> Table:
             "angle": ".2f",
             "log RMSE": ".3f",
         },
-        rows=_one_scene(size, settings.pick(2, 5), pictures),
+        rows=_one_scene(size, settings.repeats(2, 5), pictures),
     )
 
 
@@ -200,7 +200,7 @@ def _cost(settings: Settings) -> Iterator[tuple[Any, ...]]:
         size = settings.film(full_size)
         case = bundled_case(size)
         phases = _cost_of(case, spp)
-        runs = interleaved(phases, settings.pick(3, 5), warm_up=phases)
+        runs = interleaved(phases, settings.repeats(3, 5), warm_up=phases)
         transport = ei.LightTransport.record(case.scene, spp=spp)
         yield (
             f"{size}^2",
