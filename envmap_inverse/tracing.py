@@ -45,11 +45,12 @@ class Paths:
         Args:
             width: of the map.
         """
-        right = self.texel + np.where(self.texel % width == width - 1, 1 - width, 1)
+        is_last = self.texel % width == width - 1
+        right = self.texel + np.where(is_last, np.int32(1 - width), np.int32(1))
         texels = np.stack([self.texel, right, self.texel + width, right + width], axis=1)
         x, y = self.fraction
         weights = np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], axis=1)
-        return texels.astype(np.int32, copy=False), weights
+        return texels, weights
 
 
 class PathTracer:

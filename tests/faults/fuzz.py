@@ -18,7 +18,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from mutate import mutated
 from seeds import resuming, seal, write_seeds
 from typer.main import get_command
 
-from envmap_inverse import cli, commands
+from envmap_inverse import cli, isolation
 from envmap_inverse.isolation import Reader
 
 __all__ = ["Findings", "fuzz", "work"]
@@ -306,17 +305,7 @@ def _renew_reader() -> None:
     if _reader is not None:
         _reader.__exit__(None, None, None)
     _reader = Reader(memory=MEMORY, seconds=MAX_SECONDS / 2)
-
-    def read_apart(
-        scene: Path | None,
-        images: Iterable[Path],
-        masks: Iterable[Path] = (),
-        cameras: Path | None = None,
-    ) -> None:
-        _reader.read(scene=scene, images=images, masks=masks, cameras=cameras)
-
-    for module in (commands.estimate, commands.scene):
-        module.read_apart = read_apart
+    isolation.Reader = lambda: contextlib.nullcontext(_reader)
 
 
 _reader: Reader | None = None
