@@ -27,8 +27,8 @@ from benchmarks.objects import objects
 from benchmarks.scaling import scaling
 from benchmarks.settings import Settings, parser, settings_of
 from benchmarks.tables import Table, print_table
-from envmap_inverse import __version__
 from envmap_inverse.images import write_bytes
+from envmap_inverse.version import __version__
 
 PARTS: dict[str, Callable[[Settings], Table]] = {
     "adam": adam,

@@ -19,9 +19,9 @@ from benchmarks.settings import Settings
 from benchmarks.tables import Table
 from envmap_inverse.bundled import MAPS, MATERIALS, bundled_scene, map_file
 from envmap_inverse.images import clipping_levels, read_image, write_image
-from envmap_inverse.latlong import angle_between, texel_directions, texel_solid_angles
-from envmap_inverse.lights import LUMINANCE, find_lights
 from envmap_inverse.metrics import angular_error, log_rmse, rmse
+from envmap_inverse.sphere.latlong import angle_between, texel_directions, texel_solid_angles
+from envmap_inverse.sphere.lights import LUMINANCE, find_lights
 
 CLIPPED_SHARE = 0.02
 """Of the pixels, the brightest."""

@@ -17,7 +17,7 @@ from benchmarks.methods import LOOP, Case, bundled_case, lit_case, loop, ours
 from benchmarks.settings import Settings
 from benchmarks.tables import Table
 from benchmarks.timing import Timed, interleaved, timed
-from envmap_inverse.latlong import resample
+from envmap_inverse.sphere.latlong import resample
 
 SIZE, SPP, ITERATIONS = 256, 16, 10
 

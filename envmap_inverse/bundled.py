@@ -7,7 +7,7 @@ from typing import Any
 
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
-from envmap_inverse.scene import Scene, load_scene
+from envmap_inverse.scene.scene import Scene, load_scene
 
 __all__ = ["MAPS", "MATERIALS", "OBJECTS", "bundled_scene", "bunny", "map_file", "scene_file"]
 

@@ -14,19 +14,19 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from envmap_inverse import __version__
 from envmap_inverse.commands.convert import convert, pattern
 from envmap_inverse.commands.coverage import coverage
 from envmap_inverse.commands.demo import demo
 from envmap_inverse.commands.doctor import doctor
 from envmap_inverse.commands.estimate import estimate
 from envmap_inverse.commands.evaluate import evaluate
-from envmap_inverse.commands.logs import show_warning, start_logging
 from envmap_inverse.commands.report import report
-from envmap_inverse.commands.running import fail
 from envmap_inverse.commands.scene import params, render
-from envmap_inverse.console import say
+from envmap_inverse.console.logs import show_warning, start_logging
+from envmap_inverse.console.output import say
+from envmap_inverse.console.running import fail
 from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
+from envmap_inverse.version import __version__
 
 app = typer.Typer(
     name="envmap-inverse",

@@ -21,7 +21,7 @@ from PIL import Image
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
-from envmap_inverse.writing import write_bytes
+from envmap_inverse.system.writing import write_bytes
 
 __all__ = [
     "clipping_levels",

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.latlong import angle_between, texel_solid_angles
-from envmap_inverse.lights import find_lights, match_lights
+from envmap_inverse.sphere.latlong import angle_between, texel_solid_angles
+from envmap_inverse.sphere.lights import find_lights, match_lights
 
 __all__ = [
     "angular_error",

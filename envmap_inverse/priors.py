@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from envmap_inverse import latlong
 from envmap_inverse.errors import InputError
+from envmap_inverse.sphere import latlong
 
 __all__ = ["Chromaticity", "Smoothness", "Tikhonov", "TotalVariation"]
 

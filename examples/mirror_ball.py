@@ -16,7 +16,7 @@ import numpy as np
 import envmap_inverse as ei
 from envmap_inverse import images, metrics
 from envmap_inverse.bundled import map_file
-from envmap_inverse.latlong import texel_solid_angles
+from envmap_inverse.sphere.latlong import texel_solid_angles
 
 parser = argparse.ArgumentParser(description="Recover the light from a clipped picture.")
 parser.add_argument("--size", type=int, default=256, help="width of the picture")

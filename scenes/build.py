@@ -26,7 +26,7 @@ import numpy as np
 import OpenEXR
 from numpy.typing import NDArray
 
-from envmap_inverse.latlong import resample
+from envmap_inverse.sphere.latlong import resample
 
 SCENES = Path(__file__).resolve().parent
 HEIGHT, WIDTH = 125, 250

@@ -17,7 +17,7 @@ import envmap_inverse as ei
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
 from envmap_inverse.images import write_image
-from envmap_inverse.thumbnails import ThumbnailWriter
+from envmap_inverse.run.thumbnails import ThumbnailWriter
 
 settings.register_profile(
     "deterministic",

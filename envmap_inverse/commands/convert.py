@@ -12,14 +12,14 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse.commands.options import TrustInput
-from envmap_inverse.console import say
+from envmap_inverse.console.options import TrustInput
+from envmap_inverse.console.output import say
 from envmap_inverse.errors import InputError, cannot_write
-from envmap_inverse.images import MAX_PIXELS, read_image, write_image
-from envmap_inverse.isolation import read_apart
-from envmap_inverse.pattern import draw_pattern
-from envmap_inverse.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
-from envmap_inverse.reproject import reproject, rotation
+from envmap_inverse.guard.reader import read_apart
+from envmap_inverse.images import MAX_PIXELS, read_image, srgb_to_linear, write_image
+from envmap_inverse.sphere.pattern import draw_pattern
+from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
+from envmap_inverse.sphere.reproject import reproject, rotation
 
 __all__ = ["convert", "pattern"]
 
@@ -141,7 +141,7 @@ def pattern(
     _check_rows("--to-rows", to, to_rows)
     wanted = _wanted(to, to_rows, size, turn=1024)
     face = max(64, wanted.turn // 2)
-    strip = draw_pattern(face)
+    strip = srgb_to_linear(draw_pattern(face) / 255).astype(np.float32)
     image = reproject(strip, Cube(6 * face, face), wanted, _parse_rotation(rotate))
     _write(output, image, to)
 

@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from envmap_inverse.advice import ViewCoverage, rank_views
-from envmap_inverse.advice_files import write_coverage
-from envmap_inverse.commands.cameras import Cameras, take_cameras
-from envmap_inverse.commands.options import SceneFile, Seed, Spp, TrustInput, sensor_numbers
-from envmap_inverse.console import console, coverage_table, say
-from envmap_inverse.isolation import read_apart
-from envmap_inverse.scene import load_scene
+from envmap_inverse.console.cameras import Cameras, take_cameras
+from envmap_inverse.console.options import SceneFile, Seed, Spp, TrustInput, sensor_numbers
+from envmap_inverse.console.output import console, coverage_table, say
+from envmap_inverse.guard.reader import read_apart
+from envmap_inverse.recording.planning import ViewCoverage, rank_views
+from envmap_inverse.report.coverage import write_coverage
+from envmap_inverse.scene.scene import load_scene
 
 __all__ = ["coverage"]
 

@@ -10,17 +10,17 @@ from typing import Annotated, Any
 
 import typer
 
-from envmap_inverse.artifacts import RunFolder
 from envmap_inverse.bundled import bunny
-from envmap_inverse.commands.options import Frames, Overwrite, Report, given_settings
-from envmap_inverse.commands.running import run
-from envmap_inverse.console import comparison_table, say_table, tell
-from envmap_inverse.optimizers.adam import Adam
+from envmap_inverse.console.options import Frames, Overwrite, Report, given_settings
+from envmap_inverse.console.output import comparison_table, say_table, tell
+from envmap_inverse.console.running import run
+from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.problem import Problem, View
-from envmap_inverse.render import render
+from envmap_inverse.problem.problem import Problem, View
 from envmap_inverse.report import write_comparison
-from envmap_inverse.scene import load_scene
+from envmap_inverse.run.folder import RunFolder
+from envmap_inverse.scene.rendering import render
+from envmap_inverse.scene.scene import load_scene
 
 __all__ = ["demo"]
 

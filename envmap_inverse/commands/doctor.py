@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from envmap_inverse.console import say
-from envmap_inverse.doctor import examine
+from envmap_inverse.backend.doctor import examine
+from envmap_inverse.console.output import say
 
 __all__ = ["doctor"]
 

@@ -14,11 +14,9 @@ import typer
 from numpy.typing import NDArray
 
 from envmap_inverse import losses, parameterizations, priors
-from envmap_inverse.artifacts import RunFolder
-from envmap_inverse.checks import checked
-from envmap_inverse.commands.cameras import Cameras, choose_sensors
-from envmap_inverse.commands.live import LOOPBACK, Live, LiveHost, LivePort, live_view
-from envmap_inverse.commands.options import (
+from envmap_inverse.console.cameras import Cameras, choose_sensors
+from envmap_inverse.console.live import LOOPBACK, Live, LiveHost, LivePort, live_view
+from envmap_inverse.console.options import (
     Frames,
     Overwrite,
     Report,
@@ -35,18 +33,20 @@ from envmap_inverse.commands.options import (
     read_map,
     resolved_settings,
 )
-from envmap_inverse.commands.running import CHECKPOINT_EVERY, check_room, run
-from envmap_inverse.commands.views import (
+from envmap_inverse.console.pictures import (
     find_masks,
     find_pictures,
     flat_options,
     read_views,
 )
+from envmap_inverse.console.running import CHECKPOINT_EVERY, check_room, run
 from envmap_inverse.errors import InputError
-from envmap_inverse.isolation import read_apart
-from envmap_inverse.latlong import resample
-from envmap_inverse.problem import Problem
-from envmap_inverse.scene import Scene, load_scene
+from envmap_inverse.guard.reader import read_apart
+from envmap_inverse.problem.plausibility import checked
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.run.folder import RunFolder
+from envmap_inverse.scene.scene import Scene, load_scene
+from envmap_inverse.sphere.latlong import resample
 
 __all__ = ["estimate"]
 

@@ -14,14 +14,14 @@ import typer
 from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
 
-from envmap_inverse.artifacts import to_json
-from envmap_inverse.commands.options import TrustInput, read_map
-from envmap_inverse.console import say, say_table
-from envmap_inverse.isolation import read_apart
-from envmap_inverse.latlong import resample
+from envmap_inverse.console.options import TrustInput, read_map
+from envmap_inverse.console.output import say, say_table
+from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.protocols import relighting, three_spheres
 from envmap_inverse.report import write_evaluation
+from envmap_inverse.run.folder import to_json
+from envmap_inverse.sphere.latlong import resample
 
 __all__ = ["evaluate"]
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from envmap_inverse.console import say
+from envmap_inverse.console.output import say
 from envmap_inverse.errors import InputError
 from envmap_inverse.report import write_comparison, write_report
 

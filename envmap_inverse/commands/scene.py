@@ -10,8 +10,8 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from envmap_inverse.commands.cameras import Cameras, take_cameras
-from envmap_inverse.commands.options import (
+from envmap_inverse.console.cameras import Cameras, take_cameras
+from envmap_inverse.console.options import (
     SceneFile,
     Seed,
     Size,
@@ -20,13 +20,13 @@ from envmap_inverse.commands.options import (
     given_files,
     read_map,
 )
-from envmap_inverse.console import say
+from envmap_inverse.console.output import say
 from envmap_inverse.errors import cannot_write
+from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
-from envmap_inverse.isolation import read_apart
-from envmap_inverse.render import render as render_image
-from envmap_inverse.resources import check_memory
-from envmap_inverse.scene import load_scene
+from envmap_inverse.scene.rendering import render as render_image
+from envmap_inverse.scene.scene import load_scene
+from envmap_inverse.system.memory import check_memory
 
 __all__ = ["params", "render"]
 

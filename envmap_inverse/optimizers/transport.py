@@ -13,11 +13,15 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Loss, RelativeMSE
-from envmap_inverse.optimizers.least_squares import LeastSquares, Settings, with_found_exposures
+from envmap_inverse.optimizers.least_squares.solver import (
+    LeastSquares,
+    Settings,
+    with_found_exposures,
+)
 from envmap_inverse.priors import Chromaticity, Prior, Tikhonov, TotalVariation, with_factor
-from envmap_inverse.problem import Keeper, OnIteration, Problem, Record, Solution, State
-from envmap_inverse.render import check_seed
-from envmap_inverse.transport import LightTransport
+from envmap_inverse.problem.problem import Keeper, OnIteration, Problem, Record, Solution, State
+from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.scene.rendering import check_seed
 
 __all__ = ["Transport"]
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from envmap_inverse import __version__
 from envmap_inverse.errors import cannot_write
 from envmap_inverse.images import display_exposure, write_bytes
-from envmap_inverse.report.folder import Image, Run
 from envmap_inverse.report.page import page
+from envmap_inverse.run.reading import Image, Run
+from envmap_inverse.version import __version__
 
 __all__ = ["write_comparison", "write_evaluation", "write_report"]
 

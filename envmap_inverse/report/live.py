@@ -24,10 +24,10 @@ from urllib.parse import parse_qs, urlsplit
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.artifacts import to_json
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import display_exposure, encode_jpeg, shrink, tonemap
-from envmap_inverse.problem import Iteration, Record
+from envmap_inverse.problem.problem import Iteration, Record
+from envmap_inverse.run.folder import to_json
 
 __all__ = ["LOOPBACK", "LiveView"]
 

@@ -16,10 +16,8 @@ import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from envmap_inverse import __version__
 from envmap_inverse.images import shrink, tonemap
 from envmap_inverse.report import tables
-from envmap_inverse.report.folder import Image, Run
 from envmap_inverse.report.pictures import (
     DIFFERENCE_GAIN,
     MAX_PIXELS,
@@ -31,6 +29,8 @@ from envmap_inverse.report.pictures import (
     png,
 )
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
+from envmap_inverse.run.reading import Image, Run
+from envmap_inverse.version import __version__
 
 __all__ = ["page"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.latlong import (
+from envmap_inverse.sphere.latlong import (
     direction_to_uv,
     resample,
     texel_directions,

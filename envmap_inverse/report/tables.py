@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.latlong import texel_solid_angles
-from envmap_inverse.lights import find_lights
-from envmap_inverse.report.folder import Run
+from envmap_inverse.run.reading import Run
+from envmap_inverse.sphere.latlong import texel_solid_angles
+from envmap_inverse.sphere.lights import find_lights
 
 __all__ = [
     "QUANTITIES",

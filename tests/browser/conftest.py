@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from envmap_inverse.report import write_comparison, write_evaluation, write_report
-from envmap_inverse.report.folder import Run
+from envmap_inverse.run.reading import Run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 QUIET = (

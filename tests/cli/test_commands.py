@@ -19,8 +19,8 @@ import pytest
 
 import envmap_inverse as ei
 from envmap_inverse.images import read_image, tonemap, write_image
-from envmap_inverse.latlong import resample
 from envmap_inverse.metrics import compare_maps, sum_of_squared_errors
+from envmap_inverse.sphere.latlong import resample
 
 Completed = subprocess.CompletedProcess[str]
 Call = Callable[..., Completed]

@@ -17,10 +17,11 @@ import numpy as np
 import pytest
 from typer.main import get_command
 
-from envmap_inverse import BackendError, InputError, commands, isolation
+from envmap_inverse import BackendError, InputError, commands
 from envmap_inverse.cli import app
+from envmap_inverse.guard import reader as isolation
+from envmap_inverse.guard.reader import Reader
 from envmap_inverse.images import write_image
-from envmap_inverse.isolation import Reader
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 MEMORY = 2**30

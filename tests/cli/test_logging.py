@@ -54,9 +54,9 @@ def test_a_log_file_tells_everything_with_times_and_modules(
     lines = (logged[0] / "log.txt").read_text().splitlines()
     assert all(re.match(r"\d{4}-\d\d-\d\d [\d:,]+ [A-Z]+ envmap_inverse", line) for line in lines)
     text = "\n".join(lines)
-    assert re.search("INFO envmap_inverse.scene: loaded scene.xml", text)
-    assert re.search("INFO envmap_inverse.estimate: done", text)
-    assert re.search("DEBUG envmap_inverse.writing: wrote .*envmap.exr", text)
+    assert re.search("INFO envmap_inverse.scene.scene: loaded scene.xml", text)
+    assert re.search("INFO envmap_inverse.solving.estimate: done", text)
+    assert re.search("DEBUG envmap_inverse.system.writing: wrote .*envmap.exr", text)
     assert re.search("WARNING envmap_inverse: .*values are negative", text)
 
 

@@ -26,8 +26,9 @@ from mutate import mutated
 from seeds import resuming, seal, write_seeds
 from typer.main import get_command
 
-from envmap_inverse import cli, isolation
-from envmap_inverse.isolation import Reader
+from envmap_inverse import cli
+from envmap_inverse.guard import reader as isolation
+from envmap_inverse.guard.reader import Reader
 
 __all__ = ["Findings", "fuzz", "work"]
 

@@ -14,10 +14,10 @@ import numpy as np
 import OpenEXR
 from PIL import Image
 
-from envmap_inverse.checkpoints import Checkpoints
 from envmap_inverse.cli import main
 from envmap_inverse.images import tonemap, write_image
-from envmap_inverse.sealed import SEAL_LENGTH
+from envmap_inverse.run.checkpoints import Checkpoints
+from envmap_inverse.system.sealed_arrays import SEAL_LENGTH
 
 __all__ = ["resuming", "seal", "write_seeds"]
 

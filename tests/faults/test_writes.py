@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 
 import envmap_inverse as ei
-from envmap_inverse.artifacts import RunFolder
-from envmap_inverse.checkpoints import Checkpoints
-from envmap_inverse.estimate import solve
-from envmap_inverse.locks import FolderLock
-from envmap_inverse.problem import Problem, Record
+from envmap_inverse.problem.problem import Problem, Record
+from envmap_inverse.run.checkpoints import Checkpoints
+from envmap_inverse.run.folder import RunFolder
+from envmap_inverse.solving.estimate import solve
+from envmap_inverse.system.folder_lock import FolderLock
 
 WriteRun = Callable[[Path], None]
 

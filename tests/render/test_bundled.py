@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import envmap_inverse as ei
-from envmap_inverse import bundled, latlong
+from envmap_inverse import bundled
 from envmap_inverse.bundled import (
     MAPS,
     MATERIALS,
@@ -17,6 +17,7 @@ from envmap_inverse.bundled import (
     scene_file,
 )
 from envmap_inverse.images import read_image
+from envmap_inverse.sphere import latlong
 
 
 @pytest.mark.parametrize("name", OBJECTS)

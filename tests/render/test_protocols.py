@@ -12,10 +12,11 @@ import pytest
 from numpy.typing import NDArray
 
 import envmap_inverse as ei
-from envmap_inverse import latlong, protocols
+from envmap_inverse import protocols
 from envmap_inverse.commands.evaluate import Protocol, evaluate
 from envmap_inverse.images import write_image
 from envmap_inverse.protocols import relighting, relighting_images, sphere_images, three_spheres
+from envmap_inverse.sphere import latlong
 
 MakeMap = Callable[..., NDArray[np.float32]]
 PROTOCOLS = (three_spheres, relighting)

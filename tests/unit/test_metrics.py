@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 
 from envmap_inverse import metrics
-from envmap_inverse.latlong import texel_solid_angles
 from envmap_inverse.metrics import (
     angular_error,
     compare_lights,
@@ -29,6 +28,7 @@ from envmap_inverse.metrics import (
     sum_of_squared_errors,
     tonemapped_psnr,
 )
+from envmap_inverse.sphere.latlong import texel_solid_angles
 
 Map = NDArray[np.float64]
 Metric = Callable[..., float]

@@ -13,8 +13,8 @@ from scipy import ndimage
 import envmap_inverse as ei
 from envmap_inverse import parameterizations
 from envmap_inverse.backend import dr, mi, select_variant
-from envmap_inverse.latlong import flatten_rgba
 from envmap_inverse.parameterizations import Parameterization
+from envmap_inverse.sphere.latlong import flatten_rgba
 
 WIDTH, HEIGHT = RESOLUTION = (12, 7)
 POSITIVE = sorted(set(parameterizations.__all__) - {"Direct"})

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse import priors
-from envmap_inverse.latlong import sphere_edges, texel_directions, texel_solid_angles
+from envmap_inverse.sphere.latlong import sphere_edges, texel_directions, texel_solid_angles
 
 Map = NDArray[np.float64]
 

@@ -72,7 +72,8 @@ def test_importing_sets_no_variant() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["image_metrics", "latlong", "metrics", "projections", "reproject"]
+    "name",
+    ["image_metrics", "metrics", "sphere.latlong", "sphere.projections", "sphere.reproject"],
 )
 def test_geometry_and_metrics_need_no_mitsuba(name: str) -> None:
     done = run_python(

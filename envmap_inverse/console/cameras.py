@@ -1,0 +1,42 @@
+"""The option --cameras."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envmap_inverse.console.pictures import parse_sensors
+from envmap_inverse.scene.camera_files import read_cameras
+from envmap_inverse.scene.cameras import Camera, match_cameras
+from envmap_inverse.scene.scene import Scene
+
+__all__ = ["Cameras", "choose_sensors", "take_cameras"]
+
+Cameras = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE|DIR",
+        help="Cameras in place of the scene's sensors: transforms.json, or a COLMAP text model.",
+    ),
+]
+
+
+def take_cameras(scene: Scene, path: Path | None) -> tuple[Camera, ...]:
+    """Make the cameras of a file, if one is given, the scene's sensors; returns them."""
+    cameras = () if path is None else read_cameras(path)
+    if cameras:
+        scene.set_sensors(cameras)
+    return cameras
+
+
+def choose_sensors(
+    scene: Scene, cameras: Path | None, sensor: str | None, pictures: Sequence[Path]
+) -> list[int]:
+    """The sensor of each picture: as --sensor says, or by the name of a camera's own picture."""
+    taken = take_cameras(scene, cameras)
+    if taken and sensor is None:
+        return match_cameras(taken, pictures)
+    return parse_sensors(sensor, len(pictures))

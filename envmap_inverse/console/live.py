@@ -1,0 +1,56 @@
+"""The options of a live view, which `estimate` has."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.problem.problem import Optimizer, Problem, start_exposures
+from envmap_inverse.report.live import LOOPBACK, LiveView
+
+__all__ = ["LOOPBACK", "Live", "LiveHost", "LivePort", "live_view"]
+
+Live = Annotated[
+    bool,
+    typer.Option(help="Serve a page that shows the run while it goes, and print its address."),
+]
+LivePort = Annotated[
+    int, typer.Option(min=0, max=65535, help="Port of that page; by default a free one.")
+]
+LiveHost = Annotated[
+    str, typer.Option(help="Address to serve it at; all but the default open it to a network.")
+]
+
+
+def live_view(
+    folder: Path,
+    problem: Problem,
+    optimizer: Optimizer,
+    *,
+    live: bool,
+    host: str,
+    port: int,
+) -> AbstractContextManager[LiveView | None]:
+    """The live view of a run, if one is wanted.
+
+    Raises:
+        InputError: if its port cannot be opened, or is given though none is wanted.
+    """
+    if not live:
+        if (host, port) != (LOOPBACK, 0):
+            raise InputError("--live-host and --live-port: need --live")
+        return nullcontext()
+    reference = problem.views[0].image / start_exposures(problem.views)[0][0]
+    view = LiveView(folder, reference, num_steps=optimizer.num_steps, host=host, port=port)
+    if not view.is_loopback:
+        warnings.warn(
+            f"--live-host {host}: who can reach this address and knows the token in it can watch, "
+            "and nothing is encrypted",
+            stacklevel=1,
+        )
+    return view

@@ -1,0 +1,60 @@
+"""What the command line says besides results: warnings, and with -v or --log-file what is done."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from envmap_inverse.console import output as console
+from envmap_inverse.errors import cannot_write
+
+__all__ = ["MET_WARNINGS", "show_warning", "start_logging"]
+
+MET_WARNINGS: list[str] = []
+"""Every warning of this process."""
+
+_LOGGER = logging.getLogger("envmap_inverse")
+_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+def start_logging(verbose: int, *, quiet: bool, log_file: Path | None) -> None:
+    """Write log records to standard error, and all of them to a file if one is named.
+
+    Args:
+        verbose: 0 for warnings, 1 for information, 2 for everything.
+        quiet: whether runs are silent.
+        log_file: is appended to.
+
+    Raises:
+        InputError: if the file cannot be written.
+    """
+    console.set_quiet(quiet)
+    logging.raiseExceptions = False  # a full disk costs the log's lines, not the run
+    terminal = logging.StreamHandler()
+    terminal.setLevel(_LEVELS[min(verbose, 2)])
+    terminal.setFormatter(_OneLine())
+    handlers: list[logging.Handler] = [terminal]
+    if log_file is not None:
+        try:
+            file = logging.FileHandler(log_file, encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(f"--log-file {log_file}", error) from None
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        handlers.append(file)
+    _LOGGER.handlers = handlers
+    _LOGGER.setLevel(logging.DEBUG)
+
+
+def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
+    """Write a warning as one line, and keep it for the summary."""
+    MET_WARNINGS.append(str(message))
+    _LOGGER.warning("%s", message)
+
+
+class _OneLine(logging.Formatter):
+    """Writes records as this program's messages are: "warning: ..."."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record as text."""
+        return f"{record.levelname.lower()}: {' '.join(record.getMessage().split())}"

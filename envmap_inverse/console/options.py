@@ -1,0 +1,186 @@
+"""What the command line's options stand for, and how they are written down again."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import json
+import tomllib
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from envmap_inverse import parameterizations, priors
+from envmap_inverse.errors import InputError
+from envmap_inverse.images import read_image
+from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.transport import Transport
+from envmap_inverse.priors import Prior
+from envmap_inverse.problem.problem import Optimizer, Problem
+from envmap_inverse.scene.scene import as_map
+
+__all__ = [
+    "Frames",
+    "Overwrite",
+    "Report",
+    "SceneFile",
+    "Seed",
+    "Size",
+    "Spp",
+    "TrustInput",
+    "given_files",
+    "given_settings",
+    "make_choice",
+    "make_optimizer",
+    "make_priors",
+    "number_or_image",
+    "read_map",
+    "resolved_settings",
+    "sensor_numbers",
+]
+
+SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
+Size = Annotated[
+    int | None, typer.Option(help="Longer side of the film in pixels, in place of the scene's.")
+]
+Spp = Annotated[int, typer.Option(help="Samples per pixel.")]
+Seed = Annotated[int, typer.Option(help="Seed; the same one gives the same result.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
+]
+Report = Annotated[bool, typer.Option(help="Also write report.html, which shows it all.")]
+Frames = Annotated[bool, typer.Option(help="Also write a picture of every iteration, and a video.")]
+TrustInput = Annotated[
+    bool,
+    typer.Option("--trust-input", help="Read files at once, not in a guarded process first."),
+]
+
+_OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
+
+
+_OF_THE_CALL = {"config", "overwrite", "trust_input", "resume", "checkpoint_every"} | {
+    *("live", "live_port", "live_host"),
+}
+"""Options that do not change what a run makes."""
+
+
+def given_settings(context: typer.Context) -> dict[str, Any]:
+    """The options of a command as TOML values; files by their full path."""
+    settings = {}
+    for name, value in context.params.items():
+        if name not in _OF_THE_CALL:
+            settings[name] = _plain(value)
+    return settings
+
+
+def resolved_settings(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
+    """The options that have other defaults from run to run."""
+    options = {
+        name: getattr(optimizer, name)
+        for name in ("iterations", "learning_rate", "spp")
+        if hasattr(optimizer, name)
+    }
+    if isinstance(optimizer, Adam):
+        options["parameterization"] = _spec(optimizer.parameterization)
+    sensors = [view.sensor for view in problem.views]
+    return options | {
+        "size": max(problem.scene.film_size(sensors[0])),
+        "sensor": ",".join(map(str, sensors)),
+        "loss": _spec(problem.loss),
+        "prior": [_spec(prior) for prior in problem.priors] or ["none"],
+    }
+
+
+def _spec(choice: Any) -> str:
+    """A loss, prior or parameterization as its option takes it."""
+    fields = dataclasses.asdict(choice)
+    values = ",".join(f"{key}={json.dumps(value)}" for key, value in fields.items())
+    return type(choice).__name__ + (f":{values}" if values else "")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value.resolve())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value.value if isinstance(value, enum.Enum) else value
+
+
+def make_optimizer(
+    name: str, *, robust: bool, parameterization: str | None, **options: Any
+) -> Optimizer:
+    """An optimizer with the options that were given."""
+    kind = _OPTIMIZERS[name]
+    given = {key: value for key, value in options.items() if value is not None}
+    if parameterization is not None:
+        given["parameterization"] = make_choice(
+            parameterizations, "--parameterization", parameterization
+        )
+    known = {field.name for field in dataclasses.fields(kind)}
+    unknown = [*given.keys() - known, *(["robust"] if robust and kind is not Adam else [])]
+    for key in unknown:
+        raise InputError(f"--{key.replace('_', '-')}: the {name} optimizer has no such option")
+    return Adam.robust(**given) if robust else kind(**given)
+
+
+def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Prior, ...]:
+    """The priors of --prior, the default without one, none for "none"."""
+    if not specs:
+        return default
+    if specs == ["none"]:
+        return ()
+    return tuple(make_choice(priors, "--prior", spec) for spec in specs)
+
+
+def read_map(path: Path) -> NDArray[np.float32]:
+    """The texels of an image file, checked to be a map."""
+    image = read_image(path)
+    try:
+        return as_map(image)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def sensor_numbers(option: str) -> list[int]:
+    """What --sensor lists."""
+    try:
+        return [int(part) for part in option.split(",")]
+    except ValueError:
+        raise InputError(f"--sensor {option!r}: give numbers, e.g. 0 or 0,1") from None
+
+
+def given_files(*options: Path | str | None) -> list[Path]:
+    """Those of the options that name a file; None and numbers do not."""
+    return [Path(option) for option in options if option is not None and not _is_number(option)]
+
+
+def _is_number(option: Path | str) -> bool:
+    try:
+        float(str(option))
+    except ValueError:
+        return False
+    return True
+
+
+def number_or_image(option: str) -> float | NDArray[np.float32]:
+    """What --initial names."""
+    return float(option) if _is_number(option) else read_image(option)
+
+
+def make_choice(module: ModuleType, option: str, spec: str) -> Any:
+    """An instance of the module's dataclass that NAME[:key=value,...] names."""
+    name, _, arguments = spec.partition(":")
+    names = {candidate.lower(): candidate for candidate in module.__all__}
+    if name.lower() not in names:
+        raise InputError(f"{option} {name!r}: unknown; choose one of {', '.join(module.__all__)}")
+    kind = getattr(module, names[name.lower()])
+    try:
+        values = tomllib.loads(arguments.replace(",", "\n"))
+        return kind(**values)
+    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
+        fields = ", ".join(field.name for field in dataclasses.fields(kind)) or "none"
+        raise InputError(f"{option} {spec!r}: {error}; its keys are: {fields}") from None

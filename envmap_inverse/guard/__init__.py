@@ -1,0 +1,1 @@
+"""Read the files of strangers in a child process first."""

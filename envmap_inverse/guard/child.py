@@ -1,0 +1,119 @@
+"""The child process of `isolation`: it reads what it is asked to, and tells that it still lives."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from collections.abc import Iterable
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+from envmap_inverse import backend
+from envmap_inverse.backend import dr, mi
+from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
+from envmap_inverse.images import read_image, read_mask
+from envmap_inverse.scene.camera_files import read_cameras
+from envmap_inverse.scene.loading import files_of, read_scene
+
+__all__ = ["serve"]
+
+BYTES_PER_SECOND = 2**20
+"""By which a file's size adds to the seconds that it may take."""
+
+_MESHES = {".ply": "ply", ".obj": "obj", ".serialized": "serialized"}
+
+
+def serve() -> None:
+    """Answer requests until nobody asks any more.
+
+    The arguments of the process, after its first, are the number of the connection's descriptor,
+    the bytes of memory that it may take, and the seconds that a small file may take. A request is
+    a kind and a path. The answers are "reading" with the seconds that it may take from now on and
+    the files that a scene names, any number of times; then "done", "refused" with the reason, or
+    "out of memory".
+    """
+    descriptor, memory, seconds = sys.argv[2:]
+    # Unlike the address space, this counts no memory that Dr.Jit and LLVM merely reserve.
+    resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    child = _Child(Connection(int(descriptor)), float(seconds))
+    try:
+        while True:
+            child.answer_next()
+    except EOFError:
+        os._exit(0)  # Dr.Jit takes its time to shut down
+
+
+class _Child:
+    """Reads files and reports over a connection."""
+
+    def __init__(self, connection: Connection, seconds: float) -> None:
+        self._connection, self._seconds = connection, seconds
+        self._knows_all_plugins = True
+
+    def answer_next(self) -> None:
+        """Wait for a request and answer it."""
+        kind, name = json.loads(self._connection.recv_bytes())
+        try:
+            getattr(self, f"_{kind}")(Path(name))
+        except Exception as error:  # noqa: BLE001 - what is no refusal, the caller will meet again
+            self._send(*self._verdict(error))
+        else:
+            self._send("done")
+
+    def _image(self, path: Path) -> None:
+        self._announce([path])
+        read_image(path)
+
+    def _mask(self, path: Path) -> None:
+        self._announce([path])
+        read_mask(path)
+
+    def _cameras(self, path: Path) -> None:
+        self._announce([path])
+        read_cameras(path)
+
+    def _scene(self, path: Path) -> None:
+        self._select_variant()
+        self._announce([path])
+        files = files_of(path)
+        self._announce([path, *files], files)
+        read_scene(path, None, {})
+        dr.sync_thread()
+
+    def _file(self, path: Path) -> None:
+        """A file that a scene names, by itself."""
+        self._select_variant()
+        self._announce([path])
+        plugin = _MESHES.get(path.suffix.lower())
+        if plugin is not None:
+            mi.load_dict({"type": plugin, "filename": str(path)})
+        else:
+            mi.Bitmap(str(path))
+
+    def _announce(self, paths: Iterable[Path], named: Iterable[Path] = ()) -> None:
+        size = sum(path.stat().st_size for path in paths if path.exists())
+        seconds = self._seconds + size / BYTES_PER_SECOND
+        self._send("reading", seconds, [str(path) for path in named])
+
+    def _send(self, *answer: Any) -> None:
+        self._connection.send_bytes(json.dumps(answer).encode())
+
+    def _select_variant(self) -> None:
+        """The one with which scenes are loaded on most machines; a GPU is left alone."""
+        try:
+            backend.select_variant("llvm_ad_rgb")
+        except BackendError:
+            mi.set_variant("scalar_rgb")
+            self._knows_all_plugins = False
+
+    def _verdict(self, error: Exception) -> tuple[str, ...]:
+        """The answer after an error."""
+        if is_out_of_memory(error):
+            return ("out of memory",)
+        if isinstance(error, InputError | FileNotFoundError) and self._knows_all_plugins:
+            return "refused", str(error)
+        return ("done",)

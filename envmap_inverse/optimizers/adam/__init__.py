@@ -1,0 +1,1 @@
+"""Adam, by rendering or by a recorded light transport."""

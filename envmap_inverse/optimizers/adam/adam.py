@@ -1,0 +1,341 @@
+"""Adam: gradient descent on a parameterization of the texels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.backend import dr, mi
+from envmap_inverse.errors import InputError, check_positive
+from envmap_inverse.losses import MSE, Loss
+from envmap_inverse.optimizers.adam.sources import (
+    GradientSource,
+    RecordedGradients,
+    RenderedGradients,
+    freeze,
+    without_halo_gradient,
+)
+from envmap_inverse.optimizers.adam.state import AdamState, Best
+from envmap_inverse.optimizers.adam.step import Descent, stepper
+from envmap_inverse.optimizers.held_out import split
+from envmap_inverse.optimizers.least_squares.solver import with_found_exposures
+from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
+from envmap_inverse.priors import Prior
+from envmap_inverse.problem.problem import (
+    Iteration,
+    Keeper,
+    OnIteration,
+    Problem,
+    Record,
+    Solution,
+    start_exposures,
+)
+from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.scene.rendering import check_seed
+from envmap_inverse.sphere import latlong
+
+__all__ = ["Adam"]
+
+CHECK_EVERY = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class Adam:
+    """Stochastic gradient descent with momentum; by default on the flat RGBA texture itself.
+
+    With x the parameters of the map, and g the gradient by them at step t (from 1), estimated with
+    seeds of its own so that it is unbiased,
+
+        m <- beta1 m + (1 - beta1) g
+        v <- beta2 v + (1 - beta2) g^2
+        x <- x - rate(t) sqrt(1 - beta2^t) / (1 - beta1^t) m / sqrt(v + epsilon^2)
+
+    (Kingma and Ba 2015, with epsilon where Dr.Jit 1.5 has it). Alpha has no gradient and stays 1;
+    so do texels that no path reaches keep their start value, unless a pyramid ties them to others.
+    A step in which the loss or a gradient is NaN or infinite is dropped.
+
+    The defaults are the tutorial's: the result is the last map, which gets worse again after some
+    hundred steps. `Adam.robust()` has settings with which it does not.
+
+    Attributes:
+        iterations: number of steps.
+        learning_rate: step size at the start, in units of the parameters: radiance by default.
+        spp: samples per pixel of the image, and of the gradient.
+        seed: of the first iteration; the others follow.
+        beta1: decay of the mean gradient.
+        beta2: decay of the mean squared gradient.
+        epsilon: keeps the division finite.
+        max_dropped: dropped steps in a row that end the run.
+        frozen: record the rendering once and replay it (`dr.freeze`): the same numbers, faster.
+        recorded_spp: if not 0, trace so many paths per pixel once and use the recorded light
+            transport in place of rendering (`spp` then has no effect).
+        parameterization: what the parameters are.
+        final_rate: step size at the end as a share of that at the start; it falls along half a
+            cosine (Loshchilov and Hutter 2017).
+        averaging: if not 0, the result is the average of the maps so far, the t-th one weighing
+            about t^averaging (Shamir and Zhang 2013): 8 averages over the last tenth of the steps.
+        patience: if not 0, the loss of the result is measured every 50 steps, with seeds that no
+            step has; the result is the best map so far, and the run ends when it has been the best
+            for so many steps.
+        held_out: share of the pixels that only this measure sees; 0 lets the steps and the measure
+            see all.
+    """
+
+    iterations: int = 100
+    learning_rate: float = 0.02
+    spp: int = 1
+    seed: int = 0
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    max_dropped: int = 10
+    frozen: bool = True
+    recorded_spp: int = 0
+    parameterization: Parameterization = field(default_factory=Direct)
+    final_rate: float = 1.0
+    averaging: float = 0.0
+    patience: int = 0
+    held_out: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("iterations", "spp", "max_dropped"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} must be at least 1; found {getattr(self, name)}")
+        for name in ("recorded_spp", "averaging", "patience"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} must not be negative; found {getattr(self, name)}")
+        check_seed(self.seed)
+        check_positive(learning_rate=self.learning_rate, final_rate=self.final_rate)
+        if not 0 <= self.held_out < 1:
+            raise InputError(f"held_out must be from 0 to less than 1; found {self.held_out}")
+        if self.held_out and not self.patience:
+            raise InputError("held_out needs patience, e.g. patience=400: nothing else measures it")
+
+    @classmethod
+    def robust(cls, *, iterations: int = 400, **settings: Any) -> Adam:
+        """Adam that does not diverge, however many iterations it has.
+
+        The map is a pyramid of log radiance, which stays positive; the step size begins at
+        0.4 / sqrt(iterations), so that noise adds up to the same in a long run as in a short one,
+        and falls to a hundredth; the result is an average, the best by a loss that is measured
+        with other seeds.
+
+        Args:
+            iterations: number of steps, at most.
+            **settings: fields of `Adam` that are to have other values than the preset.
+        """
+        preset: dict[str, Any] = {
+            "learning_rate": 0.4 / max(iterations, 1) ** 0.5,
+            "parameterization": Pyramid(),
+            "final_rate": 0.01,
+            "averaging": 8,
+            "patience": 400,
+        }
+        return cls(iterations=iterations, **(preset | settings))
+
+    @property
+    def default_loss(self) -> Loss:
+        """The loss where none is asked for: the tutorial's."""
+        return MSE()
+
+    @property
+    def default_priors(self) -> tuple[Prior, ...]:
+        """The priors where none are asked for: none."""
+        return ()
+
+    @property
+    def num_steps(self) -> int:
+        """How often `on_iteration` is called, at most."""
+        return self.iterations
+
+    def run(
+        self,
+        problem: Problem,
+        on_iteration: OnIteration | None = None,
+        keeper: Keeper | None = None,
+    ) -> Solution:
+        """Solve a problem by gradient descent from its start map.
+
+        Exposures that are not known are found first, with recorded light transport.
+        """
+        if not all(view.knows_exposure for view in problem.views):
+            sensors = [view.sensor for view in problem.views]
+            transport = LightTransport.record(problem.scene, sensors, spp=64, seed=self.seed)
+            problem = with_found_exposures(problem, transport)
+        exposures, _ = start_exposures(problem.views)
+        return replace(_Run(self, problem).loop(on_iteration, keeper), exposures=exposures)
+
+
+class _Run:
+    """One run: its state, and what advances it."""
+
+    def __init__(self, adam: Adam, problem: Problem) -> None:
+        self.adam, self.problem, self.envmap = adam, problem, problem.scene.envmap
+        self.envmap.write(problem.initial)
+        self.source = _source(adam, problem)
+        random = np.random.default_rng(adam.seed)
+        splits = [split(view, adam.held_out, random) for view in problem.views]
+        self.observed = self.source.load([fitted for fitted, _ in splits])
+        if adam.patience:
+            self.held_out = self.source.load([measured for _, measured in splits])
+        to_texels = _to_texels(adam, self.envmap.resolution)
+        advance = stepper(
+            to_texels,
+            beta1=adam.beta1,
+            beta2=adam.beta2,
+            epsilon=adam.epsilon,
+            averages=adam.averaging > 0,
+        )
+        self.advance = freeze(advance) if adam.frozen else advance
+        self.schedule = _schedule(adam)
+        self.rgba_index = mi.UInt32(self.envmap.rgba_index())
+        self.halo_index = mi.UInt32(self.envmap.halo_index())
+        rgba = mi.Float(latlong.flatten_rgba(problem.initial))
+        parameters = adam.parameterization.from_texels(rgba, self.envmap.resolution)
+        self.state = AdamState(descent=Descent.begin(parameters, to_texels(parameters)))
+        truth = problem.ground_truth
+        self.truth = None if truth is None else mi.Float(latlong.flatten_rgba(truth))
+
+    def loop(self, on_iteration: OnIteration | None, keeper: Keeper | None) -> Solution:
+        start, status = time.perf_counter(), "done"
+        earlier = self.restore(keeper)
+        start -= earlier[-1].seconds if earlier else 0
+        entries: list[tuple[int, Any, Any, float]] = []
+
+        def history() -> tuple[Record, ...]:
+            return (*earlier, *(Record(**_numbers(entry)) for entry in entries))
+
+        for index in range(len(earlier), self.adam.iterations):
+            loss, image = self.iterate(index)
+            entries.append((index, loss, self.error(), time.perf_counter() - start))
+            is_ended = bool(on_iteration and on_iteration(self.iteration(entries[-1], image)))
+            if keeper:
+                keeper.offer(lambda: (history(), self.state.arrays()), is_last=is_ended)
+            if is_ended:
+                status = "interrupted"
+                break
+            dropped = self.dropped_in_a_row(index)
+            if dropped >= self.adam.max_dropped:
+                status = f"ended: the last {dropped} steps met NaN or infinity and were dropped"
+                break
+            if self.is_past_best(index):
+                break
+        return Solution(
+            texels=self.as_map(self.state.result),
+            history=history(),
+            phases={"optimize": time.perf_counter() - start},
+            status=status,
+            num_dropped=int(self.state.descent.dropped[0]),
+        )
+
+    def restore(self, keeper: Keeper | None) -> list[Record]:
+        """Take the state that is kept, if there is one; returns the iterations before it."""
+        kept = keeper.restore() if keeper else None
+        if kept is None:
+            return []
+        history, arrays = kept
+        self.state = AdamState.of_arrays(arrays, like=self.state)
+        if not int(self.state.descent.taken[0]) <= len(history) <= self.adam.iterations:
+            raise InputError(
+                "the checkpoint's steps do not fit the run; begin again with --overwrite"
+            )
+        return history
+
+    def iterate(self, index: int) -> tuple[Any, Callable[[], NDArray[np.float32]]]:
+        """Advance the state by one step; returns the loss and what makes the first image."""
+        halo = self.with_halo(self.state.descent.texels)
+        loss, image, gradient = self.source.differentiate(index, halo, self.observed)
+        if self.problem.priors:
+            gradient += self.prior_gradient()
+        descent = self.advance(self.state.descent, gradient, self.rgba_index, loss, *self.schedule)
+        self.state = replace(self.state, descent=descent)
+        is_last = index == self.adam.iterations - 1
+        if self.adam.patience and (is_last or index % CHECK_EVERY == CHECK_EVERY - 1):
+            self.measure(index)
+        return loss, image
+
+    def measure(self, index: int) -> None:
+        """Keep the present average if none had a lower loss."""
+        texels, best = self.state.descent.average, self.state.best
+        loss = self.source.loss(self.with_halo(texels), self.held_out)
+        if loss < (best.loss if best else np.inf):
+            best = Best(texels=texels, loss=loss, index=index)
+            self.state = replace(self.state, best=best)
+
+    def is_past_best(self, index: int) -> bool:
+        best = self.state.best
+        return best is not None and index - best.index >= self.adam.patience
+
+    def dropped_in_a_row(self, index: int) -> int:
+        """Number of the last steps that were dropped; 0 where looking would cost time."""
+        is_due = index % self.adam.max_dropped == self.adam.max_dropped - 1
+        return int(self.state.descent.dropped_in_a_row[0]) if is_due else 0
+
+    def prior_gradient(self) -> Any:
+        """Gradient of the priors' energies, in the layout of the tensor with halo."""
+        texels = self.as_map(self.state.descent.texels)
+        total = np.zeros((texels.size // 3, 3))
+        for prior in self.problem.priors:
+            form = prior.quadratic(texels, self.problem.initial)
+            total += form.matrix @ (texels.reshape(-1, 3) - form.centre) * (2 / 3)
+        return without_halo_gradient(total.reshape(texels.shape))
+
+    def error(self) -> Any:
+        """Sum of squared errors of the result so far, on the device."""
+        return None if self.truth is None else dr.sum(dr.square(self.state.result - self.truth))
+
+    def with_halo(self, rgba: Any) -> Any:
+        """Mitsuba's tensor of a map, flat."""
+        return dr.gather(mi.Float, rgba, self.halo_index)
+
+    def as_map(self, rgba: Any) -> NDArray[np.float32]:
+        return latlong.unflatten_rgba(np.array(rgba), self.envmap.resolution)
+
+    def iteration(
+        self, entry: tuple[int, Any, Any, float], image: Callable[[], NDArray[np.float32]]
+    ) -> Iteration:
+        rgba = self.state.result
+        return Iteration(
+            **_numbers(entry),
+            texels_on_device=lambda: self.as_map(rgba),
+            image_on_device=image,
+        )
+
+
+def _source(adam: Adam, problem: Problem) -> GradientSource:
+    if adam.recorded_spp:
+        return RecordedGradients(problem, spp=adam.recorded_spp, seed=adam.seed)
+    return RenderedGradients(problem, spp=adam.spp, seed=adam.seed, frozen=adam.frozen)
+
+
+def _schedule(adam: Adam) -> tuple[Any, Any]:
+    """For each step its size, corrections included, and the share of its map in the average."""
+    step = np.arange(1, adam.iterations + 1)
+    correction = np.sqrt(1 - adam.beta2**step) / (1 - adam.beta1**step)
+    fallen = (1 - np.cos(np.pi * (step - 1) / adam.iterations)) / 2
+    rate = 1 - (1 - adam.final_rate) * fallen
+    share = (adam.averaging + 1) / (adam.averaging + step)
+    return mi.Float(adam.learning_rate * (correction * rate)), mi.Float(share)
+
+
+def _to_texels(adam: Adam, resolution: tuple[int, int]) -> Callable[[Any], Any]:
+    """A function from parameters to flat RGBA with alpha 1."""
+
+    def to_texels(parameters: Any) -> Any:
+        texels = adam.parameterization.to_texels(parameters, resolution)
+        is_alpha = dr.arange(mi.UInt32, dr.width(texels)) & 3 == 3
+        return dr.select(is_alpha, 1, texels)
+
+    return to_texels
+
+
+def _numbers(entry: tuple[int, Any, Any, float]) -> dict[str, Any]:
+    index, loss, error, seconds = entry
+    error = None if error is None else float(error[0])
+    return {"index": index, "loss": float(loss[0]), "error": error, "seconds": seconds}

@@ -1,0 +1,176 @@
+"""Loss, image and gradient at a map: by differentiable rendering, or by recorded light transport.
+
+Both kinds of source are made for a problem; `load` brings the observations of its views to the
+device, and `differentiate` compares a map with them.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.backend import dr, mi
+from envmap_inverse.optimizers.adam.rendered import comparer, nearest
+from envmap_inverse.problem.problem import Problem, View
+from envmap_inverse.recording.light_transport import LightTransport
+
+__all__ = [
+    "GradientSource",
+    "RecordedGradients",
+    "RenderedGradients",
+    "freeze",
+    "without_halo_gradient",
+]
+
+LOSS_SPP = 16
+
+_T = TypeVar("_T")
+
+
+Comparison = tuple[Any, Callable[[], NDArray[np.float32]], Any]
+"""Loss, a function that makes the image (h, w, 3), and gradient in the layout of the halo."""
+
+
+class GradientSource(Protocol):
+    """What compares maps with observations."""
+
+    def load(self, views: Sequence[View]) -> Any:
+        """The problem's views, which may have other masks, on the device."""
+
+    def differentiate(self, index: int, halo: Any, observations: Any) -> Comparison:
+        """Loss and first image of a map, and the loss's gradient by the map.
+
+        Args:
+            index: each has random numbers of its own.
+            halo: Mitsuba's tensor of the map, flat.
+            observations: what `load` gave.
+        """
+
+    def loss(self, halo: Any, observations: Any) -> float:
+        """Loss of a map, with little noise, and random numbers that no index has."""
+
+
+class RenderedGradients:
+    """By differentiable rendering."""
+
+    def __init__(self, problem: Problem, *, spp: int, seed: int, frozen: bool) -> None:
+        """Args: spp: samples per pixel. frozen: whether to record the rendering and replay it."""
+        self.envmap, self.spp = problem.scene.envmap, spp
+        self.seed, self.count = seed, len(problem.views)
+        self.shape = problem.views[0].image.shape
+        self.compare = freeze(comparer(problem)) if frozen else comparer(problem)
+
+    def load(self, views: Sequence[View]) -> Any:
+        """See `GradientSource`."""
+        return [
+            (
+                tuple(mi.TensorXf(bound) for bound in v.bounds),
+                mi.TensorXf(v.weights),
+                mi.Float(np.broadcast_to(v.exposure, 3)),
+            )
+            for v in views
+        ]
+
+    def differentiate(self, index: int, halo: Any, observations: Any) -> Comparison:
+        """See `GradientSource`."""
+        tensor = mi.TensorXf(halo, self.envmap.halo_shape)
+        dr.enable_grad(tensor)
+        first = self.seed + index * self.count
+        loss, pixels = self._compare(tensor, observations, first, self.spp)
+        return loss, partial(_as_image, pixels, self.shape), dr.grad(tensor).array
+
+    def loss(self, halo: Any, observations: Any) -> float:
+        """See `GradientSource`."""
+        tensor = mi.TensorXf(halo, self.envmap.halo_shape)
+        loss, _ = self._compare(tensor, observations, self.seed - self.count, LOSS_SPP)
+        return float(loss[0])
+
+    def _compare(self, tensor: Any, observations: Any, seed: int, spp: int) -> tuple[Any, Any]:
+        self.envmap.write_halo(tensor)
+        seeds = [dr.opaque(mi.UInt32, (seed + k) % 2**32) for k in range(self.count)]
+        wants_gradient = dr.grad_enabled(tensor)
+        return self.compare(self.envmap.params, observations, seeds, spp, wants_gradient)
+
+
+class RecordedGradients:
+    """By the light transport, recorded once."""
+
+    def __init__(self, problem: Problem, *, spp: int, seed: int) -> None:
+        """Args: spp: paths per pixel."""
+        self.loss_function, self.shape = problem.loss, problem.scene.envmap.halo_shape
+        self.size = problem.views[0].image.shape
+        sensors = [view.sensor for view in problem.views]
+        self.transport = LightTransport.record(problem.scene, sensors, spp=spp, seed=seed)
+
+    def load(self, views: Sequence[View]) -> Any:
+        """See `GradientSource`."""
+        gain = [np.broadcast_to(v.exposure, v.image.shape).reshape(-1, 3) for v in views]
+        length = max(len(v.bounds) for v in views)
+        bounds = [
+            mi.Float(np.concatenate([v.bounds[min(k, len(v.bounds) - 1)].ravel() for v in views]))
+            for k in range(length)
+        ]
+        weights = mi.Float(np.concatenate([v.weights.ravel() for v in views]) / len(views))
+        return np.concatenate(gain), bounds, weights
+
+    def differentiate(self, _index: int, halo: Any, observations: Any) -> Comparison:
+        """See `GradientSource`; the paths are the same for each index."""
+        light, prediction, loss = self._compare(halo, observations)
+        dr.backward(loss)
+        pixels = dr.grad(prediction).numpy().reshape(-1, 3) * observations[0]
+        height, width, _ = self.shape
+        gradient = self.transport.rmatvec(pixels).reshape(height, width - 2, 3)
+        image = light[: self.size[0] * self.size[1]].reshape(self.size)
+        return dr.detach(loss), lambda: image, without_halo_gradient(gradient)
+
+    def loss(self, halo: Any, observations: Any) -> float:
+        """See `GradientSource`; the paths are those of the steps."""
+        return float(self._compare(halo, observations)[2][0])
+
+    def _compare(self, halo: Any, observations: Any) -> tuple[NDArray[np.float32], Any, Any]:
+        """Light (pixels, 3), and on the device the predicted values and their loss."""
+        gain, bounds, weights = observations
+        texels = np.array(halo).reshape(self.shape)[:, 1:-1].reshape(-1, 3)
+        light = self.transport.matvec(texels) + self.transport.offset
+        prediction = mi.Float(np.ascontiguousarray(light * gain).ravel())
+        dr.enable_grad(prediction)
+        losses = self.loss_function(prediction, nearest(prediction, bounds))
+        return light, prediction, dr.sum(weights * losses)
+
+
+def _as_image(pixels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Pixels as a tensor (h, w, 3), or as a `mi.Color3f` in rows of channels."""
+    array = np.array(pixels, np.float32)
+    return array if array.ndim == 3 else np.ascontiguousarray(array.T).reshape(shape)
+
+
+def without_halo_gradient(gradient: NDArray[Any]) -> Any:
+    """A gradient (H, W, 3) in the layout of the tensor with halo, whose own is 0."""
+    padded = np.pad(gradient, ((0, 0), (1, 1), (0, 0)))
+    return mi.Float(np.ascontiguousarray(padded, np.float32).ravel())
+
+
+def freeze(function: Callable[..., _T]) -> Callable[..., _T]:
+    """A function whose computation is recorded once and replayed: the same numbers, faster.
+
+    Meanwhile no garbage is collected: Dr.Jit aborts if an array that shares NumPy's memory is freed
+    while it records.
+    """
+    frozen = dr.freeze(function)
+
+    def call(*args: Any) -> _T:
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            result: _T = frozen(*args)
+        finally:
+            if was_enabled:
+                gc.enable()
+        return result
+
+    return call

@@ -1,0 +1,1 @@
+"""Reweighted least squares on a recorded light transport."""

@@ -1,0 +1,117 @@
+"""Numbers that a problem can hold and no light can have: what is done about each.
+
+Every rule warns and names what it found; docs/faults.md lists them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.problem.problem import Problem, View, start_exposures
+
+__all__ = ["LARGEST", "checked", "warn_of_dark_pixels"]
+
+LARGEST = 1e12
+"""Largest radiance that is believed; the sun's disk has about 2e7 W m^-2 sr^-1. Sums of the
+squares of larger ones leave float32."""
+
+FLOOR = 0.01
+"""Start value in place of a black map, over the mean of the references."""
+
+BRIGHT, FEW = 0.05, 0.001
+"""Of a reference's mean: what is bright. Of its pixels: so many are not worth a warning."""
+
+
+def checked(problem: Problem) -> Problem:
+    """The problem with what no light can have taken out.
+
+    - Pixels above `LARGEST` are masked; an image that has no others is refused.
+    - Negative pixels are kept: the noise of a camera lies on both sides of 0.
+    - Negative texels of the start map become 0, and a start map that is black then becomes
+      `FLOOR` times the mean of the references: a black map has no gradient.
+    - A start map or ground truth above `LARGEST` is refused.
+
+    Raises:
+        InputError: if there is nothing left, or a map is too bright.
+    """
+    views = tuple(_checked_view(view) for view in problem.views)
+    for name, texels in (("initial map", problem.initial), ("ground truth", problem.ground_truth)):
+        if texels is not None and (np.abs(texels) > LARGEST).any():
+            raise InputError(f"{name}: has texels above {LARGEST:g}, brighter than any light")
+    if problem.ground_truth is not None:
+        _warn_of_truth(problem.ground_truth)
+    return replace(problem, views=views, initial=_checked_start(problem.initial, views))
+
+
+def warn_of_dark_pixels(view: View, image: NDArray[np.float32]) -> None:
+    """Warn of pixels that are bright in a reference, but that no map can make so.
+
+    Args:
+        view: the reference.
+        image: what the recovered map makes of the view, shape (h, w, 3).
+    """
+    bright = view.image > BRIGHT * max(float(view.image.mean()), 0)
+    count = int(((image == 0) & bright & (view.weights > 0)).any(axis=2).sum())
+    if count > FEW * bright[..., 0].size:
+        _warn(
+            f"{view.name}: {count} pixels are bright where the scene shows no light of the map; "
+            "does the picture fit the scene and its sensor?"
+        )
+
+
+def _checked_view(view: View) -> View:
+    used = view.weights[..., 0] > 0
+    too_bright: NDArray[np.bool_] = np.any(np.abs(view.image) > LARGEST, axis=2)
+    if (too_bright & used).any():
+        row, column = np.argwhere(too_bright & used)[0]
+        found = f"{view.name}: {(too_bright & used).sum()} pixels are above {LARGEST:g}"
+        if not (used & ~too_bright).any():
+            raise InputError(f"{found}, and no others are left; is it linear radiance?")
+        _warn(f"{found}, brighter than any light, the first at x={column}, y={row}; left out")
+        mask = np.ones(used.shape, np.float32) if view.mask is None else view.mask
+        image = np.where(too_bright[..., None], np.float32(0), view.image)
+        view = replace(view, image=image, mask=np.where(too_bright, np.float32(0), mask))
+    values = view.image[view.weights > 0]
+    if (values < 0).any():
+        _warn(
+            f"{view.name}: {(values < 0).sum()} values are negative, which no light is; they are "
+            "kept, as the noise of a camera; set them to 0 if they are not that"
+        )
+    if not (values > 0).any():
+        _warn(f"{view.name}: is black; only a black map explains it")
+    return view
+
+
+def _checked_start(texels: NDArray[np.float32], views: tuple[View, ...]) -> NDArray[np.float32]:
+    if (texels < 0).any():
+        _warn(f"initial map: {(texels < 0).sum()} values are negative; they are taken for 0")
+        texels = np.maximum(texels, np.float32(0))
+    if texels.any():
+        return texels
+    exposures, _ = start_exposures(views)
+    light = [
+        np.maximum(view.image / exposure, 0)[view.weights > 0].mean()
+        for view, exposure in zip(views, exposures, strict=True)
+    ]
+    floor = np.float32(FLOOR * np.mean(light) or FLOOR)
+    _warn(
+        f"initial map: is black, and a black map has no gradient; the start is {floor:.3g} "
+        "everywhere in its place"
+    )
+    return np.full_like(texels, floor)
+
+
+def _warn_of_truth(texels: NDArray[np.float32]) -> None:
+    if (texels < 0).any():
+        _warn(f"ground truth: {(texels < 0).sum()} values are negative, which no light is")
+    if not texels.any():
+        _warn("ground truth: is black; errors relative to it mean nothing")
+
+
+def _warn(message: str) -> None:
+    warnings.warn(message, UserWarning, stacklevel=4)

@@ -1,0 +1,371 @@
+"""What is to be solved, and what a solver gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.losses import Censored, Loss
+from envmap_inverse.priors import Prior
+from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.scene.rendering import check_film
+from envmap_inverse.scene.scene import Scene, as_texels
+
+__all__ = [
+    "Iteration",
+    "OnIteration",
+    "Optimizer",
+    "Problem",
+    "Record",
+    "Solution",
+    "View",
+    "start_exposures",
+]
+
+
+Exposure = float | ArrayLike | Literal["auto", "auto-rgb"]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A reference image and how it was taken.
+
+    A value of a clipped photograph is a bound: at `white` the light was at least that bright, at
+    `black` at most. It costs nothing to exceed such a bound (a censored observation).
+
+    Attributes:
+        image: linear RGB radiance times exposure, shape (h, w, 3).
+        sensor: index of the scene's sensor that took it.
+        mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); None weighs all alike.
+        exposure: factor from radiance to the image's values: a number, one per channel, or "auto"
+            or "auto-rgb" to have one or three estimated along with the map. If no view's is known,
+            the first view's is 1.
+        white: values from here up are clipped; None if none are.
+        black: values down from here are clipped; None if none are.
+        name: what messages call it.
+    """
+
+    image: NDArray[np.float32]
+    sensor: int = 0
+    mask: NDArray[np.float32] | None = None
+    exposure: Exposure = 1.0
+    white: float | None = None
+    black: float | None = None
+    name: str = "reference image"
+
+    def __post_init__(self) -> None:
+        """Check shapes and values."""
+        image = np.ascontiguousarray(self.image, np.float32)
+        if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+            raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
+        _check_finite(self.name, image)
+        object.__setattr__(self, "image", image)
+        if self.mask is not None:
+            object.__setattr__(self, "mask", _checked_mask(self.name, self.mask, image.shape))
+        if not isinstance(self.exposure, str):
+            object.__setattr__(self, "exposure", _checked_exposure(self.name, self.exposure))
+        elif self.exposure not in {"auto", "auto-rgb"}:
+            raise InputError(
+                f"{self.name}: exposure {self.exposure!r}: give a number, three, 'auto' or "
+                "'auto-rgb'"
+            )
+        if self.white is not None and self.black is not None and not self.black < self.white:
+            raise InputError(
+                f"{self.name}: white must be greater than black; found {self.white}, {self.black}"
+            )
+        if not self.weights[~self.is_over & ~self.is_under].any():
+            raise InputError(
+                f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
+                "white and black"
+            )
+
+    @property
+    def knows_exposure(self) -> bool:
+        """Whether the exposure is a number, not "auto"."""
+        return not isinstance(self.exposure, str)
+
+    @property
+    def bounds(self) -> tuple[NDArray[np.float32], ...]:
+        """The image, if nothing is clipped; else the least and the greatest value of each pixel."""
+        if not (self.is_over.any() or self.is_under.any()):
+            return (self.image,)
+        low = np.where(self.is_under, np.float32(-np.inf), self.image)
+        return low, np.where(self.is_over, np.float32(np.inf), self.image)
+
+    @cached_property
+    def weights(self) -> NDArray[np.float32]:
+        """Weight of each value of the image, shape (h, w, 3); sums to 1."""
+        mask = np.ones(self.image.shape[:2], np.float32) if self.mask is None else self.mask
+        weights = np.repeat(mask[:, :, None], 3, axis=2)
+        return weights / np.float32(weights.sum(dtype=np.float64))
+
+    @cached_property
+    def is_over(self) -> NDArray[np.bool_]:
+        """Which values are clipped at the top, shape (h, w, 3)."""
+        return self.image >= (np.inf if self.white is None else self.white)
+
+    @cached_property
+    def is_under(self) -> NDArray[np.bool_]:
+        """Which values are clipped at the bottom, shape (h, w, 3)."""
+        return self.image <= (-np.inf if self.black is None else self.black)
+
+    @property
+    def clipped_share(self) -> dict[str, float]:
+        """Weighted share of the values that are clipped at the top and at the bottom."""
+        return {
+            "over": float(self.weights[self.is_over].sum(dtype=np.float64)),
+            "under": float(self.weights[self.is_under].sum(dtype=np.float64)),
+        }
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Problem:
+    """A scene, views of it, and what a good environment map for them is.
+
+    Attributes:
+        scene: the scene; an optimizer may change its environment map.
+        views: reference images, at least one.
+        loss: compares rendered and observed pixels.
+        priors: what is known about maps.
+        initial: start map, texels (H, W, 3).
+        ground_truth: the true map, if known; only measured against.
+    """
+
+    scene: Scene
+    views: tuple[View, ...]
+    loss: Loss
+    initial: NDArray[np.float32]
+    priors: tuple[Prior, ...] = ()
+    ground_truth: NDArray[np.float32] | None = None
+
+    def __post_init__(self) -> None:
+        """Check that the views fit the scene's films."""
+        if not self.views:
+            raise InputError("no reference image given; at least one is needed")
+        for view in self.views:
+            check_film(self.scene, view.sensor)
+            film, size = self.scene.film_size(view.sensor), view.image.shape[1::-1]
+            if film != size:
+                raise InputError(
+                    f"{view.name}: is {size[0]} x {size[1]} but the film of sensor "
+                    f"{view.sensor} is {film[0]} x {film[1]}; set the film's size with --size "
+                    "(scene.set_film_size) or resize the image"
+                )
+
+    @classmethod
+    def create(
+        cls,
+        scene: Scene,
+        views: ArrayLike | View | Sequence[ArrayLike | View],
+        *,
+        loss: Loss,
+        priors: Sequence[Prior] = (),
+        initial: float | ArrayLike = 1.0,
+        ground_truth: ArrayLike | None = None,
+    ) -> Problem:
+        """A problem from what `estimate` takes.
+
+        Raises:
+            InputError: if anything does not fit the scene.
+        """
+        width, height = scene.envmap.resolution
+        if np.ndim(initial) == 0:
+            initial = np.full((height, width, 3), initial, np.float32)
+        truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
+        several = views if isinstance(views, list | tuple) else [views]
+        made = [v if isinstance(v, View) else View(np.asarray(v)) for v in several]
+        if isinstance(loss, Censored):
+            made = [_clipped(view, loss) for view in made]
+            loss = loss.loss
+        return cls(
+            scene=scene,
+            views=tuple(made),
+            loss=loss,
+            priors=tuple(priors),
+            initial=_named("initial map", initial, scene),
+            ground_truth=truth,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One line of a history.
+
+    Attributes:
+        index: iteration, from 0.
+        loss: mean loss of the pictures, without priors: before the step of an Adam iteration, after
+            a round of the transport optimizer.
+        error: sum of squared errors of the map after it; None without a ground truth.
+        seconds: since the optimizer began.
+    """
+
+    index: int
+    loss: float
+    error: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iteration(Record):
+    """What `on_iteration` is told; the arrays are copied to NumPy when they are asked for.
+
+    Attributes:
+        texels_on_device: makes `texels`.
+        image_on_device: makes `image`.
+    """
+
+    texels_on_device: Callable[[], NDArray[np.float32]] = field(repr=False)
+    image_on_device: Callable[[], NDArray[np.float32]] = field(repr=False)
+
+    @cached_property
+    def texels(self) -> NDArray[np.float32]:
+        """The map after this iteration, shape (H, W, 3)."""
+        return self.texels_on_device()
+
+    @cached_property
+    def image(self) -> NDArray[np.float32]:
+        """The first view as this iteration rendered it, shape (h, w, 3)."""
+        return self.image_on_device()
+
+
+OnIteration = Callable[[Iteration], bool | None]
+"""Called after each iteration; returning True ends the run, which keeps what it has."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Solution:
+    """What an optimizer found.
+
+    Attributes:
+        texels: the map, shape (H, W, 3).
+        history: a record per iteration.
+        phases: seconds by phase.
+        status: "done", "interrupted", or why the run ended early.
+        num_dropped: steps that were not taken because of NaN or infinity.
+        coverage: column sums of the light transport, if the optimizer knows them.
+        deviation: standard deviation of each texel, if the optimizer estimates it.
+        exposures: of each view and channel, shape (views, 3).
+    """
+
+    texels: NDArray[np.float32]
+    history: tuple[Record, ...]
+    phases: dict[str, float]
+    status: str = "done"
+    num_dropped: int = 0
+    coverage: NDArray[np.float32] | None = None
+    deviation: NDArray[np.float32] | None = None
+    exposures: NDArray[np.float32] | None = None
+
+
+State = Mapping[str, NDArray[Any]]
+
+
+class Keeper(Protocol):
+    """What keeps an optimizer's state, so that a killed run can go on; see `Checkpoints`."""
+
+    def offer(
+        self, state: Callable[[], tuple[Sequence[Record], State]], *, is_last: bool = False
+    ) -> None:
+        """Take the iterations so far, and the arrays from which the next one follows."""
+
+    def restore(self) -> tuple[list[Record], dict[str, NDArray[Any]]] | None:
+        """What was taken last; None if nothing was."""
+
+    def keep_transport(self, transport: LightTransport) -> None:
+        """Take a recording that the optimizer needs again to go on."""
+
+    def transport(self) -> LightTransport | None:
+        """The recording that was taken; None if there is none."""
+
+
+class Optimizer(Protocol):
+    """What `estimate` needs of an optimizer.
+
+    Attributes:
+        default_loss: where none is asked for.
+        default_priors: where none are asked for.
+        num_steps: how often it calls `on_iteration`, at most.
+    """
+
+    @property
+    def default_loss(self) -> Loss: ...  # noqa: D102
+
+    @property
+    def default_priors(self) -> tuple[Prior, ...]: ...  # noqa: D102
+
+    @property
+    def num_steps(self) -> int: ...  # noqa: D102
+
+    def run(
+        self, problem: Problem, on_iteration: OnIteration | None, keeper: Keeper | None = None
+    ) -> Solution:
+        """Solve a problem, from where the keeper has it."""
+
+
+def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Exposures to begin with, and which of them are unknown.
+
+    Returns:
+        Exposures of each view and channel, (views, 3), 1 where unknown; and for each the number of
+        the unknown that it is, or -1. If no view's exposure is known, the first view's is 1.
+    """
+    exposures = np.ones((len(views), 3), np.float32)
+    unknown = np.full((len(views), 3), -1)
+    is_any_known = any(view.knows_exposure for view in views)
+    for number, view in enumerate(views):
+        if view.knows_exposure:
+            exposures[number] = view.exposure
+        elif number > 0 or is_any_known:
+            first = unknown.max() + 1
+            unknown[number] = first + (np.arange(3) if view.exposure == "auto-rgb" else 0)
+    return exposures, unknown
+
+
+def _clipped(view: View, levels: Censored) -> View:
+    """The view, clipped at these levels where it has none of its own."""
+    white = levels.white if view.white is None else view.white
+    black = levels.black if view.black is None else view.black
+    return replace(view, white=white, black=black)
+
+
+def _named(name: str, texels: ArrayLike, scene: Scene) -> NDArray[np.float32]:
+    try:
+        return as_texels(texels, scene.envmap.resolution)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def _check_finite(name: str, array: NDArray[np.float32]) -> None:
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row, column, _ = np.argwhere(bad)[0]
+        raise InputError(
+            f"{name}: {bad.sum()} values are NaN or infinite, the first at pixel "
+            f"x={column}, y={row}; repair them or mask them and set them to 0"
+        )
+
+
+def _checked_exposure(name: str, exposure: ArrayLike) -> float | NDArray[np.float32]:
+    array = np.asarray(exposure, np.float32)
+    if array.shape not in {(), (3,)} or not (np.isfinite(array) & (array > 0)).all():
+        raise InputError(f"{name}: exposure must be one or three positive numbers; found {array}")
+    return array if array.ndim else float(array)
+
+
+def _checked_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    array = np.asarray(mask, np.float32)
+    if array.shape != shape[:2]:
+        raise InputError(
+            f"{name}: its mask has {array.shape} (rows, columns) but the image {shape[:2]}"
+        )
+    if not ((array >= 0) & (array <= 1)).all():
+        raise InputError(f"{name}: mask values must lie from 0 to 1")
+    if not array.any():
+        raise InputError(f"{name}: the mask leaves no pixel")
+    return array

@@ -1,0 +1,1 @@
+"""Record the light transport of a scene, and plan pictures with it."""

@@ -1,0 +1,61 @@
+"""Assemble traced paths into sparse matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from envmap_inverse.recording.tracing import Paths
+
+__all__ = ["Pairs", "assemble", "joined"]
+
+Pairs = tuple[Any, Any]
+"""Complex matrices of red and green, and of blue and squares: real and imaginary parts."""
+
+
+def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
+    """Rows of T: (pixels x paths) (paths x texels), equal pairs summed.
+
+    A complex matrix holds two real ones, whose products then take little longer than one's.
+
+    Returns:
+        Red and green, and blue and squares, as real and imaginary parts.
+    """
+    width, height = resolution
+    count = len(paths.texel)
+    texels, weights = paths.footprint(width)
+    spread = sparse.csr_matrix(
+        (
+            weights.astype(np.complex64).ravel(),
+            texels.ravel(),
+            np.arange(0, 4 * count + 1, 4, dtype=np.int32),
+        ),
+        (count, width * height),
+    )
+    red, green, blue = paths.throughput
+    pairs = np.empty((2, count), np.complex64)
+    pairs.real = red, blue
+    pairs.imag = green, np.mean(paths.throughput, axis=0) ** 2
+    path = np.arange(count, dtype=np.int32)
+    ends = np.arange(0, count + 1, spp, dtype=np.int32)
+    red_green, blue_squares = (
+        sparse.csr_matrix((pair, path, ends), (count // spp, count)) @ spread for pair in pairs
+    )
+    return red_green, blue_squares
+
+
+def joined(parts: Sequence[Any]) -> tuple[Any, Any]:
+    """The real and the imaginary parts of matrices, one below the other."""
+    lengths = np.concatenate([np.diff(part.indptr) for part in parts])
+    ends = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    shape = (len(lengths), parts[0].shape[1])
+
+    def matrix(values: Iterable[NDArray[np.float32]]) -> Any:
+        indices = np.concatenate([part.indices for part in parts])
+        return sparse.csr_matrix((np.concatenate(list(values)), indices, ends), shape)
+
+    return matrix(p.data.real for p in parts), matrix(p.data.imag for p in parts)

@@ -1,0 +1,397 @@
+"""Record the light transport of a scene: image = T texels + the light of other emitters.
+
+Paths are traced once, from the sensor, by BSDF sampling alone, so that the recording does not
+depend on the map. A path that leaves the scene adds its throughput, spread over the four texels
+of its bilinear footprint, to the row of `T` that is its pixel.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.recording.assembly import Pairs, assemble, joined
+from envmap_inverse.recording.blocks import Block, blocks_of, num_cores, on_all_cores
+from envmap_inverse.recording.tracing import PathTracer
+from envmap_inverse.scene.rendering import (
+    PathSettings,
+    check_film,
+    check_seed,
+    path_settings,
+    render,
+)
+from envmap_inverse.scene.scene import Scene
+from envmap_inverse.system.memory import free_memory, gibibytes
+from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
+
+__all__ = ["LightTransport"]
+
+BYTES_PER_PATH = 24
+"""Of a chunk in flight: throughput 12, texel 4, position between four texels 8."""
+
+MAX_CHUNK = 2**20
+PIECE = 2**16
+"""Paths that are assembled at a time."""
+
+OFFSET_SPP = 256
+FORMAT = 3
+
+_LOGGER = logging.getLogger(__name__)
+_MATRICES = ("red", "green", "blue", "squares")
+_PARTS = ("data", "indices", "indptr")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LightTransport:
+    """The recorded transport of one or more views.
+
+    Attributes:
+        channels: for R, G and B a CSR matrix (pixels of all views, H * W texels), float32.
+        squares: a CSR matrix of the same shape: of each path, the square of what it adds to the
+            mean of the three, shared out among its texels.
+        offset: light of the other emitters, shape (pixels, 3), float32.
+        resolution: (width, height) of the map.
+        image_sizes: (width, height) of each view's image.
+        spp: paths per pixel.
+        seconds_assembling: that passed while no path was traced; most of the assembly runs beside
+            the tracing.
+    """
+
+    channels: tuple[Any, ...]
+    squares: Any
+    offset: NDArray[np.float32]
+    resolution: tuple[int, int]
+    image_sizes: tuple[tuple[int, int], ...]
+    spp: int
+    seconds_assembling: float = 0.0
+
+    @classmethod
+    def record(
+        cls,
+        scene: Scene,
+        sensors: Sequence[int] = (0,),
+        *,
+        spp: int = 16,
+        seed: int = 0,
+        memory_budget: int | None = None,
+        on_progress: Callable[[float], None] | None = None,
+    ) -> LightTransport:
+        """Trace the paths of some views and keep where they lead.
+
+        Equal in expectation to rendering with the scene's `path` or `prb` integrator. Pixels are
+        sampled in proportion to the film's reconstruction filter, so that each path belongs to
+        one pixel (Ernst et al. 2006, Filter Importance Sampling).
+
+        Args:
+            scene: what to trace; its map is not looked at.
+            sensors: index of the sensor of each view.
+            spp: paths per pixel.
+            seed: the same one gives the same recording, whatever the memory budget.
+            memory_budget: bytes that paths in flight may take; by default a quarter of what is
+                free.
+            on_progress: told the share that is done.
+
+        Raises:
+            InputError: if spp < 1, or the scene has what cannot be recorded: participating media,
+                an integrator other than `path`, `direct` and `prb`; or if it does not fit into
+                memory.
+        """
+        if spp < 1:
+            raise InputError(f"spp must be at least 1; found {spp}")
+        if not sensors:
+            raise InputError("no sensor to record")
+        check_seed(seed)
+        settings = _recordable(scene, sensors)
+        budget = free_memory() // 4 if memory_budget is None else memory_budget
+        sizes = tuple(scene.film_size(sensor) for sensor in sensors)
+        total = sum(width * height for width, height in sizes)
+        chunks: list[list[Future[Pairs]]] = []
+        num_done, measured = 0, np.zeros(2)
+        begun, tracing = time.perf_counter(), 0.0
+        with ThreadPoolExecutor(num_cores()) as pool:
+            for view, sensor in enumerate(sensors):
+                tracer = PathTracer(scene, settings, sensor, spp, seed * len(sensors) + view)
+                per_chunk = min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp
+                for pixels in _ranges(tracer.num_pixels, max(per_chunk, 1)):
+                    begun_tracing = time.perf_counter()
+                    paths = tracer.trace(pixels)
+                    tracing += time.perf_counter() - begun_tracing
+                    if len(chunks) > 1:  # two in flight
+                        measured += _measure(chunks[-2])
+                        _check_room(measured, total)
+                    chunks.append(
+                        [
+                            pool.submit(assemble, paths.of(piece), spp, scene.envmap.resolution)
+                            for piece in _ranges(len(pixels) * spp, max(PIECE // spp, 1) * spp)
+                        ]
+                    )
+                    num_done += len(pixels)
+                    _LOGGER.info("recording: %.0f %% of the paths", 100 * num_done / total)
+                    if on_progress is not None:
+                        on_progress(num_done / total)
+            red_green, blue_squares = zip(
+                *(p.result() for chunk in chunks for p in chunk), strict=True
+            )
+        chunks.clear()
+        red, green = joined(red_green)
+        del red_green  # it is large
+        blue, squares = joined(blue_squares)
+        assembling = time.perf_counter() - begun - tracing
+        _LOGGER.info("recorded %d paths as %d entries", total * spp, red.nnz)
+        return cls(
+            channels=(red, green, blue),
+            squares=squares,
+            offset=_other_light(scene, sensors, seed),
+            resolution=scene.envmap.resolution,
+            image_sizes=sizes,
+            spp=spp,
+            seconds_assembling=assembling,
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write to an .npz file that `load` reads; it stands under its name when it is complete."""
+        arrays: dict[str, Any] = {
+            "format": FORMAT,
+            "spp": self.spp,
+            "resolution": self.resolution,
+            "image_sizes": self.image_sizes,
+            "offset": self.offset,
+        }
+        for name, matrix in zip(_MATRICES, (*self.channels, self.squares), strict=True):
+            for part in _PARTS:
+                arrays[f"{name}_{part}"] = getattr(matrix, part)
+        write_arrays(Path(path), arrays)
+
+    @classmethod
+    def load(cls, path: str | Path) -> LightTransport:
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            InputError: if it is damaged, no recording, or of another version.
+        """
+        try:
+            found = read_arrays(Path(path))
+            if found["format"].item() != FORMAT:
+                raise InputError(f"{path}: recorded by another version; record again")
+            width, height = (int(side) for side in found["resolution"])
+            sizes = tuple((int(w), int(h)) for w, h in found["image_sizes"])
+            num_pixels = sum(w * h for w, h in sizes)
+            matrices = [_matrix(found, name, (num_pixels, width * height)) for name in _MATRICES]
+            if found["offset"].shape != (num_pixels, 3):
+                raise ValueError(f"the offset has shape {found['offset'].shape}")
+            return cls(
+                channels=tuple(matrices[:3]),
+                squares=matrices[3],
+                offset=found["offset"],
+                resolution=(width, height),
+                image_sizes=sizes,
+                spp=found["spp"].item(),
+            )
+        except InputError:
+            raise
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{path}: not a recorded light transport: {error}") from None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(pixels of all views, texels)."""
+        rows, columns = self.channels[0].shape
+        return int(rows), int(columns)
+
+    @property
+    def num_entries(self) -> int:
+        """Stored numbers of one channel."""
+        return max(int(channel.nnz) for channel in self.channels)
+
+    @property
+    def spread(self) -> float:
+        """How many texels a path leads to that no other one of its pixel does, from 0 to 1."""
+        return self.num_entries / (4 * self.spp * self.shape[0])
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the stored arrays."""
+        matrices = (*self.channels, self.squares)
+        return sum(int(getattr(matrix, part).nbytes) for matrix in matrices for part in _PARTS)
+
+    def matvec(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """T texels, without the offset.
+
+        Args:
+            texels: shape (H * W, 3).
+
+        Returns:
+            Shape (pixels, 3).
+        """
+        columns = [_column(texels, c) for c in range(3)]
+        product = np.empty((3, self.shape[0]), np.float32)
+
+        def of_block(block: Block) -> None:
+            product[block.channel, block.rows] = block.matrix @ columns[block.channel]
+
+        on_all_cores(of_block, self._blocks)
+        return product.T
+
+    def rmatvec(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """T^T pixels.
+
+        Args:
+            pixels: shape (pixels, 3).
+
+        Returns:
+            Shape (H * W, 3).
+        """
+        return self._summed(
+            lambda block: block.transpose @ _column(pixels[block.rows], block.channel)
+        )
+
+    def normal(
+        self, texels: NDArray[np.float32], weights: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """T^T diag(weights) T texels, as `rmatvec(weights * matvec(texels))` but faster.
+
+        Args:
+            texels: shape (H * W, 3).
+            weights: shape (pixels, 3).
+
+        Returns:
+            Shape (H * W, 3).
+        """
+        columns = [_column(texels, c) for c in range(3)]
+
+        def of_block(block: Block) -> Any:
+            product = block.matrix @ columns[block.channel]
+            product *= weights[block.rows, block.channel]
+            return block.transpose @ product
+
+        return self._summed(of_block)
+
+    def gram_diagonal(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Diagonal of T^T diag(weights) T; weights (pixels, 3), result (H * W, 3)."""
+
+        def of_block(block: Block) -> Any:
+            squares = _like(block.matrix, block.matrix.data**2)
+            return squares.T @ _column(weights[block.rows], block.channel)
+
+        return self._summed(of_block)
+
+    def variance(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Variance of T texels through the finite number of paths, to about a factor of two.
+
+        Estimated from what the paths of each pixel add, as if they were independent (their being
+        stratified makes it smaller) and had no colour, and from the mean square of a path's texels.
+        The square of their mean is from 4/9 of that (a single texel has light) to all of it (they
+        are alike); 2/3 is taken.
+
+        Args:
+            texels: shape (H * W, 3).
+
+        Returns:
+            Shape (pixels, 3), radiance squared.
+        """
+        squares = np.float32(2 / 3) * texels**2
+        parts = on_all_cores(lambda c: self.squares @ _column(squares, c), range(3))
+        return np.stack(parts).T
+
+    @functools.cached_property
+    def _blocks(self) -> list[Block]:
+        """Each channel's rows in blocks of about equal size, two for each core."""
+        return [block for c, matrix in enumerate(self.channels) for block in blocks_of(matrix, c)]
+
+    def _summed(self, function: Callable[[Block], Any]) -> NDArray[np.float32]:
+        """Sum over the blocks of what a function makes of each, shape (H * W, 3)."""
+        total = np.zeros((3, self.shape[1]), np.float32)
+        parts = on_all_cores(function, self._blocks)
+        for block, part in zip(self._blocks, parts, strict=True):
+            total[block.channel] += part
+        return total.T
+
+    def linear_operator(self, channel: int) -> Any:
+        """One channel as a `scipy.sparse.linalg.LinearOperator`."""
+        return sparse.linalg.aslinearoperator(self.channels[channel])
+
+    @functools.cached_property
+    def coverage(self) -> NDArray[np.float32]:
+        """Column sums of T, shape (H, W, 3): how strongly the pixels see each texel."""
+        width, height = self.resolution
+        sums = self.rmatvec(np.ones((self.shape[0], 3), np.float32))
+        return sums.reshape(height, width, 3)
+
+
+def _recordable(scene: Scene, sensors: Sequence[int]) -> PathSettings:
+    for sensor in sensors:
+        check_film(scene, sensor)
+    settings = path_settings(scene)
+    use_adam = "use the Adam optimizer, which renders with it"
+    if settings is None:
+        name = str(scene.mi_scene.integrator()).partition("[")[0]
+        raise InputError(f"the light transport of {name} cannot be recorded; {use_adam}")
+    for shape in scene.mi_scene.shapes():
+        if shape.interior_medium() is not None or shape.exterior_medium() is not None:
+            raise InputError(f"participating media cannot be recorded; {use_adam}")
+    return settings
+
+
+def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.float32]:
+    """Images without the environment map, shape (pixels, 3)."""
+    width, height = scene.envmap.resolution
+    sizes = [scene.film_size(sensor) for sensor in sensors]
+    if len(scene.mi_scene.emitters()) == 1:
+        return np.zeros((sum(w * h for w, h in sizes), 3), np.float32)
+    dark = np.zeros((height, width, 3), np.float32)
+    images = [
+        render(scene, dark, spp=OFFSET_SPP, seed=seed + view, sensor=sensor)
+        for view, sensor in enumerate(sensors)
+    ]
+    return np.concatenate([image.reshape(-1, 3) for image in images])
+
+
+def _measure(chunk: Sequence[Future[Pairs]]) -> NDArray[np.float64]:
+    """Rows and bytes of a chunk's matrices, which it waits for."""
+    pairs = [future.result() for future in chunk]
+    matrices = [matrix for pair in pairs for matrix in pair]
+    num_bytes = sum(getattr(matrix, name).nbytes for matrix in matrices for name in _PARTS)
+    return np.array([sum(first.shape[0] for first, _ in pairs), num_bytes], np.float64)
+
+
+def _check_room(measured: NDArray[np.float64], num_rows: int) -> None:
+    """Refuse a recording that would not fit into memory, going by what is recorded of it."""
+    done, num_bytes = measured
+    needed = num_bytes * num_rows / done * 44 / 24  # one of two pairs, and all in one piece each
+    free = free_memory()
+    if needed - num_bytes > free:
+        raise InputError(
+            f"the recorded light transport takes about {gibibytes(needed)} of memory and "
+            f"{gibibytes(free)} are free; a smaller --spp or --size takes less"
+        )
+
+
+def _ranges(count: int, length: int) -> list[range]:
+    return [range(start, min(start + length, count)) for start in range(0, count, length)]
+
+
+def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) -> Any:
+    matrix = sparse.csr_matrix(tuple(arrays[f"{name}_{part}"] for part in _PARTS), shape)
+    matrix.check_format(full_check=True)
+    return matrix
+
+
+def _like(structure: Any, values: NDArray[np.float32]) -> Any:
+    """A sparse matrix of the same structure, which it shares, with other values."""
+    return sparse.csr_matrix((values, structure.indices, structure.indptr), structure.shape)
+
+
+def _column(array: NDArray[np.float32], channel: int) -> NDArray[np.float32]:
+    return np.ascontiguousarray(array[:, channel], np.float32)

@@ -1,0 +1,263 @@
+"""Trace paths from a sensor by BSDF sampling and tell where they leave the scene."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.backend import dr, mi
+from envmap_inverse.scene.rendering import PathSettings
+from envmap_inverse.scene.scene import Scene
+
+__all__ = ["PathTracer", "Paths", "Sampler"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Paths:
+    """Where n paths lead.
+
+    Attributes:
+        throughput: shape (3, n), float32; 0 for a path that stays in the scene.
+        texel: the upper left one of the four texels round the direction, shape (n,), int32.
+        fraction: position between those, rightwards and downwards, shape (2, n), float32.
+    """
+
+    throughput: NDArray[np.float32]
+    texel: NDArray[np.int32]
+    fraction: NDArray[np.float32]
+
+    def of(self, numbers: range) -> Paths:
+        """Some of them."""
+        part = slice(numbers.start, numbers.stop)
+        return Paths(
+            throughput=self.throughput[:, part],
+            texel=self.texel[part],
+            fraction=self.fraction[:, part],
+        )
+
+    def footprint(self, width: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """The four texels of each path and their bilinear weights, shape (n, 4).
+
+        Args:
+            width: of the map.
+        """
+        is_last = self.texel % width == width - 1
+        right = self.texel + np.where(is_last, np.int32(1 - width), np.int32(1))
+        texels = np.stack([self.texel, right, self.texel + width, right + width], axis=1)
+        x, y = self.fraction
+        weights = np.stack([(1 - x) * (1 - y), x * (1 - y), (1 - x) * y, x * y], axis=1)
+        return texels, weights
+
+
+class PathTracer:
+    """Traces the paths of a range of a sensor's pixels."""
+
+    def __init__(
+        self, scene: Scene, settings: PathSettings, sensor: int, spp: int, seed: int
+    ) -> None:
+        self.scene, self.settings, self.spp, self.seed = scene, settings, spp, seed
+        self.sensor = scene.sensor(sensor)
+        film = self.sensor.film()
+        self.width, self.height = scene.film_size(sensor)
+        self.num_pixels = self.width * self.height
+        self.filters = [_PixelFilter(film, axis) for axis in range(2)]
+        self.to_local = mi.Transform4f(np.linalg.inv(scene.envmap.to_world))
+
+    def trace(self, pixels: range) -> Paths:
+        """Follow the paths of some pixels."""
+        number = dr.arange(mi.UInt32, len(pixels) * self.spp)
+        pixel = number // dr.opaque(mi.UInt32, self.spp) + dr.opaque(mi.UInt32, pixels.start)
+        index = number + dr.opaque(mi.UInt32, pixels.start * self.spp)
+        sampler = Sampler(index, pixel, index - pixel * self.spp, self.seed)
+        ray, weight = self.primary_rays(pixel, sampler)
+        direction, throughput = _traced(self.scene.mi_scene, self.settings, ray, sampler)
+        texel, x, y = self.texel_at(direction)
+        throughput *= weight * self.scene.envmap.scale
+        values = [throughput.x, throughput.y, throughput.z]
+        dr.eval(values, texel, x, y)
+        return Paths(
+            throughput=np.stack([value.numpy() for value in values]),
+            texel=texel.numpy(),
+            fraction=np.stack([x.numpy(), y.numpy()]),
+        )
+
+    def primary_rays(self, pixel: Any, sampler: Sampler) -> tuple[Any, Any]:
+        """Rays through pixels, and their weights."""
+        film = self.sensor.film()
+        y = pixel // self.width
+        x = pixel - y * self.width
+        u, v = sampler.stratified(0), sampler.stratified(1)
+        offset_x, weight_x = self.filters[0].sample(x, u)
+        offset_y, weight_y = self.filters[1].sample(y, v)
+        size = mi.ScalarVector2f(film.crop_size())
+        position = mi.Point2f(mi.Float(x) + offset_x, mi.Float(y) + offset_y) / size
+        aperture = mi.Point2f(0)
+        if self.sensor.needs_aperture_sample():
+            aperture = mi.Point2f(sampler.next(), sampler.next())
+        time = mi.Float(self.sensor.shutter_open())
+        if self.sensor.shutter_open_time() > 0:
+            time += sampler.next() * self.sensor.shutter_open_time()
+        ray, weight = self.sensor.sample_ray(time, 0, position, aperture)
+        return ray, weight * (weight_x * weight_y / self.spp)
+
+    def texel_at(self, direction: Any) -> tuple[Any, Any, Any]:
+        """The upper left texel of a direction's footprint in Mitsuba's `envmap`; see `Paths`."""
+        width, height = self.scene.envmap.resolution
+        d = self.to_local @ direction
+        u = dr.atan2(d.x, -d.z) * (0.5 / dr.pi)
+        v = dr.safe_acos(d.y) / dr.pi
+        x = (u - dr.floor(u)) * width - 0.5
+        y = dr.clip(v * (height - 1), 0, height - 1)
+        column = mi.Int32(dr.floor(x))
+        row = dr.minimum(mi.Int32(y), height - 2)
+        left = dr.select(column < 0, column + width, column)
+        return row * width + left, x - mi.Float(column), y - mi.Float(row)
+
+
+class _PixelFilter:
+    """Samples positions along one axis in proportion to the reconstruction filter of each pixel."""
+
+    NUM_CELLS = 2048
+
+    def __init__(self, film: Any, axis: int) -> None:
+        size = int(film.crop_size()[axis])
+        rfilter = film.rfilter()
+        self.radius = float(rfilter.radius())
+        edges = np.linspace(-self.radius, self.radius, self.NUM_CELLS + 1)
+        values = np.array(rfilter.eval(mi.Float((edges[1:] + edges[:-1]) / 2)), np.float64)
+        if not self.radius > 0.5:
+            values = np.ones_like(values)
+        cumulative = np.concatenate([[0], np.cumsum(np.abs(values))]) / np.abs(values).sum()
+        signed = np.concatenate([[0], np.cumsum(values)]) / np.abs(values).sum()
+        # Samples of a pixel at the border stay inside the image, unless the film has a border.
+        centre = np.arange(size) + 0.5
+        low, high = np.maximum(-self.radius, -centre), np.minimum(self.radius, size - centre)
+        if film.sample_border():
+            low, high = np.full(size, -self.radius), np.full(size, self.radius)
+        first, last = np.interp(low, edges, cumulative), np.interp(high, edges, cumulative)
+        total = np.interp(high, edges, signed) - np.interp(low, edges, signed)
+        self.first, self.span = mi.Float(first), mi.Float(last - first)
+        self.gain = mi.Float((last - first) / total)
+        self.cumulative, self.sign = mi.Float(cumulative), mi.Float(np.sign(values))
+
+    def sample(self, pixel: Any, u: Any) -> tuple[Any, Any]:
+        """Position from the pixel's near edge, and weight, of uniform numbers u."""
+        target = dr.gather(mi.Float, self.first, pixel) + u * dr.gather(mi.Float, self.span, pixel)
+        cell = dr.binary_search(
+            0, self.NUM_CELLS - 1, lambda i: dr.gather(mi.Float, self.cumulative, i + 1) <= target
+        )
+        below = dr.gather(mi.Float, self.cumulative, cell)
+        width = dr.gather(mi.Float, self.cumulative, cell + 1) - below
+        inside = dr.select(width > 0, (target - below) / width, 0.5)
+        offset = (mi.Float(cell) + inside) * (2 * self.radius / self.NUM_CELLS) - self.radius
+        weight = dr.gather(mi.Float, self.gain, pixel) * dr.gather(mi.Float, self.sign, cell)
+        return offset + 0.5, weight
+
+
+class Sampler:
+    """Random numbers of a path that depend on the seed and on its own number alone.
+
+    The first few dimensions are stratified over the paths of a pixel: an additive recurrence with
+    the powers of the generalized golden ratio (Roberts 2018), shifted at random in each pixel
+    (Cranley and Patterson 1976), so that each number is uniform. The others are independent.
+    """
+
+    NUM_STRATIFIED = 5
+
+    def __init__(self, path: Any, pixel: Any, number: Any, seed: int) -> None:
+        self.number = number
+        shift = _random_numbers(pixel, seed, 0)
+        self.random = _random_numbers(path, seed, 1)
+        self.shifts = [shift.next_float32() for _ in range(self.NUM_STRATIFIED)]
+
+    def stratified(self, dimension: int) -> Any:
+        """The number of one of the first dimensions."""
+        step = (_golden_ratio(self.NUM_STRATIFIED) ** -(dimension + 1)) % 1
+        # In fixed point, so that a large path number costs no precision.
+        turns = self.number * dr.opaque(mi.UInt32, int(step * 2**32))
+        value = mi.Float(turns >> 8) * 2.0**-24 + self.shifts[dimension]
+        return dr.minimum(value - dr.floor(value), 1 - 2**-24)
+
+    def next(self) -> Any:
+        """The next independent number."""
+        return self.random.next_float32()
+
+
+def _random_numbers(index: Any, seed: int, purpose: int) -> Any:
+    """A generator for each index, scrambled as in Mitsuba's `independent` sampler."""
+    key = dr.opaque(mi.UInt32, (2 * seed + purpose) % 2**32)
+    state, sequence = mi.sample_tea_32(key, index)
+    return mi.PCG32(1, initstate=mi.UInt64(state), initseq=mi.UInt64(sequence))
+
+
+@functools.cache
+def _golden_ratio(dimensions: int) -> float:
+    """The positive root of x^(d + 1) = x + 1."""
+    x = 1.5
+    for _ in range(64):
+        x = (1 + x) ** (1 / (dimensions + 1))
+    return x
+
+
+def _traced(scene: Any, settings: PathSettings, ray: Any, sampler: Sampler) -> Any:
+    """Follow paths until they leave the scene: last direction and throughput.
+
+    The loop is that of Mitsuba's `path` without emitter sampling. A path that does not leave, or
+    that `hide_emitters` cuts off, has throughput 0.
+    """
+    integrator = mi.load_dict({"type": "path", "hide_emitters": settings.hide_emitters})
+    context = mi.BSDFContext()
+    first_lobe = sampler.stratified(2)
+    first_direction = mi.Point2f(sampler.stratified(3), sampler.stratified(4))
+    hit = scene.ray_intersect_preliminary(ray, coherent=True)
+    if settings.hide_emitters:
+        skip = hit.is_valid() & (hit.shape.emitter() != None)  # noqa: E711 - elementwise
+        beyond = hit.compute_surface_interaction(ray, mi.RayFlags.Minimal, skip).spawn_ray(ray.d)
+        hit[skip] = integrator.skip_area_emitters(scene, beyond, True, skip)
+    start_active = hit.is_valid()
+    start_escaped = ~start_active & (not settings.hide_emitters and settings.max_depth != 0)
+    max_depth = mi.UInt32(settings.max_depth % 2**32)
+
+    def body(
+        depth: Any, ray: Any, hit: Any, beta: Any, eta: Any, random: Any, active: Any, escaped: Any
+    ) -> Any:
+        active = active & (depth + 1 < max_depth)
+        interaction = hit.compute_surface_interaction(ray, mi.RayFlags.All, active)
+        bsdf = interaction.bsdf(ray)
+        is_first = depth == 0
+        lobe = dr.select(is_first, first_lobe, random.next_float32())
+        u = mi.Point2f(random.next_float32(), random.next_float32())
+        direction = dr.select(is_first, first_direction, u)
+        sample, bsdf_weight = bsdf.sample(context, interaction, lobe, direction, active)
+        ray = interaction.spawn_ray(interaction.to_world(sample.wo))
+        eta = eta * sample.eta
+        beta = dr.select(active, beta * bsdf_weight, beta)
+        beta_max = dr.max(beta)
+        active &= dr.all(dr.isfinite(beta)) & dr.all(dr.isfinite(ray.d)) & (beta_max != 0)
+        survival = dr.minimum(beta_max * dr.square(eta), 0.95)
+        is_roulette = depth >= settings.rr_depth
+        beta = dr.select(active & is_roulette, beta / survival, beta)
+        active &= ~is_roulette | (random.next_float32() < survival)
+        hit = scene.ray_intersect_preliminary(ray, coherent=False, active=active)
+        escaped = escaped | (active & ~hit.is_valid())
+        return depth + 1, ray, hit, beta, eta, random, active & hit.is_valid(), escaped
+
+    state = (
+        mi.UInt32(0),
+        mi.Ray3f(ray),
+        hit,
+        mi.Color3f(1),
+        mi.Float(1),
+        sampler.random,
+        start_active,
+        start_escaped,
+    )
+    _, ray, _, beta, _, _, _, escaped = dr.while_loop(
+        state, lambda *state: state[6], body, label="light transport"
+    )
+    up = mi.Vector3f(0, 1, 0)
+    return dr.select(escaped, ray.d, up), dr.select(escaped, beta, 0)

@@ -1,0 +1,101 @@
+"""The files of ranked views: maps, and a picture to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from envmap_inverse.errors import cannot_write
+from envmap_inverse.images import (
+    Uint8Image,
+    display_exposure,
+    encode_png,
+    tonemap,
+    write_bytes,
+    write_image,
+)
+from envmap_inverse.recording.planning import Information, Map, ViewCoverage
+
+__all__ = ["write_coverage"]
+
+PANEL_HEIGHT, CAPTION_HEIGHT, MARGIN = 160, 28, 10
+BACKGROUND, TEXT = 24, 230
+LEGEND = (1.0, 0.3, 0.1, 0.03, 0.01)
+"""Deviations of the legend; the last is shown brightest, and what is below it alike."""
+
+VIRIDIS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
+"""Of the colours by van der Walt and Smith (2015), whose lightness grows evenly."""
+
+
+def write_coverage(folder: Path, views: Sequence[ViewCoverage]) -> None:
+    """Write `coverage.png`, `deviation.exr` of all views, and `coverage_K.exr` of each sensor K.
+
+    Raises:
+        InputError: if the folder cannot be written.
+        OSError: if the disk is full.
+    """
+    deviation = np.repeat(views[-1].together.deviation[:, :, None], 3, axis=2)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for view in views:
+            write_image(folder / f"coverage_{view.sensor}.exr", view.coverage)
+        write_image(folder / "deviation.exr", deviation)
+        write_bytes(folder / "coverage.png", encode_png(_picture(views)))
+    except OSError as error:
+        raise cannot_write(f"-o {folder}", error) from None
+
+
+def _picture(views: Sequence[ViewCoverage]) -> Uint8Image:
+    """A row per view: its image, what it tells alone, and together with those above it."""
+    images, alone, together = list[Uint8Image](), list[Uint8Image](), list[Uint8Image]()
+    for view in views:
+        shown = tonemap(view.image, display_exposure(view.image))
+        images.append(_panel(shown, f"sensor {view.sensor}"))
+        alone.append(_panel(_coloured(view.alone.deviation), f"alone {_words(view.alone)}"))
+        words = f"with those above {_words(view.together)}"
+        together.append(_panel(_coloured(view.together.deviation), words))
+    columns = [_joined(panels, axis=0) for panels in (images, alone, together)]
+    picture = _joined([_joined(columns, axis=1), _legend()], axis=0)
+    return np.pad(picture, ((0, 0), (MARGIN, 0), (0, 0)), constant_values=BACKGROUND)
+
+
+def _words(information: Information) -> str:
+    share, deviation = 100 * information.seen_share, 100 * information.median_deviation
+    return f"sees {share:.0f} %, \N{PLUS-MINUS SIGN}{deviation:.2g} %"
+
+
+def _coloured(deviation: Map) -> Uint8Image:
+    """Dark where nothing is known, bright where the deviation is small."""
+    known = np.log(deviation) / np.log(LEGEND[-1])
+    stops, colours = np.linspace(0, 1, len(VIRIDIS)), np.array(VIRIDIS)
+    channels = [np.interp(known, stops, colours[:, channel]) for channel in range(3)]
+    return np.stack(channels, axis=-1).astype(np.uint8)
+
+
+def _legend() -> Uint8Image:
+    patches = [(_coloured(np.full((1, 4), value)), f"{100 * value:g} %") for value in LEGEND]
+    return _joined([_panel(patch, caption, 12) for patch, caption in patches], axis=1)
+
+
+def _panel(picture: Uint8Image, caption: str, height: int = PANEL_HEIGHT) -> Uint8Image:
+    """A picture scaled to a height, and a caption above it."""
+    font = ImageFont.load_default(size=15)
+    width = max(round(picture.shape[1] * height / picture.shape[0]), 1)
+    panel = Image.new("L", (max(width, int(font.getlength(caption))), CAPTION_HEIGHT), BACKGROUND)
+    ImageDraw.Draw(panel).text((0, CAPTION_HEIGHT // 2), caption, TEXT, font, anchor="lm")
+    scaled = Image.fromarray(picture).resize((width, height), Image.Resampling.BILINEAR)
+    return _joined([np.asarray(panel.convert("RGB")), np.asarray(scaled)], axis=0, margin=0)
+
+
+def _joined(panels: Sequence[Uint8Image], axis: int, margin: int = MARGIN) -> Uint8Image:
+    """Panels one below the other (axis 0) or side by side (axis 1)."""
+    widest = max(panel.shape[1 - axis] for panel in panels)
+    padded = []
+    for panel in panels:
+        padding = [(0, 0)] * 3
+        padding[axis], padding[1 - axis] = (0, margin), (0, widest - panel.shape[1 - axis])
+        padded.append(np.pad(panel, padding, constant_values=BACKGROUND))
+    return np.concatenate(padded, axis=axis)

@@ -1,0 +1,354 @@
+"""The folder of a run: what `estimate` on the command line leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import re
+import time
+import tomllib
+import warnings
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import tomli_w
+from numpy.typing import ArrayLike, NDArray
+
+from envmap_inverse.backend import mi
+from envmap_inverse.errors import InputError, cannot_write
+from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
+from envmap_inverse.metrics import angular_error, compare_maps, log_rmse, rmse
+from envmap_inverse.problem.plausibility import warn_of_dark_pixels
+from envmap_inverse.problem.problem import Iteration, Problem, Record
+from envmap_inverse.run.frames import FrameWriter
+from envmap_inverse.run.thumbnails import ThumbnailWriter
+from envmap_inverse.scene.rendering import render
+from envmap_inverse.solving.estimate import Estimate
+from envmap_inverse.system.folder_lock import FolderLock
+from envmap_inverse.system.writing import append_line, unfinished_files, write_bytes
+from envmap_inverse.version import __version__
+
+__all__ = ["MAX_PICTURES", "RunFolder", "bytes_of_run", "to_json"]
+
+FINAL_SPP = 64
+MAX_PICTURES = 6
+"""As many references are kept beside their fits."""
+MEASURING_SHARE = 0.05
+"""At most this share of a run's time goes into the metrics of its history."""
+
+_HISTORY_METRICS = {"rmse": rmse, "log_rmse": log_rmse, "angular_mean_deg": angular_error}
+BLOCK = 4096
+"""Bytes that the smallest file takes on most disks."""
+
+_OWN_FILES = re.compile(
+    r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)|(render|reference)_\d+\.exr"
+    r"|checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.npz|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
+    r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
+)
+
+
+def bytes_of_run(num_pixels: int, num_texels: int, num_frames: int, num_others: int = 0) -> int:
+    """The most bytes that the files of a run take.
+
+    Args:
+        num_pixels: of the first picture.
+        num_texels: of the map.
+        num_frames: iterations of which pictures are written.
+        num_others: pixels of the other pictures that are kept.
+    """
+    images = 12 + 3  # bytes per pixel of an EXR and of a PNG
+    results = 2 * images * num_pixels + 2 * 12 * num_others + 3 * images * num_texels
+    # Two checkpoints of six arrays like the map; the report and its thumbnails.
+    results += 2 * 6 * 16 * num_texels + 8 * (num_pixels + 4 * num_texels)
+    return results + 2**22 + num_frames * (3 * (num_pixels + num_texels) + 2 * BLOCK)
+
+
+class RunFolder:
+    """Writes the files of one run while it goes and when it ends."""
+
+    def __init__(
+        self,
+        path: Path,
+        settings: Mapping[str, Any],
+        *,
+        overwrite: bool,
+        frames: bool,
+        resume: bool = False,
+    ) -> None:
+        """Create the folder, clear it of an earlier run if asked to, and write `run.toml`.
+
+        Args:
+            path: the folder.
+            settings: every option of the run, by its name on the command line.
+            overwrite: replace an earlier run in this folder.
+            frames: also write a picture of every iteration and a video.
+            resume: go on with an unfinished run of the same settings, if there is one.
+
+        Raises:
+            InputError: if the folder cannot be written, holds a run and neither overwrite nor
+                resume is set, or the run to go on with has ended or has other settings.
+        """
+        self.path = path
+        self._settings = dict(settings)
+        self._wants_frames = frames
+        self._frames: FrameWriter | None = None
+        self._thumbnails = ThumbnailWriter()
+        self._exposure = 1.0
+        self._ground_truth: NDArray[np.float32] | None = None
+        self._measuring = 0.0
+        self._started = time.perf_counter()
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = FolderLock(path)
+        except OSError as error:
+            raise cannot_write(str(path), error) from None
+        try:
+            is_begun = resume and (path / "run.toml").exists()
+            if is_begun:
+                self._check_resumable()
+            else:
+                self._clear(overwrite)
+            for file in unfinished_files(path, _OWN_FILES):
+                file.unlink()
+            write_bytes(path / "run.toml", tomli_w.dumps(_without_none(settings)).encode())
+            self._history = (path / "history.jsonl").open("ab+", buffering=0)
+        except OSError as error:
+            self._lock.release()
+            raise cannot_write(str(path), error) from None
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def __enter__(self) -> RunFolder:
+        """Hold the folder until the end of the context."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the files and let others have the folder; at a second signal, at once."""
+        try:
+            if self._frames is not None and isinstance(error, SystemExit | KeyboardInterrupt):
+                self._frames.abandon()
+                self._frames = None
+            self.close()
+        finally:
+            self._lock.release()
+
+    def _clear(self, overwrite: bool) -> None:
+        """Remove an earlier run, if that was asked for."""
+        earlier = [file for file in self.path.iterdir() if _OWN_FILES.fullmatch(file.name)]
+        if earlier and not overwrite:
+            raise InputError(
+                f"{self.path}: already holds a run ({earlier[0].name}); "
+                "name another folder with -o, or add --overwrite"
+            )
+        for file in earlier:
+            file.unlink()
+
+    def _check_resumable(self) -> None:
+        """Refuse to go on with a run that has ended, or that has other settings."""
+        summary = self.path / "summary.json"
+        if summary.exists() and json.loads(summary.read_bytes())["status"] == "done":
+            raise InputError(f"{self.path}: its run is complete; there is nothing to resume")
+        before = tomllib.loads((self.path / "run.toml").read_text(encoding="utf-8"))
+        now = _without_none(self._settings)
+        different = [
+            f"{name} is {now.get(name)!r}, was {before.get(name)!r}"
+            for name in sorted(before.keys() | now.keys())
+            if before.get(name) != now.get(name)
+        ]
+        if different:
+            raise InputError(
+                f"{self.path}: --resume with other settings: {'; '.join(different)}; "
+                "repeat those of run.toml (--config), or begin again with --overwrite"
+            )
+
+    def begin(
+        self,
+        reference: NDArray[np.float32],
+        ground_truth: NDArray[np.float32] | None = None,
+        *,
+        exposure: ArrayLike = 1.0,
+        earlier: Sequence[Record] = (),
+    ) -> None:
+        """Fix what all iterations are shown and measured by.
+
+        Args:
+            reference: the (first) reference; its radiance sets the exposure of all pictures.
+            ground_truth: the true map, if known.
+            exposure: factor from radiance to the reference's values, as far as it is known.
+            earlier: iterations of the run that this one goes on with.
+        """
+        self._begin_history(earlier)
+        radiance = (reference / np.asarray(exposure, np.float32)).astype(np.float32)
+        self._exposure = display_exposure(radiance)
+        self._ground_truth = ground_truth
+        write_image(self.path / "reference.exr", reference)
+        if ground_truth is not None:
+            write_image(self.path / "ground_truth.exr", ground_truth)
+        if earlier:
+            self._restore_thumbnails(len(earlier))
+        if self._wants_frames:
+            self._write_png("out_ref.png", radiance)
+            self._frames = FrameWriter(self.path, self._exposure, earlier)
+
+    def _begin_history(self, earlier: Sequence[Record]) -> None:
+        """Have the history be that of the earlier iterations, with those of its lines that fit."""
+        found = (self.path / "history.jsonl").read_bytes().splitlines()
+        lines = [
+            found[record.index].decode()
+            if record.index < len(found) and _is_of(found[record.index], record)
+            else _line_of(record)
+            for record in earlier
+        ]
+        self._history.truncate(0)
+        if lines:
+            append_line(self._history, "\n".join(lines))
+
+    def _restore_thumbnails(self, count: int) -> None:
+        try:
+            self._thumbnails.restore(self.path / "thumbnails.npz", count)
+        except InputError as error:
+            warnings.warn(str(error), stacklevel=2)
+
+    def flush(self) -> None:
+        """Have all that was added outlive a kill; for a checkpoint that is about to be written."""
+        os.fsync(self._history.fileno())
+        self._thumbnails.write_draft(self.path / "thumbnails.npz", self._exposure)
+        if self._frames is not None:
+            self._frames.flush()
+
+    def add(self, iteration: Iteration) -> None:
+        """Write one iteration's line and, if wanted, its pictures.
+
+        With a ground truth, lines also have `rmse`, `log_rmse` and `angular_mean_deg`, as often as
+        `MEASURING_SHARE` allows: the first line always, of a fast Adam about every tenth.
+        """
+        if self._history.closed:
+            raise InputError(f"{self.path}: the run has ended")
+        append_line(self._history, _line_of(iteration, self._measured(iteration)))
+        self._thumbnails.add(iteration)
+        if self._frames is not None:
+            self._frames.add(iteration)
+
+    def finish(
+        self, result: Estimate, problem: Problem, *, loading: float, notes: list[str]
+    ) -> dict[str, Any]:
+        """Write the results and let others have the folder; returns what `summary.json` holds.
+
+        Args:
+            result: what was found.
+            problem: what was solved; its first views are rendered with the result.
+            loading: seconds before the estimate.
+            notes: warnings that the run met.
+        """
+        begun = time.perf_counter()
+        if result.exposures is not None:
+            self._exposure = display_exposure(problem.views[0].image / result.exposures[0])
+        write_image(self.path / "envmap.exr", result.texels)
+        write_image(self.path / "coverage.exr", result.coverage)
+        if result.deviation is not None:
+            write_image(self.path / "deviation.exr", result.deviation)
+        self._thumbnails.write(self.path / "thumbnails.npz", self._exposure)
+        self._write_png("envmap.png", result.texels)
+        for number, view in enumerate(problem.views[:MAX_PICTURES]):
+            image = render(
+                problem.scene, result.texels, spp=FINAL_SPP, seed=2**31, sensor=view.sensor
+            )
+            warn_of_dark_pixels(view, image)
+            if number == 0:
+                write_image(self.path / "render.exr", image)
+                self._write_png("render.png", image)
+            else:
+                write_image(self.path / f"reference_{number}.exr", view.image)
+                write_image(self.path / f"render_{number}.exr", image)
+        phases = {"load": loading, **result.phases, "files": time.perf_counter() - begun}
+        last = result.history[-1]
+        summary = {
+            "status": result.status,
+            "iterations": len(result.history),
+            "dropped_steps": result.num_dropped,
+            "loss": last.loss,
+            "error": last.error,
+            "metrics": {}
+            if problem.ground_truth is None
+            else compare_maps(result.texels, problem.ground_truth, result.coverage),
+            "negative_share": float((result.texels < 0).mean()),
+            "seen_share": float((result.coverage.sum(axis=2) > 0).mean()),
+            "clipped_share": [view.clipped_share for view in problem.views],
+            "exposures": None if result.exposures is None else result.exposures.tolist(),
+            "exposure": self._exposure,
+            "seconds": {"total": loading + time.perf_counter() - self._started, **phases},
+            "settings": self._settings,
+            "versions": _versions(),
+            "warnings": notes,
+        }
+        write_bytes(self.path / "summary.json", f"{to_json(summary, indent=2)}\n".encode())
+        self._lock.release()
+        return summary
+
+    def close(self) -> None:
+        """Close the history and wait for the frames."""
+        self._history.close()
+        if self._frames is not None:
+            frames, self._frames = self._frames, None
+            frames.close()
+
+    def _measured(self, iteration: Iteration) -> dict[str, float]:
+        truth, begun = self._ground_truth, time.perf_counter()
+        if truth is None or self._measuring > MEASURING_SHARE * (begun - self._started):
+            return {}
+        numbers = {name: f(iteration.texels, truth) for name, f in _HISTORY_METRICS.items()}
+        self._measuring += time.perf_counter() - begun
+        return numbers
+
+    def _write_png(self, name: str, image: NDArray[np.float32]) -> None:
+        write_bytes(self.path / name, encode_png(tonemap(image, self._exposure)))
+
+
+def to_json(value: Any, *, indent: int | None = None) -> str:
+    """JSON text in which NaN and infinity, which JSON does not have, are null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _line_of(record: Record, metrics: Mapping[str, float] | None = None) -> str:
+    line = {key: getattr(record, key) for key in ("index", "loss", "error", "seconds")}
+    return to_json(line | dict(metrics or {}))
+
+
+def _is_of(line: bytes, record: Record) -> bool:
+    """Whether a line of a history is the whole line of an iteration."""
+    numbers = _line_of(record).removesuffix("}").encode()
+    return line.startswith(numbers) and line.endswith(b"}")
+
+
+def _versions() -> dict[str, str]:
+    found = {name: metadata.version(name) for name in ("mitsuba", "drjit", "numpy")}
+    return {
+        "envmap_inverse": __version__,
+        **found,
+        "python": platform.python_version(),
+        "variant": str(mi.variant()),
+    }
+
+
+def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if value is not None}
+
+
+def _finite(value: Any) -> Any:
+    """The same, with None for NaN and infinity."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -1,0 +1,122 @@
+"""What a page shows: what a run left in its folder, or two maps that were compared."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.images import read_image
+from envmap_inverse.run.thumbnails import Thumbnails
+
+__all__ = ["Run"]
+
+SUMMARY_KEYS = (
+    *("status", "iterations", "loss", "metrics", "seen_share", "exposure"),
+    *("seconds", "settings", "versions", "warnings"),
+)
+HISTORY_KEYS = ("index", "loss", "error", "seconds")
+
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """The files of a run folder, or of an evaluation, which has neither pictures nor a history.
+
+    Attributes:
+        path: the folder, as it was named; of an evaluation the file of the map.
+        summary: `summary.json`.
+        history: the lines of `history.jsonl`.
+        pictures: radiance of the first references, each with the same under the recovered map,
+            of shape (h, w, 3); an evaluation has none.
+        envmap: the recovered map, shape (H, W, 3).
+        coverage: how strongly the pictures see each texel, shape (H, W, 3), if it is known.
+        deviation: standard deviation of each texel, if the optimizer told it.
+        ground_truth: the true map, if it is known.
+        thumbnails: pictures of some iterations, unless an older version made the folder.
+    """
+
+    path: Path
+    summary: dict[str, Any]
+    history: list[dict[str, Any]]
+    pictures: list[tuple[Image, Image]]
+    envmap: Image
+    coverage: Image | None
+    deviation: Image | None
+    ground_truth: Image | None
+    thumbnails: Thumbnails | None
+
+    @classmethod
+    def read(cls, path: Path) -> Run:
+        """Read a run folder.
+
+        Raises:
+            InputError: if it is none, or a file in it is missing or damaged.
+        """
+        if not (path / "summary.json").is_file():
+            raise InputError(f"{path}: holds no finished run; it has no summary.json")
+        try:
+            summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+            lines = (path / "history.jsonl").read_text(encoding="utf-8").splitlines()
+            history = [json.loads(line) for line in lines]
+            _check_keys(summary, SUMMARY_KEYS)
+            for line in history:
+                _check_keys(line, HISTORY_KEYS)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{path}: summary.json or history.jsonl is damaged: {error}; repeat the run"
+            ) from None
+        kept = path / "thumbnails.npz"
+        return cls(
+            path=path,
+            summary=summary,
+            history=history,
+            pictures=[
+                (reference / _exposure(summary, number), render)
+                for number, (reference, render) in enumerate(_read_pictures(path))
+            ],
+            envmap=read_image(path / "envmap.exr"),
+            coverage=read_image(path / "coverage.exr"),
+            deviation=_read_if_there(path / "deviation.exr"),
+            ground_truth=_read_if_there(path / "ground_truth.exr"),
+            thumbnails=Thumbnails.read(kept) if kept.exists() else None,
+        )
+
+
+def _read_pictures(path: Path) -> Iterator[tuple[Image, Image]]:
+    """References and their fits: the first, and others that are there."""
+    for number in itertools.count():
+        suffix = f"_{number}.exr" if number else ".exr"
+        if number and not (path / f"render{suffix}").exists():
+            return
+        reference, render = (read_image(path / f"{n}{suffix}") for n in ("reference", "render"))
+        if reference.shape != render.shape:
+            raise InputError(
+                f"{path}: render{suffix} has the shape {render.shape} but reference{suffix} "
+                f"{reference.shape}; repeat the run"
+            )
+        yield reference, render
+
+
+def _exposure(summary: dict[str, Any], number: int) -> Image:
+    """Factor from radiance to a reference's values, of each channel."""
+    known = summary.get("exposures")
+    return np.asarray(known[number] if known else 1.0, np.float32)
+
+
+def _read_if_there(path: Path) -> Image | None:
+    return read_image(path) if path.exists() else None
+
+
+def _check_keys(mapping: Any, keys: Collection[str]) -> None:
+    missing = sorted(set(keys) - set(mapping))
+    if missing:
+        raise ValueError(f"no {missing[0]!r} in it")

@@ -1,0 +1,119 @@
+"""Small pictures of some iterations, for the report's scrubber."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.images import Uint8Image, shrink, tonemap, write_bytes
+from envmap_inverse.problem.problem import Iteration
+from envmap_inverse.system.sealed_arrays import write_arrays
+
+__all__ = ["ThumbnailWriter", "Thumbnails"]
+
+MAX_PIXELS = 256 * 256
+MAX_COUNT = 32
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Thumbnails:
+    """Tone-mapped pictures of n iterations.
+
+    Attributes:
+        indices: of the iterations, shape (n,).
+        images: of the first view, shape (n, h, w, 3).
+        envmaps: of the map, shape (n, H, W, 3).
+    """
+
+    indices: NDArray[np.int64]
+    images: Uint8Image
+    envmaps: Uint8Image
+
+    @classmethod
+    def read(cls, path: Path) -> Thumbnails:
+        """Read what a `ThumbnailWriter` wrote.
+
+        Raises:
+            InputError: if the file is damaged.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as arrays:
+                return cls(**arrays)
+        except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
+            raise InputError(f"{path}: damaged, delete it: {error}") from None
+
+
+class ThumbnailWriter:
+    """Keeps every k-th iteration and the last; k doubles whenever there are `MAX_COUNT` of them."""
+
+    def __init__(self) -> None:
+        """Nothing is kept yet."""
+        self._stride = 1
+        self._kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}  # uint8 if tone-mapped
+        self._last: Iteration | None = None
+
+    def add(self, iteration: Iteration) -> None:
+        """Take the next iteration."""
+        self._last = iteration
+        if iteration.index % self._stride:
+            return
+        self._keep(iteration)
+        if len(self._kept) == MAX_COUNT:
+            self._stride *= 2
+            self._kept = {k: pair for k, pair in self._kept.items() if k % self._stride == 0}
+
+    def write(self, path: Path, exposure: float) -> None:
+        """Write what was kept, and the last iteration, to one file; see `tonemap`."""
+        if self._last is None:
+            return
+        stream = io.BytesIO()
+        np.savez_compressed(stream, **self._arrays(self._last, exposure))
+        write_bytes(path, stream.getvalue())
+
+    def write_draft(self, path: Path, exposure: float) -> None:
+        """The same fast, for `restore`: it takes about the room of the pictures."""
+        if self._last is not None:
+            write_arrays(path, self._arrays(self._last, exposure))
+
+    def restore(self, path: Path, count: int) -> None:
+        """Take what was written of the first iterations of a run that goes on.
+
+        Args:
+            path: of the file; nothing is taken if there is none.
+            count: how many iterations there were.
+
+        Raises:
+            InputError: if the file is damaged.
+        """
+        while -(-count // self._stride) >= MAX_COUNT:
+            self._stride *= 2
+        if not path.exists():
+            return
+        found = Thumbnails.read(path)
+        pairs = zip(found.images, found.envmaps, strict=True)
+        self._kept = {
+            int(index): pair
+            for index, pair in zip(found.indices, pairs, strict=True)
+            if index < count and index % self._stride == 0
+        }
+
+    def _keep(self, iteration: Iteration) -> None:
+        self._kept[iteration.index] = _small(iteration)
+
+    def _arrays(self, last: Iteration, exposure: float) -> dict[str, Any]:
+        kept = {**self._kept, last.index: self._kept.get(last.index) or _small(last)}
+        images, envmaps = (
+            np.stack([p if p.dtype == np.uint8 else tonemap(p, exposure) for p in pictures])
+            for pictures in zip(*kept.values(), strict=True)
+        )
+        return {"indices": list(kept), "images": images, "envmaps": envmaps}
+
+
+def _small(iteration: Iteration) -> tuple[NDArray[Any], NDArray[Any]]:
+    return shrink(iteration.image, MAX_PIXELS), shrink(iteration.texels, MAX_PIXELS)

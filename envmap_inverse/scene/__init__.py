@@ -1,0 +1,1 @@
+"""Scenes: load and check their files, reach their parameters and map, render them."""

@@ -1,0 +1,158 @@
+"""Read scene descriptions, and refuse those that would crash Mitsuba."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from envmap_inverse.backend import mi
+from envmap_inverse.errors import InputError
+from envmap_inverse.scene.mesh_checks import check_obj, check_ply
+from envmap_inverse.scene.xml_checks import check_xml
+
+__all__ = ["files_of", "read_scene"]
+
+
+def read_scene(
+    source: str | Path | Mapping[str, Any], envmap: str | None, defaults: Mapping[str, Any]
+) -> Any:
+    """A `mi.Scene` with one environment map at most; the arguments are those of `load_scene`.
+
+    Raises:
+        InputError: if it cannot be read, holds several maps and none is chosen, or would crash
+            Mitsuba.
+        FileNotFoundError: if the XML file does not exist.
+    """
+    config = mi.parser.ParserConfig(mi.variant())
+    config.merge_equivalent = False  # or sensors with equal films would share one
+    if isinstance(source, Mapping):
+        return _instantiate(config, "the dictionary", envmap, mi.parser.parse_dict, dict(source))
+    path, strings = Path(source), {name: str(value) for name, value in defaults.items()}
+    check_xml(path, strings)
+    with _resolving_beside(path):
+        return _instantiate(config, str(path), envmap, mi.parser.parse_file, str(path), **strings)
+
+
+def files_of(path: Path) -> list[Path]:
+    """The files besides XML that a scene's elements name; they are not opened.
+
+    Raises:
+        InputError: if the XML cannot be read, or would crash Mitsuba.
+        FileNotFoundError: if there is no such file.
+    """
+    check_xml(path, {})
+    with _resolving_beside(path), _refusing(str(path)):
+        state = mi.parser.parse_file(mi.parser.ParserConfig(mi.variant()), str(path))
+        named = [_file_of(node) for node in state.nodes]
+    return [file for file in named if file is not None and file.is_file()]
+
+
+@contextmanager
+def _resolving_beside(path: Path) -> Iterator[None]:
+    """Let Mitsuba look for files in a scene's folder first."""
+    resolver = mi.file_resolver()
+    with_folder = mi.FileResolver(resolver)
+    with_folder.prepend(str(path.resolve().parent))
+    mi.set_file_resolver(with_folder)
+    try:
+        yield
+    finally:
+        mi.set_file_resolver(resolver)
+
+
+def _instantiate(
+    config: Any, name: str, envmap: str | None, parse: Any, *args: Any, **kw: Any
+) -> Any:
+    with _refusing(name):
+        state = parse(config, *args, **kw)
+        _keep_one_envmap(state, envmap)
+        mi.parser.transform_all(config, state)
+        _check_meshes(state)
+        loaded = mi.parser.instantiate(config, state)
+    scene = loaded[0] if isinstance(loaded, list) else loaded
+    if not isinstance(scene, mi.Scene):
+        raise InputError(f"{name}: the outermost element is a {type(scene).__name__}, not a scene")
+    for shape in scene.shapes():
+        if shape.is_mesh() and not (shape.face_count() and shape.vertex_count()):
+            raise InputError(f"{name}: the mesh {shape.id()!r} has no faces")
+    return scene
+
+
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    """Make what Mitsuba raises an `InputError` that begins with a name."""
+    try:
+        yield
+    except InputError:
+        raise
+    except Exception as error:  # noqa: BLE001 - Mitsuba raises RuntimeError, TypeError and others
+        text = " ".join(str(error).split())
+        message = text.partition("] ")[2] if text.startswith("[parser.cpp") else text
+        raise InputError(f"{name}: {message}") from None
+
+
+def _keep_one_envmap(state: Any, wanted: str | None) -> None:
+    """Remove all environment maps but one from a parsed scene; Mitsuba takes only one."""
+    nodes = {
+        node.props.id() or f"number {number}": index
+        for number, index in enumerate(i for i, n in enumerate(state.nodes) if _is_envmap(n))
+        for node in [state.nodes[index]]
+    }
+    if wanted is None and len(nodes) <= 1:
+        return
+    names = ", ".join(repr(name) for name in nodes) or "none"
+    if wanted is None:
+        raise InputError(
+            f"the scene has several environment maps: {names}; choose one with envmap=..."
+        )
+    if wanted not in nodes:
+        raise InputError(f"the scene has no environment map {wanted!r}; there are: {names}")
+    unwanted = {index for name, index in nodes.items() if name != wanted}
+    root = state.root.props
+    for key in list(root.keys()):
+        if isinstance(root[key], mi.Properties.ResolvedReference) and root[key].index() in unwanted:
+            del root[key]
+
+
+def _is_envmap(node: Any) -> bool:
+    return str(node.props.plugin_name()) == "envmap"
+
+
+def _check_meshes(state: Any) -> None:
+    """Refuse meshes whose faces point outside their vertices: Mitsuba reads past the end."""
+    for node in state.nodes:
+        check = _MESH_CHECKS.get(str(node.props.plugin_name()))
+        path = _file_of(node)
+        if check is not None and path is not None and path.is_file():
+            check(path, node)
+
+
+def _check_serialized(path: Path, node: Any) -> None:
+    # With face normals nothing follows the indices while the file is read.
+    described = {"type": "serialized", "filename": str(path), "face_normals": True}
+    if "shape_index" in node.props:
+        described["shape_index"] = node.props["shape_index"]
+    mesh = mi.load_dict(described)
+    faces = np.array(mi.traverse(mesh)["faces"])
+    if faces.size and faces.max() >= mesh.vertex_count():
+        raise InputError(
+            f"{path}: a face points to vertex {faces.max()}, but there are {mesh.vertex_count()}"
+        )
+
+
+_MESH_CHECKS: dict[str, Callable[[Path, Any], None]] = {
+    "ply": lambda path, _: check_ply(path),
+    "obj": lambda path, _: check_obj(path),
+    "serialized": _check_serialized,
+}
+
+
+def _file_of(node: Any) -> Path | None:
+    """The file that an element of a parsed scene names."""
+    if "filename" not in node.props:
+        return None
+    return Path(str(mi.file_resolver().resolve(node.props["filename"])))

@@ -1,0 +1,183 @@
+"""Render linear RGB images of a scene."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from envmap_inverse.backend import dr, mi
+from envmap_inverse.errors import InputError
+from envmap_inverse.scene.scene import Scene, as_map
+
+__all__ = ["gradient_integrator", "render"]
+
+
+def render(
+    scene: Scene,
+    texels: ArrayLike | None = None,
+    spp: int = 16,
+    seed: int = 0,
+    sensor: int = 0,
+    *,
+    integrator: Any = None,
+) -> NDArray[np.float32]:
+    """Render one image; the scene is left as it was.
+
+    Args:
+        scene: what to render.
+        texels: environment map to use in place of the scene's own, shape (H, W, 3) of any
+            resolution or flat RGBA of the scene's. Rendering is linear in it, so that negative
+            values are allowed.
+        spp: samples per pixel.
+        seed: of the sampler; the same seed gives the same image.
+        sensor: index of the sensor.
+        integrator: a Mitsuba integrator or its dictionary, in place of the scene's own.
+
+    Returns:
+        Linear RGB radiance, shape (h, w, 3), float32.
+
+    Raises:
+        InputError: if spp < 1, there is no such sensor, its film is not RGB, or texels has a
+            wrong shape or holds NaN or infinity.
+    """
+    if spp < 1:
+        raise InputError(f"spp must be at least 1; found {spp}")
+    if spp >= 2**32:
+        raise InputError(f"spp must be less than 2^32; found {spp}")
+    check_seed(seed)
+    if isinstance(integrator, Mapping):
+        integrator = mi.load_dict(dict(integrator))
+    if integrator is None:
+        scene_integrator(scene)
+    taken = scene.sensor(sensor)
+    check_film(scene, sensor)
+
+    def image_of(shown: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        with scene.envmap.holding(shown):
+            image = mi.render(
+                scene.mi_scene, sensor=taken, integrator=integrator, spp=spp, seed=seed
+            )
+            return np.array(rgb(image), np.float32)
+
+    shown = None if texels is None else as_map(texels, scene.envmap.resolution)
+    if shown is None or not (shown < 0).any():
+        return image_of(shown)
+    # Mitsuba cannot sample negative light.
+    dark = image_of(np.zeros_like(shown)) if len(scene.mi_scene.emitters()) > 1 else 0
+    return image_of(np.maximum(shown, 0)) - image_of(np.maximum(-shown, 0)) + dark
+
+
+def rgb(image: Any) -> Any:
+    """The RGB channels of a rendered tensor, which may carry alpha and more."""
+    return image if image.shape[2] == 3 else image[:, :, :3]
+
+
+def check_film(scene: Scene, sensor: int) -> None:
+    """Check that a sensor's film is RGB.
+
+    Raises:
+        InputError: if it is not.
+    """
+    match = re.search(r"pixel_format = (\w+)", str(scene.sensor(sensor).film()))
+    found = match[1] if match else "unknown"
+    if not found.startswith(("rgb", "multichannel")):
+        raise InputError(
+            f"sensor {sensor}: its film is {found}; set its pixel_format to 'rgb' or 'rgba'"
+        )
+
+
+def check_seed(seed: int) -> None:
+    """Check that a seed is one.
+
+    Raises:
+        InputError: if it is negative or takes more than 32 bits.
+    """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed must be from 0 to 2^32 - 1; found {seed}")
+
+
+def scene_integrator(scene: Scene) -> Any:
+    """The scene's integrator.
+
+    Raises:
+        InputError: if it has none.
+    """
+    integrator = scene.mi_scene.integrator()
+    if integrator is None:
+        raise InputError('the scene has no integrator; add <integrator type="path"/>')
+    return integrator
+
+
+@dataclass(frozen=True, kw_only=True)
+class PathSettings:
+    """What `path` and `prb` have in common.
+
+    Attributes:
+        max_depth: longest path in segments; -1 for no limit.
+        rr_depth: depth from which Russian roulette may end a path.
+        hide_emitters: whether emitters are invisible to the sensor.
+    """
+
+    max_depth: int
+    rr_depth: int
+    hide_emitters: bool
+
+
+def path_settings(scene: Scene) -> PathSettings | None:
+    """Settings of the scene's `path`, `prb` or `direct` integrator; None if it is another one."""
+    integrator = scene_integrator(scene)
+    name = str(integrator).partition("[")[0]
+    if name not in {"PathIntegrator", "PRBIntegrator", "BasicPRBIntegrator", "DirectIntegrator"}:
+        return None
+    numbers = {key: int(n) for key, n in re.findall(r"(\w+_depth) = (-?\d+)", str(integrator))}
+    max_depth = numbers.get("max_depth", 2)
+    return PathSettings(
+        max_depth=-1 if max_depth >= 2**31 else max_depth,
+        rr_depth=numbers.get("rr_depth", 5),
+        hide_emitters=bool(integrator.hide_emitters),
+    )
+
+
+def gradient_integrator(scene: Scene) -> Any:
+    """The integrator with which to differentiate a scene.
+
+    Mitsuba's `prb` of the same depth where the scene says `path`: the same estimator, three times
+    faster to differentiate (Vicini et al. 2021, Path Replay Backpropagation). Any other integrator
+    is used as it is.
+    """
+    integrator = scene_integrator(scene)
+    settings = path_settings(scene)
+    if settings is None or not str(integrator).startswith("PathIntegrator"):
+        return integrator
+    return mi.load_dict({"type": "prb", **asdict(settings)})
+
+
+def sum_of_transport(scene: Scene, sensor: int, weights: NDArray[np.float32], spp: int) -> Any:
+    """Column sums of the light transport, T^T weights, by one differentiable rendering.
+
+    Args:
+        scene: the scene, whose map must be positive wherever it is to be sampled.
+        sensor: index of the sensor.
+        weights: weight of each pixel, shape (h, w, 3).
+        spp: samples per pixel.
+
+    Returns:
+        Gradient of sum(weights * image) with respect to the texels, shape (H, W, 3), float32.
+    """
+    halo = mi.TensorXf(dr.detach(scene.envmap.params[f"{scene.envmap.name}.data"]))
+    dr.enable_grad(halo)
+    scene.envmap.write_halo(halo)
+    image = mi.render(
+        scene.mi_scene,
+        scene.envmap.params,
+        sensor=scene.sensor(sensor),
+        integrator=gradient_integrator(scene),
+        spp=spp,
+    )
+    dr.backward(dr.sum(rgb(image) * mi.TensorXf(weights)))
+    return np.array(dr.grad(halo), np.float32)[:, 1:-1]

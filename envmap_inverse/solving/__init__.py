@@ -1,0 +1,1 @@
+"""Solve a problem, and show the result."""

@@ -1,0 +1,177 @@
+"""Recover the environment map from reference images."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from envmap_inverse.losses import Loss
+from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.priors import Prior
+from envmap_inverse.problem.plausibility import checked
+from envmap_inverse.problem.problem import Keeper, OnIteration, Optimizer, Problem, Record, View
+from envmap_inverse.scene.rendering import sum_of_transport
+from envmap_inverse.scene.scene import Scene
+from envmap_inverse.solving import notebook as display
+from envmap_inverse.sphere import latlong
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Estimate", "estimate", "solve"]
+
+COVERAGE_SPP = 16
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Estimate:
+    """A recovered environment map.
+
+    Attributes:
+        texels: linear RGB radiance, shape (H, W, 3), float32; a plain Adam may leave some negative.
+        history: loss, error and seconds of each iteration.
+        coverage: how strongly the views see each texel, shape (H, W, 3): the column sums of the
+            light transport, averaged over the (unmasked) pixels and the channels; 0 where nothing
+            is seen.
+        seconds: the whole call.
+        phases: seconds by phase.
+        status: "done", "interrupted", or why the run ended early.
+        num_dropped: steps that were not taken because of NaN or infinity.
+        deviation: standard deviation of each texel, shape (H, W, 3), if the other texels were
+            known: a lower bound. Only from `Transport`.
+        exposures: of each view and channel, shape (views, 3), as given or estimated.
+    """
+
+    texels: NDArray[np.float32]
+    history: tuple[Record, ...]
+    coverage: NDArray[np.float32]
+    seconds: float
+    phases: dict[str, float]
+    status: str = "done"
+    num_dropped: int = 0
+    deviation: NDArray[np.float32] | None = None
+    exposures: NDArray[np.float32] | None = None
+
+    @property
+    def rgba(self) -> NDArray[np.float32]:
+        """The texels as flat float32 (W*H*4,), alpha 1."""
+        return latlong.flatten_rgba(self.texels)
+
+    def plot(self, *, ground_truth: ArrayLike | None = None) -> Figure:
+        """A matplotlib figure of the map, its coverage and the loss (extra `plot`).
+
+        Args:
+            ground_truth: the true map, shape (H, W, 3) of any size, to show beside it.
+
+        Returns:
+            The figure; `result.plot().savefig("map.pdf")` writes it.
+
+        Raises:
+            InputError: if matplotlib is not installed.
+        """
+        truth = None if ground_truth is None else np.asarray(ground_truth, np.float32)
+        return display.to_figure(self.texels, self.coverage, self.history, ground_truth=truth)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        return display.to_html(
+            self.texels, self.coverage, self.history, seconds=self.seconds, status=self.status
+        )
+
+
+def estimate(
+    scene: Scene,
+    views: ArrayLike | View | Sequence[ArrayLike | View],
+    *,
+    optimizer: Optimizer | None = None,
+    loss: Loss | None = None,
+    priors: Sequence[Prior] | None = None,
+    initial: float | ArrayLike = 1.0,
+    ground_truth: ArrayLike | None = None,
+    on_iteration: OnIteration | None = None,
+) -> Estimate:
+    """Recover the environment map that lit a scene when reference images of it were taken.
+
+    The scene's own map is not looked at, and is in place again at the end. Of numbers that no light
+    has it warns; see `checks.checked`.
+
+    Args:
+        scene: geometry, materials and sensors; only its light is unknown.
+        views: a reference image (h, w, 3) of linear RGB radiance, a `View`, or a list of either.
+        optimizer: `Adam()` by default.
+        loss: the optimizer's own by default: `MSE()` for `Adam`, `RelativeMSE()` for `Transport`.
+        priors: what is known about maps; the optimizer's own by default: none for `Adam`,
+            `(TotalVariation(), Tikhonov(), Chromaticity())` for `Transport`.
+        initial: start map: a number, texels (H, W, 3) or flat RGBA.
+        ground_truth: the true map; it only adds an error to the history.
+        on_iteration: called with an `Iteration` after each; returning True ends the run.
+
+    Returns:
+        The map and how it was found.
+
+    Raises:
+        InputError: if anything does not fit the scene; the message names it.
+    """
+    chosen = optimizer or Adam()
+    problem = Problem.create(
+        scene,
+        views,
+        loss=loss or chosen.default_loss,
+        priors=chosen.default_priors if priors is None else priors,
+        initial=initial,
+        ground_truth=ground_truth,
+    )
+    return solve(checked(problem), chosen, on_iteration)
+
+
+def solve(
+    problem: Problem,
+    optimizer: Optimizer,
+    on_iteration: OnIteration | None,
+    keeper: Keeper | None = None,
+) -> Estimate:
+    """What `estimate` does once its arguments are checked; see there.
+
+    Args:
+        problem: what to solve.
+        optimizer: what solves it.
+        on_iteration: see `estimate`.
+        keeper: keeps the optimizer's state, and has that of an earlier run to go on from.
+    """
+    start = time.perf_counter()
+    scene = problem.scene
+    _LOGGER.info("%s, %d views, %s", optimizer, len(problem.views), problem.loss)
+    with scene.envmap.holding(scene.envmap.texels):
+        solution = optimizer.run(problem, on_iteration, keeper)
+        started_coverage = time.perf_counter()
+        coverage = _coverage(problem) if solution.coverage is None else solution.coverage
+    seconds = time.perf_counter()
+    _LOGGER.info("%s after %.2f s: %s", solution.status, seconds - start, solution.phases)
+    return Estimate(
+        texels=solution.texels,
+        history=solution.history,
+        coverage=coverage,
+        seconds=seconds - start,
+        phases={**solution.phases, "coverage": seconds - started_coverage},
+        status=solution.status,
+        num_dropped=solution.num_dropped,
+        deviation=solution.deviation,
+        exposures=solution.exposures,
+    )
+
+
+def _coverage(problem: Problem) -> NDArray[np.float32]:
+    """Mean over the views of T^T weights, rendered under a white map so that all is sampled."""
+    problem.scene.envmap.write(np.ones_like(problem.initial))
+    columns = [
+        sum_of_transport(problem.scene, view.sensor, view.weights, COVERAGE_SPP)
+        for view in problem.views
+    ]
+    return np.asarray(np.mean(columns, axis=0), np.float32)

@@ -1,0 +1,1 @@
+"""The geometry of maps of all directions. NumPy only."""

@@ -1,0 +1,104 @@
+"""Comparing samples without films is comparing what `mi.render` makes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import envmap_inverse as ei
+from envmap_inverse.backend import mi
+from envmap_inverse.optimizers.adam import rendered as comparers
+from envmap_inverse.optimizers.adam.sources import RenderedGradients
+from envmap_inverse.problem.problem import Problem
+
+MakeScene = Callable[..., ei.Scene]
+
+
+def compared(problem: Problem, spp: int) -> tuple[float, NDArray[Any], NDArray[Any]]:
+    """Loss, image and gradient of a map of ones."""
+    source = RenderedGradients(problem, spp=spp, seed=3, frozen=False)
+    envmap = problem.scene.envmap
+    halo = mi.Float(np.ones(envmap.halo_shape, np.float32).ravel())
+    loss, image, gradient = source.differentiate(5, halo, source.load(problem.views))
+    return float(loss[0]), image(), np.array(gradient)
+
+
+def both(problem: Problem, spp: int, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """What is compared without films, and with them."""
+    without = compared(problem, spp)
+    monkeypatch.setattr(comparers, "_is_boxed", lambda *_: False)
+    return zip(without, compared(problem, spp), strict=True)
+
+
+@pytest.mark.parametrize("spp", [1, 3, 4])
+def test_films_change_no_number(
+    make_scene: MakeScene, material: str, spp: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene(material)
+    reference = ei.render(scene, spp=4, seed=1)
+    problem = Problem.create(scene, reference, loss=ei.RelativeMSE())
+    for found, expected in both(problem, spp, monkeypatch):
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "film",
+    [
+        {"crop_offset_x": 2, "crop_offset_y": 1, "crop_width": 5, "crop_height": 4},
+        {"pixel_format": "rgba"},
+        {"rfilter": {"type": "gaussian"}},
+        {"rfilter": {"type": "gaussian"}, "sample_border": True},
+    ],
+)
+def test_no_kind_of_film_changes_a_number(
+    make_scene: MakeScene, film: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene(film=film)
+    problem = Problem.create(scene, ei.render(scene, spp=4, seed=1), loss=ei.MSE())
+    for found, expected in both(problem, 2, monkeypatch):
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("integrator", ["prb", "prb_basic", "prbvolpath", "volpath"])
+def test_no_integrator_changes_a_number(
+    make_scene: MakeScene, integrator: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene("rough", integrator={"type": integrator, "max_depth": 3})
+    problem = Problem.create(scene, ei.render(scene, spp=4, seed=1), loss=ei.MSE())
+    for found, expected in both(problem, 4, monkeypatch):
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
+def test_views_masks_exposures_and_clipped_values_count_alike(
+    make_scene: MakeScene, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene("rough", cameras=((0, 0, 4), (3, 1, -3)))
+    views = [
+        ei.View(
+            np.minimum(ei.render(scene, spp=4, seed=1, sensor=k) * (k + 1), 1),
+            sensor=k,
+            mask=rng.random((8, 8)),
+            exposure=(k + 1, k + 1.5, k + 2),
+            white=1.0,
+        )
+        for k in range(2)
+    ]
+    problem = Problem.create(scene, views, loss=ei.MSE())
+    for found, expected in both(problem, 2, monkeypatch):
+        np.testing.assert_allclose(found, expected, rtol=2e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("kind", "is_boxed"), [("box", True), ("gaussian", False)])
+def test_only_a_box_filter_needs_no_film(
+    make_scene: MakeScene, kind: str, is_boxed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene(film={"rfilter": {"type": kind}})
+    problem = Problem.create(scene, np.ones((8, 8, 3), np.float32), loss=ei.MSE())
+    films = []
+    monkeypatch.setattr(comparers, "_with_films", lambda *_: films.append(kind))
+    comparers.comparer(problem)
+    assert films == ([] if is_boxed else [kind])

@@ -1,0 +1,567 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+import envmap_inverse as ei
+from envmap_inverse import losses, metrics, priors
+from envmap_inverse.metrics import sum_of_squared_errors
+from envmap_inverse.sphere.latlong import texel_directions
+
+MakeScene = Callable[..., ei.Scene]
+MakeDict = Callable[..., dict[str, Any]]
+MakeMap = Callable[..., NDArray[np.float32]]
+Image = NDArray[np.float32]
+
+QUICK = ei.Transport(spp=4)
+
+BEHIND_THE_CAMERA = {
+    name: {"type": "sphere", "center": [0, 0, 40], "radius": 0.1} for name in ("large", "small")
+}
+LAMP = {
+    "type": "sphere",
+    "center": [-1.2, 0.8, 0.5],
+    "radius": 0.3,
+    "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [5, 4, 3]}},
+}
+
+
+@pytest.fixture(scope="module")
+def smooth_map() -> Image:
+    x, y, z = np.moveaxis(texel_directions(9, 16), -1, 0)
+    return np.stack([1 + 0.5 * y, 1.2 + 0.6 * x * z, 0.8 + 0.5 * z], axis=-1).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def lamps() -> Image:
+    """A dim room of three lamps, up to a thousand times as bright."""
+    texels = np.full((9, 16, 3), 0.05, np.float32)
+    texels[3, 4], texels[5, 12], texels[2:4, 7:9] = 50, 20, 1
+    return texels
+
+
+@pytest.fixture(scope="module")
+def smooth_scene(make_scene: MakeScene, smooth_map: Image) -> ei.Scene:
+    """Mirror spheres before a smooth map, 16 x 16 pixels."""
+    return make_scene(size=(16, 16), texels=smooth_map)
+
+
+@pytest.fixture(scope="module")
+def picture(smooth_scene: ei.Scene) -> Image:
+    return ei.render(smooth_scene, spp=256, seed=999)
+
+
+@pytest.fixture(scope="module")
+def result(smooth_scene: ei.Scene, picture: Image, smooth_map: Image) -> ei.Estimate:
+    return ei.estimate(smooth_scene, picture, optimizer=ei.Transport(), ground_truth=smooth_map)
+
+
+@pytest.fixture(scope="module")
+def open_scene(make_scene: MakeScene, random_map: MakeMap) -> ei.Scene:
+    """Nothing but the map: a camera that looks across its seam, at rows 3 to 5 of 9."""
+    return make_scene(texels=random_map(9, 16), **BEHIND_THE_CAMERA)
+
+
+def assert_same_result(first: ei.Estimate, second: ei.Estimate) -> None:
+    np.testing.assert_array_equal(first.texels, second.texels)
+    np.testing.assert_array_equal(first.deviation, second.deviation)
+    np.testing.assert_array_equal(first.coverage, second.coverage)
+    assert [record.loss for record in first.history] == [record.loss for record in second.history]
+
+
+# What is recovered
+
+
+@pytest.mark.parametrize("name", ["angular_error", "log_rmse", "sum_of_squared_errors"])
+def test_a_smooth_map_seen_by_mirrors_is_recovered(
+    result: ei.Estimate, smooth_map: Image, name: str
+) -> None:
+    metric = getattr(metrics, name)
+    assert metric(result.texels, smooth_map) < 0.2 * metric(np.ones_like(smooth_map), smooth_map)
+
+
+@pytest.mark.parametrize("loss", losses.__all__)
+@pytest.mark.parametrize("prior", priors.__all__)
+def test_every_loss_and_prior_recovers_the_map(
+    smooth_scene: ei.Scene, picture: Image, smooth_map: Image, loss: str, prior: str
+) -> None:
+    found = ei.estimate(
+        smooth_scene,
+        picture,
+        optimizer=ei.Transport(spp=64),
+        loss=getattr(losses, loss)(),
+        priors=(getattr(priors, prior)(),),
+    )
+    is_seen = found.coverage > 0.02 * found.coverage.max()  # a prior of colour helps no other
+    assert is_seen.mean() > 0.5
+    start = np.sum((1 - smooth_map)[is_seen] ** 2)
+    assert np.sum((found.texels - smooth_map)[is_seen] ** 2) < 0.1 * start
+
+
+@pytest.mark.parametrize("prior", priors.__all__)
+def test_a_weight_that_the_data_choose_serves_no_worse_than_the_default(
+    smooth_scene: ei.Scene, picture: Image, smooth_map: Image, prior: str
+) -> None:
+    errors = []
+    for options in ({}, {"weight": "auto"}):
+        made = (getattr(priors, prior)(**options),)
+        found = ei.estimate(smooth_scene, picture, optimizer=ei.Transport(), priors=made)
+        errors.append(sum_of_squared_errors(found.texels, smooth_map))
+    assert errors[1] < 1.1 * errors[0]
+
+
+def test_a_picture_of_one_radiance_gives_a_map_of_it(make_scene: MakeScene) -> None:
+    """A perfect mirror reflects a uniform map as it is, and so no path is noisy."""
+    mirror = {"type": "sphere", "bsdf": {"type": "conductor", "material": "none"}}
+    texels = np.full((9, 16, 3), (0.7, 0.2, 1.5), np.float32)
+    scene = make_scene(size=(12, 10), texels=texels, large=mirror, small=BEHIND_THE_CAMERA["small"])
+    picture = ei.render(scene, spp=4, seed=3)
+    np.testing.assert_allclose(picture, np.broadcast_to((0.7, 0.2, 1.5), (10, 12, 3)), rtol=1e-4)
+    found = ei.estimate(scene, picture, optimizer=ei.Transport())
+    np.testing.assert_allclose(found.texels, texels, rtol=1e-3)
+
+
+def test_the_light_of_other_emitters_is_taken_out(make_scene: MakeScene, smooth_map: Image) -> None:
+    scene = make_scene(size=(16, 16), texels=smooth_map, lamp=LAMP)
+    found = ei.estimate(scene, ei.render(scene, spp=512, seed=9), optimizer=ei.Transport())
+    start = sum_of_squared_errors(np.ones_like(smooth_map), smooth_map)
+    assert sum_of_squared_errors(found.texels, smooth_map) < 0.05 * start
+
+
+def test_a_second_view_shows_what_the_first_does_not(
+    make_scene: MakeScene, random_map: MakeMap
+) -> None:
+    truth = random_map(9, 16)
+    scene = make_scene(
+        size=(12, 12),
+        texels=truth,
+        cameras=[(0, 0, 4), (4, 0, 0)],
+        integrator={"type": "path", "max_depth": 1},
+        **BEHIND_THE_CAMERA,
+    )
+    views = [ei.View(ei.render(scene, spp=256, seed=9, sensor=k), sensor=k) for k in range(2)]
+    transport = ei.Transport(spp=64)
+    one = ei.estimate(scene, views[:1], optimizer=transport)
+    both = ei.estimate(scene, views, optimizer=transport)
+    only_second = (one.coverage == 0) & (both.coverage > 0.5 * both.coverage.max())
+    assert only_second.sum() >= 6
+    before, after = (abs(found.texels - truth)[only_second].mean() for found in (one, both))
+    assert after < 0.2 * before
+
+
+def test_views_of_unequal_size_and_exposure_are_solved_together(
+    scene_dict: MakeDict, smooth_map: Image
+) -> None:
+    described = scene_dict(size=(16, 16), texels=smooth_map, cameras=[(0, 0, 4), (0, 3, -3)])
+    described["sensor1"]["film"].update(width=12, height=10)
+    scene = ei.load_scene(described)
+    exposures = (1, np.float32((4, 2, 0.5)))
+    views = [
+        ei.View(ei.render(scene, spp=256, seed=9, sensor=k) * gain, sensor=k, exposure=gain)
+        for k, gain in enumerate(exposures)
+    ]
+    found = ei.estimate(scene, views, optimizer=ei.Transport())
+    start = sum_of_squared_errors(np.ones_like(smooth_map), smooth_map)
+    assert sum_of_squared_errors(found.texels, smooth_map) < 0.05 * start
+
+
+def test_what_cannot_be_recorded_is_left_to_adam(make_scene: MakeScene) -> None:
+    scene = make_scene(integrator={"type": "volpath"})
+    with pytest.raises(ei.InputError, match="use the Adam optimizer"):
+        ei.estimate(scene, np.ones((8, 8, 3)), optimizer=ei.Transport())
+
+
+# The bound and the solver
+
+
+@pytest.mark.parametrize("material", ["mirror", "rough", "diffuse"])
+def test_no_texel_is_ever_negative(make_scene: MakeScene, lamps: Image, material: str) -> None:
+    scene = make_scene(material, size=(12, 12), texels=lamps)
+    noisy, lowest = ei.render(scene, spp=1, seed=9), []
+    found = ei.estimate(
+        scene,
+        noisy,
+        optimizer=QUICK,
+        priors=(),
+        loss=ei.MSE(),
+        on_iteration=lambda iteration: lowest.append(iteration.texels.min()),
+    )
+    assert found.texels.min() == 0  # else the bound has not been met
+    assert min(lowest) >= 0
+
+
+@pytest.mark.filterwarnings("ignore:initial map")
+@pytest.mark.parametrize("names", [(), ("TotalVariation", "Tikhonov")])
+def test_a_start_map_with_negative_texels_gives_none(
+    smooth_scene: ei.Scene,
+    picture: Image,
+    smooth_map: Image,
+    rng: np.random.Generator,
+    names: tuple[str, ...],
+) -> None:
+    """As a plain Adam may leave them."""
+    start = rng.normal(1, 0.7, smooth_map.shape)
+    chosen = [getattr(priors, name)() for name in names]
+    found = ei.estimate(
+        smooth_scene, picture, optimizer=ei.Transport(), initial=start, priors=chosen
+    )
+    assert found.texels.min() >= 0
+    assert found.texels.max() < 100
+
+
+@pytest.mark.filterwarnings("ignore:reference image")
+def test_a_picture_whose_mean_is_negative_gives_no_negative_texel(
+    smooth_scene: ei.Scene, picture: Image
+) -> None:
+    """As of a nearly black one whose dark level was taken out."""
+    found = ei.estimate(smooth_scene, -0.01 * picture, optimizer=ei.Transport())
+    assert found.texels.min() >= 0
+    assert found.texels.max() < 1
+
+
+@pytest.mark.filterwarnings("ignore:reference image. is black")
+def test_a_black_picture_gives_a_dark_map(smooth_scene: ei.Scene) -> None:
+    found = ei.estimate(smooth_scene, np.zeros((16, 16, 3)), optimizer=ei.Transport())
+    assert found.texels.min() >= 0
+    assert found.texels.max() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("material", "size", "spp"),
+    [("mirror", 8, 1), ("mirror", 12, 256), ("rough", 8, 64)],
+)
+def test_the_squared_error_never_rises_and_ends_at_that_of_non_negative_least_squares(
+    make_scene: MakeScene, smooth_map: Image, material: str, size: int, spp: int
+) -> None:
+    """SciPy's active-set method solves the same dense problem. Noise weights are made equal."""
+    scene = make_scene(material, size=(size, size), texels=smooth_map)
+    reference = ei.render(scene, spp=spp, seed=999)
+    settings = {"spp": 16, "rounds": 40, "iterations": 30, "tolerance": 1e-6, "noise_floor": 1e6}
+    found = ei.estimate(
+        scene, reference, optimizer=ei.Transport(**settings), loss=ei.MSE(), priors=()
+    )
+    history = np.array([record.loss for record in found.history])
+    assert (np.diff(history) <= 1e-6 * history[:-1] + 1e-9).all()
+
+    recorded, flat = ei.LightTransport.record(scene, spp=16), reference.reshape(-1, 3)
+    optimum = sum(
+        nnls(recorded.channels[c].toarray().astype(np.float64), flat[:, c])[1] ** 2
+        for c in range(3)
+    )
+    residual = recorded.matvec(found.texels.reshape(-1, 3)) - flat
+    assert np.sum(residual**2) < 1.02 * optimum
+
+
+# The start map
+
+
+@pytest.mark.filterwarnings("ignore:initial map. is black")
+@pytest.mark.parametrize("initial", [0.0, 1e-3, 1e3])
+def test_the_brightness_of_the_start_map_does_not_matter(
+    smooth_scene: ei.Scene, picture: Image, result: ei.Estimate, initial: float
+) -> None:
+    found = ei.estimate(smooth_scene, picture, optimizer=ei.Transport(), initial=initial)
+    assert metrics.log_rmse(found.texels, result.texels) < 0.02
+
+
+def test_texels_that_nothing_sees_keep_the_start_value(
+    open_scene: ei.Scene, random_map: MakeMap
+) -> None:
+    start, reference = random_map(9, 16, seed=8), ei.render(open_scene, spp=16, seed=1)
+    found = ei.estimate(open_scene, reference, optimizer=ei.Transport(), priors=(), initial=start)
+    is_seen = found.coverage > 0
+    assert 18 <= is_seen.sum() <= 36  # three rows of four columns, or nearly, in three channels
+    np.testing.assert_allclose(found.texels[~is_seen], start[~is_seen], rtol=1e-6)
+    assert (found.texels[is_seen] != start[is_seen]).all()
+
+
+@pytest.mark.parametrize("prior", ["Smoothness", "TotalVariation"])
+def test_a_smoothness_prior_reaches_texels_that_nothing_sees(
+    make_scene: MakeScene, prior: str
+) -> None:
+    """Left of the seam it is bright, right of it dark, and so are the neighbours out of sight."""
+    texels = np.ones((9, 16, 3), np.float32)
+    texels[:, 8:] = 5
+    scene = make_scene(texels=texels, **BEHIND_THE_CAMERA)
+    reference = ei.render(scene, spp=16, seed=1)
+    transport = ei.Transport(iterations=50, rounds=5)
+    chosen = (getattr(priors, prior)(),)
+    found = ei.estimate(scene, reference, optimizer=transport, priors=chosen)
+    left, right = found.texels[4, 12], found.texels[4, 3]
+    assert (found.coverage[4, [12, 3]] == 0).all()
+    assert (left > 1.05 * right).all()
+
+
+def test_a_result_does_not_look_at_the_scenes_map(
+    make_scene: MakeScene, smooth_map: Image, picture: Image, result: ei.Estimate
+) -> None:
+    scene = make_scene(size=(16, 16), texels=np.full_like(smooth_map, 77))
+    found = ei.estimate(scene, picture, optimizer=ei.Transport())
+    assert_same_result(found, result)
+
+
+def test_a_run_leaves_the_scenes_map_as_it_was(make_scene: MakeScene, random_map: MakeMap) -> None:
+    scene = make_scene(lamp=LAMP)
+    ei.estimate(scene, np.ones((8, 8, 3)), optimizer=QUICK)
+    np.testing.assert_array_equal(scene.envmap.texels, random_map())
+
+
+# Units, exposure and masks
+
+
+@pytest.mark.parametrize("factor", [1e-5, 1e3])
+@pytest.mark.parametrize("is_start_scaled", [False, True])
+def test_a_brighter_picture_gives_a_map_brighter_by_as_much(
+    smooth_scene: ei.Scene,
+    picture: Image,
+    result: ei.Estimate,
+    factor: float,
+    is_start_scaled: bool,
+) -> None:
+    found = ei.estimate(
+        smooth_scene,
+        np.float32(factor) * picture,
+        optimizer=ei.Transport(),
+        initial=factor if is_start_scaled else 1.0,
+    )
+    np.testing.assert_allclose(found.texels, factor * result.texels, rtol=1e-3)
+    np.testing.assert_allclose(found.deviation, factor * result.deviation, rtol=1e-3)
+    np.testing.assert_allclose(found.coverage, result.coverage, rtol=1e-5)
+
+
+@pytest.mark.parametrize("exposure", [0.01, 8.0])
+@pytest.mark.parametrize("loss", losses.__all__)
+def test_exposure_divides_out(
+    smooth_scene: ei.Scene, picture: Image, loss: str, exposure: float
+) -> None:
+    chosen = getattr(losses, loss)()
+    view = ei.View(np.float32(exposure) * picture, exposure=exposure)
+    expected = ei.estimate(smooth_scene, picture, optimizer=ei.Transport(), loss=chosen)
+    found = ei.estimate(smooth_scene, view, optimizer=ei.Transport(), loss=chosen)
+    np.testing.assert_allclose(found.texels, expected.texels, rtol=1e-3)
+
+
+def test_an_exposure_per_channel_divides_out(
+    smooth_scene: ei.Scene, picture: Image, result: ei.Estimate
+) -> None:
+    exposure = np.float32((4, 0.5, 2))
+    view = ei.View(exposure * picture, exposure=exposure)
+    found = ei.estimate(smooth_scene, view, optimizer=ei.Transport())
+    np.testing.assert_allclose(found.texels, result.texels, rtol=1e-3)
+
+
+@pytest.mark.parametrize("garbage", [1e6, -1e3, 1e30])
+def test_masked_pixels_do_not_matter(
+    smooth_scene: ei.Scene, picture: Image, garbage: float
+) -> None:
+    mask = np.ones((16, 16), np.float32)
+    mask[4:8, 3:9] = 0
+    results = []
+    for value in (0, garbage):
+        image = picture.copy()
+        image[mask == 0] = value
+        view = ei.View(image, mask=mask)
+        results.append(ei.estimate(smooth_scene, view, optimizer=ei.Transport()))
+    assert_same_result(*results)
+
+
+def test_a_mask_limits_what_is_recovered(open_scene: ei.Scene) -> None:
+    reference = ei.render(open_scene, spp=64, seed=1)
+    mask = np.zeros((8, 8), np.float32)
+    mask[:, :4] = 1
+    whole, half = (
+        ei.estimate(open_scene, view, optimizer=ei.Transport(), priors=())
+        for view in (reference, ei.View(reference, mask=mask))
+    )
+    hidden = (whole.coverage > 0) & (half.coverage == 0)
+    assert hidden.any()
+    np.testing.assert_allclose(half.texels[hidden], 1, rtol=1e-6)
+    assert (half.coverage > 0).any()
+
+
+# What a run tells
+
+
+def test_the_same_seed_gives_the_same_bits(
+    smooth_scene: ei.Scene, picture: Image, result: ei.Estimate
+) -> None:
+    assert_same_result(ei.estimate(smooth_scene, picture, optimizer=ei.Transport()), result)
+
+
+def test_another_seed_gives_another_map(
+    smooth_scene: ei.Scene, picture: Image, result: ei.Estimate
+) -> None:
+    found = ei.estimate(smooth_scene, picture, optimizer=ei.Transport(seed=1))
+    assert (found.texels != result.texels).mean() > 0.9
+
+
+def test_the_memory_budget_changes_no_bit(
+    smooth_scene: ei.Scene, picture: Image, result: ei.Estimate
+) -> None:
+    small = ei.Transport(memory_budget=20_000)
+    assert_same_result(ei.estimate(smooth_scene, picture, optimizer=small), result)
+
+
+@pytest.mark.parametrize("rounds", [1, 4])
+def test_the_history_has_a_record_of_each_step(
+    smooth_scene: ei.Scene, picture: Image, rounds: int
+) -> None:
+    told: list[ei.Iteration] = []
+    transport = ei.Transport(rounds=rounds)
+    found = ei.estimate(smooth_scene, picture, optimizer=transport, on_iteration=told.append)
+    assert len(found.history) == len(told) == transport.num_steps
+    assert [record.index for record in found.history] == list(range(transport.num_steps))
+    names = [field.name for field in dataclasses.fields(found.history[0])]
+    for record, iteration in zip(found.history, told, strict=True):
+        assert all(getattr(record, name) == getattr(iteration, name) for name in names)
+
+
+def test_the_history_tells_the_error_of_each_map(
+    smooth_scene: ei.Scene, picture: Image, smooth_map: Image
+) -> None:
+    errors = []
+    found = ei.estimate(
+        smooth_scene,
+        picture,
+        optimizer=ei.Transport(),
+        ground_truth=smooth_map,
+        on_iteration=lambda iteration: errors.append(
+            sum_of_squared_errors(iteration.texels, smooth_map)
+        ),
+    )
+    np.testing.assert_allclose([record.error for record in found.history], errors, rtol=1e-6)
+    assert errors[-1] == sum_of_squared_errors(found.texels, smooth_map)
+
+
+def test_there_is_no_error_without_a_true_map(smooth_scene: ei.Scene, picture: Image) -> None:
+    found = ei.estimate(smooth_scene, picture, optimizer=QUICK)
+    assert {record.error for record in found.history} == {None}
+
+
+def test_a_picture_of_an_iteration_is_its_map_through_the_recording(
+    make_scene: MakeScene, smooth_map: Image
+) -> None:
+    scene = make_scene(size=(12, 10), texels=smooth_map, lamp=LAMP)
+    told: list[ei.Iteration] = []
+    reference = ei.render(scene, spp=16, seed=9)
+    ei.estimate(scene, reference, optimizer=ei.Transport(spp=8), on_iteration=told.append)
+    recorded = ei.LightTransport.record(scene, spp=8)
+    for iteration in told:
+        expected = recorded.matvec(iteration.texels.reshape(-1, 3)) + recorded.offset
+        assert iteration.image.shape == (10, 12, 3)
+        np.testing.assert_allclose(iteration.image.reshape(-1, 3), expected, rtol=1e-4)
+
+
+def test_the_loss_of_a_record_is_that_of_its_picture(
+    smooth_scene: ei.Scene, picture: Image
+) -> None:
+    loss = ei.RelativeMSE(epsilon=1e-6)
+    told: list[ei.Iteration] = []
+    ei.estimate(
+        smooth_scene, picture, optimizer=ei.Transport(), loss=loss, on_iteration=told.append
+    )
+    expected = [loss(iteration.image, picture).mean() for iteration in told]
+    np.testing.assert_allclose([iteration.loss for iteration in told], expected, rtol=1e-3)
+
+
+@pytest.mark.parametrize("last", [0, 2])
+def test_a_callback_that_returns_true_ends_the_run(
+    smooth_scene: ei.Scene, picture: Image, last: int
+) -> None:
+    told: list[ei.Iteration] = []
+
+    def stop(iteration: ei.Iteration) -> bool:
+        told.append(iteration)
+        return iteration.index == last
+
+    found = ei.estimate(smooth_scene, picture, optimizer=ei.Transport(rounds=5), on_iteration=stop)
+    assert found.status == "interrupted"
+    assert len(found.history) == last + 1
+    np.testing.assert_array_equal(found.texels, told[-1].texels)
+    assert found.deviation is not None
+
+
+def test_a_run_that_ends_by_itself_is_done(result: ei.Estimate) -> None:
+    assert (result.status, result.num_dropped) == ("done", 0)
+
+
+def test_the_seconds_of_recording_assembling_and_solving_are_told(result: ei.Estimate) -> None:
+    record, assemble, solve = (result.phases[name] for name in ("record", "assemble", "solve"))
+    assert min(record, assemble, solve) > 0
+    assert record + assemble + solve == pytest.approx(result.phases["optimize"])
+    assert result.phases["optimize"] <= result.seconds
+    seconds = [entry.seconds for entry in result.history]
+    assert seconds == sorted(seconds)
+    assert record + assemble < seconds[0]
+    assert seconds[-1] <= result.seconds
+
+
+def test_coverage_is_the_mean_of_the_columns_over_the_values_of_the_picture(
+    smooth_scene: ei.Scene, result: ei.Estimate
+) -> None:
+    recorded = ei.LightTransport.record(smooth_scene, spp=256)
+    expected = recorded.coverage / (3 * 16 * 16)
+    np.testing.assert_allclose(result.coverage, expected, rtol=1e-4, atol=1e-10)
+
+
+def test_coverage_is_that_of_adam(
+    smooth_scene: ei.Scene, picture: Image, result: ei.Estimate
+) -> None:
+    other = ei.estimate(smooth_scene, picture, optimizer=ei.Adam(iterations=1)).coverage
+    assert np.abs(result.coverage - other).sum() < 0.05 * other.sum()
+
+
+def test_the_deviation_is_positive_and_finite(result: ei.Estimate) -> None:
+    assert result.deviation is not None
+    assert (result.deviation.shape, result.deviation.dtype) == ((9, 16, 3), np.float32)
+    assert np.isfinite(result.deviation).all()
+    assert (result.deviation > 0).all()
+
+
+def test_texels_that_are_seen_well_deviate_less(smooth_scene: ei.Scene, picture: Image) -> None:
+    found = ei.estimate(smooth_scene, picture, optimizer=ei.Transport(), priors=())
+    assert found.deviation is not None
+    well_seen = found.coverage > np.percentile(found.coverage, 80)
+    hardly_seen = found.coverage < np.percentile(found.coverage, 20)
+    typical = [np.median(found.deviation[which]) for which in (well_seen, hardly_seen)]
+    assert typical[0] < 0.2 * typical[1]
+
+
+def test_the_deviation_is_a_lower_bound_within_the_right_order(
+    smooth_scene: ei.Scene, picture: Image
+) -> None:
+    """Without priors, against that over pictures with 5 % of independent noise."""
+    found = []
+    for seed in range(12):
+        noise = np.random.default_rng(seed).normal(1, 0.05, picture.shape).astype(np.float32)
+        transport = ei.Transport(spp=32, rounds=4, iterations=40)
+        found.append(ei.estimate(smooth_scene, picture * noise, optimizer=transport, priors=()))
+    true = np.std([one.texels for one in found], axis=0, ddof=1)
+    told = np.mean([one.deviation for one in found], axis=0)
+    ratio = true / told
+    assert (ratio > 0.5).mean() > 0.95  # a standard deviation of 12 is off by a fifth
+    assert 1 < np.median(ratio) < 10
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"spp": 0},
+        {"rounds": 0},
+        {"iterations": -1},
+        {"tolerance": 0.0},
+        {"tolerance": np.nan},
+        {"noise_floor": 0.0},
+        {"warm_up": -1},
+        {"seed": -1},
+    ],
+)
+def test_settings_that_cannot_be_are_refused_by_name(options: dict[str, Any]) -> None:
+    with pytest.raises(ei.InputError, match=next(iter(options))):
+        ei.Transport(**options)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from envmap_inverse import InputError, losses, parameterizations, priors
+from envmap_inverse.commands.estimate import _read_config
+from envmap_inverse.console.options import _spec, given_files, make_choice, sensor_numbers
+
+CHOICES = [
+    (module, name)
+    for module in (losses, parameterizations, priors)
+    for name in module.__all__
+    if name != "Censored"  # its levels are the views'
+]
+
+positive = st.floats(min_value=1e-300, max_value=1e300)
+
+
+@pytest.mark.parametrize(("module", "name"), CHOICES)
+@settings(max_examples=15)
+@given(data=st.data())
+def test_what_was_chosen_is_written_down_as_it_is_chosen(
+    module: ModuleType, name: str, data: st.DataObject
+) -> None:
+    kind = getattr(module, name)
+    values = {"float": positive, "Weight": positive | st.just("auto"), "bool": st.booleans()}
+    values["int"] = st.integers(1, 20)
+    fields = {field: values[type_] for field, type_ in kind.__annotations__.items()}
+    chosen = kind(**data.draw(st.fixed_dictionaries(fields)))
+    assert make_choice(module, "--option", _spec(chosen)) == chosen
+    assert make_choice(module, "--option", _spec(chosen).replace(name, name.lower())) == chosen
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("Nothing", "--loss 'Nothing': unknown; choose one of MSE, Censored, Huber"),
+        ("Huber:delta", "--loss 'Huber:delta': .*; its keys are: delta, relative, epsilon"),
+        ("Huber:delta=-1", "--loss 'Huber:delta=-1': delta must be positive"),
+        ("Huber:gamma=1", "unexpected keyword argument 'gamma'; its keys are: delta"),
+        ("MSE:delta=1", "its keys are: none"),
+    ],
+)
+def test_a_choice_that_is_none_is_refused_with_what_there_is(spec: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        make_choice(losses, "--loss", spec)
+
+
+@settings(max_examples=15)
+@given(numbers=st.lists(st.integers(-5, 99), min_size=1))
+def test_sensors_are_numbers_between_commas(numbers: list[int]) -> None:
+    assert sensor_numbers(",".join(map(str, numbers))) == numbers
+
+
+@pytest.mark.parametrize("option", ["", "a", "0,", "0;1", "1.5"])
+def test_other_sensors_are_refused(option: str) -> None:
+    with pytest.raises(InputError, match=f"--sensor '{option}': give numbers"):
+        sensor_numbers(option)
+
+
+@settings(max_examples=15)
+@given(number=st.floats())
+def test_a_number_in_a_files_place_names_no_file(number: float) -> None:
+    files: Any = given_files(str(number), None, "map.exr")
+    assert [str(file) for file in files] == ["map.exr"]
+
+
+@pytest.mark.parametrize("text", [b"iterations = ", b"[[[", b"\xff\xfe"])
+def test_a_config_that_is_no_toml_is_refused_by_its_name(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "run.toml").write_bytes(text)
+    context: Any = None  # is not looked at before the file
+    with pytest.raises(InputError, match=r"--config .*run\.toml: not TOML: "):
+        _read_config(context, tmp_path / "run.toml")

@@ -1,0 +1,166 @@
+"""Which pictures and masks a command line names, and how they were taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from envmap_inverse import InputError
+from envmap_inverse.console.pictures import (
+    find_masks,
+    find_pictures,
+    flat_options,
+    parse_sensors,
+    read_views,
+)
+from envmap_inverse.images import write_image
+
+SETTINGS: dict[str, Any] = {
+    "masks": [],
+    "exposures": None,
+    "gamma": None,
+    "white": None,
+    "black": None,
+    "censoring": True,
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three pictures of 4 x 3 pixels, brighter one by one, and a text file."""
+    for number, name in enumerate(("b.exr", "a.png", "c.exr"), start=1):
+        write_image(tmp_path / name, np.full((3, 4, 3), 0.2 * number, np.float32))
+    (tmp_path / "notes.txt").write_text("no picture")
+    return tmp_path
+
+
+def names(paths: list[Path]) -> list[str]:
+    return [path.name for path in paths]
+
+
+def test_a_folder_stands_for_its_pictures_in_order(folder: Path) -> None:
+    assert names(find_pictures([folder])) == ["a.png", "b.exr", "c.exr"]
+
+
+def test_a_pattern_stands_for_its_files_in_order(folder: Path) -> None:
+    assert names(find_pictures([folder / "*.exr"])) == ["b.exr", "c.exr"]
+
+
+def test_files_keep_the_order_in_which_they_are_named(folder: Path) -> None:
+    assert names(find_pictures([folder / "c.exr", folder / "a.png"])) == ["c.exr", "a.png"]
+
+
+def test_a_file_may_have_a_name_like_a_pattern(folder: Path) -> None:
+    (folder / "[x].exr").write_bytes((folder / "b.exr").read_bytes())
+    assert names(find_pictures([folder / "[x].exr"])) == ["[x].exr"]
+
+
+def test_a_pattern_of_nothing_is_refused(folder: Path) -> None:
+    with pytest.raises(InputError, match=r"x\*\.exr: no picture there"):
+        find_pictures([folder / "x*.exr"])
+
+
+def test_masks_may_be_separated_by_commas(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "d,e.png").write_bytes((folder / "a.png").read_bytes())
+    found = find_masks(["a.png,none", "d,e.png"])
+    assert found == [str(folder / "a.png"), "none", str(folder / "d,e.png")]
+
+
+def test_one_mask_and_one_exposure_serve_all_pictures(folder: Path) -> None:
+    write_image(folder / "mask.exr", np.full((3, 4, 3), 0.5))
+    given = {**SETTINGS, "masks": [str(folder / "mask.exr")], "exposures": "2:1:0.5"}
+    views = read_views([folder / "b.exr", folder / "c.exr"], [0, 1], **given)
+    for number, view in enumerate(views):
+        assert view.sensor == number
+        assert view.mask is not None
+        np.testing.assert_array_equal(view.mask, np.full((3, 4), 0.5))
+        np.testing.assert_array_equal(view.exposure, (2, 1, 0.5))
+
+
+def test_each_picture_has_the_exposure_at_its_place(folder: Path) -> None:
+    given = {**SETTINGS, "exposures": "auto,0.25,auto-rgb"}
+    views = read_views([folder / "b.exr"] * 3, [0, 0, 0], **given)
+    assert [view.exposure for view in views] == ["auto", 0.25, "auto-rgb"]
+
+
+def test_only_8_bit_pictures_are_clipped_by_themselves(folder: Path) -> None:
+    pictures = [folder / "a.png", folder / "b.exr"]
+    png, exr = read_views(pictures, [0, 0], **SETTINGS)
+    assert png.white == pytest.approx(((254 / 255 + 0.055) / 1.055) ** 2.4)
+    assert png.black == pytest.approx(1 / 255 / 12.92)
+    assert (exr.white, exr.black) == (None, None)
+    exact, _ = read_views(pictures, [0, 0], **{**SETTINGS, "censoring": False})
+    assert (exact.white, exact.black) == (None, None)
+    own, _ = read_views(pictures, [0, 0], **{**SETTINGS, "white": 0.9, "gamma": 2.2})
+    assert (own.white, own.black) == (0.9, pytest.approx((1 / 255) ** 2.2))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"masks": ["none"] * 3}, "--mask has 3 values for 2 pictures; give 1 or 2"),
+        ({"exposures": "1,2,3"}, "--exposure has 3 values for 2 pictures; give 1 or 2"),
+        ({"exposures": "bright"}, "--exposure 'bright': give a number, three as 1:0.9:0.8"),
+        ({"exposures": "1:2"}, "--exposure '1:2': give a number"),
+        ({"exposures": "0"}, r"b\.exr: exposure must be one or three positive numbers"),
+        ({"white": 0.1, "black": 0.2}, r"b\.exr: white must be greater than black"),
+        ({"white": 0.1}, r"b\.exr: every pixel that counts is clipped"),
+    ],
+)
+def test_what_does_not_fit_the_pictures_is_refused(
+    folder: Path, given: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InputError, match=message):
+        read_views([folder / "b.exr", folder / "c.exr"], [0, 1], **{**SETTINGS, **given})
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"), [(None, [0, 1, 2]), ("1", [1, 1, 1]), ("2,0,1", [2, 0, 1])]
+)
+def test_pictures_are_of_the_sensors_in_order_unless_told(
+    option: str | None, expected: list[int]
+) -> None:
+    assert parse_sensors(option, 3) == expected
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [("0,1", "--sensor has 2 values for 3 pictures"), ("front", "--sensor 'front': give numbers")],
+)
+def test_sensors_that_do_not_fit_are_refused(option: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        parse_sensors(option, 3)
+
+
+# [[view]]
+
+
+def test_tables_of_views_stand_for_options() -> None:
+    tables = [
+        {"image": "a.png", "mask": "m.png", "exposure": "auto"},
+        {"image": "b.png", "sensor": 4, "exposure": [1, 0.9, 0.8]},
+    ]
+    assert flat_options(tables, "run.toml") == {
+        "reference": ["a.png", "b.png"],
+        "sensor": "0,4",
+        "mask": ["m.png", "none"],
+        "exposure": "auto,1:0.9:0.8",
+    }
+
+
+@pytest.mark.parametrize(
+    ("tables", "message"),
+    [
+        ({"image": "a.png"}, r"run\.toml: view must be a list of tables, each headed \[\[view\]\]"),
+        ([], "view must be a list"),
+        ([{"image": "a.png"}, {"sensor": 1}], r"\[\[view\]\] number 1: no image"),
+        ([{"image": "a.png", "iso": 100}], "number 0: unknown key 'iso'; its keys are image"),
+    ],
+)
+def test_tables_that_are_no_views_are_refused(tables: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        flat_options(tables, "run.toml")
