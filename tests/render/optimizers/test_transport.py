@@ -113,8 +113,10 @@ def test_a_weight_that_the_data_choose_predicts_another_picture_no_worse_than_th
         made = (getattr(priors, prior)(**options),)
         found = ei.estimate(smooth_scene, picture, optimizer=ei.Transport(), priors=made)
         again = ei.render(smooth_scene, found.texels, spp=256, seed=5)
-        errors.append(np.mean((again / another - 1) ** 2))
-    assert errors[1] < 1.1 * errors[0]
+        errors.append(np.sqrt(np.mean((again / another - 1) ** 2)))
+    # Both are below 1 %, where the noise of the fitted picture decides which factor is chosen.
+    assert errors[1] < 1.25 * errors[0]
+    assert errors[1] < 0.01
 
 
 def test_a_picture_of_one_radiance_gives_a_map_of_it(make_scene: MakeScene) -> None:
