@@ -29,9 +29,9 @@ def gpu(settings: Settings) -> Table:
         title="On a graphics card",
         note=f"Seconds, on the card ({_card()}) and on the processor, to render the mirror-like "
         f"bunny at {SPP} samples per pixel, to record as many paths, to solve, of the whole of "
-        f"Transport(spp={SPP}), and of {ITERATIONS} iterations of Adam and of the plain loop; how "
-        "much faster Adam is than the loop; and the most memory that Dr.Jit took for arrays (of the "
-        "card, on the card).",
+        f"Transport(spp={SPP}), and of {ITERATIONS} iterations of Adam and of the plain loop; "
+        "how much faster Adam is than the loop; and the most memory that Dr.Jit took for arrays: "
+        "the card's in the rows of the card.",
         columns={
             "variant": "",
             "film": "",
