@@ -233,6 +233,7 @@ class _Descending:
         if self.problem.priors:
             gradient += self.prior_gradient()
         descent = self.advance(self.now.descent, gradient, self.rgba_index, loss, *self.schedule)
+        dr.eval(vars(descent), loss)  # else each unfrozen step computes all earlier ones again
         self.now = replace(self.now, descent=descent)
         is_last = index == self.adam.iterations - 1
         if self.adam.patience and (is_last or index % CHECK_EVERY == CHECK_EVERY - 1):
