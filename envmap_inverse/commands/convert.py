@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from envmap_inverse.images import MAX_PIXELS, read_image, srgb_to_linear, write_
 from envmap_inverse.sphere.pattern import draw_pattern
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
 from envmap_inverse.sphere.reproject import reproject, rotation
+from envmap_inverse.sphere.restore import can_restore, restore
 
 __all__ = ["convert", "pattern"]
 
@@ -57,6 +59,9 @@ _OTHERS: dict[Kind, Callable[[int, int], Projection]] = {
     Kind.angular: AngularMap,
 }
 
+NOTICEABLE = 0.01
+"""Misfit of a map to its picture, relative to the picture's root mean square."""
+
 To = Annotated[
     Kind,
     typer.Option(
@@ -77,7 +82,8 @@ Size = Annotated[
     typer.Option(
         metavar="N|WxH",
         help="Pixels of OUT: its width, or both sides; a cube map is a cross if 4:3 or 3:4, a "
-        "strip if 1:6. By default a full turn keeps its pixels.",
+        "strip if 1:6. By default as many as hold the detail of IN: the other images are twice as "
+        "wide as a latlong map.",
     ),
 ]
 Rotate = Annotated[
@@ -126,8 +132,11 @@ def convert(
         given = _projection(from_, rows, height, width)
     except InputError as error:
         raise InputError(f"{source}: {error}; name what it is with --from") from None
-    wanted = _wanted(to, to_rows, size, given.turn)
-    _write(output, exposure * reproject(image, given, wanted, matrix), to)
+    if size is None:
+        wanted = _holding(to, to_rows, given.detail, output)
+    else:
+        wanted = _wanted(to, to_rows, size)
+    _write(output, exposure * _converted(image, given, wanted, matrix, output), to)
 
 
 def pattern(
@@ -139,8 +148,8 @@ def pattern(
 ) -> None:
     """Write a map that labels +X, -X, +Y, -Y, +Z and -Z, to see how a program reads maps."""
     _check_rows("--to-rows", to, to_rows)
-    wanted = _wanted(to, to_rows, size, turn=1024)
-    face = max(64, wanted.turn // 2)
+    wanted = _wanted(to, to_rows, size or "1024")
+    face = max(64, max(wanted.height, wanted.width) // 2)
     strip = srgb_to_linear(draw_pattern(face) / 255).astype(np.float32)
     image = reproject(strip, Cube(6 * face, face), wanted, _parse_rotation(rotate))
     _write(output, image, to)
@@ -167,15 +176,66 @@ def _projection(kind: Kind, rows: RowConvention | None, height: int, width: int)
     return _LATLONGS[kind](height, width, **given)
 
 
-def _wanted(kind: Kind, rows: RowConvention | None, size: str | None, turn: int) -> Projection:
+def _wanted(kind: Kind, rows: RowConvention | None, size: str) -> Projection:
     """What --to, --to-rows and --size ask for."""
-    height, width = _size_of_width(kind, turn) if size is None else _parse_size(size, kind)
+    height, width = _parse_size(size, kind)
     if height * width > MAX_PIXELS:
         raise InputError(f"--size: {width} x {height} pixels are more than {MAX_PIXELS}")
     try:
         return _projection(kind, rows, height, width)
     except InputError as error:
         raise InputError(f"--size {size}: {error}") from None
+
+
+def _holding(kind: Kind, rows: RowConvention | None, detail: int, output: Path) -> Projection:
+    """The smallest image that holds the detail of a latlong map this wide, if one may be so large.
+
+    At most MAX_PIXELS fit into a square, whichever kind it is.
+    """
+    width = detail if kind in _LATLONGS else 2 * detail
+    limit = int(MAX_PIXELS**0.5)
+    if width > limit:
+        warnings.warn(
+            f"{output}: {width} pixels would keep all detail but are more than is written; it is "
+            f"{limit} wide",
+            stacklevel=1,
+        )
+    if kind is Kind.cube:
+        face = -(-min(width, limit) // 4)
+        return Cube(3 * face, 4 * face)
+    return _projection(kind, rows, *_size_of_width(kind, min(width, limit)))
+
+
+def _converted(
+    image: NDArray[np.float32],
+    given: Projection,
+    wanted: Projection,
+    matrix: NDArray[np.float64],
+    output: Path,
+) -> NDArray[np.float32]:
+    """The image as it is wanted; says what detail it cannot hold."""
+    if isinstance(wanted, Latlong) and can_restore(given, wanted):
+        texels, misfit = restore(image, given, wanted, matrix)
+        if misfit < NOTICEABLE:
+            return texels
+        warnings.warn(
+            f"{output}: IN has detail that a map of {wanted.width} x {wanted.height} does not hold "
+            f"({100 * misfit:.2g} %, RMS); a larger --size keeps more",
+            stacklevel=1,
+        )
+    if wanted.detail < given.detail:
+        warnings.warn(
+            f"{output}: has the detail of a latlong map {wanted.detail} wide, IN that of one "
+            f"{given.detail} wide; leave out --size to keep it",
+            stacklevel=1,
+        )
+    if isinstance(wanted, MirrorBall):
+        warnings.warn(
+            f"{output}: a mirror ball hardly shows what is behind it: within "
+            f"{wanted.blind_angle(given.pitch):.0f} degrees of -z its pixels are coarser than IN's",
+            stacklevel=1,
+        )
+    return reproject(image, given, wanted, matrix)
 
 
 def _parse_size(option: str, kind: Kind) -> tuple[int, int]:
