@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from envmap_inverse.backend import dr
 from envmap_inverse.errors import InputError, check_positive
 
-__all__ = ["MSE", "Censored", "Huber", "LogMSE", "RelativeMSE"]
+__all__ = ["LOSSES", "MSE", "Censored", "Huber", "LogMSE", "Loss", "RelativeMSE"]
 
 
 class Loss(Protocol):
@@ -211,3 +211,7 @@ class RelativeMSE:
 def _maximum(a: Any, b: Any) -> Any:
     """The larger of each pair; of NumPy and Dr.Jit arrays alike."""
     return (np.maximum if isinstance(a, np.ndarray) else dr.maximum)(a, b)
+
+
+LOSSES: tuple[type[Loss], ...] = (MSE, Censored, Huber, LogMSE, RelativeMSE)
+"""What `--loss` offers and what the tests of losses try."""

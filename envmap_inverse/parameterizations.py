@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError, check_positive
 
-__all__ = ["Direct", "Exp", "Pyramid", "Softplus"]
+__all__ = ["PARAMETERIZATIONS", "Direct", "Exp", "Parameterization", "Pyramid", "Softplus"]
 
 
 class Parameterization(Protocol):
@@ -145,3 +145,7 @@ class Softplus:
         """See `Parameterization`."""
         lit = dr.maximum(texels, self.floor)
         return lit + self.knee * dr.log(1 - dr.exp(-lit / self.knee))
+
+
+PARAMETERIZATIONS: tuple[type[Parameterization], ...] = (Direct, Exp, Pyramid, Softplus)
+"""What `--parameterization` offers and what the tests of parameterizations try."""

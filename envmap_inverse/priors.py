@@ -22,7 +22,17 @@ from scipy import sparse
 from envmap_inverse.errors import InputError
 from envmap_inverse.sphere import latlong
 
-__all__ = ["Chromaticity", "Smoothness", "Tikhonov", "TotalVariation"]
+__all__ = [
+    "PRIORS",
+    "Chromaticity",
+    "Prior",
+    "Quadratic",
+    "Smoothness",
+    "Tikhonov",
+    "TotalVariation",
+    "Weight",
+    "with_factor",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -202,6 +212,10 @@ class Tikhonov:
         level = np.maximum(texels.reshape(-1, 3).mean(axis=1), start.mean(axis=1))
         diagonal = _number(self.weight) * solid_angles / np.maximum(level, 1e-6) ** 2
         return Quadratic(matrix=sparse.diags(diagonal.astype(np.float32)).tocsr(), centre=start)
+
+
+PRIORS: tuple[type[Prior], ...] = (Chromaticity, Smoothness, Tikhonov, TotalVariation)
+"""What `--prior` offers and what the tests of priors try."""
 
 
 def with_factor(prior: Prior, factor: float) -> Prior:

@@ -23,7 +23,7 @@ SIZE = HEIGHT * WIDTH
 radiances = st.just(0.0) | st.floats(2**-10, 2**10, width=32)
 
 
-@pytest.fixture(params=priors.__all__)
+@pytest.fixture(params=[kind.__name__ for kind in priors.PRIORS])
 def kind(request: pytest.FixtureRequest) -> type[Any]:
     made: type[Any] = getattr(priors, request.param)
     return made
