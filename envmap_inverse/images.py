@@ -24,6 +24,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.system.writing import write_bytes
 
 __all__ = [
+    "READABLE",
     "clipping_levels",
     "display_exposure",
     "encode_jpeg",
@@ -99,24 +100,29 @@ def clipping_levels(
 
 
 def write_image(path: str | Path, image: ArrayLike) -> None:
-    """Write linear RGB to EXR or NPY (float32), HDR, or PNG (tone-mapped at exposure 1).
+    """Write linear RGB to EXR or NPY (float32), HDR, or PNG or JPEG (tone-mapped at exposure 1).
 
-    The file appears under its name when it is complete.
+    An earlier file of that name is replaced when the new one is complete.
 
     Args:
-        path: its suffix tells the format.
+        path: its suffix names the format: .exr, .hdr, .npy, .png, .jpg or .jpeg.
         image: shape (h, w, 3).
 
     Raises:
-        InputError: if the suffix is none of .exr, .hdr, .png, .npy.
+        InputError: if the suffix is another or the shape is, or an HDR file cannot hold a value.
+        OSError: if the file cannot be written.
     """
     path = Path(path)
     array = np.ascontiguousarray(image, np.float32)
+    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise InputError(f"{path}: an image has shape (h, w, 3); found {array.shape}")
     encoders = {
         ".exr": _encode_exr,
         ".hdr": _encode_hdr,
         ".png": _encode_tonemapped,
         ".npy": _encode_npy,
+        ".jpg": _encode_tonemapped_jpeg,
+        ".jpeg": _encode_tonemapped_jpeg,
     }
     if path.suffix.lower() not in encoders:
         raise InputError(f"{path}: unknown kind of image; use one of {', '.join(encoders)}")
@@ -304,6 +310,10 @@ def _encode_tonemapped(image: NDArray[np.float32]) -> bytes:
     return encode_png(tonemap(image))
 
 
+def _encode_tonemapped_jpeg(image: NDArray[np.float32]) -> bytes:
+    return encode_jpeg(tonemap(image))
+
+
 def _encode_hdr(image: NDArray[np.float32]) -> bytes:
     if not np.isfinite(image).all():
         raise InputError("HDR files hold no NaN or infinity; write EXR")
@@ -339,3 +349,7 @@ def _quiet() -> Iterator[None]:
             for number, descriptor in enumerate(saved, start=1):
                 os.dup2(descriptor, number)
                 os.close(descriptor)
+
+
+READABLE = (".exr", ".hdr", ".npy", *_8BIT)
+"""Endings of the files that `read_image` reads."""

@@ -13,7 +13,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse.console.options import TrustInput
+from envmap_inverse.console.options import RowConvention, TrustInput
 from envmap_inverse.console.output import say
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.guard.reader import read_apart
@@ -36,13 +36,6 @@ class Kind(enum.StrEnum):
     cube = "cube"
     ball = "ball"
     angular = "angular"
-
-
-class RowConvention(enum.StrEnum):
-    """Values of --rows and --to-rows."""
-
-    centred = "centred"
-    corner = "corner"
 
 
 _LATLONGS = {
@@ -100,7 +93,7 @@ def convert(
     source: Annotated[
         Path, typer.Argument(metavar="IN", help="EXR, HDR, NPY, PNG or JPEG with the whole sphere.")
     ],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY or PNG.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY, PNG or JPEG.")],
     from_: Annotated[
         Kind, typer.Option("--from", help="What IN is; the values are those of --to.")
     ] = Kind.latlong,
@@ -114,7 +107,7 @@ def convert(
 ) -> None:
     """Convert an environment map: file format, projection, rows, size, orientation.
 
-    Values are linear radiance; a PNG is clipped at 1 and sRGB-encoded.
+    Values are linear radiance; a PNG or JPEG is clipped at 1 and sRGB-encoded.
     """
     if output.exists() and source.exists() and output.samefile(source):
         raise InputError(f"{output}: is IN and OUT; name another file for OUT")
@@ -140,7 +133,7 @@ def convert(
 
 
 def pattern(
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY or PNG.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY, PNG or JPEG.")],
     to: To = Kind.latlong,
     to_rows: ToRows = None,
     size: Size = None,

@@ -27,6 +27,7 @@ __all__ = [
     "Frames",
     "Overwrite",
     "Report",
+    "RowConvention",
     "SceneFile",
     "Seed",
     "Size",
@@ -43,6 +44,14 @@ __all__ = [
     "resolved_settings",
     "sensor_numbers",
 ]
+
+
+class RowConvention(enum.StrEnum):
+    """Where the rows of a latlong map lie: values of --rows and --to-rows."""
+
+    corner = "corner"
+    centred = "centred"
+
 
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
 Size = Annotated[

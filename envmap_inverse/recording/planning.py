@@ -13,6 +13,7 @@ from scipy import sparse
 from envmap_inverse.errors import InputError
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.scene.scene import Scene
+from envmap_inverse.sphere.averages import weighted_mean, weighted_median
 from envmap_inverse.sphere.latlong import texel_solid_angles
 
 __all__ = ["Information", "ViewCoverage", "rank_views"]
@@ -56,9 +57,7 @@ class Information:
         if not seen.any():
             return 1.0
         values, weights = self.deviation[seen], texel_solid_angles(*seen.shape)[seen]
-        order = np.argsort(values)
-        cumulative = np.cumsum(weights[order])
-        return float(values[order][np.searchsorted(cumulative, cumulative[-1] / 2)])
+        return weighted_median(values, weights)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -187,5 +186,4 @@ def _grey(recording: LightTransport, patch: NDArray[np.intp]) -> Any:
 
 def _mean(values: NDArray[Any]) -> float:
     """Mean over the sphere of values (H, W)."""
-    weights = texel_solid_angles(*values.shape)
-    return float(np.sum(values * weights) / np.sum(weights))
+    return weighted_mean(values, texel_solid_angles(*values.shape))

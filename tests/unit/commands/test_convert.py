@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from envmap_inverse import InputError, images
 from envmap_inverse.bundled import MAPS, map_file
 from envmap_inverse.commands import convert as command
-from envmap_inverse.commands.convert import Kind, RowConvention, convert, pattern
+from envmap_inverse.commands.convert import Kind, convert, pattern
+from envmap_inverse.console.options import RowConvention
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.sphere.latlong import resample, texel_solid_angles
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
@@ -255,7 +256,7 @@ def test_in_is_not_overwritten(ours: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert ours.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["out.jpg", "out", "out.tif"])
+@pytest.mark.parametrize("name", ["out.gif", "out", "out.tif"])
 def test_an_unknown_kind_of_file_is_refused(ours: Path, name: str) -> None:
     with pytest.raises(InputError, match=f"{name}: unknown kind of image; use one of"):
         convert(ours, ours.with_name(name))
