@@ -20,8 +20,8 @@ from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.protocols import relighting, three_spheres
 from envmap_inverse.report import write_evaluation
-from envmap_inverse.run.folder import to_json
 from envmap_inverse.sphere.latlong import resample
+from envmap_inverse.system.strict_json import to_json
 
 __all__ = ["evaluate"]
 

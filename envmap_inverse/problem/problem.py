@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError
+from envmap_inverse.images import clipping_levels, read_image
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.recording.light_transport import LightTransport
@@ -25,11 +27,15 @@ __all__ = [
     "Record",
     "Solution",
     "View",
+    "ViewLike",
     "start_exposures",
 ]
 
 
 Exposure = float | ArrayLike | Literal["auto", "auto-rgb"]
+_UNNAMED = "reference image"
+MAX_SHOWN = 6
+"""Views that a problem lists when it is printed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +46,9 @@ class View:
     `black` at most. It costs nothing to exceed such a bound (a censored observation).
 
     Attributes:
-        image: linear RGB radiance times exposure, shape (h, w, 3).
+        image: linear RGB radiance times exposure, shape (h, w, 3). Given the name of an image file,
+            it is read; an 8-bit file also sets `white` and `black`, unless they are given, to its
+            highest and lowest values, and the file's name becomes that of the view.
         sensor: index of the scene's sensor that took it.
         mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); None weighs all alike.
         exposure: factor from radiance to the image's values: a number, one per channel, or "auto"
@@ -57,10 +65,25 @@ class View:
     exposure: Exposure = 1.0
     white: float | None = None
     black: float | None = None
-    name: str = "reference image"
+    name: str = _UNNAMED
+
+    if TYPE_CHECKING:  # at run time the dataclass has it
+
+        def __init__(
+            self,
+            image: ArrayLike | Path,
+            sensor: int = 0,
+            mask: ArrayLike | None = None,
+            exposure: Exposure = 1.0,
+            white: float | None = None,
+            black: float | None = None,
+            name: str = _UNNAMED,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
-        """Check shapes and values."""
+        """Read the file, if the image is named, and check shapes and values."""
+        if isinstance(self.image, str | Path):
+            self._read(self.image)
         image = np.ascontiguousarray(self.image, np.float32)
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
@@ -84,6 +107,28 @@ class View:
                 f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
                 "white and black"
             )
+
+    def _read(self, path: str | Path) -> None:
+        """Take image, levels and name from a file, the latter two if they are not given."""
+        white, black = clipping_levels(path)
+        found = {
+            "image": read_image(path),
+            "white": white if self.white is None else self.white,
+            "black": black if self.black is None else self.black,
+            "name": str(path) if self.name == _UNNAMED else self.name,
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        """One line: what took it, and what of it counts."""
+        height, width, _ = self.image.shape
+        words = [f"{width} x {height} pixels", f"sensor {self.sensor}", f"exposure {self.exposure}"]
+        words += ["masked"] if self.mask is not None else []
+        words += [
+            f"clipped {where} {share:.1%}" for where, share in self.clipped_share.items() if share
+        ]
+        return f"<View {self.name!r}: {', '.join(words)}>"
 
     @property
     def knows_exposure(self) -> bool:
@@ -124,6 +169,10 @@ class View:
         }
 
 
+ViewLike = ArrayLike | Path | View
+"""A reference image, the name of its file, or a `View` of either."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
     """A scene, views of it, and what a good environment map for them is.
@@ -158,11 +207,23 @@ class Problem:
                     "(scene.set_film_size) or resize the image"
                 )
 
+    def __repr__(self) -> str:
+        """A line per part."""
+        width, height = self.scene.envmap.resolution
+        priors = ", ".join(map(repr, self.priors)) or "none"
+        views = "".join(f"\n  {view}" for view in self.views[:MAX_SHOWN])
+        more = len(self.views) - MAX_SHOWN
+        return (
+            f"<Problem: a map of {width} x {height} texels from {len(self.views)} view(s)"
+            f"{views}{f'{chr(10)}  and {more} more' if more > 0 else ''}"
+            f"\n  loss: {self.loss}\n  priors: {priors}>"
+        )
+
     @classmethod
     def create(
         cls,
         scene: Scene,
-        views: ArrayLike | View | Sequence[ArrayLike | View],
+        views: ViewLike | Sequence[ViewLike],
         *,
         loss: Loss,
         priors: Sequence[Prior] = (),
@@ -179,7 +240,7 @@ class Problem:
             initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
         several = views if isinstance(views, list | tuple) else [views]
-        made = [v if isinstance(v, View) else View(np.asarray(v)) for v in several]
+        made = [v if isinstance(v, View) else View(cast("ArrayLike | Path", v)) for v in several]
         if isinstance(loss, Censored):
             made = [_clipped(view, loss) for view in made]
             loss = loss.loss
@@ -261,6 +322,15 @@ class Solution:
     coverage: NDArray[np.float32] | None = None
     deviation: NDArray[np.float32] | None = None
     exposures: NDArray[np.float32] | None = None
+
+    def __repr__(self) -> str:
+        """One line."""
+        height, width, _ = self.texels.shape
+        last = f", loss {self.history[-1].loss:.4g}" if self.history else ""
+        return (
+            f"<Solution of {width} x {height} texels, {self.status}: {len(self.history)} "
+            f"iterations{last}>"
+        )
 
 
 State = Mapping[str, NDArray[Any]]

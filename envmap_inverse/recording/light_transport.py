@@ -204,6 +204,15 @@ class LightTransport:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: not a recorded light transport: {error}") from None
 
+    def __repr__(self) -> str:
+        """One line: what it leads from and to, and how large it is."""
+        (pixels, _), (width, height) = self.shape, self.resolution
+        return (
+            f"<LightTransport from a map of {width} x {height} texels to {pixels} pixels of "
+            f"{len(self.image_sizes)} view(s), {self.spp} paths per pixel, "
+            f"{self.nbytes / 2**20:.3g} MiB>"
+        )
+
     @property
     def shape(self) -> tuple[int, int]:
         """(pixels of all views, texels)."""

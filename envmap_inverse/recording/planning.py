@@ -35,6 +35,14 @@ class Information:
 
     precision: Map
 
+    def __repr__(self) -> str:
+        """One line: how much is seen, and how well."""
+        height, width = self.precision.shape
+        return (
+            f"<Information on a map of {width} x {height} texels: {self.seen_share:.0%} of the "
+            f"sphere seen, with a median deviation of {self.median_deviation:.2g}>"
+        )
+
     @property
     def deviation(self) -> Map:
         """Standard deviation of each texel relative to the light's level, shape (H, W)."""
@@ -80,6 +88,13 @@ class ViewCoverage:
     gain: float
     coverage: NDArray[np.float32]
     image: NDArray[np.float32]
+
+    def __repr__(self) -> str:
+        """One line: what it sees alone, and what it adds."""
+        return (
+            f"<ViewCoverage of sensor {self.sensor}: sees {self.alone.seen_share:.0%} of the "
+            f"sphere alone, {self.together.seen_share:.0%} with those before, adds {self.gain:.3g} bits>"
+        )
 
 
 def rank_views(

@@ -57,6 +57,12 @@ class Scene:
         self.envmap = Envmap(params, name)
         self._sensors = list(mi_scene.sensors())
 
+    def __repr__(self) -> str:
+        """One line: its map and its sensors."""
+        sizes = [self.film_size(k) for k in range(self.num_sensors)]
+        listed = ", ".join(f"{width} x {height}" for width, height in dict.fromkeys(sizes))
+        return f"<Scene lit by {self.envmap!r}; {len(sizes)} sensor(s) of {listed or 'no'} pixels>"
+
     @property
     def parameters(self) -> Parameters:
         """Every parameter of the Mitsuba scene, whose own sensors `set_sensors` leaves there."""
@@ -158,6 +164,11 @@ class Envmap:
         self.name = name
         self.params = params
         self._key = f"{name}.data"
+
+    def __repr__(self) -> str:
+        """One line: its name and size."""
+        width, height = self.resolution
+        return f"<Envmap {self.name!r} of {width} x {height} texels>"
 
     @property
     def resolution(self) -> tuple[int, int]:
