@@ -9,10 +9,11 @@ from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.images import read_image, tonemap, write_image
 from envmap_inverse.losses import MSE, Censored, Huber, LogMSE, Loss, RelativeMSE
 from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.parameterizations import Direct, Exp, Parameterization, Pyramid, Softplus
 from envmap_inverse.priors import Chromaticity, Prior, Smoothness, Tikhonov, TotalVariation
-from envmap_inverse.problem.problem import Iteration, Optimizer, Problem, Solution, View
+from envmap_inverse.problem.problem import Iteration, Problem, Solution, View
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.recording.planning import Information, ViewCoverage, rank_views
 from envmap_inverse.scene.camera_files import read_cameras

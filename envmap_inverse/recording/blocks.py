@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from scipy import sparse
 
-__all__ = ["Block", "blocks_of", "num_cores", "on_all_cores"]
+__all__ = ["Block", "blocks_of", "num_cores", "on_all_cores", "squared"]
 
 _T = TypeVar("_T")
 
@@ -67,3 +67,8 @@ def num_cores() -> int:
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(3, num_cores()), thread_name_prefix="transport")
+
+
+def squared(matrix: Any) -> Any:
+    """The squares of a CSR matrix's elements; the structure is shared."""
+    return sparse.csr_matrix((matrix.data**2, matrix.indices, matrix.indptr), matrix.shape)

@@ -22,7 +22,7 @@ from scipy import sparse
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.recording.assembly import Pairs, assemble, joined
-from envmap_inverse.recording.blocks import Block, blocks_of, num_cores, on_all_cores
+from envmap_inverse.recording.blocks import Block, blocks_of, num_cores, on_all_cores, squared
 from envmap_inverse.recording.tracing import PathTracer
 from envmap_inverse.scene.rendering import (
     PathSettings,
@@ -208,9 +208,8 @@ class LightTransport:
         """One line: what it leads from and to, and how large it is."""
         (pixels, _), (width, height) = self.shape, self.resolution
         return (
-            f"<LightTransport from a map of {width} x {height} texels to {pixels} pixels of "
-            f"{len(self.image_sizes)} view(s), {self.spp} paths per pixel, "
-            f"{self.nbytes / 2**20:.3g} MiB>"
+            f"<LightTransport from {width} x {height} texels to {pixels} pixels of "
+            f"{len(self.image_sizes)} view(s): {self.spp} spp, {self.nbytes / 2**20:.3g} MiB>"
         )
 
     @property
@@ -291,8 +290,7 @@ class LightTransport:
         """Diagonal of T^T diag(weights) T; weights (pixels, 3), result (H * W, 3)."""
 
         def of_block(block: Block) -> Any:
-            squares = _like(block.matrix, block.matrix.data**2)
-            return squares.T @ _column(weights[block.rows], block.channel)
+            return squared(block.matrix).T @ _column(weights[block.rows], block.channel)
 
         return self._summed(of_block)
 
@@ -395,11 +393,6 @@ def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) 
     matrix = sparse.csr_matrix(tuple(arrays[f"{name}_{part}"] for part in _PARTS), shape)
     matrix.check_format(full_check=True)
     return matrix
-
-
-def _like(structure: Any, values: NDArray[np.float32]) -> Any:
-    """A sparse matrix of the same structure, which it shares, with other values."""
-    return sparse.csr_matrix((values, structure.indices, structure.indptr), structure.shape)
 
 
 def _column(array: NDArray[np.float32], channel: int) -> NDArray[np.float32]:

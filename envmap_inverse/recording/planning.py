@@ -93,7 +93,8 @@ class ViewCoverage:
         """One line: what it sees alone, and what it adds."""
         return (
             f"<ViewCoverage of sensor {self.sensor}: sees {self.alone.seen_share:.0%} of the "
-            f"sphere alone, {self.together.seen_share:.0%} with those before, adds {self.gain:.3g} bits>"
+            f"sphere alone, {self.together.seen_share:.0%} with those before it, and adds "
+            f"{self.gain:.3g} bits per direction>"
         )
 
 
