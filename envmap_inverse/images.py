@@ -64,6 +64,10 @@ def read_image(path: str | Path, *, gamma: float | None = None) -> NDArray[np.fl
         FileNotFoundError: if there is no such file.
         InputError: if it is no regular file, empty, not such an image, truncated, too large, or has
             no RGB channels.
+
+    Example:
+        >>> ei.read_image("map.exr").shape
+        (8, 16, 3)
     """
     readers: dict[str, _Reader] = {".exr": _read_exr, ".hdr": _read_hdr, ".npy": _read_npy}
     readers |= dict.fromkeys(_8BIT, lambda path: _linear(_read_8bit(path), gamma))
@@ -111,6 +115,11 @@ def write_image(path: str | Path, image: ArrayLike) -> None:
     Raises:
         InputError: if the suffix is another or the shape is, or an HDR file cannot hold a value.
         OSError: if the file cannot be written.
+
+    Example:
+        >>> ei.write_image("out.exr", np.ones((4, 8, 3)))
+        >>> ei.read_image("out.exr").shape
+        (4, 8, 3)
     """
     path = Path(path)
     array = np.ascontiguousarray(image, np.float32)
@@ -155,6 +164,11 @@ def tonemap(image: ArrayLike, exposure: float = 1.0) -> Uint8Image:
 
     Returns:
         The same shape, uint8.
+
+    Example:
+        >>> ei.tonemap([[0.0, 0.5, 1.0], [2.0, 4.0, 8.0]])
+        array([[  0, 188, 255],
+               [255, 255, 255]], dtype=uint8)
     """
     top = 1 / exposure
     shown = np.clip(np.nan_to_num(np.asarray(image, np.float32), nan=np.inf), 0, top)

@@ -55,6 +55,13 @@ class View:
         white: values from here up are clipped; None if none are.
         black: values down from here are clipped; None if none are.
         name: what messages call it.
+
+    Example:
+        >>> ei.View("photo.jpg", exposure="auto")
+        <View 'photo.jpg': 8 x 8 pixels, sensor 0, exposure auto...>
+        >>> left = ei.View(image, mask=np.arange(8) < np.full((8, 1), 4))
+        >>> float(left.weights.sum().round(4))
+        1.0
     """
 
     image: NDArray[np.float32]
@@ -182,6 +189,14 @@ class Problem:
         priors: what is known about maps.
         initial: start map, texels (H, W, 3).
         ground_truth: the true map, if known; only measured against.
+
+    Example:
+        >>> problem = ei.Problem.create(scene, image, loss=ei.MSE())
+        >>> problem
+        <Problem: a map of 16 x 8 texels from 1 view(s)
+          <View 'reference image': 8 x 8 pixels, sensor 0, exposure 1.0>
+          loss: MSE()
+          priors: none>
     """
 
     scene: Scene
@@ -277,6 +292,13 @@ class Iteration(Record):
     Attributes:
         texels_on_device: makes `texels`.
         image_on_device: makes `image`.
+
+    Example:
+        >>> def stop_early(iteration: ei.Iteration) -> bool:
+        ...     return iteration.index == 1
+        >>> adam = ei.Adam(iterations=9)
+        >>> len(ei.estimate(scene, image, optimizer=adam, on_iteration=stop_early).history)
+        2
     """
 
     texels_on_device: Callable[[], NDArray[np.float32]] = field(repr=False)
@@ -310,6 +332,10 @@ class Solution:
         coverage: column sums of the light transport, if the optimizer knows them.
         deviation: standard deviation of each texel, if the optimizer estimates it.
         exposures: of each view and channel, shape (views, 3).
+
+    Example:
+        >>> ei.Solution(texels=np.ones((8, 16, 3), np.float32))
+        <Solution of 16 x 8 texels, done: 0 iterations>
     """
 
     texels: NDArray[np.float32]

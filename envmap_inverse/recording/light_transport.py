@@ -66,6 +66,13 @@ class LightTransport:
         spp: paths per pixel.
         seconds_assembling: that passed while no path was traced; most of the assembly runs beside
             the tracing.
+
+    Example:
+        >>> transport = ei.LightTransport.record(scene, spp=4)
+        >>> pixels = transport.matvec(scene.envmap.texels.reshape(-1, 3)) + transport.offset
+        >>> pixels.shape
+        (64, 3)
+        >>> transport.save("transport.npz")
     """
 
     channels: tuple[Any, ...]

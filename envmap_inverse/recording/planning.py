@@ -31,6 +31,11 @@ class Information:
     Attributes:
         precision: what is added to each texel's inverse variance, which is 1 beforehand, shape
             (H, W); 0 where nothing is seen. Those of several views add up.
+
+    Example:
+        >>> known = ei.Information(precision=np.full((8, 16), 3.0))
+        >>> round(known.seen_share, 6), known.median_deviation
+        (1.0, 0.5)
     """
 
     precision: Map
@@ -80,6 +85,11 @@ class ViewCoverage:
         coverage: how strongly it sees each texel, shape (H, W, 3): column sums of the light
             transport, averaged over the pixels.
         image: the view under the scene's own map, shape (h, w, 3).
+
+    Example:
+        >>> (view,) = ei.rank_views(scene, spp=4)
+        >>> isinstance(view, ei.ViewCoverage), view.sensor
+        (True, 0)
     """
 
     sensor: int
@@ -137,6 +147,10 @@ def rank_views(
     Raises:
         InputError: if there is no such sensor, noise is not positive, or the light transport cannot
             be recorded.
+
+    Example:
+        >>> [view.sensor for view in ei.rank_views(scene, spp=4)]
+        [0]
     """
     if not (np.isfinite(noise) and noise > 0):
         raise InputError(f"noise must be a positive number; found {noise}")

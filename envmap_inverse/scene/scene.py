@@ -34,7 +34,16 @@ _HOW_TO_ADD = (
 
 
 class Scene:
-    """A Mitsuba scene with one environment map whose texels can be read and written."""
+    """A Mitsuba scene with one environment map whose texels can be read and written.
+
+    Example:
+        >>> scene
+        <Scene lit by <Envmap 'my_envmap' of 16 x 8 texels>; 1 sensor(s) of 8 x 8 pixels>
+        >>> scene.envmap.texels.shape
+        (8, 16, 3)
+        >>> isinstance(scene, ei.Scene)
+        True
+    """
 
     def __init__(self, mi_scene: Any) -> None:
         """Wrap a scene that is already loaded; see `load_scene`.
@@ -261,6 +270,11 @@ def load_scene(
             Mitsuba's own, which tells the line.
         FileNotFoundError: if the XML file does not exist.
         BackendError: if no Mitsuba backend works here.
+
+    Example:
+        >>> scene = ei.load_scene("scene.xml", resolution=16)
+        >>> scene.film_size()
+        (16, 16)
     """
     backend.select_variant(variant)
     _require_rgb_ad_variant()

@@ -51,6 +51,14 @@ class Estimate:
         deviation: standard deviation of each texel, shape (H, W, 3), if the other texels were
             known: a lower bound. Only from `Transport`.
         exposures: of each view and channel, shape (views, 3), as given or estimated.
+
+    Example:
+        >>> result: ei.Estimate = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
+        >>> result.texels.shape, result.coverage.shape
+        ((8, 16, 3), (8, 16, 3))
+        >>> result
+        <Estimate of 16 x 8 texels, done: ...>
+        >>> result.save("light")
     """
 
     texels: NDArray[np.float32]
@@ -151,6 +159,11 @@ def estimate(
 
     Raises:
         InputError: if anything does not fit the scene; the message names it.
+
+    Example:
+        >>> result = ei.estimate(scene, "photo.jpg", optimizer=ei.Transport(spp=16))
+        >>> result.texels.shape
+        (8, 16, 3)
     """
     chosen = optimizer or Adam()
     problem = Problem.create(
