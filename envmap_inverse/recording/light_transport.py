@@ -22,7 +22,7 @@ from scipy import sparse
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.recording.assembly import Pairs, assemble, joined
-from envmap_inverse.recording.blocks import Block, blocks_of, num_cores, on_all_cores, squared
+from envmap_inverse.recording.blocks import Block, blocks_of, column, num_cores, on_all_cores
 from envmap_inverse.recording.tracing import PathTracer
 from envmap_inverse.scene.rendering import (
     PathSettings,
@@ -72,7 +72,6 @@ class LightTransport:
         >>> pixels = transport.matvec(scene.envmap.texels.reshape(-1, 3)) + transport.offset
         >>> pixels.shape
         (64, 3)
-        >>> transport.save("transport.npz")
     """
 
     channels: tuple[Any, ...]
@@ -250,7 +249,7 @@ class LightTransport:
         Returns:
             Shape (pixels, 3).
         """
-        columns = [_column(texels, c) for c in range(3)]
+        columns = [column(texels, c) for c in range(3)]
         product = np.empty((3, self.shape[0]), np.float32)
 
         def of_block(block: Block) -> None:
@@ -269,7 +268,7 @@ class LightTransport:
             Shape (H * W, 3).
         """
         return self._summed(
-            lambda block: block.transpose @ _column(pixels[block.rows], block.channel)
+            lambda block: block.transpose @ column(pixels[block.rows], block.channel)
         )
 
     def normal(
@@ -284,7 +283,7 @@ class LightTransport:
         Returns:
             Shape (H * W, 3).
         """
-        columns = [_column(texels, c) for c in range(3)]
+        columns = [column(texels, c) for c in range(3)]
 
         def of_block(block: Block) -> Any:
             product = block.matrix @ columns[block.channel]
@@ -297,7 +296,7 @@ class LightTransport:
         """Diagonal of T^T diag(weights) T; weights (pixels, 3), result (H * W, 3)."""
 
         def of_block(block: Block) -> Any:
-            return squared(block.matrix).T @ _column(weights[block.rows], block.channel)
+            return block.squares.T @ column(weights[block.rows], block.channel)
 
         return self._summed(of_block)
 
@@ -316,7 +315,7 @@ class LightTransport:
             Shape (pixels, 3), radiance squared.
         """
         squares = np.float32(2 / 3) * texels**2
-        parts = on_all_cores(lambda c: self.squares @ _column(squares, c), range(3))
+        parts = on_all_cores(lambda c: self.squares @ column(squares, c), range(3))
         return np.stack(parts).T
 
     @functools.cached_property
@@ -400,7 +399,3 @@ def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) 
     matrix = sparse.csr_matrix(tuple(arrays[f"{name}_{part}"] for part in _PARTS), shape)
     matrix.check_format(full_check=True)
     return matrix
-
-
-def _column(array: NDArray[np.float32], channel: int) -> NDArray[np.float32]:
-    return np.ascontiguousarray(array[:, channel], np.float32)

@@ -18,7 +18,8 @@ def weighted_mean(values: NDArray[Any], weights: NDArray[Any]) -> float:
         weights: shape (H, W), with a sum above 0; the texels' solid angles make it a mean over the
             sphere.
     """
-    return float(np.mean(np.tensordot(weights, values, 2)) / np.sum(weights))
+    shares = weights.reshape(weights.shape + (1,) * (values.ndim - 2))
+    return float(np.mean(np.sum(values * shares, axis=(0, 1))) / np.sum(weights))
 
 
 def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:

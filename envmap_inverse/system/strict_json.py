@@ -1,4 +1,4 @@
-"""JSON that every reader takes: NaN and infinity, which JSON does not have, are null."""
+"""JSON as its standard has it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["to_json"]
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON text of a value, with null for NaN and infinity."""
+    """JSON text in which NaN and infinity, which JSON does not have, are null."""
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
-    """The same value, with None for NaN and infinity."""
+    """The same, with None for NaN and infinity."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
