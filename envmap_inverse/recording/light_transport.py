@@ -294,11 +294,9 @@ class LightTransport:
 
     def gram_diagonal(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Diagonal of T^T diag(weights) T; weights (pixels, 3), result (H * W, 3)."""
-
-        def of_block(block: Block) -> Any:
-            return block.squares.T @ column(weights[block.rows], block.channel)
-
-        return self._summed(of_block)
+        return self._summed(
+            lambda block: block.squares.T @ column(weights[block.rows], block.channel)
+        )
 
     def variance(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Variance of T texels through the finite number of paths, to about a factor of two.
