@@ -69,7 +69,7 @@ class Optimizer(Protocol):
     Example:
         >>> optimizers: list[ei.Optimizer] = [ei.Adam(), ei.Transport()]
         >>> [type(optimizer.default_loss).__name__ for optimizer in optimizers]
-        ['MSE', 'RelativeMSE']
+        ['MSE', 'QuasiLikelihood']
     """
 
     @property
