@@ -143,7 +143,7 @@ def test_the_energy_of_a_quadratic_prior_is_that_of_its_form(
 
 
 def test_the_energy_of_total_variation_is_its_formula(texels: Map, initial: Map) -> None:
-    prior = priors.TotalVariation(weight=0.3, sharpness=0.2, epsilon=0.05)
+    prior = priors.TotalVariation(weight=0.3, sharpness=0.2, epsilon=0.05, bright=1e9)
     brightness, flat, total = texels.mean(axis=2).ravel(), texels.reshape(-1, 3), 0.0
     for a, b, tie in zip(*sphere_edges(HEIGHT, WIDTH), strict=True):
         level = (brightness[a] + brightness[b]) / 2 + 0.05
@@ -270,7 +270,7 @@ def test_smoothness_is_the_mean_squared_slope_per_radian() -> None:
 def test_the_gradient_of_total_variation_is_that_of_its_energy_at_the_present_brightness(
     texels: Map, initial: Map
 ) -> None:
-    prior = priors.TotalVariation(weight=0.3, sharpness=0.2, epsilon=0.05)
+    prior = priors.TotalVariation(weight=0.3, sharpness=0.2, epsilon=0.05, bright=1e9)
     first, second, ties = sphere_edges(HEIGHT, WIDTH)
     brightness = texels.mean(axis=2).ravel()
 
@@ -291,7 +291,9 @@ def test_the_gradient_of_total_variation_is_that_of_its_energy_at_the_present_br
 def test_total_variation_takes_dark_and_bright_maps_alike(texels: Map, initial: Map) -> None:
     energies = [
         energy(
-            priors.TotalVariation(epsilon=0.02 * factor).quadratic(factor * texels, initial),
+            priors.TotalVariation(epsilon=0.02 * factor, bright=3 * factor).quadratic(
+                factor * texels, initial
+            ),
             factor * texels,
         )
         for factor in (1, 1000, 0.001)
@@ -303,13 +305,25 @@ def test_total_variation_smooths_small_differences_more_than_edges(initial: Map)
     flat, edge = np.ones((HEIGHT, WIDTH, 3)), np.ones((HEIGHT, WIDTH, 3))
     edge[2] = 10
     matrices = [
-        priors.TotalVariation().quadratic(maps, initial).matrix.toarray() for maps in (flat, edge)
+        priors.TotalVariation(bright=1e9).quadratic(maps, initial).matrix.toarray()
+        for maps in (flat, edge)
     ]
     a, b = 2 * WIDTH, WIDTH  # one texel above the other, across the edge
     ratio = matrices[0][a, b] / matrices[1][a, b]
     level = (5.5 + 0.03) / 1.03
     steepness = np.hypot(9 / 5.53, 0.1) / 0.1
     assert ratio == pytest.approx(level**2 * steepness, rel=1e-4)
+
+
+def test_total_variation_hardly_ties_a_lamp_to_a_dark_room(initial: Map) -> None:
+    room = np.ones((HEIGHT, WIDTH, 3))
+    room[2, 2] = 1000
+    index = 2 * WIDTH + 2
+    tied, loose = (
+        priors.TotalVariation(bright=bright).quadratic(room, initial).matrix[index, index]
+        for bright in (1e9, 8)
+    )
+    assert loose == pytest.approx(tied * 9 / (500.5 + 0.03 + 8), rel=1e-3)
 
 
 def test_total_variation_takes_negative_values_for_black(texels: Map, initial: Map) -> None:

@@ -356,7 +356,8 @@ def test_an_exposure_per_channel_divides_out(
     exposure = np.float32((4, 0.5, 2))
     view = ei.View(exposure * picture, exposure=exposure)
     found = ei.estimate(smooth_scene, view, optimizer=ei.Transport())
-    np.testing.assert_allclose(found.texels, result.texels, rtol=1e-3)
+    # The loss's epsilon is a value of the pictures, not of the radiance.
+    np.testing.assert_allclose(found.texels, result.texels, rtol=5e-3)
 
 
 @pytest.mark.parametrize("garbage", [1e6, -1e3, 1e30])
