@@ -141,7 +141,8 @@ def _memory() -> Iterator[Finding]:
 
 
 def _disk() -> Iterator[Finding]:
-    for folder in dict.fromkeys((Path.cwd(), Path(tempfile.gettempdir()), cache_folder())):
+    folders = (cache_folder(), Path(tempfile.gettempdir()), Path.cwd())
+    for folder in {folder.stat().st_dev: folder for folder in folders}.values():
         free = shutil.disk_usage(folder).free
         remedy = f"make room on the disk of {folder}: {gibibytes(_BYTES_OF_DISK)} at least"
         yield Finding(
