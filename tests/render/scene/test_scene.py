@@ -352,14 +352,21 @@ def test_a_missing_scene_file_is_a_file_not_found_error(tmp_path: Path) -> None:
         ei.load_scene(tmp_path / "nothing.xml")
 
 
+@pytest.mark.parametrize(
+    ("id_attribute", "words"), [('id="cow"', "the mesh 'cow'"), ("", "the mesh that is shape 0")]
+)
 def test_a_mesh_without_faces_is_refused(
-    tmp_path: Path, scene_xml: Callable[..., str], random_map: Callable[..., Any]
+    tmp_path: Path,
+    scene_xml: Callable[..., str],
+    random_map: Callable[..., Any],
+    id_attribute: str,
+    words: str,
 ) -> None:
     write_image(tmp_path / "map.exr", random_map())
     (tmp_path / "empty.obj").write_text("v 0 0 0\nvn 0 0 1\n")
-    mesh = '<shape type="obj" id="cow"><string name="filename" value="empty.obj"/></shape>'
+    mesh = f'<shape type="obj" {id_attribute}><string name="filename" value="empty.obj"/></shape>'
     (tmp_path / "scene.xml").write_text(scene_xml(mesh))
-    with pytest.raises(ei.InputError, match=r"scene\.xml: the mesh 'cow' has no faces"):
+    with pytest.raises(ei.InputError, match=rf"scene\.xml: {words} has no faces"):
         ei.load_scene(tmp_path / "scene.xml")
 
 
