@@ -1,23 +1,86 @@
-"""The two errors that the package raises on purpose. Their messages are one line each."""
+"""The errors that the package raises on purpose. Their messages are one line for each fault."""
 
+import difflib
 import errno
 import math
 import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import ParamSpec, TypeVar
 
 __all__ = [
     "BackendError",
+    "Faults",
     "InputError",
+    "InputErrors",
     "cannot_write",
     "check_positive",
+    "did_you_mean",
     "is_out_of_memory",
     "tells_of_memory",
 ]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _OUT_OF_MEMORY = re.compile("bad_alloc|out of memory|allocate|MemoryError", re.IGNORECASE)
 
 
 class InputError(ValueError):
     """Something the caller gave cannot be used; the message says what, why, and the remedy."""
+
+
+class InputErrors(InputError):
+    """Several faults of one input, a line each.
+
+    Attributes:
+        errors: the faults, in the order in which they were found.
+    """
+
+    def __init__(self, errors: Sequence[Exception]) -> None:
+        """Args: errors: at least one."""
+        super().__init__("\n".join(map(str, errors)))
+        self.errors = tuple(errors)
+
+
+class Faults:
+    """Collects what is wrong with an input, so that all of it is reported at once.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.attempt(check_positive, learning_rate=-1)
+        >>> faults.attempt(check_positive, floor=0)
+        >>> faults.report()
+        Traceback (most recent call last):
+        envmap_inverse.errors.InputErrors: learning_rate must be positive; found -1
+        floor must be positive; found 0
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._errors: list[Exception] = []
+
+    def attempt(
+        self, make: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
+    ) -> _T | None:
+        """Call a function; returns what it returns, or None if it met a fault, which is kept."""
+        try:
+            return make(*args, **kwargs)
+        except InputErrors as error:
+            self._errors += error.errors
+        except (InputError, FileNotFoundError) as error:
+            self._errors.append(error)
+        return None
+
+    def report(self) -> None:
+        """Raise the faults that were kept.
+
+        Raises:
+            InputError: if there are any; the only one itself, or several as `InputErrors`.
+        """
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        if self._errors:
+            raise InputErrors(self._errors)
 
 
 class BackendError(RuntimeError):
@@ -33,6 +96,21 @@ def check_positive(**values: float) -> None:
     for name, value in values.items():
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} must be positive; found {value}")
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, or nothing.
+
+    Args:
+        name: what was found.
+        names: what is known; case does not count.
+
+    Returns:
+        "; did you mean 'Huber'?", or "" if no name is near.
+    """
+    known = {candidate.lower(): candidate for candidate in names}
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"; did you mean {known[near[0]]!r}?" if near else ""
 
 
 def cannot_write(name: str, error: OSError) -> Exception:
