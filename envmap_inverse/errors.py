@@ -9,9 +9,9 @@ from typing import ParamSpec, TypeVar
 
 __all__ = [
     "BackendError",
+    "CombinedInputError",
     "Faults",
     "InputError",
-    "InputErrors",
     "cannot_write",
     "check_positive",
     "did_you_mean",
@@ -29,7 +29,7 @@ class InputError(ValueError):
     """Something the caller gave cannot be used; the message says what, why, and the remedy."""
 
 
-class InputErrors(InputError):
+class CombinedInputError(InputError):
     """Several faults of one input, a line each.
 
     Attributes:
@@ -51,7 +51,7 @@ class Faults:
         >>> faults.attempt(check_positive, floor=0)
         >>> faults.report()
         Traceback (most recent call last):
-        envmap_inverse.errors.InputErrors: learning_rate must be positive; found -1
+        envmap_inverse.errors.CombinedInputError: learning_rate must be positive; found -1
         floor must be positive; found 0
     """
 
@@ -59,28 +59,43 @@ class Faults:
         """Begin with none."""
         self._errors: list[Exception] = []
 
-    def attempt(
-        self, make: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs
-    ) -> _T | None:
+    def attempt(self, make: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
         """Call a function; returns what it returns, or None if it met a fault, which is kept."""
         try:
             return make(*args, **kwargs)
-        except InputErrors as error:
+        except CombinedInputError as error:
             self._errors += error.errors
         except (InputError, FileNotFoundError) as error:
             self._errors.append(error)
         return None
 
+    def keep(self, error: InputError) -> None:
+        """Keep a fault that was found elsewhere."""
+        self._errors.append(error)
+
+    def need(self, make: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Call a function without whose result nothing more can be checked.
+
+        Raises:
+            InputError: if it meets a fault; all that was kept before is reported with it.
+        """
+        try:
+            return make(*args, **kwargs)
+        except (InputError, FileNotFoundError) as error:
+            self._errors += error.errors if isinstance(error, CombinedInputError) else [error]
+            self.report()
+            raise
+
     def report(self) -> None:
         """Raise the faults that were kept.
 
         Raises:
-            InputError: if there are any; the only one itself, or several as `InputErrors`.
+            InputError: if there are any; the only one itself, or several as `CombinedInputError`.
         """
         if len(self._errors) == 1:
             raise self._errors[0]
         if self._errors:
-            raise InputErrors(self._errors)
+            raise CombinedInputError(self._errors)
 
 
 class BackendError(RuntimeError):

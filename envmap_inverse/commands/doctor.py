@@ -11,7 +11,11 @@ __all__ = ["doctor"]
 
 
 def doctor() -> None:
-    """Print what backend is used and why, what is missing, and how to get it."""
+    """Print what backend is used and why, what is missing, and how to get it.
+
+    Examples:
+        envmap-inverse doctor
+    """
     remedies = []
     for finding in examine():
         say(f"{finding.name:22}{finding.found}")

@@ -20,10 +20,20 @@ def report(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The page; of one run by default DIR/report.html."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PAGE",
+            help="The page; of one run by default DIR/report.html.",
+        ),
     ] = None,
 ) -> None:
-    """Show a run on one HTML page that works offline, or compare several runs."""
+    """Show a run on one HTML page that works offline, or compare several runs.
+
+    Examples:
+        envmap-inverse report run
+        envmap-inverse report first second -o compare.html
+    """
     if len(run) == 1:
         page = write_report(run[0], output)
     elif output is None:

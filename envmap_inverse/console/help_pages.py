@@ -28,10 +28,11 @@ def summary(text: str) -> str:
 
 def usage(params: Sequence[Any]) -> list[str]:
     """The words after a command's name: what it needs, and that it has options."""
-    words = []
-    for param in params:
-        if param.param_type_name == "argument":
-            words.append(placeholder(param) if param.required else f"[{placeholder(param)}]")
+    words = [
+        placeholder(param) if param.required else f"[{placeholder(param)}]"
+        for param in params
+        if param.param_type_name == "argument"
+    ]
     needed = [param for param in params if param.param_type_name == "option" and param.required]
     words += [f"{min(param.opts, key=len)} {placeholder(param)}" for param in needed]
     return [*words, "[OPTIONS]"]
@@ -97,7 +98,7 @@ def _sentence(param: Any) -> str:
     if value is None or value is False or value == () or param.name == "help":
         return words
     if isinstance(value, bool):
-        value = param.opts[0] if isinstance(value, bool) else value
+        value = param.opts[0]
     elif isinstance(value, enum.Enum):
         value = value.value
     elif isinstance(value, float):
@@ -107,7 +108,7 @@ def _sentence(param: Any) -> str:
     return f"{words} [default: {value}]"
 
 
-def help_of(context: typer.Context, name: str, command: Any) -> str:
+def help_of(context: Any, name: str, command: Any) -> str:
     """The help of one of a group's commands, which is not called."""
     with typer.Context(command, info_name=name, parent=context) as inner:
         return str(command.get_help(inner))

@@ -55,13 +55,15 @@ class Command(TyperCommand):
         for param in order:
             faults.attempt(_take, ctx, param, values)
         if rest:
-            faults.attempt(_refuse, f"too many arguments: {' '.join(rest)}; {_where(ctx)}")
+            faults.keep(InputError(f"too many arguments: {' '.join(rest)}; {_where(ctx)}"))
         faults.report()
         ctx.args = []
         return []
 
     def invoke(self, ctx: Any) -> Any:
         """Call the command, logging and showing its progress as asked for."""
+        if ctx.parent is None:  # a program calls it, which has a log and a display of its own
+            return super().invoke(ctx)
         own = {name: ctx.params.pop(name) for name in COMMON if name in ctx.params}
         program = ctx.find_root().params
         is_quiet = bool(own.get("quiet") or program.get("quiet"))
@@ -151,7 +153,7 @@ def _read(
         try:
             values, rest, _ = command.make_parser(ctx).parse_args(args=list(args))
         except TyperException as error:
-            faults.attempt(_raise, _explained(error, command, ctx))
+            faults.keep(_explained(error, command, ctx))
             shorter = _without(args, getattr(error, "option_name", ""))
             if len(shorter) == len(args):
                 return {}, [], []
@@ -235,14 +237,6 @@ def _where(ctx: Any) -> str:
 
 def _listed(names: Any) -> str:
     return ", ".join(names)
-
-
-def _raise(error: InputError) -> None:
-    raise error
-
-
-def _refuse(message: str) -> None:
-    raise InputError(message)
 
 
 def group_of(context: typer.Context) -> Group:

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.scene.rendering import check_film
@@ -146,15 +146,10 @@ class Problem:
         """Check that the views fit the scene's films."""
         if not self.views:
             raise InputError("no reference image given; at least one is needed")
+        faults = Faults()
         for view in self.views:
-            check_film(self.scene, view.sensor)
-            film, size = self.scene.film_size(view.sensor), view.image.shape[1::-1]
-            if film != size:
-                raise InputError(
-                    f"{view.name}: is {size[0]} x {size[1]} but the film of sensor "
-                    f"{view.sensor} is {film[0]} x {film[1]}; set the film's size with --size "
-                    "(scene.set_film_size) or resize the image"
-                )
+            faults.attempt(_check_fit, self.scene, view)
+        faults.report()
 
     @classmethod
     def create(
@@ -278,6 +273,18 @@ def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray
             first = unknown.max() + 1
             unknown[number] = first + (np.arange(3) if view.exposure == "auto-rgb" else 0)
     return exposures, unknown
+
+
+def _check_fit(scene: Scene, view: View) -> None:
+    """Refuse a view that the film of its sensor cannot take."""
+    check_film(scene, view.sensor)
+    film, size = scene.film_size(view.sensor), view.image.shape[1::-1]
+    if film != size:
+        raise InputError(
+            f"{view.name}: is {size[0]} x {size[1]} but the film of sensor {view.sensor} is "
+            f"{film[0]} x {film[1]}; set the film's size with --size (scene.set_film_size) or "
+            "resize the image"
+        )
 
 
 def _clipped(view: View, levels: Censored) -> View:
