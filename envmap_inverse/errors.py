@@ -3,6 +3,7 @@
 import difflib
 import errno
 import math
+import numbers
 import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import ParamSpec, TypeVar
@@ -106,9 +107,11 @@ def check_positive(**values: float) -> None:
     """Check numbers given by their names.
 
     Raises:
-        InputError: if one is not above 0, or not finite.
+        InputError: if one is not above 0, not finite, or no number.
     """
     for name, value in values.items():
+        if not isinstance(value, numbers.Real):
+            raise InputError(f"{name} must be a number; found {value!r}")
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} must be positive; found {value}")
 

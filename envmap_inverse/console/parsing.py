@@ -148,18 +148,21 @@ def _read(
     """
     params = command.get_params(ctx)
     order = sorted(params, key=lambda param: (param.name != "help", not param.is_eager))
-    has_unknown = False
+    wrong: set[str] = set()
     while True:
         try:
             values, rest, _ = command.make_parser(ctx).parse_args(args=list(args))
         except TyperException as error:
             faults.keep(_explained(error, command, ctx))
-            shorter = _without(args, getattr(error, "option_name", ""))
+            option = getattr(error, "option_name", "")
+            shorter = _without(args, option)
             if len(shorter) == len(args):
                 return {}, [], []
-            args, has_unknown = shorter, True
+            wrong.add(option)
+            args = shorter
             continue
-        return values, [] if has_unknown else rest, order
+        order = [param for param in order if not wrong.intersection(param.opts)]
+        return values, [] if wrong else rest, order
 
 
 def _without(args: list[str], option: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
+from envmap_inverse.scene.arrays import as_numbers, as_radiance
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene, as_texels
 
@@ -59,7 +60,7 @@ class View:
 
     def __post_init__(self) -> None:
         """Check shapes and values."""
-        image = np.ascontiguousarray(self.image, np.float32)
+        image = np.ascontiguousarray(_naming(self.name, as_radiance, self.image))
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
         _check_finite(self.name, image)
@@ -172,7 +173,7 @@ class Problem:
             initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
         several = views if isinstance(views, list | tuple) else [views]
-        made = [v if isinstance(v, View) else View(np.asarray(v)) for v in several]
+        made = [v if isinstance(v, View) else View(v) for v in several]  # type: ignore[arg-type]
         if isinstance(loss, Censored):
             made = [_clipped(view, loss) for view in made]
             loss = loss.loss
@@ -295,8 +296,13 @@ def _clipped(view: View, levels: Censored) -> View:
 
 
 def _named(name: str, texels: ArrayLike, scene: Scene) -> NDArray[np.float32]:
+    return _naming(name, as_texels, texels, scene.envmap.resolution)
+
+
+def _naming(name: str, make: Callable[..., NDArray[Any]], *arguments: Any) -> NDArray[Any]:
+    """Call a function; its errors name what they are about."""
     try:
-        return as_texels(texels, scene.envmap.resolution)
+        return make(*arguments)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
 
@@ -319,13 +325,18 @@ def _checked_exposure(name: str, exposure: ArrayLike) -> float | NDArray[np.floa
 
 
 def _checked_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    array = np.asarray(mask, np.float32)
+    given = _naming(f"{name}: its mask", as_numbers, mask)
+    array = np.asarray(given, np.float32)
     if array.shape != shape[:2]:
         raise InputError(
             f"{name}: its mask has {array.shape} (rows, columns) but the image {shape[:2]}"
         )
     if not ((array >= 0) & (array <= 1)).all():
-        raise InputError(f"{name}: mask values must lie from 0 to 1")
+        bytes_ = "; divide bytes by 255" if given.dtype.kind == "u" else ""
+        raise InputError(
+            f"{name}: mask values must lie from 0 to 1; found {array.min():g} to {array.max():g}"
+            f"{bytes_}"
+        )
     if not array.any():
         raise InputError(f"{name}: the mask leaves no pixel")
     return array

@@ -19,9 +19,12 @@ from envmap_inverse.optimizers.protocol import Keeper, Optimizer
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.plausibility import checked
 from envmap_inverse.problem.problem import Iteration, OnIteration, Problem, Record, View
+from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.scene.rendering import sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving import notebook as display
+from envmap_inverse.solving.arguments import check_kinds
+from envmap_inverse.solving.notebook_progress import shown_in_notebook
 from envmap_inverse.sphere import latlong
 from envmap_inverse.system.progress import Stage, is_watched, stage
 
@@ -103,6 +106,8 @@ def estimate(
 ) -> Estimate:
     """Recover the environment map that lit a scene when reference images of it were taken.
 
+    In a notebook a progress bar is shown meanwhile.
+
     The scene's own map is not looked at, and is in place again at the end. Of numbers that no light
     has it warns; see `checks.checked`.
 
@@ -123,16 +128,20 @@ def estimate(
     Raises:
         InputError: if anything does not fit the scene; the message names it.
     """
+    check_kinds(optimizer, loss, priors)
     chosen = optimizer or Adam()
-    problem = Problem.create(
-        scene,
-        views,
-        loss=loss or chosen.default_loss,
-        priors=chosen.default_priors if priors is None else priors,
-        initial=initial,
-        ground_truth=ground_truth,
-    )
-    return solve(checked(problem), chosen, on_iteration)
+    with shown_in_notebook():
+        problem = Problem.create(
+            scene,
+            views,
+            loss=loss or chosen.default_loss,
+            priors=chosen.default_priors if priors is None else priors,
+            initial=initial,
+            ground_truth=ground_truth,
+        )
+        problem = checked(problem)
+        check_sight(problem)
+        return solve(problem, chosen, on_iteration)
 
 
 def solve(
