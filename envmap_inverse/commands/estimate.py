@@ -295,6 +295,8 @@ def estimate(
                 named = [Path(name) for name in masks if name != "none"]
                 faults.need(read_apart, scene, [*pictures, *files], named, cameras=cameras)
             loaded = faults.need(load_scene, scene)
+            if not pictures:
+                faults.report()
             sensors = faults.need(choose_sensors, loaded, cameras, sensor, pictures)
             faults.attempt(_set_sizes, loaded, sensors, size)
             truth = faults.attempt(_read_ground_truth, ground_truth, loaded)

@@ -225,6 +225,7 @@ def _phases(seconds: Mapping[str, float]) -> str:
     phases = {name: value for name, value in seconds.items() if name != "total"}
     if "solve" in phases:
         del phases["optimize"]  # which is the sum of several
+    phases["other"] = seconds["total"] - sum(phases.values())
     return ", ".join(f"{name} {value:.1f}" for name, value in phases.items() if value >= 0.05)
 
 
