@@ -60,7 +60,8 @@ def coverage(
     with stage(f"Tracing {len(candidates)} views"):
         views = rank_views(loaded, candidates, noise=noise, spp=spp, seed=seed)
     if output is not None:
-        write_coverage(output, views)
+        with stage(f"Writing {output.name}"):
+            write_coverage(output, views)
     names = [str(loaded.sensor(view.sensor).id()) for view in views]
     if as_json:
         say(json.dumps([_line(*pair) for pair in zip(views, names, strict=True)], indent=2))

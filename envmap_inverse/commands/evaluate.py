@@ -155,17 +155,18 @@ def evaluate(
         "projection": projection and projection.value,
         "protocol": protocol or None,
     }
-    page = write_evaluation(
-        output,
-        estimate,
-        texels=np.asarray(estimated, np.float32),
-        ground_truth=np.asarray(true_map, np.float32),
-        coverage=None if strength is None or seen is None else _shown(strength, seen, rows),
-        metrics=results,
-        protocols=protocols,
-        settings={"estimate": str(estimate), "truth": str(truth), **_given(options)},
-        command=_command(estimate, truth, output, options),
-    )
+    with stage(f"Writing {output.name}"):
+        page = write_evaluation(
+            output,
+            estimate,
+            texels=np.asarray(estimated, np.float32),
+            ground_truth=np.asarray(true_map, np.float32),
+            coverage=None if strength is None or seen is None else _shown(strength, seen, rows),
+            metrics=results,
+            protocols=protocols,
+            settings={"estimate": str(estimate), "truth": str(truth), **_given(options)},
+            command=_command(estimate, truth, output, options),
+        )
     if not as_json:
         say(f"report in {page}")
 

@@ -14,10 +14,11 @@ __all__ = ["check_kinds"]
 _OPTIMIZERS = ("Transport", "Adam")
 
 
-def check_kinds(optimizer: Any, loss: Any, chosen: Any) -> None:
+def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any) -> None:
     """Check what `estimate` is given; None is for the defaults.
 
     Args:
+        scene: has to be a `Scene`, not its file.
         optimizer: has to have what `Optimizer` has.
         loss: has to be a loss, not its name or class.
         chosen: has to be a list or tuple of priors.
@@ -26,6 +27,9 @@ def check_kinds(optimizer: Any, loss: Any, chosen: Any) -> None:
         InputError: if any is something else; the message says what to write instead.
     """
     faults = Faults()
+    if not hasattr(scene, "envmap"):
+        found = f"found {type(scene).__name__}; load it with load_scene"
+        faults.keep(InputError(f"scene: {found}, which reads files, dictionaries and mi.Scene"))
     faults.attempt(_check, "optimizer", optimizer, "default_loss", _OPTIMIZERS)
     faults.attempt(_check, "loss", loss, "weight", _names(losses))
     if hasattr(chosen, "quadratic") and not isinstance(chosen, type):

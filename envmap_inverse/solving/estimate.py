@@ -128,7 +128,7 @@ def estimate(
     Raises:
         InputError: if anything does not fit the scene; the message names it.
     """
-    check_kinds(optimizer, loss, priors)
+    check_kinds(scene, optimizer, loss, priors)
     chosen = optimizer or Adam()
     with shown_in_notebook():
         problem = Problem.create(

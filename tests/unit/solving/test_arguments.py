@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import envmap_inverse as ei
 from envmap_inverse.solving.arguments import check_kinds
+
+SCENE = SimpleNamespace(envmap=None)
 
 
 @pytest.mark.parametrize(
@@ -31,12 +35,18 @@ def test_what_is_no_such_object_is_refused_with_what_to_write(
     arguments: tuple[Any, Any, Any], message: str
 ) -> None:
     with pytest.raises(ei.InputError, match=message.replace("(", r"\(").replace(")", r"\)")):
-        check_kinds(*arguments)
+        check_kinds(SCENE, *arguments)
+
+
+@pytest.mark.parametrize("scene", ["scene.xml", Path("scene.xml"), {"type": "scene"}, None])
+def test_a_scene_that_is_not_loaded_is_refused(scene: Any) -> None:
+    with pytest.raises(ei.InputError, match=r"^scene: found .*; load it with load_scene"):
+        ei.estimate(scene, [])
 
 
 def test_all_wrong_arguments_are_named() -> None:
     with pytest.raises(ei.InputError, match=r"^optimizer: .*\nloss: .*\npriors: ") as caught:
-        check_kinds("adam", "mse", ["tikhonov", ei.Tikhonov(), "smoothness"])
+        check_kinds(SCENE, "adam", "mse", ["tikhonov", ei.Tikhonov(), "smoothness"])
     assert str(caught.value).count("\n") == 3
 
 
@@ -44,4 +54,4 @@ def test_all_wrong_arguments_are_named() -> None:
 def test_what_is_right_passes(chosen: Any) -> None:
     for optimizer in (None, ei.Adam(), ei.Transport()):
         for loss in (None, ei.MSE(), ei.Censored(), ei.Huber()):
-            check_kinds(optimizer, loss, chosen)
+            check_kinds(SCENE, optimizer, loss, chosen)
