@@ -209,7 +209,7 @@ def estimate(
             "Loss and priors",
             metavar="NAME[:key=value,...]",
             help=f"{', '.join(losses.__all__)} ('envmap-inverse losses' explains them); by default "
-            "MSE for Adam, RelativeMSE for transport.",
+            "MSE for Adam, QuasiLikelihood for transport.",
         ),
     ] = None,
     prior: Annotated[

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
+from envmap_inverse.problem.noise import Noise, estimate_noise
 from envmap_inverse.scene.arrays import as_numbers, as_radiance
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene, as_texels
@@ -48,6 +49,7 @@ class View:
         white: values from here up are clipped; None if none are.
         black: values down from here are clipped; None if none are.
         name: what messages call it.
+        noise: of the image's values; "auto" estimates it from the image, see `estimate_noise`.
     """
 
     image: NDArray[np.float32]
@@ -57,6 +59,7 @@ class View:
     white: float | None = None
     black: float | None = None
     name: str = "reference image"
+    noise: Noise | Literal["auto"] = "auto"
 
     def __post_init__(self) -> None:
         """Check shapes and values."""
@@ -83,6 +86,14 @@ class View:
                 f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
                 "white and black"
             )
+
+    @cached_property
+    def noise_model(self) -> Noise:
+        """The noise as given, or as estimated from the image."""
+        if isinstance(self.noise, Noise):
+            return self.noise
+        counts = (self.weights > 0) & ~self.is_over & ~self.is_under
+        return estimate_noise(self.image, counts)
 
     @property
     def knows_exposure(self) -> bool:

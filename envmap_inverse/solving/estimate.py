@@ -115,7 +115,8 @@ def estimate(
         scene: geometry, materials and sensors; only its light is unknown.
         views: a reference image (h, w, 3) of linear RGB radiance, a `View`, or a list of either.
         optimizer: `Adam()` by default.
-        loss: the optimizer's own by default: `MSE()` for `Adam`, `RelativeMSE()` for `Transport`.
+        loss: the optimizer's own by default: `MSE()` for `Adam`, `QuasiLikelihood()` for
+            `Transport`.
         priors: what is known about maps; the optimizer's own by default: none for `Adam`,
             `(TotalVariation(), Tikhonov(), Chromaticity())` for `Transport`.
         initial: start map: a number, texels (H, W, 3) or flat RGBA.
