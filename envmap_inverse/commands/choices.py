@@ -7,15 +7,14 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Mapping
-from types import ModuleType
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from envmap_inverse import losses as loss_module
-from envmap_inverse import parameterizations as parameterization_module
-from envmap_inverse import priors as prior_module
 from envmap_inverse.console.options import OPTIMIZERS
 from envmap_inverse.console.output import say
+from envmap_inverse.losses import LOSSES
+from envmap_inverse.parameterizations import PARAMETERIZATIONS
+from envmap_inverse.priors import PRIORS
 
 __all__ = ["losses", "optimizers", "parameterizations", "priors"]
 
@@ -29,7 +28,7 @@ def losses() -> None:
         envmap-inverse losses
         envmap-inverse estimate scene.xml photo.exr -o run --loss Huber:delta=0.1
     """
-    say(_listing("--loss", _members(loss_module)))
+    say(_listing("--loss", _members(LOSSES)))
 
 
 def priors() -> None:
@@ -39,7 +38,7 @@ def priors() -> None:
         envmap-inverse priors
         envmap-inverse estimate scene.xml photo.exr -o run --prior TotalVariation:weight=0.1
     """
-    say(_listing("--prior", _members(prior_module)))
+    say(_listing("--prior", _members(PRIORS)))
 
 
 def parameterizations() -> None:
@@ -49,7 +48,7 @@ def parameterizations() -> None:
         envmap-inverse parameterizations
         envmap-inverse estimate scene.xml photo.exr -o run --parameterization Pyramid:levels=5
     """
-    say(_listing("--parameterization", _members(parameterization_module)))
+    say(_listing("--parameterization", _members(PARAMETERIZATIONS)))
 
 
 def optimizers() -> None:
@@ -62,8 +61,8 @@ def optimizers() -> None:
     say(_listing("--optimizer", OPTIMIZERS))
 
 
-def _members(module: ModuleType) -> dict[str, type]:
-    return {name: getattr(module, name) for name in module.__all__}
+def _members(kinds: Iterable[type]) -> dict[str, type]:
+    return {kind.__name__: kind for kind in kinds}
 
 
 def _listing(option: str, kinds: Mapping[str, type]) -> str:

@@ -14,7 +14,6 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse import losses, parameterizations, priors
 from envmap_inverse.console.cameras import Cameras, choose_sensors
 from envmap_inverse.console.live import LOOPBACK, Live, LiveHost, LivePort, live_view
 from envmap_inverse.console.logs import collected_warnings
@@ -31,6 +30,7 @@ from envmap_inverse.console.options import (
     make_loss,
     make_optimizer,
     make_priors,
+    names_of,
     number_or_image,
     panelled,
     read_map,
@@ -45,7 +45,10 @@ from envmap_inverse.console.pictures import (
 from envmap_inverse.console.running import CHECKPOINT_EVERY, check_room, run
 from envmap_inverse.errors import Faults, InputError, did_you_mean
 from envmap_inverse.guard.reader import read_apart
+from envmap_inverse.losses import LOSSES, Censored
 from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.parameterizations import PARAMETERIZATIONS
+from envmap_inverse.priors import PRIORS
 from envmap_inverse.problem.plausibility import checked
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
@@ -149,7 +152,7 @@ def estimate(
         panelled(
             "Optimizer",
             metavar="NAME[:key=value,...]",
-            help=f"What Adam changes: {', '.join(parameterizations.__all__)} ('envmap-inverse "
+            help=f"What Adam changes: {names_of(PARAMETERIZATIONS)} ('envmap-inverse "
             "parameterizations' explains them); by default Direct, Pyramid if robust.",
         ),
     ] = None,
@@ -208,7 +211,7 @@ def estimate(
         panelled(
             "Loss and priors",
             metavar="NAME[:key=value,...]",
-            help=f"{', '.join(losses.__all__)} ('envmap-inverse losses' explains them); by default "
+            help=f"{names_of(LOSSES)} ('envmap-inverse losses' explains them); by default "
             "MSE for Adam, QuasiLikelihood for transport.",
         ),
     ] = None,
@@ -217,7 +220,7 @@ def estimate(
         panelled(
             "Loss and priors",
             metavar="NAME[:key=value,...]",
-            help=f"{', '.join(priors.__all__)} ('envmap-inverse priors' explains them), or none; "
+            help=f"{names_of(PRIORS)} ('envmap-inverse priors' explains them), or none; "
             "may be given several times; by default none for Adam; TotalVariation, Tikhonov and "
             "Chromaticity for transport.",
         ),
@@ -325,7 +328,7 @@ def estimate(
             check_sight(problem)
         check_room(problem, terms, output, frames=frames)
         settings = {**given_settings(context), **resolved_settings(problem, terms), "mask": masks}
-        if isinstance(wanted, losses.Censored):  # whose levels have gone to the views
+        if isinstance(wanted, Censored):  # whose levels have gone to the views
             settings["loss"] = loss
         with live_view(output, problem, terms, live=live, host=live_host, port=live_port) as view:
             folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)

@@ -14,7 +14,7 @@ import typer
 from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
 
-from envmap_inverse.console.options import TrustInput, read_map
+from envmap_inverse.console.options import RowConvention, TrustInput, read_map
 from envmap_inverse.console.output import say, say_table
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
@@ -48,13 +48,6 @@ _LABELS = {
     "direction_mean_deg": "light angle, mean (deg)",
     "direction_max_deg": "light angle, max (deg)",
 }
-
-
-class RowConvention(enum.StrEnum):
-    """Values of --rows."""
-
-    corner = "corner"
-    centred = "centred"
 
 
 class Projection(enum.StrEnum):
@@ -197,7 +190,8 @@ def _as_latlong(
         given = _PROJECTIONS[projection](height, width)
     except InputError as error:
         raise InputError(f"{path}: --projection {projection}: {error}") from None
-    return reproject(image, given, Latlong(max(2, given.turn // 2), max(3, given.turn)))
+    width = max(4, given.detail)
+    return reproject(image, given, Latlong(width // 2, width))
 
 
 def _read_radiance(path: Path, projection: Projection | None) -> Any:

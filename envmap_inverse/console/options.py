@@ -6,22 +6,22 @@ import dataclasses
 import enum
 import json
 import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse import losses, parameterizations, priors
 from envmap_inverse.errors import Faults, InputError, did_you_mean
 from envmap_inverse.images import read_image
-from envmap_inverse.losses import Loss
+from envmap_inverse.losses import LOSSES, Loss
 from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.priors import Prior
+from envmap_inverse.parameterizations import PARAMETERIZATIONS
+from envmap_inverse.priors import PRIORS, Prior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.scene.scene import as_map
 
@@ -31,6 +31,7 @@ __all__ = [
     "Overwrite",
     "OverwriteFile",
     "Report",
+    "RowConvention",
     "SceneFile",
     "Seed",
     "Size",
@@ -43,6 +44,7 @@ __all__ = [
     "make_loss",
     "make_optimizer",
     "make_priors",
+    "names_of",
     "number_or_image",
     "panelled",
     "read_map",
@@ -54,6 +56,13 @@ __all__ = [
 def panelled(panel: str, *names: str, **options: Any) -> Any:
     """A `typer.Option` in a panel of the help."""
     return typer.Option(*names, rich_help_panel=panel, **options)
+
+
+class RowConvention(enum.StrEnum):
+    """Where the rows of a latlong map lie: values of --rows and --to-rows."""
+
+    corner = "corner"
+    centred = "centred"
 
 
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
@@ -139,7 +148,7 @@ def make_optimizer(
     given = {key: value for key, value in options.items() if value is not None}
     if parameterization is not None:
         given["parameterization"] = make_choice(
-            parameterizations, "--parameterization", parameterization
+            PARAMETERIZATIONS, "--parameterization", parameterization
         )
     known = {field.name for field in dataclasses.fields(kind)}
     faults = Faults()
@@ -157,7 +166,7 @@ def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Pr
     if specs == ["none"]:
         return ()
     faults = Faults()
-    made = [faults.attempt(make_choice, priors, "--prior", spec) for spec in specs]
+    made = [faults.attempt(make_choice, PRIORS, "--prior", spec) for spec in specs]
     faults.report()
     return tuple(made)  # type: ignore[arg-type]  # None would have been a fault
 
@@ -166,7 +175,7 @@ def make_loss(spec: str | None, default: Loss) -> Loss:
     """The loss of --loss, or the default without one."""
     if spec is None:
         return default
-    loss: Loss = make_choice(losses, "--loss", spec)
+    loss: Loss = make_choice(LOSSES, "--loss", spec)
     return loss
 
 
@@ -215,20 +224,24 @@ def number_or_image(option: str) -> float | NDArray[np.float32]:
     return float(option) if _is_number(option) else read_image(option)
 
 
-def make_choice(module: ModuleType, option: str, spec: str) -> Any:
-    """An instance of the module's dataclass that NAME[:key=value,...] names.
+def names_of(kinds: Iterable[type[Any]]) -> str:
+    """The names of classes as a list to read."""
+    return ", ".join(kind.__name__ for kind in kinds)
+
+
+def make_choice(kinds: Sequence[type[Any]], option: str, spec: str) -> Any:
+    """Make an instance of the one of these dataclasses that NAME[:key=value,...] names.
 
     Raises:
         InputError: if there is no such name or key, or a value cannot be; the message says which
             there are.
     """
     name, _, arguments = spec.partition(":")
-    names = {candidate.lower(): candidate for candidate in module.__all__}
-    if name.lower() not in names:
-        allowed = ", ".join(module.__all__)
-        near = did_you_mean(name, module.__all__)
-        raise InputError(f"{option} {name!r}: unknown; choose one of {allowed}{near}")
-    kind = getattr(module, names[name.lower()])
+    named = {kind.__name__.lower(): kind for kind in kinds}
+    if name.lower() not in named:
+        near = did_you_mean(name, [kind.__name__ for kind in kinds])
+        raise InputError(f"{option} {name!r}: unknown; choose one of {names_of(kinds)}{near}")
+    kind = named[name.lower()]
     keys = [field.name for field in dataclasses.fields(kind)]
     allowed = f"its keys are: {', '.join(keys) or 'none'}"
     values = _values(f"{option} {spec!r}", arguments, allowed)

@@ -35,7 +35,16 @@ _HOW_TO_ADD = (
 
 
 class Scene:
-    """A Mitsuba scene with one environment map whose texels can be read and written."""
+    """A Mitsuba scene with one environment map whose texels can be read and written.
+
+    Example:
+        >>> scene
+        <Scene lit by <Envmap 'my_envmap' of 16 x 8 texels>; 1 sensor(s) of 8 x 8 pixels>
+        >>> scene.envmap.texels.shape
+        (8, 16, 3)
+        >>> isinstance(scene, ei.Scene)
+        True
+    """
 
     def __init__(self, mi_scene: Any) -> None:
         """Wrap a scene that is already loaded; see `load_scene`.
@@ -57,6 +66,12 @@ class Scene:
         params.keep([f"{name}.{key}" for key in ("data", "scale", "to_world")])
         self.envmap = Envmap(params, name)
         self._sensors = list(mi_scene.sensors())
+
+    def __repr__(self) -> str:
+        """One line: its map and its sensors."""
+        sizes = [self.film_size(k) for k in range(self.num_sensors)]
+        listed = ", ".join(f"{width} x {height}" for width, height in dict.fromkeys(sizes))
+        return f"<Scene lit by {self.envmap!r}; {len(sizes)} sensor(s) of {listed or 'no'} pixels>"
 
     @property
     def parameters(self) -> Parameters:
@@ -160,6 +175,11 @@ class Envmap:
         self.params = params
         self._key = f"{name}.data"
 
+    def __repr__(self) -> str:
+        """One line: its name and size."""
+        width, height = self.resolution
+        return f"<Envmap {self.name!r} of {width} x {height} texels>"
+
     @property
     def resolution(self) -> tuple[int, int]:
         """(width, height), without halo."""
@@ -251,6 +271,11 @@ def load_scene(
             Mitsuba's own, which tells the line.
         FileNotFoundError: if the XML file does not exist.
         BackendError: if no Mitsuba backend works here.
+
+    Example:
+        >>> scene = ei.load_scene("scene.xml", resolution=16)
+        >>> scene.film_size()
+        (16, 16)
     """
     backend.select_variant(variant)
     _require_rgb_ad_variant()

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from types import ModuleType
 from typing import Any
 
-from envmap_inverse import losses, priors
 from envmap_inverse.errors import Faults, InputError, did_you_mean
+from envmap_inverse.losses import LOSSES
+from envmap_inverse.priors import PRIORS
 
 __all__ = ["check_kinds"]
 
@@ -31,20 +31,20 @@ def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any) -> None:
         found = f"found {type(scene).__name__}; load it with load_scene"
         faults.keep(InputError(f"scene: {found}, which reads files, dictionaries and mi.Scene"))
     faults.attempt(_check, "optimizer", optimizer, "default_loss", _OPTIMIZERS)
-    faults.attempt(_check, "loss", loss, "weight", _names(losses))
+    faults.attempt(_check, "loss", loss, "weight", _names(LOSSES))
     if hasattr(chosen, "quadratic") and not isinstance(chosen, type):
         name = type(chosen).__name__
         faults.keep(InputError(f"priors: is one prior; give a list or tuple: priors=({name}(),)"))
     elif isinstance(chosen, str | type) or not isinstance(chosen, Iterable | None):
-        faults.attempt(_check, "priors", chosen, "quadratic", _names(priors))
+        faults.attempt(_check, "priors", chosen, "quadratic", _names(PRIORS))
     else:
         for prior in chosen or ():
-            faults.attempt(_check, "priors", prior, "quadratic", _names(priors))
+            faults.attempt(_check, "priors", prior, "quadratic", _names(PRIORS))
     faults.report()
 
 
-def _names(module: ModuleType) -> tuple[str, ...]:
-    return tuple(module.__all__)
+def _names(kinds: tuple[type[Any], ...]) -> tuple[str, ...]:
+    return tuple(kind.__name__ for kind in kinds)
 
 
 def _check(argument: str, value: Any, attribute: str, names: tuple[str, ...]) -> None:
