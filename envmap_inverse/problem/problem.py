@@ -25,6 +25,7 @@ __all__ = [
     "Record",
     "Solution",
     "View",
+    "as_views",
     "start_exposures",
 ]
 
@@ -49,6 +50,9 @@ class View:
         white: values from here up are clipped; None if none are.
         black: values down from here are clipped; None if none are.
         name: what messages call it.
+        over: other values that are clipped at the top, such as means of some that are, shape
+            (h, w, 3); None if `white` tells all.
+        under: the same at the bottom.
     """
 
     image: NDArray[np.float32]
@@ -58,6 +62,8 @@ class View:
     white: float | None = None
     black: float | None = None
     name: str = "reference image"
+    over: NDArray[np.bool_] | None = None
+    under: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         """Check shapes and values."""
@@ -79,6 +85,12 @@ class View:
             raise InputError(
                 f"{self.name}: white must be greater than black; found {self.white}, {self.black}"
             )
+        for flags in (self.over, self.under):
+            if flags is not None and np.shape(flags) != image.shape:
+                raise InputError(
+                    f"{self.name}: over and under must have the image's shape {image.shape}; "
+                    f"found {np.shape(flags)}"
+                )
         if not self.weights[~self.is_over & ~self.is_under].any():
             raise InputError(
                 f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
@@ -108,12 +120,12 @@ class View:
     @cached_property
     def is_over(self) -> NDArray[np.bool_]:
         """Which values are clipped at the top, shape (h, w, 3)."""
-        return self.image >= (np.inf if self.white is None else self.white)
+        return _flagged(self.over, self.image >= (np.inf if self.white is None else self.white))
 
     @cached_property
     def is_under(self) -> NDArray[np.bool_]:
         """Which values are clipped at the bottom, shape (h, w, 3)."""
-        return self.image <= (-np.inf if self.black is None else self.black)
+        return _flagged(self.under, self.image <= (-np.inf if self.black is None else self.black))
 
     @property
     def clipped_share(self) -> dict[str, float]:
@@ -178,15 +190,10 @@ class Problem:
         if np.ndim(initial) == 0:
             initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
-        several = views if isinstance(views, list | tuple) else [views]
-        made = [v if isinstance(v, View) else View(np.asarray(v)) for v in several]
-        if isinstance(loss, Censored):
-            made = [_clipped(view, loss) for view in made]
-            loss = loss.loss
         return cls(
             scene=scene,
-            views=tuple(made),
-            loss=loss,
+            views=as_views(views, loss),
+            loss=loss.loss if isinstance(loss, Censored) else loss,
             priors=tuple(priors),
             initial=_named("initial map", initial, scene),
             ground_truth=truth,
@@ -308,6 +315,13 @@ class Optimizer(Protocol):
         """Solve a problem, from where the keeper has it."""
 
 
+def as_views(views: ArrayLike | View | Sequence[ArrayLike | View], loss: Loss) -> tuple[View, ...]:
+    """The views that `estimate` is given; the levels of a `Censored` loss become theirs."""
+    several = views if isinstance(views, list | tuple) else [views]
+    made = (v if isinstance(v, View) else View(np.asarray(v)) for v in several)
+    return tuple(_clipped(view, loss) if isinstance(loss, Censored) else view for view in made)
+
+
 def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
     """Exposures to begin with, and which of them are unknown.
 
@@ -325,6 +339,10 @@ def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray
             first = unknown.max() + 1
             unknown[number] = first + (np.arange(3) if view.exposure == "auto-rgb" else 0)
     return exposures, unknown
+
+
+def _flagged(flags: NDArray[np.bool_] | None, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return found if flags is None else found | np.asarray(flags, bool)
 
 
 def _clipped(view: View, levels: Censored) -> View:

@@ -12,10 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.losses import Loss
-from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.choices import default_optimizer
 from envmap_inverse.priors import Prior
+from envmap_inverse.problem.fitting import fit_films
 from envmap_inverse.problem.plausibility import checked
-from envmap_inverse.problem.problem import Keeper, OnIteration, Optimizer, Problem, Record, View
+from envmap_inverse.problem.problem import (
+    Keeper,
+    OnIteration,
+    Optimizer,
+    Problem,
+    Record,
+    View,
+    as_views,
+)
 from envmap_inverse.scene.rendering import sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving import notebook as display
@@ -103,9 +112,11 @@ def estimate(
     has it warns; see `checks.checked`.
 
     Args:
-        scene: geometry, materials and sensors; only its light is unknown.
+        scene: geometry, materials and sensors; only its light is unknown. A film of another size
+            than its picture takes the picture's, see `fit_films`.
         views: a reference image (h, w, 3) of linear RGB radiance, a `View`, or a list of either.
-        optimizer: `Adam()` by default.
+        optimizer: by default `Transport()`, or `Adam.robust()`, with a warning, for scenes whose
+            light transport cannot be recorded.
         loss: the optimizer's own by default: `MSE()` for `Adam`, `RelativeMSE()` for `Transport`.
         priors: what is known about maps; the optimizer's own by default: none for `Adam`,
             `(TotalVariation(), Tikhonov(), Chromaticity())` for `Transport`.
@@ -119,11 +130,12 @@ def estimate(
     Raises:
         InputError: if anything does not fit the scene; the message names it.
     """
-    chosen = optimizer or Adam()
+    chosen = optimizer or default_optimizer(scene)()
+    wanted = loss or chosen.default_loss
     problem = Problem.create(
         scene,
-        views,
-        loss=loss or chosen.default_loss,
+        fit_films(scene, as_views(views, wanted), is_size_kept=True),
+        loss=wanted,
         priors=chosen.default_priors if priors is None else priors,
         initial=initial,
         ground_truth=ground_truth,
