@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import time
 import tomllib
 import warnings
@@ -16,18 +15,22 @@ from numpy.typing import NDArray
 from envmap_inverse import losses, parameterizations, priors
 from envmap_inverse.console.cameras import Cameras, choose_sensors
 from envmap_inverse.console.live import LOOPBACK, Live, LiveHost, LivePort, live_view
+from envmap_inverse.console.optimizers import (
+    OptimizerSpec,
+    default_spec,
+    make_optimizer,
+    optimizer_settings,
+)
 from envmap_inverse.console.options import (
     Frames,
     Overwrite,
     Report,
     SceneFile,
     Seed,
-    Size,
     TrustInput,
     given_files,
     given_settings,
     make_choice,
-    make_optimizer,
     make_priors,
     number_or_image,
     read_map,
@@ -40,22 +43,23 @@ from envmap_inverse.console.pictures import (
     read_views,
 )
 from envmap_inverse.console.running import CHECKPOINT_EVERY, check_room, run
+from envmap_inverse.console.scenes import (
+    MapSize,
+    add_unknown_map,
+    film_size_of,
+    load_with_map,
+    map_size_of,
+)
 from envmap_inverse.errors import InputError
 from envmap_inverse.guard.reader import read_apart
+from envmap_inverse.problem.fitting import fit_films, map_size_for
 from envmap_inverse.problem.plausibility import checked
-from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.problem import Problem, as_views
 from envmap_inverse.run.folder import RunFolder
-from envmap_inverse.scene.scene import Scene, load_scene
+from envmap_inverse.scene.scene import Scene
 from envmap_inverse.sphere.latlong import resample
 
 __all__ = ["estimate"]
-
-
-class OptimizerName(enum.StrEnum):
-    """Values of --optimizer."""
-
-    adam = "adam"
-    transport = "transport"
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -103,10 +107,7 @@ def estimate(
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="Folder for the results.")],
-    optimizer: Annotated[
-        OptimizerName,
-        typer.Option(help="Adam renders at each step; transport traces paths once."),
-    ] = OptimizerName.adam,
+    optimizer: OptimizerSpec = None,
     iterations: Annotated[
         int | None,
         typer.Option(help="Steps: 100 of Adam (400 if robust), 10 per round of transport."),
@@ -118,7 +119,7 @@ def estimate(
         bool,
         typer.Option(
             "--robust",
-            help="Adam that does not diverge: positive maps, a falling step size, an average.",
+            help="The same as --optimizer robust: Adam that does not diverge.",
         ),
     ] = False,
     parameterization: Annotated[
@@ -133,10 +134,24 @@ def estimate(
         int | None, typer.Option(help="Samples per pixel: 1 for Adam, 16 for transport.")
     ] = None,
     seed: Seed = 0,
-    size: Size = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|WxH",
+            help="Pixels to which pictures are averaged down: of the longer side, or width and "
+            "height. By default they keep their own size up to a megapixel. The films follow, and "
+            "keep their horizontal field of view.",
+        ),
+    ] = None,
+    full_size: Annotated[
+        bool, typer.Option("--full-size", help="Keep pictures of more than a megapixel as large.")
+    ] = False,
+    map_size: MapSize = None,
     sensor: Annotated[
         str | None,
-        typer.Option(help="Sensor of each picture, e.g. 0 or 0,1; by default in order."),
+        typer.Option(
+            help="Sensor of each picture, e.g. 0 or 0,1; by default in order, or the only one."
+        ),
     ] = None,
     mask: Annotated[
         list[str] | None,
@@ -216,38 +231,43 @@ def estimate(
 ) -> None:
     """Recover the environment map from pictures of a scene."""
     begun = time.perf_counter()
-    chosen = make_optimizer(
-        optimizer,
-        robust=robust,
-        parameterization=parameterization,
-        iterations=iterations,
-        learning_rate=learning_rate,
-        spp=spp,
-        seed=seed,
-    )
+    given: dict[str, Any] = {
+        "robust": robust,
+        "parameterization": parameterization,
+        "iterations": iterations,
+        "learning_rate": learning_rate,
+        "spp": spp,
+        "seed": seed,
+    }
+    spec = "robust" if robust and optimizer is None else optimizer
+    chosen = make_optimizer(spec, **given)
+    film_size, texels = film_size_of(size, full_size=full_size), map_size_of(map_size)
     pictures, masks = find_pictures(reference), find_masks(mask)
     if not trust_input:
         images = [*pictures, *given_files(ground_truth, initial)]
         files = [Path(name) for name in masks if name != "none"]
         read_apart(scene, images, files, cameras=cameras)
-    loaded = load_scene(scene)
-    sensors = choose_sensors(loaded, cameras, sensor, pictures)
-    if size is not None:
-        for index in set(sensors):
-            loaded.set_film_size(size, index)
+    loaded, has_unknown_map = load_with_map(scene, texels)
+    if spec is None:
+        spec = default_spec(loaded)
+        chosen = make_optimizer(spec, **given)
     wanted = chosen.default_loss if loss is None else make_choice(losses, "--loss", loss)
+    read = read_views(
+        pictures,
+        choose_sensors(loaded, cameras, sensor, pictures),
+        masks=masks,
+        exposures=exposure,
+        gamma=gamma,
+        white=white,
+        black=black,
+        censoring=censoring,
+    )
+    views = fit_films(loaded, as_views(read, wanted), **film_size)
+    if has_unknown_map:
+        add_unknown_map(loaded, texels or map_size_for(views))
     problem = Problem.create(
         loaded,
-        read_views(
-            pictures,
-            sensors,
-            masks=masks,
-            exposures=exposure,
-            gamma=gamma,
-            white=white,
-            black=black,
-            censoring=censoring,
-        ),
+        views,
         loss=wanted,
         priors=make_priors(prior, chosen.default_priors),
         initial=number_or_image(initial),
@@ -255,7 +275,12 @@ def estimate(
     )
     problem = checked(problem)
     check_room(problem, chosen, output, frames=frames)
-    settings = {**given_settings(context), **resolved_settings(problem, chosen), "mask": masks}
+    settings = {
+        **given_settings(context),
+        **optimizer_settings(spec, chosen),
+        **resolved_settings(problem),
+        "mask": masks,
+    }
     if isinstance(wanted, losses.Censored):  # whose levels have gone to the views
         settings["loss"] = loss
     with live_view(output, problem, chosen, live=live, host=live_host, port=live_port) as view:

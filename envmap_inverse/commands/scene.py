@@ -12,12 +12,13 @@ import typer
 
 from envmap_inverse.console.cameras import Cameras, take_cameras
 from envmap_inverse.console.options import (
+    FilmSize,
     SceneFile,
     Seed,
-    Size,
     Spp,
     TrustInput,
     given_files,
+    pixel_size,
     read_map,
 )
 from envmap_inverse.console.output import say
@@ -48,16 +49,17 @@ def render(
     seed: Seed = 0,
     sensor: Annotated[int, typer.Option(help="Index of the sensor.")] = 0,
     cameras: Cameras = None,
-    size: Size = None,
+    size: FilmSize = None,
     trust_input: TrustInput = False,
 ) -> None:
     """Render one image in linear RGB."""
     if not trust_input:
         read_apart(scene, given_files(envmap), cameras=cameras)
+    wanted = pixel_size("--size", size)
     loaded = load_scene(scene)
     take_cameras(loaded, cameras)
-    if size is not None:
-        loaded.set_film_size(size, sensor)
+    if wanted is not None:
+        loaded.set_film_size(wanted, sensor)
     check_memory(prod(loaded.film_size(sensor)), 0)
     texels = None if envmap is None else read_map(envmap)
     image = render_image(loaded, texels, spp=spp, seed=seed, sensor=sensor)

@@ -6,46 +6,51 @@ import dataclasses
 import enum
 import json
 import tomllib
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse import parameterizations, priors
+from envmap_inverse import priors
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import read_image
-from envmap_inverse.optimizers.adam.adam import Adam
-from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem.problem import Optimizer, Problem
+from envmap_inverse.problem.problem import Problem
 from envmap_inverse.scene.scene import as_map
 
 __all__ = [
+    "FilmSize",
     "Frames",
     "Overwrite",
     "Report",
     "SceneFile",
     "Seed",
-    "Size",
     "Spp",
     "TrustInput",
     "given_files",
     "given_settings",
     "make_choice",
-    "make_optimizer",
     "make_priors",
     "number_or_image",
+    "pixel_size",
     "read_map",
     "resolved_settings",
     "sensor_numbers",
+    "spec_of",
 ]
 
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
-Size = Annotated[
-    int | None, typer.Option(help="Longer side of the film in pixels, in place of the scene's.")
+FilmSize = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        metavar="N|WxH",
+        help="Film in pixels in place of the scene's: its longer side, or width and height.",
+    ),
 ]
 Spp = Annotated[int, typer.Option(help="Samples per pixel.")]
 Seed = Annotated[int, typer.Option(help="Seed; the same one gives the same result.")]
@@ -59,8 +64,9 @@ TrustInput = Annotated[
     typer.Option("--trust-input", help="Read files at once, not in a guarded process first."),
 ]
 
-_OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
+Choices = Mapping[str, Callable[..., Any]]
 
+_KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a word"}
 
 _OF_THE_CALL = {"config", "overwrite", "trust_input", "resume", "checkpoint_every"} | {
     *("live", "live_port", "live_host"),
@@ -77,25 +83,20 @@ def given_settings(context: typer.Context) -> dict[str, Any]:
     return settings
 
 
-def resolved_settings(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
+def resolved_settings(problem: Problem) -> dict[str, Any]:
     """The options that have other defaults from run to run."""
-    options = {
-        name: getattr(optimizer, name)
-        for name in ("iterations", "learning_rate", "spp")
-        if hasattr(optimizer, name)
-    }
-    if isinstance(optimizer, Adam):
-        options["parameterization"] = _spec(optimizer.parameterization)
     sensors = [view.sensor for view in problem.views]
-    return options | {
-        "size": max(problem.scene.film_size(sensors[0])),
+    sizes = {problem.scene.film_size(sensor) for sensor in sensors}
+    return {
+        **({"size": "{}x{}".format(*sizes.pop())} if len(sizes) == 1 else {}),
         "sensor": ",".join(map(str, sensors)),
-        "loss": _spec(problem.loss),
-        "prior": [_spec(prior) for prior in problem.priors] or ["none"],
+        "map_size": "{}x{}".format(*problem.scene.envmap.resolution),
+        "loss": spec_of(problem.loss),
+        "prior": [spec_of(prior) for prior in problem.priors] or ["none"],
     }
 
 
-def _spec(choice: Any) -> str:
+def spec_of(choice: Any) -> str:
     """A loss, prior or parameterization as its option takes it."""
     fields = dataclasses.asdict(choice)
     values = ",".join(f"{key}={json.dumps(value)}" for key, value in fields.items())
@@ -108,23 +109,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value.value if isinstance(value, enum.Enum) else value
-
-
-def make_optimizer(
-    name: str, *, robust: bool, parameterization: str | None, **options: Any
-) -> Optimizer:
-    """An optimizer with the options that were given."""
-    kind = _OPTIMIZERS[name]
-    given = {key: value for key, value in options.items() if value is not None}
-    if parameterization is not None:
-        given["parameterization"] = make_choice(
-            parameterizations, "--parameterization", parameterization
-        )
-    known = {field.name for field in dataclasses.fields(kind)}
-    unknown = [*given.keys() - known, *(["robust"] if robust and kind is not Adam else [])]
-    for key in unknown:
-        raise InputError(f"--{key.replace('_', '-')}: the {name} optimizer has no such option")
-    return Adam.robust(**given) if robust else kind(**given)
 
 
 def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Prior, ...]:
@@ -171,16 +155,69 @@ def number_or_image(option: str) -> float | NDArray[np.float32]:
     return float(option) if _is_number(option) else read_image(option)
 
 
-def make_choice(module: ModuleType, option: str, spec: str) -> Any:
-    """An instance of the module's dataclass that NAME[:key=value,...] names."""
+def make_choice(source: ModuleType | Choices, option: str, spec: str, **more: Any) -> Any:
+    """What NAME[:key=value,...] names.
+
+    Args:
+        source: a module whose `__all__` lists dataclasses; or functions that make them, by name.
+        option: what messages call it.
+        spec: the name, which may be in other case, and values of fields.
+        **more: values of other fields.
+
+    Raises:
+        InputError: if there is nothing of that name, or it does not take a value.
+    """
+    if isinstance(source, ModuleType):
+        source = {name: getattr(source, name) for name in source.__all__}
     name, _, arguments = spec.partition(":")
-    names = {candidate.lower(): candidate for candidate in module.__all__}
+    names = {candidate.lower(): candidate for candidate in source}
     if name.lower() not in names:
-        raise InputError(f"{option} {name!r}: unknown; choose one of {', '.join(module.__all__)}")
-    kind = getattr(module, names[name.lower()])
+        raise InputError(f"{option} {name!r}: unknown; choose one of {', '.join(source)}")
+    maker = source[names[name.lower()]]
+    hints = _plain_fields(getattr(maker, "__self__", maker))
     try:
         values = tomllib.loads(arguments.replace(",", "\n"))
-        return kind(**values)
+        _check_values(values, hints)
+        return maker(**values, **more)
     except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
-        fields = ", ".join(field.name for field in dataclasses.fields(kind)) or "none"
-        raise InputError(f"{option} {spec!r}: {error}; its keys are: {fields}") from None
+        keys = ", ".join(hints) or "none"
+        raise InputError(f"{option} {spec!r}: {error}; its keys are: {keys}") from None
+
+
+def _plain_fields(kind: Any) -> dict[str, tuple[Any, ...]]:
+    """The types of those fields of a dataclass that hold numbers, words or truth values."""
+    hints = {key: get_args(hint) or (hint,) for key, hint in get_type_hints(kind).items()}
+    named = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    return {key: types for key, types in named.items() if {int, float, bool, str} & {*types}}
+
+
+def _check_values(values: Mapping[str, Any], hints: Mapping[str, tuple[Any, ...]]) -> None:
+    """Check that values of TOML are of their fields' types.
+
+    Raises:
+        ValueError: if one is not.
+    """
+    for key, value in values.items():
+        if key not in hints:
+            raise ValueError(f"has no key {key!r}")
+        types = hints[key]
+        words = [word for hint in types for word in get_args(hint)]  # of a Literal
+        takes = (float, int) if float in types else types
+        if value not in words and type(value) not in takes:
+            kinds = [_KINDS[kind] for kind in (float, int, bool, str) if kind in types]
+            wanted = [*kinds[:1], *map(repr, words)]
+            raise ValueError(f"{key} must be {' or '.join(wanted)}; found {value!r}")
+
+
+def pixel_size(option: str, text: str | None) -> int | tuple[int, int] | None:
+    """What --size names: N or WxH.
+
+    Raises:
+        InputError: if it is neither; the message begins with the option's name.
+    """
+    if text is None:
+        return None
+    sides = [int(part) for part in text.lower().split("x") if part.isdecimal()]
+    if len(sides) != text.lower().count("x") + 1 or len(sides) > 2 or min(sides) < 1:
+        raise InputError(f"{option} {text}: give pixels, e.g. 512 or 640x400")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])

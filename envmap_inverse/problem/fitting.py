@@ -86,7 +86,9 @@ def resized(view: View, width: int, height: int) -> View:
 
     def mean(values: NDArray[Any]) -> NDArray[np.float32]:
         sums = area_mean(values * mask, width, height)
-        return sums if weights is None else sums / np.where(weights > 0, weights, np.float32(1))
+        if weights is not None:
+            sums /= np.where(weights > 0, weights, np.float32(1))
+        return sums
 
     means, is_over = mean(view.image), mean(view.is_over) > 0
     share_under = mean(view.is_under)

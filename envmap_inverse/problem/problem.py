@@ -85,12 +85,7 @@ class View:
             raise InputError(
                 f"{self.name}: white must be greater than black; found {self.white}, {self.black}"
             )
-        for flags in (self.over, self.under):
-            if flags is not None and np.shape(flags) != image.shape:
-                raise InputError(
-                    f"{self.name}: over and under must have the image's shape {image.shape}; "
-                    f"found {np.shape(flags)}"
-                )
+        _check_flags(self.name, image.shape, over=self.over, under=self.under)
         if not self.weights[~self.is_over & ~self.is_under].any():
             raise InputError(
                 f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
@@ -339,6 +334,12 @@ def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray
             first = unknown.max() + 1
             unknown[number] = first + (np.arange(3) if view.exposure == "auto-rgb" else 0)
     return exposures, unknown
+
+
+def _check_flags(name: str, shape: tuple[int, ...], **flags: NDArray[np.bool_] | None) -> None:
+    for kind, array in flags.items():
+        if array is not None and np.shape(array) != shape:
+            raise InputError(f"{name}: {kind} has shape {np.shape(array)} but the image {shape}")
 
 
 def _flagged(flags: NDArray[np.bool_] | None, found: NDArray[np.bool_]) -> NDArray[np.bool_]:

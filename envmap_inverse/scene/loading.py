@@ -170,8 +170,8 @@ def _add_envmap(state: Any, name: str, width: int, height: int) -> None:
     node.type, node.props = mi.ObjectType.Emitter, mi.Properties("envmap")
     node.props.set_id(next(free for free in names if free not in taken))
     node.props["bitmap"] = mi.Bitmap(np.ones((height, width, 3), np.float32))
-    state.nodes.append(node)
-    root[node.props.id()] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
+    state.nodes.append(node)  # which moves the nodes: `root` is gone
+    state.root.props[node.props.id()] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
 
 
 def _is_envmap(node: Any) -> bool:

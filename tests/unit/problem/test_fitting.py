@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,11 +30,9 @@ class _Films:
     def set_film_size(self, size: tuple[int, int], sensor: int = 0) -> None:
         self.sizes[sensor] = size
 
-    def sensor(self, index: int) -> _Films:
-        return self
-
-    film = size = crop_size = lambda self: self  # noqa: E731
-    __iter__ = lambda self: iter(self.sizes[0])  # noqa: E731
+    def sensor(self, index: int) -> Any:
+        film = SimpleNamespace(size=lambda: self.sizes[index], crop_size=lambda: self.sizes[index])
+        return SimpleNamespace(film=lambda: film)
 
 
 def picture(width: int, height: int, value: float = 0.5, **more: Any) -> View:
@@ -191,7 +190,7 @@ def test_pictures_of_one_sensor_with_two_aspects_are_refused() -> None:
 
 
 def test_a_picture_of_another_aspect_than_its_camera_is_refused() -> None:
-    with pytest.raises(InputError, match="as its camera says; .*uncropped"):
+    with pytest.raises(InputError, match=r"as its camera says; .*uncropped"):
         fitted(_Films((64, 48), has_cameras=True), picture(64, 64))
     fitted(_Films((4000, 2667), has_cameras=True), picture(1000, 667))  # rounded
 
