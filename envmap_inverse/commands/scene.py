@@ -22,6 +22,7 @@ from envmap_inverse.console.options import (
     read_map,
 )
 from envmap_inverse.console.output import say
+from envmap_inverse.console.scenes import load_with_map
 from envmap_inverse.errors import cannot_write
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
@@ -36,7 +37,7 @@ def params(scene: SceneFile, trust_input: TrustInput = False) -> None:
     """Print the scene's parameters and which of them are differentiable."""
     if not trust_input:
         read_apart(scene, [])
-    say(str(load_scene(scene).parameters))
+    say(str(load_with_map(scene, None)[0].parameters))
 
 
 def render(
@@ -56,7 +57,7 @@ def render(
     if not trust_input:
         read_apart(scene, given_files(envmap), cameras=cameras)
     wanted = pixel_size("--size", size)
-    loaded = load_scene(scene)
+    loaded = load_scene(scene) if envmap is None else load_with_map(scene, None)[0]
     take_cameras(loaded, cameras)
     if wanted is not None:
         loaded.set_film_size(wanted, sensor)

@@ -88,7 +88,7 @@ def resolved_settings(problem: Problem) -> dict[str, Any]:
     sensors = [view.sensor for view in problem.views]
     sizes = {problem.scene.film_size(sensor) for sensor in sensors}
     return {
-        **({"size": "{}x{}".format(*sizes.pop())} if len(sizes) == 1 else {}),
+        **({"size": "{}x{}".format(*sizes.pop()), "full_size": False} if len(sizes) == 1 else {}),
         "sensor": ",".join(map(str, sensors)),
         "map_size": "{}x{}".format(*problem.scene.envmap.resolution),
         "loss": spec_of(problem.loss),

@@ -14,7 +14,14 @@ import typer
 
 from envmap_inverse.backend import limited_threads
 from envmap_inverse.console.logs import MET_WARNINGS
-from envmap_inverse.console.output import ProgressDisplay, say, tell
+from envmap_inverse.console.output import (
+    WHY_ERRORS_DISAGREE,
+    Errors,
+    ProgressDisplay,
+    errors_disagree,
+    say,
+    tell,
+)
 from envmap_inverse.errors import InputError
 from envmap_inverse.problem.problem import Iteration, Optimizer, Problem, start_exposures
 from envmap_inverse.report import write_report
@@ -81,9 +88,13 @@ def run(
             live.begin(earlier)
             say(f"live view at {live.address}")
 
+        measured: list[Errors] = []
+
         def on_iteration(iteration: Iteration) -> bool:
-            run_folder.add(iteration)
-            display.show(iteration)
+            metrics = run_folder.add(iteration)
+            display.show(iteration, metrics)
+            if not measured:
+                measured.append((iteration.error, metrics.get("log_rmse")))
             if live is not None:
                 live.show(iteration)
             return stop.number is not None
@@ -94,7 +105,7 @@ def run(
         summary = run_folder.finish(result, problem, loading=loading, notes=MET_WARNINGS)
         if result.status == "done":
             checkpoints.remove()
-        _print_summary(run_folder.path, summary)
+        _print_summary(run_folder.path, summary, *measured)
         page = write_report(run_folder.path) if report else None
     if page is not None:
         tell(f"report in {page}")
@@ -140,7 +151,12 @@ def _stop_at_signal() -> Iterator[_Stop]:
             restore()
 
 
-def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+def _print_summary(
+    folder: Path,
+    summary: Mapping[str, Any],
+    first: Errors = (None, None),
+) -> None:
+    """Say how a run went; `first` are the two errors of its first map."""
     seconds = summary["seconds"]
     lines = [
         f"{summary['iterations']} iterations in {seconds['optimize']:.2f} s, "
@@ -148,7 +164,17 @@ def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
         f"final loss {_number(summary['loss'])}",
     ]
     if summary["error"] is not None:
-        lines.append(f"sum of squared errors of the map {_number(summary['error'])}")
+        last = summary["error"], summary["metrics"].get("log_rmse")
+        lines.append(
+            f"error of the map: sum of squared errors {_number(last[0])}, log RMSE "
+            f"{_number(last[1])}"
+        )
+        if errors_disagree(first, last):
+            moves = ("rose", "fell") if (last[0] or 0) > (first[0] or 0) else ("fell", "rose")
+            lines.append(
+                f"since the first iteration the sum of squared errors {moves[0]} and the log RMSE "
+                f"{moves[1]}: {WHY_ERRORS_DISAGREE}"
+            )
     if summary["dropped_steps"]:
         lines.append(f"{summary['dropped_steps']} steps met NaN or infinity and were dropped")
     for number, clipped in enumerate(summary["clipped_share"]):
