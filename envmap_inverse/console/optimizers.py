@@ -19,7 +19,7 @@ from envmap_inverse.optimizers.choices import (
     default_optimizer,
     kind_of,
 )
-from envmap_inverse.problem.problem import Optimizer
+from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.scene.scene import Scene
 
 __all__ = ["OptimizerSpec", "default_spec", "make_optimizer", "optimizer_settings"]

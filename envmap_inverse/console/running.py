@@ -23,7 +23,8 @@ from envmap_inverse.console.output import (
     tell,
 )
 from envmap_inverse.errors import InputError
-from envmap_inverse.problem.problem import Iteration, Optimizer, Problem, start_exposures
+from envmap_inverse.optimizers.protocol import Optimizer
+from envmap_inverse.problem.problem import Iteration, Problem, start_exposures
 from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
 from envmap_inverse.run.checkpoints import Checkpoints, fingerprints

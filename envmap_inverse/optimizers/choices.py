@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.problem.problem import Optimizer
 from envmap_inverse.recording.recordable import why_not_recordable
 from envmap_inverse.scene.scene import Scene
 

@@ -37,7 +37,7 @@ def test_a_wide_picture_and_a_scene_without_a_map_are_enough(call: Call, folder:
     done = call("estimate", "bare.xml", "wide.exr", "-o", "run", "--no-report", cwd=folder)
     assert done.returncode == 0
     assert re.fullmatch(
-        r"warning: wide\.exr: is 12 x 8, but the film of sensor 0 is 8 x 8, .*field of view stays\n",
+        r"warning: wide\.exr: is 12 x 8, but the film of sensor 0 is 8 x 8, .* of view stays\n",
         done.stderr,
     )
     assert "no environment map; an unknown one of 16 x 8 is added" in done.stdout
