@@ -159,8 +159,8 @@ class Problem:
             if film != size:
                 raise InputError(
                     f"{view.name}: is {size[0]} x {size[1]} but the film of sensor "
-                    f"{view.sensor} is {film[0]} x {film[1]}; set the film's size with --size "
-                    "(scene.set_film_size) or resize the image"
+                    f"{view.sensor} is {film[0]} x {film[1]}; give the film its size with "
+                    f"scene.set_film_size({size})"
                 )
 
     @classmethod

@@ -150,6 +150,13 @@ def test_large_pictures_are_averaged_down_to_a_megapixel(
     assert scene.sizes == [own]
 
 
+def test_pictures_of_their_films_size_can_keep_it() -> None:
+    scene = _Films((1600, 1000))
+    view = picture(1600, 1000)
+    assert fitted(scene, view, is_size_kept=True) == (view,)
+    assert scene.sizes == [(1600, 1000)]
+
+
 @pytest.mark.parametrize(
     ("size", "film"), [(4, (4, 2)), (8, (8, 5)), ((8, 5), (8, 5)), ((4, 3), (4, 3))]
 )
