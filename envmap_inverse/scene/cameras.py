@@ -127,7 +127,7 @@ def match_cameras(cameras: Sequence[Camera], pictures: Sequence[str | Path]) -> 
                     f"took a picture named {name!r}; rename it, or choose with --sensor"
                 )
         return [names.index(name) for name in wanted]
-    if len(cameras) == 1:
+    if len(cameras) == 1 and pictures:
         return [0] * len(pictures)
     if len(pictures) > len(cameras):
         raise InputError(

@@ -179,7 +179,7 @@ FOG = {"type": "homogeneous", "albedo": 0.5, "sigma_t": 0.1}
     [
         (
             {"integrator": {"type": "volpath", "max_depth": 3}},
-            r"of Volumetric\w+ cannot be recorded",
+            r"Volumetric\w+ cannot be recorded",
         ),
         ({"fog": {"type": "sphere", "radius": 0.1, "interior": FOG}}, "participating media cannot"),
     ],

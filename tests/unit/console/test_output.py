@@ -14,7 +14,7 @@ from rich.text import Text
 
 from envmap_inverse import Iteration
 from envmap_inverse.console import output as console
-from envmap_inverse.console.output import ProgressDisplay
+from envmap_inverse.console.output import ProgressDisplay, comparison_table, errors_disagree
 
 
 def iteration(index: int, **numbers: Any) -> Iteration:
@@ -25,10 +25,14 @@ def iteration(index: int, **numbers: Any) -> Iteration:
 
 def test_a_plain_stream_gets_a_line_per_iteration(capsys: pytest.CaptureFixture[str]) -> None:
     with ProgressDisplay(2) as display:
-        display.show(iteration(3, error=39400.25, loss=0.125))
+        display.show(iteration(3, error=39400.25, loss=0.125), {"log_rmse": 0.75, "rmse": 9.0})
+        display.show(iteration(4, error=7.5, loss=0.125))
         display.show(iteration(1234, error=None, loss=1e-9))
-    lines = capsys.readouterr().out.splitlines()
-    assert lines == ["Iteration 003: error=39400.2 loss=0.125", "Iteration 1234: loss=1e-09"]
+    assert capsys.readouterr().out.splitlines() == [
+        "Iteration 003: sum of squared errors 39400.2, log RMSE 0.75, loss 0.125",
+        "Iteration 004: sum of squared errors 7.5, loss 0.125",
+        "Iteration 1234: loss 1e-09",
+    ]
 
 
 def test_a_terminal_gets_one_line_that_changes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +43,25 @@ def test_a_terminal_gets_one_line_that_changes(monkeypatch: pytest.MonkeyPatch) 
         for index in range(2):
             display.show(iteration(index, error=7.5, loss=0.125))
     *_, last = re.findall("Iteration.*", Text.from_ansi(shown.getvalue()).plain)
-    assert re.search(r" 2/2 error=7\.5 loss=0\.125 +4/s", last)
+    assert re.search(r" 2/2 sum of squared errors 7\.5, loss 0\.125 +4/s", last)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ((9.0, 2.0), (8.0, 1.0), False),
+        ((9.0, 1.0), (8.0, 2.0), True),
+        ((8.0, 2.0), (9.0, 1.0), True),
+        ((9.0, 1.0), (8.0, 1.0), False),
+        ((None, 1.0), (8.0, 2.0), False),
+        ((9.0, None), (8.0, 2.0), False),
+        ((0.0, 1.0), (8.0, 0.5), True),
+    ],
+)
+def test_errors_disagree_where_each_prefers_another_map(
+    first: console.Errors, second: console.Errors, expected: bool
+) -> None:
+    assert errors_disagree(first, second) == expected
 
 
 class Unheard(io.StringIO):
@@ -62,3 +84,20 @@ def test_what_nobody_hears_goes_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_pat
         console.say("anyone?")
         monkeypatch.undo()
         assert os.path.sameopenfile(pipe.fileno(), nowhere.fileno())
+
+
+def test_the_demos_table_has_both_runs_with_units_and_ratios() -> None:
+    def summary(seconds: float, error: float, angle: float, log: float) -> dict[str, Any]:
+        metrics = {"angular_mean_deg": angle, "log_rmse": log}
+        return {"seconds": {"optimize": seconds}, "error": error, "metrics": metrics}
+
+    text = io.StringIO()
+    table = comparison_table(summary(2, 5000, 1.5, 0.25), summary(8, 20000, 6, 1))
+    Console(file=text, width=140).print(table)
+    heads, ours, tutorial, ratios = re.findall(
+        r"[^\n]*(?:radiance|Tran|Adam|/)[^\n]*", text.getvalue()
+    )
+    assert re.search(r"errors, radiance\^2 .* degrees .* factors of e", heads)
+    assert re.search(r"ours: Transport\(\) +│ 2\.00 +│ 5,000 +│ 1\.5 +│ 0\.25", ours)
+    assert re.search(r"the tutorial's: Adam\(\) +│ 8\.00 +│ 20,000 +│ 6 +│ 1 ", tutorial)
+    assert re.search(r"ours / the tutorial's +│ 0\.25 +│ 0\.25 +│ 0\.25 +│ 0\.25", ratios)
