@@ -49,7 +49,8 @@ FilmSize = Annotated[
     typer.Option(
         "--size",
         metavar="N|WxH",
-        help="Film in pixels in place of the scene's: its longer side, or width and height.",
+        help="Film in pixels in place of the scene's: its longer side, or width and height. Its "
+        "horizontal field of view stays.",
     ),
 ]
 Spp = Annotated[int, typer.Option(help="Samples per pixel.")]

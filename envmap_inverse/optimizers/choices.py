@@ -31,9 +31,6 @@ def default_optimizer(scene: Scene) -> Callable[..., Optimizer]:
 
     `Transport`; or `Adam.robust`, with a warning that gives the reason, for scenes whose light
     transport cannot be recorded.
-
-    Raises:
-        InputError: if the scene has no integrator.
     """
     reason = why_not_recordable(scene)
     if reason is None:

@@ -23,7 +23,7 @@ from scipy import sparse
 from envmap_inverse.errors import InputError
 from envmap_inverse.recording.assembly import Pairs, assemble, joined
 from envmap_inverse.recording.blocks import Block, blocks_of, num_cores, on_all_cores
-from envmap_inverse.recording.recordable import recordable
+from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.tracing import PathTracer
 from envmap_inverse.scene.rendering import check_seed, render
 from envmap_inverse.scene.scene import Scene
@@ -107,7 +107,7 @@ class LightTransport:
         if not sensors:
             raise InputError("no sensor to record")
         check_seed(seed)
-        settings = recordable(scene, sensors)
+        settings = recordable_paths(scene, sensors)
         budget = free_memory() // 4 if memory_budget is None else memory_budget
         sizes = tuple(scene.film_size(sensor) for sensor in sensors)
         total = sum(width * height for width, height in sizes)
