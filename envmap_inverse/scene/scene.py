@@ -6,6 +6,7 @@ The only file that knows Mitsuba's parameter keys, tensor layouts and halo colum
 from __future__ import annotations
 
 import logging
+import operator
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,10 @@ MAX_TEXELS = 2**27
 """Of a map: 16384 x 8192, as of images that are read."""
 
 _Scalar = TypeVar("_Scalar", bound=np.generic)
-_HOW_TO_ADD = "envmap=(256, 128) of load_scene, or --map-size 256x128, adds an unknown one"
+_HOW_TO_ADD = (
+    "load_scene(..., envmap=(256, 128)) adds an unknown one, as estimate and coverage do by "
+    "themselves, and render --envmap FILE takes a known one"
+)
 
 
 class Scene:
@@ -268,7 +272,7 @@ def load_scene(
     """
     backend.select_variant(variant)
     _require_rgb_ad_variant()
-    size = None if envmap is None or isinstance(envmap, str) else check_map_size(*envmap)
+    size = None if envmap is None or isinstance(envmap, str) else _resolution(envmap)
     if isinstance(source, Scene):
         scene = source
     elif isinstance(source, mi.Scene):
@@ -291,6 +295,16 @@ def _read(
         return Scene(mi_scene)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
+
+
+def _resolution(envmap: Any) -> tuple[int, int]:
+    try:
+        width, height = map(operator.index, envmap)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"envmap={envmap!r}: give the map's id, or its resolution, e.g. (256, 128)"
+        ) from None
+    return check_map_size(width, height)
 
 
 def check_map_size(width: int, height: int) -> tuple[int, int]:
