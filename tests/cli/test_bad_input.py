@@ -90,12 +90,12 @@ def test_a_missing_texture(
     assert re.search(r"scene\.xml: .*map\.exr", refused(*ESTIMATE))
 
 
-def test_a_scene_without_an_environment_map(
+def test_a_rendering_without_an_environment_map(
     refused: Callable[..., str], folder: Path, scene_xml: Callable[..., str]
 ) -> None:
     (folder / "scene.xml").write_text(scene_xml(envmap=""))
-    line = refused(*ESTIMATE)
-    assert re.search(r'scene\.xml: .*no environment map.*add <emitter type="envmap"', line)
+    line = refused("render", "scene.xml", "-o", "out")
+    assert re.search(r"scene\.xml: .*no environment map.*render --envmap FILE takes a known", line)
 
 
 # References
