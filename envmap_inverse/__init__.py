@@ -7,7 +7,7 @@ loaded yet, where a libLLVM is that works.
 from envmap_inverse.backend import point_to_libllvm as _point_to_libllvm
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.images import tonemap
-from envmap_inverse.losses import MSE, Censored, Huber, LogMSE, RelativeMSE
+from envmap_inverse.losses import MSE, Censored, Huber, LogMSE, QuasiLikelihood, RelativeMSE
 from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.parameterizations import Direct, Exp, Pyramid, Softplus
@@ -39,6 +39,7 @@ __all__ = [
     "LightTransport",
     "LogMSE",
     "Pyramid",
+    "QuasiLikelihood",
     "RelativeMSE",
     "Scene",
     "Smoothness",

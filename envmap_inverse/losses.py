@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from envmap_inverse.backend import dr
 from envmap_inverse.errors import InputError, check_positive
 
-__all__ = ["MSE", "Censored", "Huber", "LogMSE", "RelativeMSE"]
+__all__ = ["MSE", "Censored", "Huber", "LogMSE", "QuasiLikelihood", "RelativeMSE"]
 
 
 class Loss(Protocol):
@@ -174,6 +174,46 @@ class LogMSE:
         log = np.log if isinstance(value, np.ndarray) else dr.log
         size = abs(value)
         return log((value + size) / 2 + self.epsilon) + (value - size) / (2 * self.epsilon)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuasiLikelihood:
+    """Deviance of an observation whose variance is p^2 + epsilon^2, up to a factor.
+
+    The loss is the integral of 2 (t - o) / (t^2 + epsilon^2) over t from the observation to the
+    prediction (Wedderburn 1974): bright and dark pixels count alike, and the noise of an
+    observation does not change how much it counts. It grows with the logarithm of a prediction
+    that is too bright, and hard with one that is too dark.
+
+    Attributes:
+        epsilon: radiance below which errors count absolutely. The transport optimizer measures it
+            in units of the pictures' mean.
+    """
+
+    epsilon: float = 0.03
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        check_positive(epsilon=self.epsilon)
+
+    def __call__(self, prediction: Any, observation: Any) -> Any:
+        """Loss of each element, in the shape of the arguments."""
+        is_numpy = isinstance(prediction, np.ndarray)
+        log, arctan2 = (np.log, np.arctan2) if is_numpy else (dr.log, dr.atan2)
+        square = self.epsilon**2
+        # The difference of the two angles atan(p / epsilon) and atan(o / epsilon).
+        angle = arctan2(
+            (prediction - observation) * self.epsilon, square + prediction * observation
+        )
+        ratio = (prediction * prediction + square) / (observation * observation + square)
+        return _maximum(log(ratio) - (2 / self.epsilon) * observation * angle, 0.0)
+
+    def weight(
+        self, prediction: NDArray[np.float32], observation: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """1 / (p^2 + epsilon^2), whatever the observation."""
+        weight = 1 / (prediction * prediction + self.epsilon**2)
+        return np.asarray(np.broadcast_to(weight, np.shape(prediction + observation)), np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)

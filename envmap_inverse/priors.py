@@ -149,21 +149,30 @@ class TotalVariation:
 
     The mean over the texels of weight sqrt(r^2 + sharpness^2), summed over neighbours, with r the
     root mean square over the channels of their difference, relative to their mean radiance.
-    Reweighted as in lagged-diffusivity iteration (Vogel and Oman 1996).
+    Reweighted as in lagged-diffusivity iteration (Vogel and Oman 1996). That pulls at the brighter
+    of two neighbours as hard as at the darker, where the true gradient hardly pulls at a lamp in a
+    dark room; so what is bright beyond `bright` is tied by the darker of the two.
 
     Attributes:
         weight: how much it counts beside the loss, or "auto".
         sharpness: relative difference below which it smooths rather than keeps edges.
         epsilon: radiance below which differences count absolutely.
+        bright: radiance beyond which a texel is a lamp.
     """
 
     weight: Weight = 0.04
     sharpness: float = 0.1
     epsilon: float = 0.03
+    bright: float = 8.0
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _check_positive(weight=self.weight, sharpness=self.sharpness, epsilon=self.epsilon)
+        _check_positive(
+            weight=self.weight,
+            sharpness=self.sharpness,
+            epsilon=self.epsilon,
+            bright=self.bright,
+        )
 
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
@@ -173,6 +182,8 @@ class TotalVariation:
         level = (brightness[first] + brightness[second]) / 2 + self.epsilon
         relative = np.sqrt(np.mean((flat[first] - flat[second]) ** 2, axis=1)) / level
         strength = ties / (level**2 * np.hypot(relative, self.sharpness))
+        darker = np.minimum(brightness[first], brightness[second])
+        strength *= (darker + self.bright) / (level + self.bright)
         matrix = _laplacian(
             first, second, _number(self.weight) / (2 * len(flat)) * strength, len(flat)
         )

@@ -184,7 +184,7 @@ def estimate(
         str | None,
         typer.Option(
             help=f"One of {', '.join(losses.__all__)}; by default MSE for Adam, "
-            "RelativeMSE for transport."
+            "QuasiLikelihood for transport."
         ),
     ] = None,
     prior: Annotated[

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.losses import Loss, RelativeMSE
+from envmap_inverse.losses import Loss, QuasiLikelihood
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
@@ -71,7 +71,7 @@ class Transport(Settings):
     @property
     def default_loss(self) -> Loss:
         """The loss where none is asked for."""
-        return RelativeMSE()
+        return QuasiLikelihood()
 
     @property
     def default_priors(self) -> tuple[Prior, ...]:

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
+from envmap_inverse.problem.noise import Noise, estimate_noise
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene, as_texels
 
@@ -48,6 +49,7 @@ class View:
         white: values from here up are clipped; None if none are.
         black: values down from here are clipped; None if none are.
         name: what messages call it.
+        noise: of the image's values; "auto" estimates it from the image, see `estimate_noise`.
         over: other values that are clipped at the top, such as means of some that are, shape
             (h, w, 3); None if `white` tells all.
         under: the same at the bottom.
@@ -60,6 +62,7 @@ class View:
     white: float | None = None
     black: float | None = None
     name: str = "reference image"
+    noise: Noise | Literal["auto"] = "auto"
     over: NDArray[np.bool_] | None = None
     under: NDArray[np.bool_] | None = None
 
@@ -89,6 +92,14 @@ class View:
                 f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
                 "white and black"
             )
+
+    @cached_property
+    def noise_model(self) -> Noise:
+        """The noise as given, or as estimated from the image."""
+        if isinstance(self.noise, Noise):
+            return self.noise
+        counts = (self.weights > 0) & ~self.is_over & ~self.is_under
+        return estimate_noise(self.image, counts)
 
     @property
     def knows_exposure(self) -> bool:

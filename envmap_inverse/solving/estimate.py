@@ -111,7 +111,8 @@ def estimate(
         views: a reference image (h, w, 3) of linear RGB radiance, a `View`, or a list of either.
         optimizer: by default `Transport()`, or `Adam.robust()`, with a warning, for scenes whose
             light transport cannot be recorded.
-        loss: the optimizer's own by default: `MSE()` for `Adam`, `RelativeMSE()` for `Transport`.
+        loss: the optimizer's own by default: `MSE()` for `Adam`, `QuasiLikelihood()` for
+            `Transport`.
         priors: what is known about maps; the optimizer's own by default: none for `Adam`,
             `(TotalVariation(), Tikhonov(), Chromaticity())` for `Transport`.
         initial: start map: a number, texels (H, W, 3) or flat RGBA.

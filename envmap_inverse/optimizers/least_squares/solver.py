@@ -26,6 +26,14 @@ STEPS_PER_SPREAD = 40
 clear, multiplicative steps soon fit the noise of single pixels, with specks."""
 
 HALVINGS = 40
+NOISY = 3.0
+"""Where noise rules the pictures, priors count that much more."""
+
+FACTORS = 0.05, 20.0
+"""By which a multiplicative step may change a texel."""
+
+LEAST_SHARE = 0.02
+"""Of the other channels' start."""
 
 Texels = NDArray[Any]
 Pixels = NDArray[Any]
@@ -41,6 +49,21 @@ class Settings:
     tolerance: float = 1e-3
     warm_up: int | None = None
     noise_floor: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Scaled:
+    """A matrix times a factor."""
+
+    matrix: Any
+    factor: np.float32
+
+    def __matmul__(self, texels: Texels) -> Texels:
+        product: Texels = self.factor * (self.matrix @ texels)
+        return product
+
+    def diagonal(self) -> NDArray[np.float32]:
+        return np.asarray(self.factor * self.matrix.diagonal())
 
 
 class LeastSquares:
@@ -144,28 +167,41 @@ class LeastSquares:
         )
 
     def _warm_up(self) -> None:
-        """Take the multiplicative steps."""
+        """Take the multiplicative steps x <- x T'(w b) / T'(w T x).
+
+        With w = 1 / (T x), as where there is no noise, these are Richardson's and Lucy's.
+        """
         # Texels that nothing sees keep the start value, unless a prior reaches them.
         unseen = self.centre if self.problem.priors else self.initial
-        texels: Texels = np.where(self.seen, self.centre, unseen)
-        self.predicted = self.transport.matvec(texels)
+        self.texels = np.where(self.seen, self.centre, unseen)
+        self.predicted = self.transport.matvec(self.texels)
         for _ in range(self.warm_up):
             self._fit_gains()
-            ratio = np.maximum(self.target(), 0) / np.maximum(self.predicted, np.float32(1e-4))
-            weighted: Pixels = self.weights * ratio.astype(np.float32)
-            factor = self.transport.rmatvec(weighted) / self.columns
-            texels = np.where(self.seen, texels * factor, texels)
-            self.predicted = self.transport.matvec(texels)
+            predicted = np.maximum(self.predicted, np.float32(1e-4))
+            noise = self.picture_noise() / np.float32(self.settings.noise_floor**2)
+            weights = self.weights / predicted / (1 + noise / predicted**2)
+            wanted = self.transport.rmatvec(weights * self.target())
+            found = self.transport.rmatvec(weights * predicted)
+            factor = np.clip(wanted / np.maximum(found, np.float32(1e-12)), *FACTORS)
+            self.texels = np.where(self.seen, self.texels * factor, self.texels)
+            self.predicted = self.transport.matvec(self.texels)
         self._fit_gains()
-        self.texels = texels
 
     def _scaled_start(self) -> Texels:
-        """The start map, times the factor per channel that fits the pictures best."""
-        weights = self.weights * self.loss_weights(self.predicted * 0) * self.is_exact
-        weights = weights * self.gains.is_known()
-        fitted = np.sum(weights * self.predicted * self.observed, axis=0)
-        scale = fitted / np.maximum(np.sum(weights * self.predicted**2, axis=0), 1e-30)
-        scaled = self.initial * np.maximum(scale, 0).astype(np.float32)
+        """The start map, times the factor per channel that gives the pictures their level.
+
+        The level is the fourth power of the mean fourth root: noise hardly moves it, and a few
+        lamps do not make it brighter than the room. A channel that noise drives to 0 is brought
+        back to a small share of the others.
+        """
+        weights = self.weights * self.is_exact * self.gains.is_known()
+        light, predicted = (
+            np.sum(weights * np.sqrt(np.sqrt(np.maximum(pixels, 0))), axis=0) ** 4
+            for pixels in (self.observed, self.predicted)
+        )
+        least = LEAST_SHARE * np.sum(light) / max(float(np.sum(predicted)), 1e-30)
+        scale = np.maximum(light / np.maximum(predicted, 1e-30), least)
+        scaled = self.initial * scale.astype(np.float32)
         # A texel at 0 could not grow by factors.
         return np.asfortranarray(np.where(self.initial > 0, scaled, np.float32(FLOOR)))
 
@@ -293,9 +329,26 @@ class LeastSquares:
     def pixel_weights(self) -> Pixels:
         """Weights of the squared differences: of the loss, of the views, and for noise."""
         weight = self.loss_weights(self.predicted)
-        noise = weight * self.transport.variance(self.texels)
-        noise /= np.float32(self.settings.noise_floor**2)
-        return np.asarray(self.weights * weight / (1 + noise), np.float32)
+        return np.asarray(self.weights * weight / (1 + weight * self.noise()), np.float32)
+
+    def noise(self) -> Pixels:
+        """Variance of the residuals near the present map, over noise_floor^2.
+
+        That of the pictures and that of the recording: it stands beside the square of what the
+        loss calls large.
+        """
+        variance = self.picture_noise() + self.transport.variance(self.texels)
+        return np.asarray(variance / np.float32(self.settings.noise_floor**2), np.float32)
+
+    def picture_noise(self) -> Pixels:
+        """Variance of the pictures' radiance, by the noise models of the views."""
+        values = self.gains.rows(self.gains.exposures * np.float32(self.unit))
+        light = values * self._light()
+        parts = [
+            view.noise_model.variance(rows)
+            for view, rows in zip(self.problem.views, self.gains.split(light), strict=True)
+        ]
+        return np.asarray(np.concatenate(parts) / values**2, np.float32)
 
     def loss_weights(self, predicted: Pixels) -> Pixels:
         """The loss's weights of squared differences in radiance."""
@@ -311,7 +364,23 @@ class LeastSquares:
         """The forms that stand for the priors near the present map."""
         width, height = self.transport.resolution
         maps = [array.reshape(height, width, 3) for array in (self.texels, self.centre)]
-        return [prior.quadratic(*maps) for prior in self.problem.priors]
+        factor = np.float32(self.prior_factor())
+        forms = [prior.quadratic(*maps) for prior in self.problem.priors]
+        return [
+            Quadratic(matrix=_Scaled(matrix=form.matrix, factor=factor), centre=form.centre)
+            for form in forms
+        ]
+
+    def prior_factor(self) -> float:
+        """By how much more the priors count because of the pictures' noise, from 1 to 3.
+
+        The square root of the share of noise in the variance of the residuals, averaged over the
+        pixels, says how far noise rules.
+        """
+        noise = self.picture_noise() / np.float32(self.settings.noise_floor**2)
+        share = noise / (noise + 1 / self.loss_weights(self.predicted))
+        mean = np.sum(self.weights * share) / np.sum(self.weights)
+        return 1 + (NOISY - 1) * float(np.sqrt(mean))
 
     # Results
 
