@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from envmap_inverse.errors import InputError
+from envmap_inverse.problem.noise import Noise
 from envmap_inverse.problem.problem import View
 from envmap_inverse.scene.films import has_crop_window, scaled_size
 from envmap_inverse.scene.scene import Scene
@@ -99,6 +100,7 @@ def resized(view: View, width: int, height: int) -> View:
         mask=None if weights is None else np.clip(weights[:, :, 0], 0, 1),
         over=is_over,
         under=(share_under > 0) & is_open & ~is_over,
+        noise=_mean_noise(view.noise, len(view.image) * view.image.shape[1] / (width * height)),
     )
 
 
@@ -127,6 +129,13 @@ def map_size_for(views: Sequence[View]) -> Size:
     height = int((num_pixels / 2) ** 0.5)
     width = min(max(2 * height, MIN_WIDTH), MAX_WIDTH)
     return width, width // 2
+
+
+def _mean_noise(noise: Any, count: float) -> Any:
+    """The noise of means of `count` values; what scales with the light is common to them."""
+    if not isinstance(noise, Noise):
+        return noise  # "auto" goes by the means themselves
+    return replace(noise, read=noise.read / count**0.5, shot=noise.shot / count)
 
 
 def _cell_means(image: NDArray[np.float32], count: int) -> NDArray[np.float32]:

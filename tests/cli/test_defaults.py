@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import envmap_inverse as ei
+from envmap_inverse.console.options import spec_of
 from envmap_inverse.images import read_image, write_image
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
@@ -44,7 +45,7 @@ def test_a_wide_picture_and_a_scene_without_a_map_are_enough(call: Call, folder:
     settings = settings_of(folder / "run")
     assert str(settings["optimizer"]).startswith("transport:rounds=3,")
     assert (settings["size"], settings["map_size"]) == ("12x8", "16x8")
-    assert (settings["sensor"], settings["loss"]) == ("0", "RelativeMSE:epsilon=0.01")
+    assert (settings["sensor"], settings["loss"]) == ("0", spec_of(ei.Transport().default_loss))
     assert read_image(folder / "run" / "render.exr").shape == (8, 12, 3)
 
     again = call("estimate", "--config", "run/run.toml", "-o", "again", cwd=folder)

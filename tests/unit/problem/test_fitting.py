@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse import InputError, View
 from envmap_inverse.problem.fitting import area_mean, fit_films, map_size_for, resized
+from envmap_inverse.problem.noise import Noise
 
 sides = st.integers(1, 12)
 
@@ -111,6 +112,16 @@ def test_masked_parts_count_neither_in_the_mean_nor_as_clipped() -> None:
     np.testing.assert_allclose(view.image, 0.5)
     np.testing.assert_allclose(view.mask, [[0.75, 0.5]])
     assert not view.is_over.any()
+
+
+def test_the_noise_of_means_is_that_of_means(rng: np.random.Generator) -> None:
+    clean, noise = np.full((80, 120, 3), 0.5), Noise(read=0.02, shot=0.001, relative=0.0)
+    noisy = clean + rng.normal(size=clean.shape) * np.sqrt(noise.variance(clean))
+    view = resized(View(noisy, noise=noise), 30, 20)
+    assert isinstance(view.noise, Noise)
+    expected = float(np.sqrt(view.noise.variance(np.float32(0.5))))
+    assert view.image.std() == pytest.approx(expected, rel=0.06)  # 1,800 values
+    assert resized(View(noisy), 30, 20).noise == "auto"
 
 
 def test_a_picture_of_its_own_size_is_left_alone() -> None:
