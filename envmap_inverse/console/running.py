@@ -92,10 +92,10 @@ def run(
         measured: list[Errors] = []
 
         def on_iteration(iteration: Iteration) -> bool:
-            metrics = run_folder.add(iteration)
-            display.show(iteration, metrics)
+            run_folder.add(iteration)
+            display.show(iteration, run_folder.metrics)
             if not measured:
-                measured.append((iteration.error, metrics.get("log_rmse")))
+                measured.append((iteration.error, run_folder.metrics.get("log_rmse")))
             if live is not None:
                 live.show(iteration)
             return stop.number is not None

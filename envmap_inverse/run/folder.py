@@ -69,7 +69,12 @@ def bytes_of_run(num_pixels: int, num_texels: int, num_frames: int, num_others: 
 
 
 class RunFolder:
-    """Writes the files of one run while it goes and when it ends."""
+    """Writes the files of one run while it goes and when it ends.
+
+    Attributes:
+        path: the folder.
+        metrics: errors of the map of the iteration that was added last, as far as measured.
+    """
 
     def __init__(
         self,
@@ -100,6 +105,7 @@ class RunFolder:
         self._thumbnails = ThumbnailWriter()
         self._exposure = 1.0
         self._ground_truth: NDArray[np.float32] | None = None
+        self.metrics: dict[str, float] = {}
         self._measuring = dict.fromkeys(_HISTORY_METRICS, 0.0)
         self._started = time.perf_counter()
         try:
@@ -227,20 +233,19 @@ class RunFolder:
         if self._frames is not None:
             self._frames.flush()
 
-    def add(self, iteration: Iteration) -> dict[str, float]:
-        """Write one iteration's line and, if wanted, its pictures; returns the errors of its map.
+    def add(self, iteration: Iteration) -> None:
+        """Write one iteration's line and, if wanted, its pictures.
 
-        With a ground truth these are, in the line too, `log_rmse`, `rmse` and `angular_mean_deg`,
+        With a ground truth, `metrics` and the line have `log_rmse`, `rmse` and `angular_mean_deg`,
         each as often as `MEASURING_SHARE` of the time allows: of the first iteration always.
         """
         if self._history.closed:
             raise InputError(f"{self.path}: the run has ended")
-        metrics = self._measured(iteration)
-        append_line(self._history, _line_of(iteration, metrics))
+        self.metrics = self._measured(iteration)
+        append_line(self._history, _line_of(iteration, self.metrics))
         self._thumbnails.add(iteration)
         if self._frames is not None:
             self._frames.add(iteration)
-        return metrics
 
     def finish(
         self, result: Estimate, problem: Problem, *, loading: float, notes: list[str]

@@ -85,10 +85,8 @@ def test_the_phases_add_up_to_no_more_than_the_whole(
     assert 0 < sum(result.phases.values()) <= result.seconds
 
 
-def test_the_default_is_a_hundred_steps_of_adam(
-    scene: ei.Scene, reference: NDArray[np.float32]
-) -> None:
-    assert len(ei.estimate(scene, reference).history) == 100
+def test_adam_has_a_hundred_steps(scene: ei.Scene, reference: NDArray[np.float32]) -> None:
+    assert len(ei.estimate(scene, reference, optimizer=ei.Adam()).history) == 100
 
 
 def test_a_picture_a_view_and_a_list_of_either_are_taken(
