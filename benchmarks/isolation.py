@@ -19,6 +19,7 @@ from envmap_inverse.bundled import bunny
 from envmap_inverse.images import write_image
 
 SIZE = 512
+ADAM = ("--optimizer", "adam", "--iterations", 1)
 
 
 def isolation(settings: Settings) -> Table:
@@ -43,7 +44,7 @@ def _rows(size: int, repeats: int) -> Iterator[tuple[Any, ...]]:
         output = ("-o", Path(folder, "run"), "--overwrite", "--no-report", "--size", size)
         commands = {
             "params": ("params", scene),
-            "estimate": ("estimate", scene, picture, "--iterations", 1, *output),
+            "estimate": ("estimate", scene, picture, *ADAM, *output),
         }
         for name, arguments in commands.items():
             methods = {

@@ -7,12 +7,13 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any
 
-from envmap_inverse.console.options import OPTIMIZERS
+from envmap_inverse.console.options import Maker, kind_of
 from envmap_inverse.console.output import say
 from envmap_inverse.losses import LOSSES
+from envmap_inverse.optimizers.choices import OPTIMIZERS
 from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.priors import PRIORS
 
@@ -28,7 +29,7 @@ def losses() -> None:
         envmap-inverse losses
         envmap-inverse estimate scene.xml photo.exr -o run --loss Huber:delta=0.1
     """
-    say(_listing("--loss", _members(LOSSES)))
+    say(_listing("--loss", LOSSES))
 
 
 def priors() -> None:
@@ -38,7 +39,7 @@ def priors() -> None:
         envmap-inverse priors
         envmap-inverse estimate scene.xml photo.exr -o run --prior TotalVariation:weight=0.1
     """
-    say(_listing("--prior", _members(PRIORS)))
+    say(_listing("--prior", PRIORS))
 
 
 def parameterizations() -> None:
@@ -48,7 +49,7 @@ def parameterizations() -> None:
         envmap-inverse parameterizations
         envmap-inverse estimate scene.xml photo.exr -o run --parameterization Pyramid:levels=5
     """
-    say(_listing("--parameterization", _members(PARAMETERIZATIONS)))
+    say(_listing("--parameterization", PARAMETERIZATIONS))
 
 
 def optimizers() -> None:
@@ -61,19 +62,16 @@ def optimizers() -> None:
     say(_listing("--optimizer", OPTIMIZERS))
 
 
-def _members(kinds: Iterable[type]) -> dict[str, type]:
-    return {kind.__name__: kind for kind in kinds}
-
-
-def _listing(option: str, kinds: Mapping[str, type]) -> str:
+def _listing(option: str, makers: Iterable[Maker]) -> str:
     """What an option's values are, each with its keys."""
-    return "\n\n".join(_entry(f"{option} {name}", kind) for name, kind in kinds.items())
+    return "\n\n".join(_entry(f"{option} {maker.__name__}", maker) for maker in makers)
 
 
-def _entry(title: str, kind: type) -> str:
+def _entry(title: str, maker: Maker) -> str:
     """A name, the first paragraph of its docstring, and a line or more for each key."""
+    kind = kind_of(maker)
     text = inspect.cleandoc(kind.__doc__ or "")
-    about = " ".join(text.partition("\n\n")[0].split())
+    about = " ".join(inspect.cleandoc(maker.__doc__ or "").partition("\n\n")[0].split())
     lines = [title, textwrap.fill(about, WIDTH, initial_indent=MARGIN, subsequent_indent=MARGIN)]
     meanings = _attributes(text)
     for field in dataclasses.fields(kind):

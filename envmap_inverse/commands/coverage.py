@@ -11,10 +11,10 @@ import typer
 from envmap_inverse.console.cameras import Cameras, take_cameras
 from envmap_inverse.console.options import SceneFile, Seed, Spp, TrustInput, sensor_numbers
 from envmap_inverse.console.output import coverage_table, say, say_table
+from envmap_inverse.console.scenes import load_with_map
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.recording.planning import ViewCoverage, rank_views
 from envmap_inverse.report.coverage import write_coverage
-from envmap_inverse.scene.scene import load_scene
 from envmap_inverse.system.progress import stage
 
 __all__ = ["coverage"]
@@ -52,7 +52,7 @@ def coverage(
     """
     if not trust_input:
         read_apart(scene, [], cameras=cameras)
-    loaded = load_scene(scene)
+    loaded, _ = load_with_map(scene, None)
     take_cameras(loaded, cameras)
     candidates = range(loaded.num_sensors) if sensor is None else sensor_numbers(sensor)
     for index in set(candidates):

@@ -13,9 +13,16 @@ import typer
 from envmap_inverse.bundled import bunny
 from envmap_inverse.console.logs import collected_warnings
 from envmap_inverse.console.options import Frames, Overwrite, Report, given_settings
-from envmap_inverse.console.output import comparison_table, say_table, tell
+from envmap_inverse.console.output import (
+    WHY_ERRORS_DISAGREE,
+    comparison_table,
+    errors_disagree,
+    say_table,
+    tell,
+)
 from envmap_inverse.console.running import run
 from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.problem.problem import Problem, View
 from envmap_inverse.report import write_comparison
@@ -26,6 +33,9 @@ from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
 
 __all__ = ["demo"]
+
+TUTORIAL = "tutorial"
+"""Folder of the tutorial's run inside that of ours."""
 
 
 class DemoOptimizer(enum.StrEnum):
@@ -53,13 +63,13 @@ def demo(
 ) -> None:
     """Recover the light of a museum from a picture of a metal bunny.
 
-    Runs the tutorial's job (Adam) and, by default, then ours (transport), in the folder transport.
+    By default ours (transport) in the folder, and the tutorial's job (Adam), with a picture of
+    each step and a video, in the folder tutorial inside it.
 
     Examples:
         envmap-inverse demo
         envmap-inverse demo -o small --size 128 --optimizer transport
     """
-    adam = Adam(iterations=iterations)
     starting, begun = seconds_since_start(), time.perf_counter()
     with stage("Rendering the picture"):
         scene = load_scene(bunny())
@@ -67,11 +77,8 @@ def demo(
         truth, view = scene.envmap.texels, View(render(scene, spp=16, seed=2**30))
     loading = time.perf_counter() - begun
     folder = output or _free_folder("bunny-demo")
-    names = ["adam", "transport"] if optimizer == DemoOptimizer.both else [optimizer.value]
-    runs: list[dict[str, Any]] = []
-    for name in names:
-        chosen = adam if name == "adam" else Transport()
-        path = folder / name if runs else folder
+
+    def solved(chosen: Optimizer, name: str, path: Path, *, frames: bool) -> dict[str, Any]:
         settings = {**given_settings(context), "optimizer": name, "output": str(path)}
         problem = Problem.create(
             scene,
@@ -82,23 +89,59 @@ def demo(
         )
         run_folder = RunFolder(path, settings, overwrite=overwrite, frames=frames)
         with collected_warnings() as notes:
-            runs.append(
-                run(
-                    run_folder,
-                    problem,
-                    chosen,
-                    starting=starting,
-                    loading=loading,
-                    notes=notes,
-                    report=report,
-                    can_resume=False,
-                )
+            return run(
+                run_folder,
+                problem,
+                chosen,
+                starting=starting,
+                loading=loading,
+                notes=notes,
+                report=report,
+                can_resume=False,
             )
-    if len(runs) > 1:
-        say_table(comparison_table(dict(zip(names, runs, strict=True))))
-        if report:
-            page = write_comparison([folder, folder / names[1]], folder / "compare.html")
-            tell(f"comparison in {page}")
+
+    adam = Adam(iterations=iterations)
+    if optimizer == DemoOptimizer.adam:
+        solved(adam, "adam", folder, frames=frames)
+        _say_what_to_open(folder, report=report)
+        return
+    is_alone = optimizer == DemoOptimizer.transport
+    ours = solved(Transport(), "transport", folder, frames=frames and is_alone)
+    if not is_alone:
+        tell(f"now the tutorial's loop, into {folder / TUTORIAL}/")
+        tutorial = solved(adam, "adam", folder / TUTORIAL, frames=frames)
+        _compare(folder, ours, tutorial, report=report)
+    _say_what_to_open(folder, report=report, is_compared=not is_alone, has_video=frames)
+
+
+def _compare(folder: Path, ours: dict[str, Any], tutorial: dict[str, Any], *, report: bool) -> None:
+    """Compare both runs in a table and on a page."""
+    say_table(comparison_table(ours, tutorial))
+    theirs, own = ((run["error"], run["metrics"]["log_rmse"]) for run in (tutorial, ours))
+    if errors_disagree(theirs, own):
+        sizes = ("larger", "smaller") if own[0] > theirs[0] else ("smaller", "larger")
+        tell(
+            f"our map has the {sizes[0]} sum of squared errors and the {sizes[1]} log RMSE: "
+            f"{WHY_ERRORS_DISAGREE}"
+        )
+    if report:
+        write_comparison([folder, folder / TUTORIAL], folder / "compare.html")
+
+
+def _say_what_to_open(
+    folder: Path, *, report: bool, is_compared: bool = False, has_video: bool = False
+) -> None:
+    """Say which files to look at first."""
+    tell("open")
+    if report:
+        page, words = ("compare.html", "both maps") if is_compared else ("report.html", "the map")
+        tell(f"  {folder / page}  {words} beside the true one, in a browser")
+    whose = "our map" if is_compared else "the map"
+    tell(f"  {folder / 'envmap.png'}  {whose} (envmap.exr has its radiance)")
+    if is_compared:
+        tell(f"  {folder / TUTORIAL / 'envmap.png'}  the tutorial's")
+        if has_video:
+            tell(f"  {folder / TUTORIAL / 'convergence.mp4'}  its steps, as a video")
 
 
 def _free_folder(name: str) -> Path:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import enum
 import time
 import tomllib
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,18 +15,22 @@ from numpy.typing import NDArray
 from envmap_inverse.console.cameras import Cameras, choose_sensors
 from envmap_inverse.console.live import LOOPBACK, Live, LiveHost, LivePort, live_view
 from envmap_inverse.console.logs import collected_warnings
+from envmap_inverse.console.optimizers import (
+    OptimizerSpec,
+    default_spec,
+    make_optimizer,
+    optimizer_settings,
+)
 from envmap_inverse.console.options import (
     Frames,
     Overwrite,
     Report,
     SceneFile,
     Seed,
-    Size,
     TrustInput,
     given_files,
     given_settings,
     make_loss,
-    make_optimizer,
     make_priors,
     names_of,
     number_or_image,
@@ -43,29 +45,30 @@ from envmap_inverse.console.pictures import (
     read_views,
 )
 from envmap_inverse.console.running import CHECKPOINT_EVERY, check_room, run
+from envmap_inverse.console.scenes import (
+    MapSize,
+    add_unknown_map,
+    film_size_of,
+    load_with_map,
+    map_size_of,
+)
 from envmap_inverse.errors import Faults, InputError, did_you_mean
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.losses import LOSSES, Censored
-from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.priors import PRIORS
+from envmap_inverse.problem.fitting import fit_films, map_size_for
 from envmap_inverse.problem.plausibility import checked
-from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.problem import Problem, as_views
 from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.run.folder import RunFolder, check_free
-from envmap_inverse.scene.scene import Scene, load_scene
+from envmap_inverse.scene.scene import Scene
 from envmap_inverse.sphere.latlong import resample
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
 
 __all__ = ["estimate"]
-
-
-class OptimizerName(enum.StrEnum):
-    """Values of --optimizer."""
-
-    adam = "adam"
-    transport = "transport"
 
 
 def _read_config(context: typer.Context, path: Path | None) -> Path | None:
@@ -124,10 +127,7 @@ def estimate(
     output: Annotated[
         Path, panelled("Output", "-o", "--output", metavar="DIR", help="Folder for the results.")
     ],
-    optimizer: Annotated[
-        OptimizerName,
-        panelled("Optimizer", help="Adam renders at each step; transport traces paths once."),
-    ] = OptimizerName.adam,
+    optimizer: OptimizerSpec = None,
     iterations: Annotated[
         int | None,
         panelled(
@@ -144,7 +144,7 @@ def estimate(
         panelled(
             "Optimizer",
             "--robust",
-            help="Adam that does not diverge: positive maps, a falling step size, an average.",
+            help="The same as --optimizer robust: Adam that does not diverge.",
         ),
     ] = False,
     parameterization: Annotated[
@@ -161,13 +161,25 @@ def estimate(
         panelled("Optimizer", help="Samples per pixel: 1 for Adam, from 16 for transport."),
     ] = None,
     seed: Seed = 0,
-    size: Size = None,
+    size: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|WxH",
+            help="Pixels to which pictures are averaged down: of the longer side, or width and "
+            "height. By default they keep their own size up to a megapixel. The films follow, and "
+            "keep their horizontal field of view.",
+        ),
+    ] = None,
+    full_size: Annotated[
+        bool, typer.Option("--full-size", help="Keep pictures of more than a megapixel as large.")
+    ] = False,
+    map_size: MapSize = None,
     sensor: Annotated[
         str | None,
         panelled(
             "Pictures",
             metavar="K,...",
-            help="Sensor of each picture, e.g. 0 or 0,1; by default in order.",
+            help="Sensor of each picture, e.g. 0 or 0,1; by default in order, or the only one.",
         ),
     ] = None,
     mask: Annotated[
@@ -269,26 +281,25 @@ def estimate(
 
     Examples:
         envmap-inverse estimate scene.xml photo.exr -o run
-        envmap-inverse estimate scene.xml photo.jpg -o run --optimizer transport --size 512
+        envmap-inverse estimate scene.xml photo.jpg -o run --optimizer robust --size 512
         envmap-inverse estimate scene.xml views/*.exr -o run --cameras transforms.json
         envmap-inverse estimate --config run/run.toml -o again --prior Smoothness:weight=0.001
     """
     starting, begun = seconds_since_start(), time.perf_counter()
+    given: dict[str, Any] = {
+        "robust": robust,
+        "parameterization": parameterization,
+        "iterations": iterations,
+        "learning_rate": learning_rate,
+        "spp": spp,
+        "seed": seed,
+    }
+    spec = "robust" if robust and optimizer is None else optimizer
     faults = Faults()
     with collected_warnings() as notes:
-        chosen = faults.attempt(
-            make_optimizer,
-            optimizer,
-            robust=robust,
-            parameterization=parameterization,
-            iterations=iterations,
-            learning_rate=learning_rate,
-            spp=spp,
-            seed=seed,
-        )
-        terms = chosen or Adam()  # in whose place faults will be reported
-        wanted = faults.attempt(make_loss, loss, terms.default_loss)
-        wanted_priors = faults.attempt(make_priors, prior, terms.default_priors)
+        chosen = faults.attempt(make_optimizer, spec, **given)
+        film_size = faults.attempt(film_size_of, size, full_size=full_size)
+        texels = faults.attempt(map_size_of, map_size)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
         pictures = faults.attempt(find_pictures, reference) or []
         masks = find_masks(mask)
@@ -297,13 +308,17 @@ def estimate(
             if not trust_input:
                 named = [Path(name) for name in masks if name != "none"]
                 faults.need(read_apart, scene, [*pictures, *files], named, cameras=cameras)
-            loaded = faults.need(load_scene, scene)
+            loaded, has_unknown_map = faults.need(load_with_map, scene, texels)
+            if spec is None:
+                spec = default_spec(loaded)
+                chosen = faults.attempt(make_optimizer, spec, **given)
+            terms = chosen or Transport()  # in whose place faults will be reported
+            wanted = faults.attempt(make_loss, loss, terms.default_loss) or terms.default_loss
+            wanted_priors = faults.attempt(make_priors, prior, terms.default_priors)
             if not pictures:
                 faults.report()
             sensors = faults.need(choose_sensors, loaded, cameras, sensor, pictures)
-            faults.attempt(_set_sizes, loaded, sensors, size)
-            truth = faults.attempt(_read_ground_truth, ground_truth, loaded)
-            views = faults.need(
+            read = faults.need(
                 read_views,
                 pictures,
                 sensors,
@@ -314,11 +329,15 @@ def estimate(
                 black=black,
                 censoring=censoring,
             )
+            views = faults.need(fit_films, loaded, as_views(read, wanted), **(film_size or {}))
+            if has_unknown_map:
+                add_unknown_map(loaded, texels or map_size_for(views))
+            truth = faults.attempt(_read_ground_truth, ground_truth, loaded)
             problem = faults.need(
                 Problem.create,
                 loaded,
                 views,
-                loss=wanted or terms.default_loss,
+                loss=wanted,
                 priors=wanted_priors or (),
                 initial=number_or_image(initial),
                 ground_truth=truth,
@@ -327,7 +346,12 @@ def estimate(
             problem = checked(problem)
             check_sight(problem)
         check_room(problem, terms, output, frames=frames)
-        settings = {**given_settings(context), **resolved_settings(problem, terms), "mask": masks}
+        settings = {
+            **given_settings(context),
+            **optimizer_settings(spec, terms),
+            **resolved_settings(problem),
+            "mask": masks,
+        }
         if isinstance(wanted, Censored):  # whose levels have gone to the views
             settings["loss"] = loss
         with live_view(output, problem, terms, live=live, host=live_host, port=live_port) as view:
@@ -344,10 +368,3 @@ def estimate(
                 checkpoint_every=checkpoint_every,
                 threads=threads,
             )
-
-
-def _set_sizes(scene: Scene, sensors: Sequence[int], size: int | None) -> None:
-    """Give the films of some sensors the size of --size."""
-    if size is not None:
-        for index in set(sensors):
-            scene.set_film_size(size, index)

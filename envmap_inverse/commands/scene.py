@@ -12,17 +12,19 @@ import typer
 
 from envmap_inverse.console.cameras import Cameras, take_cameras
 from envmap_inverse.console.options import (
+    FilmSize,
     OverwriteFile,
     SceneFile,
     Seed,
-    Size,
     Spp,
     TrustInput,
     check_new,
     given_files,
+    pixel_size,
     read_map,
 )
 from envmap_inverse.console.output import say
+from envmap_inverse.console.scenes import load_with_map
 from envmap_inverse.errors import Faults, cannot_write
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
@@ -43,7 +45,7 @@ def params(scene: SceneFile, trust_input: TrustInput = False) -> None:
     with stage(f"Reading {scene.name}"):
         if not trust_input:
             read_apart(scene, [])
-        table = str(load_scene(scene).parameters)
+        table = str(load_with_map(scene, None)[0].parameters)
     say(table)
 
 
@@ -60,7 +62,7 @@ def render(
     seed: Seed = 0,
     sensor: Annotated[int, typer.Option(metavar="K", help="Index of the sensor.")] = 0,
     cameras: Cameras = None,
-    size: Size = None,
+    size: FilmSize = None,
     overwrite: OverwriteFile = False,
     trust_input: TrustInput = False,
 ) -> None:
@@ -72,13 +74,17 @@ def render(
     """
     faults = Faults()
     faults.attempt(check_new, output, overwrite=overwrite)
+    wanted = faults.attempt(pixel_size, "--size", size)
     with stage(f"Reading {scene.name}"):
         if not trust_input:
             faults.need(read_apart, scene, given_files(envmap), cameras=cameras)
-        loaded = faults.need(load_scene, scene)
+        if envmap is None:
+            loaded = faults.need(load_scene, scene)
+        else:
+            loaded, _ = faults.need(load_with_map, scene, None)
         take_cameras(loaded, cameras)
-        if size is not None:
-            faults.attempt(loaded.set_film_size, size, sensor)
+        if wanted is not None:
+            faults.attempt(loaded.set_film_size, wanted, sensor)
         texels = None if envmap is None else faults.attempt(read_map, envmap)
         faults.report()
     check_memory(prod(loaded.film_size(sensor)), 0)

@@ -39,4 +39,4 @@ def choose_sensors(
     taken = take_cameras(scene, cameras)
     if taken and sensor is None:
         return match_cameras(taken, pictures)
-    return parse_sensors(sensor, len(pictures))
+    return parse_sensors(sensor, len(pictures), scene.num_sensors)

@@ -6,9 +6,9 @@ import dataclasses
 import enum
 import json
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import numpy as np
 import typer
@@ -17,16 +17,12 @@ from numpy.typing import NDArray
 from envmap_inverse.errors import Faults, InputError, did_you_mean
 from envmap_inverse.images import read_image
 from envmap_inverse.losses import LOSSES, Loss
-from envmap_inverse.optimizers.adam.adam import Adam
-from envmap_inverse.optimizers.protocol import Optimizer
-from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.priors import PRIORS, Prior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.scene.scene import as_map
 
 __all__ = [
-    "OPTIMIZERS",
+    "FilmSize",
     "Frames",
     "Overwrite",
     "OverwriteFile",
@@ -34,22 +30,23 @@ __all__ = [
     "RowConvention",
     "SceneFile",
     "Seed",
-    "Size",
     "Spp",
     "TrustInput",
     "check_new",
     "given_files",
     "given_settings",
+    "kind_of",
     "make_choice",
     "make_loss",
-    "make_optimizer",
     "make_priors",
     "names_of",
     "number_or_image",
     "panelled",
+    "pixel_size",
     "read_map",
     "resolved_settings",
     "sensor_numbers",
+    "spec_of",
 ]
 
 
@@ -66,9 +63,15 @@ class RowConvention(enum.StrEnum):
 
 
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
-Size = Annotated[
-    int | None,
-    panelled("Pictures", help="Longer side of the film in pixels, in place of the scene's."),
+FilmSize = Annotated[
+    str | None,
+    panelled(
+        "Pictures",
+        "--size",
+        metavar="N|WxH",
+        help="Film in pixels in place of the scene's: its longer side, or width and height. Its "
+        "horizontal field of view stays.",
+    ),
 ]
 Spp = Annotated[int, panelled("Optimizer", help="Samples per pixel.")]
 Seed = Annotated[int, panelled("Optimizer", help="Seed; the same one gives the same result.")]
@@ -89,8 +92,10 @@ TrustInput = Annotated[
     ),
 ]
 
-OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
+Maker = Callable[..., Any]
+"""A dataclass, or a preset of one: a class method that takes its fields."""
 
+_KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a word"}
 
 _OF_THE_CALL = {"config", "overwrite", "trust_input", "resume", "checkpoint_every"} | {
     *("live", "live_port", "live_host"),
@@ -107,25 +112,20 @@ def given_settings(context: typer.Context) -> dict[str, Any]:
     return settings
 
 
-def resolved_settings(problem: Problem, optimizer: Optimizer) -> dict[str, Any]:
+def resolved_settings(problem: Problem) -> dict[str, Any]:
     """The options that have other defaults from run to run."""
-    options = {
-        name: getattr(optimizer, name)
-        for name in ("iterations", "learning_rate", "spp")
-        if hasattr(optimizer, name)
-    }
-    if isinstance(optimizer, Adam):
-        options["parameterization"] = _spec(optimizer.parameterization)
     sensors = [view.sensor for view in problem.views]
-    return options | {
-        "size": max(problem.scene.film_size(sensors[0])),
+    sizes = {problem.scene.film_size(sensor) for sensor in sensors}
+    return {
+        **({"size": "{}x{}".format(*sizes.pop()), "full_size": False} if len(sizes) == 1 else {}),
         "sensor": ",".join(map(str, sensors)),
-        "loss": _spec(problem.loss),
-        "prior": [_spec(prior) for prior in problem.priors] or ["none"],
+        "map_size": "{}x{}".format(*problem.scene.envmap.resolution),
+        "loss": spec_of(problem.loss),
+        "prior": [spec_of(prior) for prior in problem.priors] or ["none"],
     }
 
 
-def _spec(choice: Any) -> str:
+def spec_of(choice: Any) -> str:
     """A loss, prior or parameterization as its option takes it."""
     fields = dataclasses.asdict(choice)
     values = ",".join(f"{key}={json.dumps(value)}" for key, value in fields.items())
@@ -138,25 +138,6 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value.value if isinstance(value, enum.Enum) else value
-
-
-def make_optimizer(
-    name: str, *, robust: bool, parameterization: str | None, **options: Any
-) -> Optimizer:
-    """An optimizer with the options that were given."""
-    kind = OPTIMIZERS[name]
-    given = {key: value for key, value in options.items() if value is not None}
-    if parameterization is not None:
-        given["parameterization"] = make_choice(
-            PARAMETERIZATIONS, "--parameterization", parameterization
-        )
-    known = {field.name for field in dataclasses.fields(kind)}
-    faults = Faults()
-    for key in [*given.keys() - known, *(["robust"] if robust and kind is not Adam else [])]:
-        option = f"--{key.replace('_', '-')}"
-        faults.keep(InputError(f"{option}: the {name} optimizer has no such option"))
-    faults.report()
-    return Adam.robust(**given) if robust else kind(**given)
 
 
 def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Prior, ...]:
@@ -224,34 +205,46 @@ def number_or_image(option: str) -> float | NDArray[np.float32]:
     return float(option) if _is_number(option) else read_image(option)
 
 
-def names_of(kinds: Iterable[type[Any]]) -> str:
-    """The names of classes as a list to read."""
-    return ", ".join(kind.__name__ for kind in kinds)
+def names_of(makers: Iterable[Maker]) -> str:
+    """The names of classes and presets as a list to read."""
+    return ", ".join(maker.__name__ for maker in makers)
 
 
-def make_choice(kinds: Sequence[type[Any]], option: str, spec: str) -> Any:
-    """Make an instance of the one of these dataclasses that NAME[:key=value,...] names.
+def kind_of(maker: Maker) -> Any:
+    """The dataclass whose fields a class or a preset takes."""
+    return getattr(maker, "__self__", maker)
+
+
+def make_choice(makers: Iterable[Maker], option: str, spec: str, **more: Any) -> Any:
+    """Make what NAME[:key=value,...] names.
+
+    Args:
+        makers: dataclasses, and presets of them.
+        option: what messages call it.
+        spec: the name, in any case, and values of fields.
+        **more: values of other fields.
 
     Raises:
         InputError: if there is no such name or key, or a value cannot be; the message says which
             there are.
     """
+    makers = tuple(makers)
     name, _, arguments = spec.partition(":")
-    named = {kind.__name__.lower(): kind for kind in kinds}
+    named = {maker.__name__.lower(): maker for maker in makers}
     if name.lower() not in named:
-        near = did_you_mean(name, [kind.__name__ for kind in kinds])
-        raise InputError(f"{option} {name!r}: unknown; choose one of {names_of(kinds)}{near}")
-    kind = named[name.lower()]
-    keys = [field.name for field in dataclasses.fields(kind)]
-    allowed = f"its keys are: {', '.join(keys) or 'none'}"
+        near = did_you_mean(name, [maker.__name__ for maker in makers])
+        raise InputError(f"{option} {name!r}: unknown; choose one of {names_of(makers)}{near}")
+    maker = named[name.lower()]
+    hints = _plain_fields(kind_of(maker))
+    allowed = f"its keys are: {', '.join(hints) or 'none'}"
     values = _values(f"{option} {spec!r}", arguments, allowed)
     for key in values:
-        if key not in keys:
-            raise InputError(
-                f"{option} {spec!r}: no key {key!r}; {allowed}{did_you_mean(key, keys)}"
-            )
+        if key not in hints:
+            near = did_you_mean(key, list(hints))
+            raise InputError(f"{option} {spec!r}: no key {key!r}; {allowed}{near}")
     try:
-        return kind(**values)
+        _check_values(values, hints)
+        return maker(**values, **more)
     except (TypeError, ValueError) as error:
         raise InputError(f"{option} {spec!r}: {error}; {allowed}") from None
 
@@ -268,3 +261,40 @@ def _values(source: str, arguments: str, allowed: str) -> dict[str, Any]:
         except tomllib.TOMLDecodeError:
             values[key] = word
     return values
+
+
+def _plain_fields(kind: Any) -> dict[str, tuple[Any, ...]]:
+    """The types of those fields of a dataclass that hold numbers, words or truth values."""
+    hints = {key: get_args(hint) or (hint,) for key, hint in get_type_hints(kind).items()}
+    named = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    return {key: types for key, types in named.items() if {int, float, bool, str} & {*types}}
+
+
+def _check_values(values: Mapping[str, Any], hints: Mapping[str, tuple[Any, ...]]) -> None:
+    """Check that values of TOML are of their fields' types.
+
+    Raises:
+        ValueError: if one is not.
+    """
+    for key, value in values.items():
+        types = hints[key]
+        words = [word for hint in types for word in get_args(hint)]  # of a Literal
+        takes = (float, int) if float in types else types
+        if value not in words and type(value) not in takes:
+            kinds = [_KINDS[kind] for kind in (float, int, bool, str) if kind in types]
+            wanted = [*kinds[:1], *map(repr, words)]
+            raise ValueError(f"{key} must be {' or '.join(wanted)}; found {value!r}")
+
+
+def pixel_size(option: str, text: str | None) -> int | tuple[int, int] | None:
+    """What --size names: N or WxH.
+
+    Raises:
+        InputError: if it is neither; the message begins with the option's name.
+    """
+    if text is None:
+        return None
+    sides = [int(part) for part in text.lower().split("x") if part.isdecimal()]
+    if len(sides) != text.lower().count("x") + 1 or len(sides) > 2 or min(sides) < 1:
+        raise InputError(f"{option} {text}: give pixels, e.g. 512 or 640x400")
+    return sides[0] if len(sides) == 1 else (sides[0], sides[1])

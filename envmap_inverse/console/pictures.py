@@ -120,9 +120,20 @@ def flat_options(entries: Any, source: str) -> dict[str, Any]:
     }
 
 
-def parse_sensors(option: str | None, num_views: int) -> list[int]:
-    """The sensor of each picture: in order, all one, or as listed."""
+def parse_sensors(option: str | None, num_views: int, num_sensors: int) -> list[int]:
+    """The sensor of each picture: as listed, or all one; without a list the only one, or in order.
+
+    Raises:
+        InputError: if the list does not fit the pictures, or is needed.
+    """
     if option is None:
+        if num_sensors == 1:
+            return [0] * num_views
+        if num_views > num_sensors:
+            raise InputError(
+                f"{num_views} pictures, but the scene has {num_sensors} sensors; name the sensor "
+                "of each with --sensor, e.g. --sensor 0 or --sensor 0,0,1"
+            )
         return list(range(num_views))
     return _one_each("--sensor", sensor_numbers(option), num_views)
 

@@ -15,7 +15,13 @@ from typing import Any
 import typer
 
 from envmap_inverse.backend import limited_threads
-from envmap_inverse.console.output import say, tell
+from envmap_inverse.console.output import (
+    WHY_ERRORS_DISAGREE,
+    Errors,
+    errors_disagree,
+    say,
+    tell,
+)
 from envmap_inverse.console.progress import PlainProgress
 from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Optimizer
@@ -24,7 +30,7 @@ from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
 from envmap_inverse.run.checkpoints import Checkpoints, fingerprints
 from envmap_inverse.run.folder import MAX_PICTURES, RunFolder, bytes_of_run
-from envmap_inverse.solving.estimate import solve
+from envmap_inverse.solving.estimate import numbers_of, solve
 from envmap_inverse.system.memory import check_disk, check_memory
 from envmap_inverse.system.progress import is_watched, stage, watched_by
 
@@ -104,14 +110,9 @@ def run(
             live.begin(earlier)
             say(f"live view at {live.address}")
 
-        def on_iteration(iteration: Iteration) -> bool:
-            run_folder.add(iteration)
-            if live is not None:
-                live.show(iteration)
-            return stop.number is not None
-
+        watch = _Watch(run_folder, live, stop)
         with limited_threads(threads):
-            result = solve(problem, optimizer, on_iteration, checkpoints)
+            result = solve(problem, optimizer, watch.on_iteration, checkpoints, watch.words)
         run_folder.close()
         summary = run_folder.finish(
             result, problem, loading=loading, notes=notes, starting=starting
@@ -120,7 +121,7 @@ def run(
             checkpoints.remove()
         seconds = dict(summary["seconds"])
         page = _write_report(run_folder.path, seconds) if report else None
-    _print_summary(run_folder.path, summary, seconds)
+    _print_summary(run_folder.path, summary, seconds, watch.first)
     if result.status == "interrupted":
         _print_interruption(summary["iterations"], optimizer.num_steps, can_resume=can_resume)
     if page is not None:
@@ -166,6 +167,31 @@ def _exit_if_ended_early(stop: _Stop, status: str) -> None:
         raise typer.Exit(fail(status, 1))
 
 
+class _Watch:
+    """Takes the iterations of a run to its folder and its live view.
+
+    Attributes:
+        first: the errors of the first map that was seen.
+    """
+
+    def __init__(self, run_folder: RunFolder, live: LiveView | None, stop: _Stop) -> None:
+        self._folder, self._live, self._stop = run_folder, live, stop
+        self.first: Errors | None = None
+
+    def on_iteration(self, iteration: Iteration) -> bool:
+        """Take an iteration; returns whether the run is to end."""
+        self._folder.add(iteration)
+        if self.first is None:
+            self.first = iteration.error, self._folder.metrics.get("log_rmse")
+        if self._live is not None:
+            self._live.show(iteration)
+        return self._stop.number is not None
+
+    def words(self, iteration: Iteration) -> str:
+        """The numbers of an iteration that was taken."""
+        return numbers_of(iteration, self._folder.metrics)
+
+
 class _Stop:
     """Which signal asked the run to end."""
 
@@ -195,14 +221,30 @@ def _stop_at_signal() -> Iterator[_Stop]:
             restore()
 
 
-def _print_summary(folder: Path, summary: Mapping[str, Any], seconds: Mapping[str, float]) -> None:
+def _print_summary(
+    folder: Path,
+    summary: Mapping[str, Any],
+    seconds: Mapping[str, float],
+    first: Errors | None,
+) -> None:
+    """Say how a run went; `first` are the two errors of its first map."""
     lines = [
         f"{summary['iterations']} iterations in {seconds['optimize']:.2f} s; "
         f"{seconds['total']:.1f} s since the start: {_phases(seconds)}",
         f"final loss {_number(summary['loss'])}",
     ]
     if summary["error"] is not None:
-        lines.append(f"sum of squared errors of the map {_number(summary['error'])}")
+        last = summary["error"], summary["metrics"].get("log_rmse")
+        lines.append(
+            f"error of the map: sum of squared errors {_number(last[0])}, log RMSE "
+            f"{_number(last[1])}"
+        )
+        if first is not None and errors_disagree(first, last):
+            moves = ("rose", "fell") if (last[0] or 0) > (first[0] or 0) else ("fell", "rose")
+            lines.append(
+                f"since the first iteration the sum of squared errors {moves[0]} and the log RMSE "
+                f"{moves[1]}: {WHY_ERRORS_DISAGREE}"
+            )
     if summary["dropped_steps"]:
         lines.append(f"{summary['dropped_steps']} steps met NaN or infinity and were dropped")
     for number, clipped in enumerate(summary["clipped_share"]):

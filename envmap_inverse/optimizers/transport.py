@@ -62,7 +62,7 @@ class Transport(Settings):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name in ("spp", "rounds", "iterations"):
+        for name in ("spp", "rounds", "iterations", "memory_budget"):
             number = getattr(self, name)
             if number is not None and number < 1:
                 raise InputError(f"{name} must be at least 1; found {number}")

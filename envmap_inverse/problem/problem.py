@@ -29,6 +29,7 @@ __all__ = [
     "Solution",
     "View",
     "ViewLike",
+    "as_views",
     "start_exposures",
 ]
 
@@ -59,6 +60,9 @@ class View:
         black: values down from here are clipped; None if none are.
         name: what messages call it.
         noise: of the image's values; "auto" estimates it from the image, see `estimate_noise`.
+        over: other values that are clipped at the top, such as means of some that are, shape
+            (h, w, 3); None if `white` tells all.
+        under: the same at the bottom.
 
     Example:
         >>> ei.View("photo.jpg", exposure="auto")
@@ -76,6 +80,8 @@ class View:
     black: float | None = None
     name: str = _UNNAMED
     noise: Noise | Literal["auto"] = "auto"
+    over: NDArray[np.bool_] | None = None
+    under: NDArray[np.bool_] | None = None
 
     if TYPE_CHECKING:  # at run time the dataclass has it
 
@@ -113,6 +119,7 @@ class View:
             raise InputError(
                 f"{self.name}: white must be greater than black; found {self.white}, {self.black}"
             )
+        _check_flags(self.name, image.shape, over=self.over, under=self.under)
         if not self.weights[~self.is_over & ~self.is_under].any():
             raise InputError(
                 f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
@@ -172,12 +179,12 @@ class View:
     @cached_property
     def is_over(self) -> NDArray[np.bool_]:
         """Which values are clipped at the top, shape (h, w, 3)."""
-        return self.image >= (np.inf if self.white is None else self.white)
+        return _flagged(self.over, self.image >= (np.inf if self.white is None else self.white))
 
     @cached_property
     def is_under(self) -> NDArray[np.bool_]:
         """Which values are clipped at the bottom, shape (h, w, 3)."""
-        return self.image <= (-np.inf if self.black is None else self.black)
+        return _flagged(self.under, self.image <= (-np.inf if self.black is None else self.black))
 
     @property
     def clipped_share(self) -> dict[str, float]:
@@ -261,19 +268,21 @@ class Problem:
         if np.ndim(initial) == 0:
             initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
-        several = views if isinstance(views, list | tuple) else [views]
-        made = [v if isinstance(v, View) else View(cast("ArrayLike | Path", v)) for v in several]
-        if isinstance(loss, Censored):
-            made = [_clipped(view, loss) for view in made]
-            loss = loss.loss
         return cls(
             scene=scene,
-            views=tuple(made),
-            loss=loss,
+            views=as_views(views, loss),
+            loss=loss.loss if isinstance(loss, Censored) else loss,
             priors=tuple(priors),
             initial=_named("initial map", initial, scene),
             ground_truth=truth,
         )
+
+
+def as_views(views: ViewLike | Sequence[ViewLike], loss: Loss) -> tuple[View, ...]:
+    """The views that `estimate` is given; the levels of a `Censored` loss become theirs."""
+    several = views if isinstance(views, list | tuple) else [views]
+    made = [v if isinstance(v, View) else View(cast("ArrayLike | Path", v)) for v in several]
+    return tuple(_clipped(view, loss) if isinstance(loss, Censored) else view for view in made)
 
 
 def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
@@ -302,9 +311,18 @@ def _check_fit(scene: Scene, view: View) -> None:
     if film != size:
         raise InputError(
             f"{view.name}: is {size[0]} x {size[1]} but the film of sensor {view.sensor} is "
-            f"{film[0]} x {film[1]}; set the film's size with --size (scene.set_film_size) or "
-            "resize the image"
+            f"{film[0]} x {film[1]}; give the film its size with scene.set_film_size({size})"
         )
+
+
+def _check_flags(name: str, shape: tuple[int, ...], **flags: NDArray[np.bool_] | None) -> None:
+    for kind, array in flags.items():
+        if array is not None and np.shape(array) != shape:
+            raise InputError(f"{name}: {kind} has shape {np.shape(array)} but the image {shape}")
+
+
+def _flagged(flags: NDArray[np.bool_] | None, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    return found if flags is None else found | np.asarray(flags, bool)
 
 
 def _clipped(view: View, levels: Censored) -> View:

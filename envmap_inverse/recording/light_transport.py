@@ -23,14 +23,9 @@ from scipy import sparse
 from envmap_inverse.errors import InputError
 from envmap_inverse.recording.assembly import Pairs, assemble, joined
 from envmap_inverse.recording.blocks import Block, blocks_of, column, num_cores, on_all_cores
+from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.tracing import PathTracer
-from envmap_inverse.scene.rendering import (
-    PathSettings,
-    check_film,
-    check_seed,
-    path_settings,
-    render,
-)
+from envmap_inverse.scene.rendering import check_seed, render
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.memory import free_memory, gibibytes
 from envmap_inverse.system.progress import stage
@@ -119,7 +114,7 @@ class LightTransport:
         if not sensors:
             raise InputError("no sensor to record")
         check_seed(seed)
-        settings = _recordable(scene, sensors)
+        settings = recordable_paths(scene, sensors)
         budget = free_memory() // 4 if memory_budget is None else memory_budget
         sizes = tuple(scene.film_size(sensor) for sensor in sensors)
         total = sum(width * height for width, height in sizes)
@@ -340,20 +335,6 @@ class LightTransport:
         width, height = self.resolution
         sums = self.rmatvec(np.ones((self.shape[0], 3), np.float32))
         return sums.reshape(height, width, 3)
-
-
-def _recordable(scene: Scene, sensors: Sequence[int]) -> PathSettings:
-    for sensor in sensors:
-        check_film(scene, sensor)
-    settings = path_settings(scene)
-    use_adam = "use the Adam optimizer, which renders with it"
-    if settings is None:
-        name = str(scene.mi_scene.integrator()).partition("[")[0]
-        raise InputError(f"the light transport of {name} cannot be recorded; {use_adam}")
-    for shape in scene.mi_scene.shapes():
-        if shape.interior_medium() is not None or shape.exterior_medium() is not None:
-            raise InputError(f"participating media cannot be recorded; {use_adam}")
-    return settings
 
 
 def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.float32]:

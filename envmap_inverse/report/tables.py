@@ -135,7 +135,7 @@ def names(runs: Sequence[Run]) -> list[str]:
     folders = [run.path.resolve() for run in runs]
     if len(runs) == 1:
         return [folders[0].name if runs[0].pictures else str(runs[0].path)]
-    optimizers = [str(run.summary["settings"].get("optimizer")) for run in runs]
+    optimizers = [_optimizer(run) for run in runs]
     if len(set(optimizers)) == len(runs):
         return optimizers
     shared = Path(os.path.commonpath(folders))
@@ -156,7 +156,7 @@ def subtitle(run: Run) -> str:
     scene = Path(chosen["scene"]).name if "scene" in chosen else "the bundled bunny"
     return (
         f"A map of {columns} × {rows} texels from {pictures} of {width} × {height} pixels of "
-        f"{scene}, by {chosen.get('optimizer', 'an optimizer')} in "
+        f"{scene}, by {_optimizer(run)} in "
         f"{number(run.summary['iterations'])} iterations"
         f"{'' if status == 'done' else f', which ended early: {status}'}."
     )
@@ -301,6 +301,11 @@ def command(run: Run) -> str:
         options = ("size", "iterations", "optimizer")
         words = ["demo", *(f"--{key}={chosen[key]}" for key in options if key in chosen)]
     return shlex.join(["envmap-inverse", *words])
+
+
+def _optimizer(run: Run) -> str:
+    """The name of a run's optimizer, without its keys."""
+    return str(run.summary["settings"].get("optimizer", "an optimizer")).partition(":")[0]
 
 
 def number(value: Any) -> str:

@@ -200,7 +200,7 @@ def fingerprints(problem: Problem, optimizer: Optimizer) -> dict[str, str]:
     scene = problem.scene
     views = {
         f"{view.name} (picture {number})": _hash(
-            *(view.image, view.weights),
+            *(view.image, view.weights, view.is_over, view.is_under),
             f"{view.sensor} {view.exposure} {view.white} {view.black}",
         )
         for number, view in enumerate(problem.views)

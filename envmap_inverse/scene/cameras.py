@@ -118,6 +118,8 @@ class Camera:
 def match_cameras(cameras: Sequence[Camera], pictures: Sequence[str | Path]) -> list[int]:
     """Index of the camera of each picture: by name, or by order where no name is a camera's.
 
+    A camera that is the only one took all pictures, unless some have its name and others not.
+
     Names are compared without their folders and endings.
 
     Raises:
@@ -133,6 +135,8 @@ def match_cameras(cameras: Sequence[Camera], pictures: Sequence[str | Path]) -> 
                     f"took a picture named {name!r}; rename it, or choose with --sensor"
                 )
         return [names.index(name) for name in wanted]
+    if len(cameras) == 1 and pictures:
+        return [0] * len(pictures)
     if len(pictures) > len(cameras):
         raise InputError(
             f"{pictures[len(cameras)]}: has no camera: {len(pictures)} pictures, "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,13 +16,23 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.scene.mesh_checks import check_obj, check_ply
 from envmap_inverse.scene.xml_checks import check_xml
 
-__all__ = ["files_of", "read_scene"]
+__all__ = ["ENVMAP_ID", "files_of", "has_envmap", "read_scene"]
+
+ENVMAP_ID = "my_envmap"
+"""Of the map that is added to a scene without one."""
+
+_SURROUNDINGS = {"constant", "sky", "sunsky", "timed_sunsky"}
+"""Emitters that stand where an environment map would."""
 
 
 def read_scene(
-    source: str | Path | Mapping[str, Any], envmap: str | None, defaults: Mapping[str, Any]
+    source: str | Path | Mapping[str, Any],
+    envmap: str | tuple[int, int] | None,
+    defaults: Mapping[str, Any],
 ) -> Any:
     """A `mi.Scene` with one environment map at most; the arguments are those of `load_scene`.
+
+    If `envmap` is a resolution, a scene without a map gets one, of 1 everywhere.
 
     Raises:
         InputError: if it cannot be read, holds several maps and none is chosen, or would crash
@@ -52,6 +64,20 @@ def files_of(path: Path) -> list[Path]:
     return [file for file in named if file is not None and file.is_file()]
 
 
+def has_envmap(path: Path, defaults: Mapping[str, Any] | None = None) -> bool:
+    """Whether a scene's XML file has an environment map; nothing else of it is loaded.
+
+    Raises:
+        InputError: if the XML cannot be read, or would crash Mitsuba.
+        FileNotFoundError: if there is no such file.
+    """
+    strings = {name: str(value) for name, value in (defaults or {}).items()}
+    check_xml(path, strings)
+    with _resolving_beside(path), _refusing(str(path)):
+        config = mi.parser.ParserConfig(mi.variant())
+        return any(map(_is_envmap, mi.parser.parse_file(config, str(path), **strings).nodes))
+
+
 @contextmanager
 def _resolving_beside(path: Path) -> Iterator[None]:
     """Let Mitsuba look for files in a scene's folder first."""
@@ -66,11 +92,18 @@ def _resolving_beside(path: Path) -> Iterator[None]:
 
 
 def _instantiate(
-    config: Any, name: str, envmap: str | None, parse: Any, *args: Any, **kw: Any
+    config: Any,
+    name: str,
+    envmap: str | tuple[int, int] | None,
+    parse: Any,
+    *args: Any,
+    **kw: Any,
 ) -> Any:
     with _refusing(name):
         state = parse(config, *args, **kw)
-        _keep_one_envmap(state, envmap)
+        _keep_one_envmap(state, envmap if isinstance(envmap, str) else None)
+        if isinstance(envmap, tuple) and not any(map(_is_envmap, state.nodes)):
+            _add_envmap(state, name, *envmap)
         mi.parser.transform_all(config, state)
         _check_meshes(state)
         loaded = mi.parser.instantiate(config, state)
@@ -118,6 +151,29 @@ def _keep_one_envmap(state: Any, wanted: str | None) -> None:
     for key in list(root.keys()):
         if isinstance(root[key], mi.Properties.ResolvedReference) and root[key].index() in unwanted:
             del root[key]
+
+
+def _add_envmap(state: Any, name: str, width: int, height: int) -> None:
+    """Add a map of 1 everywhere to a parsed scene, in place of what else is all around it."""
+    root = state.root.props
+    for key in list(root.keys()):
+        if isinstance(root[key], mi.Properties.ResolvedReference):
+            node = state.nodes[root[key].index()]
+            if str(node.props.plugin_name()) in _SURROUNDINGS:
+                warnings.warn(
+                    f"{name}: its {node.props.plugin_name()} emitter gives way to the unknown "
+                    "environment map",
+                    stacklevel=2,
+                )
+                del root[key]
+    taken = {node.props.id() for node in state.nodes} | set(root.keys())
+    names = itertools.chain([ENVMAP_ID], (f"{ENVMAP_ID}_{k}" for k in itertools.count(2)))
+    node = mi.parser.SceneNode()
+    node.type, node.props = mi.ObjectType.Emitter, mi.Properties("envmap")
+    node.props.set_id(next(free for free in names if free not in taken))
+    node.props["bitmap"] = mi.Bitmap(np.ones((height, width, 3), np.float32))
+    state.nodes.append(node)  # which moves the nodes: `root` is gone
+    state.root.props[node.props.id()] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
 
 
 def _is_envmap(node: Any) -> bool:

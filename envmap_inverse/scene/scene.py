@@ -6,6 +6,7 @@ The only file that knows Mitsuba's parameter keys, tensor layouts and halo colum
 from __future__ import annotations
 
 import logging
+import operator
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
+from envmap_inverse.scene import films
 from envmap_inverse.scene.arrays import as_radiance
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.loading import read_scene
@@ -28,14 +30,23 @@ __all__ = ["Envmap", "Scene", "load_scene"]
 
 _LOGGER = logging.getLogger(__name__)
 
+MAX_TEXELS = 2**27
+"""Of a map: 16384 x 8192, as of images that are read."""
+
 _Scalar = TypeVar("_Scalar", bound=np.generic)
 _HOW_TO_ADD = (
-    'add <emitter type="envmap" id="my_envmap"><string name="filename" value="map.exr"/></emitter>'
+    "load_scene(..., envmap=(256, 128)) adds an unknown one, as estimate and coverage do by "
+    "themselves, and render --envmap FILE takes a known one"
 )
 
 
 class Scene:
     """A Mitsuba scene with one environment map whose texels can be read and written.
+
+    Attributes:
+        mi_scene: the `mi.Scene`.
+        envmap: its environment map.
+        has_cameras: whether the sensors are those of `set_sensors`, with calibrated fields of view.
 
     Example:
         >>> scene
@@ -66,6 +77,7 @@ class Scene:
         params.keep([f"{name}.{key}" for key in ("data", "scale", "to_world")])
         self.envmap = Envmap(params, name)
         self._sensors = list(mi_scene.sensors())
+        self.has_cameras = False
 
     def __repr__(self) -> str:
         """One line: its map and its sensors."""
@@ -120,36 +132,40 @@ class Scene:
         if not cameras:
             raise InputError("no cameras; at least one is needed")
         self._sensors = [camera.sensor() for camera in cameras]
+        self.has_cameras = True
 
     def film_size(self, sensor: int = 0) -> tuple[int, int]:
         """(width, height) in pixels of the image that a sensor takes (its crop window)."""
-        width, height = self.sensor(sensor).film().crop_size()
-        return int(width), int(height)
+        return films.window_size(self.sensor(sensor))
 
-    def set_film_size(self, size: int, sensor: int = 0) -> None:
-        """Make the longer side of a sensor's image `size` pixels, keeping what it shows.
+    def set_film_size(self, size: int | tuple[int, int], sensor: int = 0) -> None:
+        """Give a sensor's image another size in pixels; its horizontal field of view stays.
+
+        Args:
+            size: (width, height), or the longer side of an image of the same aspect. With another
+                aspect there is more or less to see above and below, round the same centre.
+            sensor: index of the sensor.
 
         Raises:
-            InputError: if size < 1 or there is no such sensor.
+            InputError: if a side is less than 1 or there is no such sensor.
         """
-        if size < 1:
-            raise InputError(f"size must be at least 1 pixel; found {size}")
-        params = mi.traverse(self.sensor(sensor))
-        factor = size / max(self.film_size(sensor))
-        if factor == 1:
-            return
-        full, crop, offset = (
-            list(params[f"film.{k}"]) for k in ("size", "crop_size", "crop_offset")
-        )
-        full, crop = ([max(1, round(factor * side)) for side in sides] for sides in (full, crop))
-        most = [whole - part for whole, part in zip(full, crop, strict=True)]
-        offset = [min(round(factor * o), m) for o, m in zip(offset, most, strict=True)]
-        params["film.size"], params["film.crop_size"], params["film.crop_offset"] = (
-            full,
-            crop,
-            offset,
-        )
-        params.update()
+        chosen = self.sensor(sensor)
+        if isinstance(size, int):
+            if size < 1:
+                raise InputError(f"size must be at least 1 pixel; found {size}")
+            size = films.scaled_size(films.window_size(chosen), size)
+        films.set_film_size(chosen, size)
+
+    def set_map_size(self, width: int, height: int) -> None:
+        """Resample the environment map, keeping its integral over the sphere.
+
+        Raises:
+            InputError: if a side is too small for Mitsuba or too large for any machine.
+        """
+        check_map_size(width, height)
+        if self.envmap.resolution != (width, height):
+            texels = latlong.resample(self.envmap.texels, height, width)
+            self.envmap.write(texels.astype(np.float32))
 
     def set_envmap(self, texels_or_rgba: ArrayLike) -> None:
         """Replace the environment map.
@@ -258,7 +274,7 @@ class Envmap:
 def load_scene(
     source: str | Path | Mapping[str, Any] | Any,
     *,
-    envmap: str | None = None,
+    envmap: str | tuple[int, int] | None = None,
     variant: str | None = None,
     **defaults: Any,
 ) -> Scene:
@@ -266,7 +282,9 @@ def load_scene(
 
     Args:
         source: an XML file, a Mitsuba dictionary, or a `mi.Scene`.
-        envmap: id of the environment map to use, needed if the scene has several.
+        envmap: id of the environment map to use, needed if the scene has several; or a resolution
+            (width, height): a scene without a map gets one of 1 everywhere, the unknown, in place
+            of a constant emitter or a sky; the map of another scene is resampled.
         variant: Mitsuba variant; by default the one already set, or the best that works here.
         **defaults: values for the `$name` parameters of an XML file.
 
@@ -283,10 +301,21 @@ def load_scene(
     """
     backend.select_variant(variant)
     _require_rgb_ad_variant()
+    size = None if envmap is None or isinstance(envmap, str) else _resolution(envmap)
     if isinstance(source, Scene):
-        return source
-    if isinstance(source, mi.Scene):
-        return Scene(source)
+        scene = source
+    elif isinstance(source, mi.Scene):
+        scene = Scene(source)
+    else:
+        scene = _read(source, size or envmap, defaults)
+    if size is not None:
+        scene.set_map_size(*size)
+    return scene
+
+
+def _read(
+    source: str | Path | Mapping[str, Any], envmap: Any, defaults: Mapping[str, Any]
+) -> Scene:
     name = "the dictionary" if isinstance(source, Mapping) else str(source)
     begun = time.perf_counter()
     mi_scene = read_scene(source, envmap, defaults)
@@ -295,6 +324,29 @@ def load_scene(
         return Scene(mi_scene)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
+
+
+def _resolution(envmap: Any) -> tuple[int, int]:
+    try:
+        width, height = map(operator.index, envmap)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"envmap={envmap!r}: give the map's id, or its resolution, e.g. (256, 128)"
+        ) from None
+    return check_map_size(width, height)
+
+
+def check_map_size(width: int, height: int) -> tuple[int, int]:
+    """Check that a map can have this resolution; returns (width, height).
+
+    Raises:
+        InputError: if a side is too small for Mitsuba or too large for any machine.
+    """
+    if width < 3 or height < 2 or width * height > MAX_TEXELS:
+        raise InputError(
+            f"a map has at least 3 x 2 texels, and at most {MAX_TEXELS}; found {width} x {height}"
+        )
+    return width, height
 
 
 def as_texels(texels_or_rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray[np.float32]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +15,19 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers import loop
-from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.choices import default_optimizer
 from envmap_inverse.optimizers.protocol import Keeper, Optimizer
 from envmap_inverse.priors import Prior
+from envmap_inverse.problem.fitting import fit_films
 from envmap_inverse.problem.plausibility import checked
-from envmap_inverse.problem.problem import Iteration, OnIteration, Problem, Record, ViewLike
+from envmap_inverse.problem.problem import (
+    Iteration,
+    OnIteration,
+    Problem,
+    Record,
+    ViewLike,
+    as_views,
+)
 from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.scene.rendering import sum_of_transport
 from envmap_inverse.scene.scene import Scene
@@ -33,7 +41,7 @@ from envmap_inverse.system.progress import Stage, is_watched, stage
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Estimate", "estimate", "solve"]
+__all__ = ["Estimate", "estimate", "numbers_of", "solve"]
 
 COVERAGE_SPP = 16
 _LOGGER = logging.getLogger(__name__)
@@ -149,11 +157,13 @@ def estimate(
     has it warns; see `plausibility.checked`.
 
     Args:
-        scene: geometry, materials and sensors; only its light is unknown.
+        scene: geometry, materials and sensors; only its light is unknown. A film of another size
+            than its picture takes the picture's, see `fit_films`.
         views: a reference image (h, w, 3) of linear RGB radiance, the name of an image file, a
             `View`, or a list of these; picture k of a list is taken by sensor 0 unless a `View`
             names another.
-        optimizer: `Adam()` by default.
+        optimizer: by default `Transport()`, or `Adam.robust()`, with a warning, for scenes whose
+            light transport cannot be recorded.
         loss: the optimizer's own by default: `MSE()` for `Adam`, `QuasiLikelihood()` for
             `Transport`.
         priors: what is known about maps; the optimizer's own by default: none for `Adam`,
@@ -174,12 +184,13 @@ def estimate(
         (8, 16, 3)
     """
     check_kinds(scene, optimizer, loss, priors)
-    chosen = optimizer or Adam()
+    chosen = optimizer or default_optimizer(scene)()
+    wanted = loss or chosen.default_loss
     with shown_in_notebook():
         problem = Problem.create(
             scene,
-            views,
-            loss=loss or chosen.default_loss,
+            fit_films(scene, as_views(views, wanted), is_size_kept=True),
+            loss=wanted,
             priors=chosen.default_priors if priors is None else priors,
             initial=initial,
             ground_truth=ground_truth,
@@ -194,6 +205,7 @@ def solve(
     optimizer: Optimizer,
     on_iteration: OnIteration | None,
     keeper: Keeper | None = None,
+    words: Callable[[Iteration], str] | None = None,
 ) -> Estimate:
     """What `estimate` does once its arguments are checked; see there.
 
@@ -202,12 +214,13 @@ def solve(
         optimizer: what solves it.
         on_iteration: see `estimate`.
         keeper: keeps the optimizer's state, and has that of an earlier run to go on from.
+        words: says the numbers of an iteration after `on_iteration`; `numbers_of` if None.
     """
     start = time.perf_counter()
     scene = problem.scene
     _LOGGER.info("%s, %d views, %s", optimizer, len(problem.views), problem.loss)
     with scene.envmap.holding(scene.envmap.texels):
-        with _reported(on_iteration, optimizer.num_steps) as reporting:
+        with _reported(on_iteration, optimizer.num_steps, words or numbers_of) as reporting:
             solution = loop.run(optimizer, problem, reporting, keeper)
         started_coverage = time.perf_counter()
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
@@ -226,8 +239,25 @@ def solve(
     )
 
 
+def numbers_of(iteration: Iteration, metrics: Mapping[str, float] | None = None) -> str:
+    """The errors and the loss of an iteration, each by its name.
+
+    Args:
+        iteration: has the loss, and with a ground truth the sum of squared errors.
+        metrics: further errors of its map, by the names of `compare_maps`.
+    """
+    words = []
+    if iteration.error is not None:
+        words.append(f"sum of squared errors {iteration.error:.6g}")
+    if metrics and "log_rmse" in metrics:
+        words.append(f"log RMSE {metrics['log_rmse']:.4g}")
+    return ", ".join([*words, f"loss {iteration.loss:.4g}"])
+
+
 @contextmanager
-def _reported(on_iteration: OnIteration | None, num_steps: int) -> Iterator[OnIteration | None]:
+def _reported(
+    on_iteration: OnIteration | None, num_steps: int, words: Callable[[Iteration], str]
+) -> Iterator[OnIteration | None]:
     """An `on_iteration` that also reports a stage, which begins with the first iteration."""
     if not is_watched():  # so that nothing is read from the device in vain
         yield on_iteration
@@ -239,8 +269,7 @@ def _reported(on_iteration: OnIteration | None, num_steps: int) -> Iterator[OnIt
             if not stages:
                 stages.append(held.enter_context(stage("Solving", num_steps)))
             is_ended = on_iteration(iteration) if on_iteration else None
-            error = "" if iteration.error is None else f"error={iteration.error:.6g} "
-            numbers = f"{error}loss={iteration.loss:.4g}"
+            numbers = words(iteration)
             line = f"Iteration {iteration.index:03d}: {numbers}"
             stages[0].advance(iteration.index + 1, numbers, line)
             return is_ended

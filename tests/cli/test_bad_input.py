@@ -90,12 +90,12 @@ def test_a_missing_texture(
     assert re.search(r"scene\.xml: .*map\.exr", refused(*ESTIMATE))
 
 
-def test_a_scene_without_an_environment_map(
+def test_a_rendering_without_an_environment_map(
     refused: Callable[..., str], folder: Path, scene_xml: Callable[..., str]
 ) -> None:
     (folder / "scene.xml").write_text(scene_xml(envmap=""))
-    line = refused(*ESTIMATE)
-    assert re.search(r'scene\.xml: .*no environment map.*add <emitter type="envmap"', line)
+    line = refused("render", "scene.xml", "-o", "out")
+    assert re.search(r"scene\.xml: .*no environment map.*render --envmap FILE takes a known", line)
 
 
 # References
@@ -127,10 +127,12 @@ def test_a_reference_that_is_no_image(refused: Callable[..., str], folder: Path)
     assert re.search(r"reference\.exr: .*not an image", refused(*ESTIMATE))
 
 
-def test_a_reference_of_another_size(refused: Callable[..., str], folder: Path) -> None:
+def test_a_reference_that_is_smaller_than_the_size(
+    refused: Callable[..., str], folder: Path
+) -> None:
     write_image(folder / "reference.exr", np.ones((4, 6, 3)))
-    line = refused(*ESTIMATE)
-    assert re.search(r"reference\.exr: is 6 x 4 but the film .* is 8 x 8; .*--size", line)
+    line = refused(*ESTIMATE, "--size", 8)
+    assert re.search(r"reference\.exr is only 6 x 4, and pictures are not enlarged", line)
 
 
 def test_a_reference_with_nan(refused: Callable[..., str], folder: Path) -> None:
@@ -161,7 +163,13 @@ def test_an_initial_map_of_another_size(refused: Callable[..., str], folder: Pat
         ("--spp", 0, "spp must be at least 1; found 0"),
         ("--spp", 2**30, "--spp: 68719476736 paths in one picture are more than Mitsuba can"),
         ("--iterations", -1, "iterations must be at least 1; found -1"),
-        ("--size", 0, "size must be at least 1 pixel; found 0"),
+        ("--size", 0, "--size 0: give pixels"),
+        ("--size", "8x4", "--size 8x4: .* of another aspect; give --size 8 or --size 8x8"),
+        ("--map-size", "0x4", "--map-size 0x4: give pixels"),
+        ("--map-size", "2x2", "--map-size 2x2: a map has at least 3 x 2 texels"),
+        ("--optimizer", "newton", "--optimizer 'newton': unknown; choose one of transport, adam"),
+        ("--optimizer", "adam:x=1", "--optimizer 'adam:x=1': has no key 'x'; its keys are"),
+        ("--learning-rate", 0.1, "--learning-rate: the transport .*; add --optimizer adam"),
         ("--seed", -1, "seed"),
         ("--initial", "nan", "initial"),
         ("--loss", "L7", r"--loss 'L7': unknown; choose one of .*MSE"),

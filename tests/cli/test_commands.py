@@ -42,6 +42,9 @@ RESULTS = {
 }
 
 
+ADAM = ("--optimizer", "adam")
+
+
 def frames_of(iterations: int) -> set[str]:
     numbered = {f"{kind}_{k:03d}.png" for kind in ("out", "envmap") for k in range(iterations)}
     return numbered | {"out_ref.png", "convergence.mp4"}
@@ -62,8 +65,7 @@ def without_seconds(history: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 @pytest.fixture(scope="module")
 def demo(call: Call, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Completed]:
     folder = tmp_path_factory.mktemp("demo")
-    arguments = ("--size", 16, "--iterations", 3, "--optimizer", "adam")
-    done = call("demo", *arguments, cwd=folder)
+    done = call("demo", "--size", 16, "--iterations", 3, cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder / "bunny-demo", done
 
@@ -73,7 +75,7 @@ def estimated(
     call: Call, inputs: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, Completed]:
     folder = tmp_path_factory.mktemp("estimated") / "run"
-    arguments = ("--iterations", 6, "--learning-rate", 0.05, "--seed", 4, "--frames")
+    arguments = ("--iterations", 6, "--learning-rate", 0.05, "--seed", 4, "--frames", *ADAM)
     done = call(
         *("estimate", "scene.xml", "reference.exr", "-o", folder, *arguments),
         *("--ground-truth", "map.exr"),
@@ -86,22 +88,23 @@ def estimated(
 # demo
 
 
-def test_the_demo_leaves_the_promised_files(demo: tuple[Path, Completed]) -> None:
-    assert names_in(demo[0]) == RESULTS | frames_of(3) | {"reference.exr", "ground_truth.exr"}
+def test_the_demo_leaves_our_files_and_the_tutorials_beneath(demo: tuple[Path, Completed]) -> None:
+    files = RESULTS | {"reference.exr", "ground_truth.exr"}
+    assert names_in(demo[0]) == files | {"deviation.exr", "compare.html", "tutorial"}
+    assert names_in(demo[0] / "tutorial") == files | frames_of(3)
+    runs = [tomllib.loads((f / "run.toml").read_text()) for f in (demo[0], demo[0] / "tutorial")]
+    assert [run["optimizer"] for run in runs] == ["transport", "adam"]
 
 
-def test_the_demo_films_every_iteration(demo: tuple[Path, Completed]) -> None:
-    frames, _ = imageio_ffmpeg.count_frames_and_secs(str(demo[0] / "convergence.mp4"))
-    assert frames == 3
+def test_the_demo_films_every_iteration_of_the_tutorial(demo: tuple[Path, Completed]) -> None:
+    video = demo[0] / "tutorial" / "convergence.mp4"
+    assert imageio_ffmpeg.count_frames_and_secs(str(video))[0] == 3
 
 
-def test_the_demo_says_how_it_went_and_where_to_look(demo: tuple[Path, Completed]) -> None:
+def test_the_demo_says_how_it_went_and_what_to_open(demo: tuple[Path, Completed]) -> None:
     folder, done = demo
-    assert re.findall(r"^Iteration (\d{3}): error=[\d.e+]+ ", done.stdout, re.MULTILINE) == [
-        "000",
-        "001",
-        "002",
-    ]
+    pattern = r"^Iteration (\d{3}): sum of squared errors [\d.e+]+, log RMSE [\d.]+, loss [\d.]+$"
+    assert "000" in re.findall(pattern, done.stdout, re.MULTILINE)
     waited = re.search(
         r"3 iterations in [\d.]+ s; ([\d.]+) s since the start: start [\d.]+, (.*)$",
         done.stdout,
@@ -110,22 +113,49 @@ def test_the_demo_says_how_it_went_and_where_to_look(demo: tuple[Path, Completed
     assert waited
     phases = [float(word) for word in re.findall(r"[\d.]+", waited[0].partition("start: ")[2])]
     assert sum(phases) == pytest.approx(float(waited[1]), abs=0.1 * (1 + len(phases)))
-    assert "sum of squared errors" in done.stdout
-    results, report = done.stdout.splitlines()[-2:]
-    assert f"results in {folder.name}/" in results
-    assert report == f"report in {folder.name}/report.html"
+    assert re.search(
+        r"error of the map: sum of squared errors [\d.e+]+, log RMSE [\d.]+", done.stdout
+    )
+    names = ("compare.html", "envmap.png", "tutorial/envmap.png", "tutorial/convergence.mp4")
+    told = done.stdout.rpartition("\nopen\n")[2].splitlines()
+    assert [line.split()[0] for line in told] == [f"{folder.name}/{name}" for name in names]
+    assert all((folder / name).is_file() for name in names)
     assert done.stderr == ""
 
 
+def test_the_demo_compares_its_two_runs(demo: tuple[Path, Completed]) -> None:
+    folder, done = demo
+    table = done.stdout.partition("Errors of the maps")[2]
+    for head in ("seconds", "radiance^2", "degrees", "log RMSE", "Transport()", "Adam()"):
+        assert head in table
+    for run in (folder, folder / "tutorial"):
+        summary = json.loads((run / "summary.json").read_text())
+        assert f"│ {summary['error']:,.0f} " in table
+        assert f"│ {summary['metrics']['log_rmse']:.3g} " in table
+
+
 def test_the_demo_measures_itself_against_the_bundled_map(demo: tuple[Path, Completed]) -> None:
-    errors = [line["error"] for line in history_of(demo[0])]
+    errors = [line["error"] for line in history_of(demo[0] / "tutorial")]
     assert errors[0] > errors[1] > errors[2] > 0
     assert read_image(demo[0] / "envmap.exr").shape == (125, 250, 3)
 
 
+@pytest.mark.parametrize("name", ["adam", "transport"])
+def test_the_demo_of_one_optimizer_has_its_files_at_the_top(
+    call: Call, tmp_path: Path, name: str
+) -> None:
+    options = ("--size", 8, "--iterations", 2, "--optimizer", name, "-o", "one")
+    done = call("demo", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert names_in(tmp_path / "one") >= RESULTS | frames_of(2)
+    assert not (tmp_path / "one" / "tutorial").exists()
+    assert done.stdout.splitlines()[-2:][0].split()[0] == "one/report.html"
+
+
 def test_a_second_demo_takes_another_folder(call: Call, tmp_path: Path) -> None:
     (tmp_path / "bunny-demo").mkdir()
-    done = call("demo", "--size", 8, "--iterations", 1, "--no-frames", cwd=tmp_path)
+    arguments = ("--size", 8, "--iterations", 1, "--no-frames", "--optimizer", "transport")
+    done = call("demo", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert names_in(tmp_path) == {"bunny-demo", "bunny-demo-2"}
     assert names_in(tmp_path / "bunny-demo-2") >= RESULTS
@@ -289,7 +319,7 @@ def test_a_folder_that_holds_a_run_is_kept_unless_it_may_be_overwritten(
     folder = tmp_path / "run"
     shutil.copytree(estimated[0], folder)
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
-    arguments = ("estimate", "scene.xml", "reference.exr", "-o", folder, "--iterations", 1)
+    arguments = ("estimate", "scene.xml", "reference.exr", "-o", folder, "--iterations", 1, *ADAM)
     refused = call(*arguments, cwd=inputs)
     assert refused.returncode == 2
     assert re.fullmatch(rf"error: {folder}: already holds a run .*--overwrite\n", refused.stderr)
@@ -306,7 +336,7 @@ def test_the_film_can_be_made_to_fit_the_reference(
     write_image(tmp_path / "photo.png", ei.render(scene, spp=16))
     done = call(
         *("estimate", inputs / "scene.xml", "photo.png", "-o", "run", "--size", 12),
-        *("--iterations", 1, "--initial", inputs / "map.exr"),
+        *("--iterations", 1, "--initial", inputs / "map.exr", *ADAM),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
@@ -321,7 +351,7 @@ def test_a_terminal_shows_a_live_line(
 ) -> None:
     ours, theirs = pty.openpty()
     arguments = ("estimate", "scene.xml", "reference.exr", "-o", tmp_path / "run")
-    truth = ("--iterations", 40, "--ground-truth", "map.exr")
+    truth = ("--iterations", 40, "--ground-truth", "map.exr", *ADAM)
     terminal = {"TERM": "xterm", "COLUMNS": "120"}
     seen = b""
     streams = {"stdout": theirs, "stderr": theirs}
@@ -335,7 +365,7 @@ def test_a_terminal_shows_a_live_line(
         os.close(ours)
         assert process.wait(timeout=60) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
-    assert re.search(r"Solving .*40/40 +error=[\d.]+ loss=[\d.e-]+ ", text)
+    assert re.search(r"Solving .*40/40 +sum of squared errors [\d.]+.* loss [\d.e-]+ ", text)
     assert re.search(r"Solving .* \d?\d:\d\d\W", text)  # the time that is left
     assert "Iteration 003:" not in text
     stages = ("Reading scene.xml", "Starting Mitsuba", "Solving", "Writing files", "Writing report")
@@ -351,7 +381,7 @@ def test_a_signal_ends_a_run_with_its_status_after_saving(
     start: Start, inputs: Path, tmp_path: Path, number: int, status: int
 ) -> None:
     folder = tmp_path / "run"
-    arguments = ("estimate", "scene.xml", "reference.exr", "-o", folder, "--frames")
+    arguments = ("estimate", "scene.xml", "reference.exr", "-o", folder, "--frames", *ADAM)
     with start(*arguments, "--iterations", 1_000_000, cwd=inputs) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -383,7 +413,7 @@ def test_a_run_outlives_the_reader_of_its_output(
     reader, writer = os.pipe()
     os.close(reader)
     arguments = ("estimate", "scene.xml", "reference.exr", "-o", tmp_path / "run")
-    with start(*arguments, "--iterations", 3, cwd=inputs, stdout=writer) as process:
+    with start(*arguments, "--iterations", 3, *ADAM, cwd=inputs, stdout=writer) as process:
         os.close(writer)
         _, stderr = process.communicate(timeout=60)
     assert "Traceback" not in stderr
@@ -393,7 +423,7 @@ def test_a_run_outlives_the_reader_of_its_output(
 def test_a_run_that_meets_only_nan_fails_with_an_explanation(
     call: Call, inputs: Path, tmp_path: Path
 ) -> None:
-    arguments = ("--iterations", 500, "--learning-rate", 3e38)
+    arguments = ("--iterations", 500, "--learning-rate", 3e38, *ADAM)
     done = call(
         *("estimate", "scene.xml", "reference.exr", "-o", tmp_path / "run", *arguments), cwd=inputs
     )
@@ -554,7 +584,7 @@ def test_help_explains_every_option_of_estimate(call: Call) -> None:
     assert done.returncode == 0
     options = (
         "--output --optimizer --iterations --learning-rate --robust --parameterization --spp "
-        "--seed --size --sensor --loss "
+        "--seed --size --full-size --map-size --sensor --loss "
         "--prior --initial --ground-truth --frames --report --config --overwrite"
     )
     for option in options.split():

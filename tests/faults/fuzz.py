@@ -244,6 +244,7 @@ def _command(kind: str, source: str, random: np.random.Generator) -> list[str]:
     """A command that reads the mutant."""
     mutant, scene = f"mutant.{kind}", f"with-{kind}.xml"
     estimate = ["estimate", "plain.xml", "-o", "out", "--iterations", "1"]
+    estimate += ["--optimizer", "adam"]
     if random.random() < 0.7:
         estimate.append("--no-report")  # it takes as long as all else
     if kind == "toml":

@@ -16,11 +16,11 @@ from envmap_inverse.images import write_image
 
 Start = Callable[..., subprocess.Popen[str]]
 OPTIONS: dict[str, tuple[object, ...]] = {
-    "adam": ("--iterations", 40, "--threads", 1),
+    "adam": ("--optimizer", "adam", "--iterations", 40, "--threads", 1),
     "transport": ("--optimizer", "transport", "--spp", 16),
-    "large": ("--iterations", 40, "--size", 96, "--threads", 1),
+    "large": ("--optimizer", "adam", "--iterations", 40, "--size", 96, "--threads", 1),
     "robust": ("--robust", "--iterations", 120, "--threads", 1),
-    "frames": ("--iterations", 40, "--frames", "--threads", 1),
+    "frames": ("--optimizer", "adam", "--iterations", 40, "--frames", "--threads", 1),
     "exposures": ("--optimizer", "transport", "--sensor", "0,0", "--exposure", "1,auto"),
     "weights": ("--optimizer", "transport", "--prior", 'TotalVariation:weight="auto"'),
 }

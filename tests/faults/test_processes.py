@@ -21,7 +21,8 @@ import pytest
 from envmap_inverse.images import read_image
 
 Start = Callable[..., subprocess.Popen[str]]
-ESTIMATE = ("estimate", "scene.xml", "reference.exr", "--trust-input", "-o")
+FILES = ("scene.xml", "reference.exr")
+ESTIMATE = ("estimate", *FILES, "--optimizer", "adam", "--trust-input", "-o")
 ENDLESS = ("--iterations", 1_000_000)
 
 

@@ -108,9 +108,13 @@ class Adam:
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must not be negative; found {getattr(self, name)}")
         check_seed(self.seed)
-        check_positive(learning_rate=self.learning_rate, final_rate=self.final_rate)
-        if not 0 <= self.held_out < 1:
-            raise InputError(f"held_out must be from 0 to less than 1; found {self.held_out}")
+        check_positive(
+            learning_rate=self.learning_rate, final_rate=self.final_rate, epsilon=self.epsilon
+        )
+        for name in ("beta1", "beta2", "held_out"):
+            if not 0 <= getattr(self, name) < 1:
+                found = getattr(self, name)
+                raise InputError(f"{name} must be from 0 to less than 1; found {found}")
         if self.held_out and not self.patience:
             raise InputError("held_out needs patience, e.g. patience=400: nothing else measures it")
 

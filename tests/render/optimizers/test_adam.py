@@ -410,7 +410,7 @@ def test_returning_true_ends_the_run_with_what_it_has(
         maps.append(iteration.texels)
         return iteration.index == 2
 
-    result = ei.estimate(scene, reference, on_iteration=stop_after_three)
+    result = ei.estimate(scene, reference, optimizer=ei.Adam(), on_iteration=stop_after_three)
     assert (len(result.history), result.status) == (3, "interrupted")
     np.testing.assert_array_equal(result.texels, maps[2])
 

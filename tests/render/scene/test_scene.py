@@ -525,7 +525,7 @@ def test_a_scene_without_an_environment_map_is_refused_with_how_to_add_one(
     scene_file: Path, scene_xml: MakeXML, emitter: str, found: str
 ) -> None:
     scene_file.write_text(scene_xml(envmap=emitter))
-    message = rf'no environment map \(found: {found}\); add <emitter type="envmap"'
+    message = rf"no environment map \(found: {found}\); load_scene\(\.\.\., envmap=\(256, 128\)\)"
     with pytest.raises(ei.InputError, match=message):
         ei.load_scene(scene_file)
 

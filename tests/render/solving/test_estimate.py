@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import envmap_inverse as ei
+from envmap_inverse.optimizers.choices import default_optimizer
 from envmap_inverse.sphere import latlong
 
 MakeScene = Callable[..., ei.Scene]
@@ -84,10 +85,8 @@ def test_the_phases_add_up_to_no_more_than_the_whole(
     assert 0 < sum(result.phases.values()) <= result.seconds
 
 
-def test_the_default_is_a_hundred_steps_of_adam(
-    scene: ei.Scene, reference: NDArray[np.float32]
-) -> None:
-    assert len(ei.estimate(scene, reference).history) == 100
+def test_adam_has_a_hundred_steps(scene: ei.Scene, reference: NDArray[np.float32]) -> None:
+    assert len(ei.estimate(scene, reference, optimizer=ei.Adam()).history) == 100
 
 
 def test_a_picture_a_view_and_a_list_of_either_are_taken(
@@ -154,13 +153,59 @@ def test_all_that_a_camera_sees_of_a_white_map_adds_up(
         (np.ones((8, 8)), r"must have shape \(h, w, 3\)"),
         (np.ones((8, 8, 4)), r"must have shape \(h, w, 3\)"),
         (np.full((8, 8, 3), np.nan), "192 values are NaN or infinite"),
-        (np.ones((4, 6, 3)), r"is 6 x 4 but the film of sensor 0 is 8 x 8; .*--size"),
         ([], "no reference image"),
     ],
 )
 def test_references_that_do_not_fit_are_refused(scene: ei.Scene, views: Any, message: str) -> None:
     with pytest.raises(ei.InputError, match=message):
         ei.estimate(scene, views)
+
+
+def test_transport_is_the_default_optimizer(
+    scene: ei.Scene, reference: NDArray[np.float32]
+) -> None:
+    found = ei.estimate(scene, reference)
+    expected = ei.estimate(scene, reference, optimizer=ei.Transport())
+    np.testing.assert_array_equal(found.texels, expected.texels)
+
+
+FOG = {"type": "homogeneous", "albedo": 0.5, "sigma_t": 0.1}
+
+
+@pytest.mark.parametrize(
+    ("described", "reason"),
+    [
+        (
+            {"integrator": {"type": "volpath", "max_depth": 3}},
+            r"Volumetric\w+ cannot be recorded",
+        ),
+        ({"fog": {"type": "sphere", "radius": 0.1, "interior": FOG}}, "participating media cannot"),
+    ],
+)
+def test_a_scene_that_cannot_be_recorded_is_left_to_the_robust_adam(
+    make_scene: MakeScene, described: dict[str, Any], reason: str
+) -> None:
+    scene = make_scene(**described)
+    with pytest.warns(UserWarning, match=rf"{reason}.*; Adam\.robust\(\) is taken"):
+        assert default_optimizer(scene) == ei.Adam.robust
+    with pytest.raises(ei.InputError, match=rf"{reason}.*; use the Adam optimizer"):
+        ei.estimate(scene, np.ones((8, 8, 3)), optimizer=ei.Transport())
+
+
+def test_a_film_follows_a_picture_of_another_aspect(scene: ei.Scene) -> None:
+    with pytest.warns(UserWarning, match="is 12 x 8, but the film of sensor 0 is 8 x 8"):
+        ei.estimate(scene, np.ones((8, 12, 3)), optimizer=QUICK)
+    assert scene.film_size() == (12, 8)
+
+
+def test_clipped_values_of_a_large_picture_stay_bounds(make_scene: MakeScene) -> None:
+    """The brightest quarter of a picture is cut off; what is left tells a dark map if exact."""
+    large, small = make_scene(size=(24, 24)), make_scene(size=(8, 8))
+    image = ei.render(large, spp=64)
+    white = float(np.percentile(image, 75))
+    views = [ei.View(np.minimum(image, white), white=level) for level in (white, None)]
+    maps = [ei.estimate(small, view, optimizer=ei.Transport()).texels for view in views]
+    assert maps[0].mean() > maps[1].mean()
 
 
 def test_a_view_of_a_sensor_that_the_scene_does_not_have_is_refused(scene: ei.Scene) -> None:

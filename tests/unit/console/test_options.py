@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from envmap_inverse import InputError, losses, parameterizations, priors
 from envmap_inverse.commands.estimate import _read_config
-from envmap_inverse.console.options import _spec, given_files, make_choice, sensor_numbers
+from envmap_inverse.console.options import (
+    given_files,
+    make_choice,
+    pixel_size,
+    sensor_numbers,
+    spec_of,
+)
 
 KINDS = (losses.LOSSES, parameterizations.PARAMETERIZATIONS, priors.PRIORS)
 CHOICES = [
@@ -33,8 +39,8 @@ def test_what_was_chosen_is_written_down_as_it_is_chosen(
     values["int"] = st.integers(1, 20)
     fields = {field: values[type_] for field, type_ in kind.__annotations__.items()}
     chosen = kind(**data.draw(st.fixed_dictionaries(fields)))
-    assert make_choice(kinds, "--option", _spec(chosen)) == chosen
-    assert make_choice(kinds, "--option", _spec(chosen).replace(name, name.lower())) == chosen
+    assert make_choice(kinds, "--option", spec_of(chosen)) == chosen
+    assert make_choice(kinds, "--option", spec_of(chosen).replace(name, name.lower())) == chosen
 
 
 @pytest.mark.parametrize(
@@ -47,12 +53,34 @@ def test_what_was_chosen_is_written_down_as_it_is_chosen(
         ("Huber:detla=1", "no key 'detla'; its keys are: .*; did you mean 'delta'"),
         ("hubr", "--loss 'hubr': unknown; .*; did you mean 'Huber'"),
         ("Huber:delta=wide", "--loss 'Huber:delta=wide': delta must be a number; found 'wide'"),
+        ("Huber:delta='x'", "delta must be a number; found 'x'; its keys are"),
+        ("Huber:relative=1", "relative must be true or false; found 1"),
+        ("Censored:loss='MSE'", "no key 'loss'; its keys are: white, black"),
         ("MSE:delta=1", "its keys are: none"),
     ],
 )
 def test_a_choice_that_is_none_is_refused_with_what_there_is(spec: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         make_choice(losses.LOSSES, "--loss", spec)
+
+
+@pytest.mark.parametrize("value", ["'often'", "true"])
+def test_a_weight_is_a_number_or_auto(value: str) -> None:
+    with pytest.raises(InputError, match=r"weight must be a number or 'auto'; found"):
+        make_choice(priors.PRIORS, "--prior", f"Smoothness:weight={value}")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [(None, None), ("512", 512), ("640x400", (640, 400)), ("640X400", (640, 400))]
+)
+def test_a_size_is_one_side_or_two(text: str | None, size: object) -> None:
+    assert pixel_size("--size", text) == size
+
+
+@pytest.mark.parametrize("text", ["", "x", "0", "-4", "4x0", "4x", "4x4x4", "1.5", "big", "4 x 4"])
+def test_other_sizes_are_refused(text: str) -> None:
+    with pytest.raises(InputError, match=rf"--size {text}: give pixels, e\.g\. 512 or 640x400"):
+        pixel_size("--size", text)
 
 
 @settings(max_examples=15)

@@ -130,7 +130,17 @@ def test_what_does_not_fit_the_pictures_is_refused(
 def test_pictures_are_of_the_sensors_in_order_unless_told(
     option: str | None, expected: list[int]
 ) -> None:
-    assert parse_sensors(option, 3) == expected
+    assert parse_sensors(option, 3, 4) == expected
+
+
+@pytest.mark.parametrize("num_pictures", [1, 3])
+def test_pictures_are_of_the_only_sensor(num_pictures: int) -> None:
+    assert parse_sensors(None, num_pictures, 1) == [0] * num_pictures
+
+
+def test_more_pictures_than_sensors_need_to_be_told_apart() -> None:
+    with pytest.raises(InputError, match=r"3 pictures, but the scene has 2 sensors; .*--sensor 0"):
+        parse_sensors(None, 3, 2)
 
 
 @pytest.mark.parametrize(
@@ -139,7 +149,7 @@ def test_pictures_are_of_the_sensors_in_order_unless_told(
 )
 def test_sensors_that_do_not_fit_are_refused(option: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        parse_sensors(option, 3)
+        parse_sensors(option, 3, 4)
 
 
 # [[view]]

@@ -106,7 +106,7 @@ def test_a_boolean_mask_will_do(image: np.ndarray) -> None:
 
 
 def test_a_view_of_another_size_is_refused_with_both_sizes_and_the_remedy() -> None:
-    with pytest.raises(InputError, match=r"photo: is 5 x 3 .* sensor 0 is 6 x 4; .*--size"):
+    with pytest.raises(InputError, match=r"photo: is 5 x 3 .* 0 is 6 x 4; .*film_size\(\(5, 3"):
         create(View(np.ones((3, 5, 3)), name="photo"))
 
 

@@ -1,0 +1,125 @@
+"""The option --optimizer, and those that set an optimizer's fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Collection
+from typing import Annotated, Any
+
+from envmap_inverse.console.options import kind_of, make_choice, panelled, spec_of
+from envmap_inverse.errors import InputError
+from envmap_inverse.optimizers.choices import (
+    DEFAULT,
+    OPTIMIZERS,
+    ROBUST,
+    default_optimizer,
+)
+from envmap_inverse.optimizers.protocol import Optimizer
+from envmap_inverse.parameterizations import PARAMETERIZATIONS
+from envmap_inverse.scene.scene import Scene
+
+__all__ = ["OptimizerSpec", "default_spec", "make_optimizer", "optimizer_settings"]
+
+_MAKERS = {maker.__name__.lower(): maker for maker in OPTIMIZERS}
+
+OptimizerSpec = Annotated[
+    str | None,
+    panelled(
+        "Optimizer",
+        "--optimizer",
+        metavar="NAME[:key=value,...]",
+        help=f"One of {', '.join(_MAKERS)}. By default {DEFAULT.__name__.lower()}, which traces "
+        f"paths once; {ROBUST.__name__}, which renders at each step, if the scene cannot be "
+        "recorded.",
+    ),
+]
+
+_OPTIONS = ("iterations", "learning_rate", "spp", "seed", "parameterization")
+"""Fields that have options of their own."""
+
+
+def make_optimizer(
+    spec: str | None, *, robust: bool, parameterization: str | None, **options: Any
+) -> Optimizer:
+    """An optimizer with the options that were given.
+
+    Args:
+        spec: as --optimizer takes it.
+        robust: whether --robust is given, the same as the optimizer "robust".
+        parameterization: as --parameterization takes it.
+        **options: values of other options that are fields, or None.
+
+    Raises:
+        InputError: if the optimizer has no such option, or does not take its value.
+    """
+    spec = spec or (ROBUST if robust else DEFAULT).__name__.lower()
+    name, _, arguments = spec.partition(":")
+    if robust and _kind(name) is kind_of(ROBUST):
+        spec = f"{ROBUST.__name__}:{arguments}"
+    given = {key: value for key, value in options.items() if value is not None}
+    if parameterization is not None:
+        given["parameterization"] = make_choice(
+            PARAMETERIZATIONS, "--parameterization", parameterization
+        )
+    keys = {part.partition("=")[0].strip() for part in arguments.split(",")}
+    if "seed" in keys and given.get("seed") == 0:
+        del given["seed"]  # the default, which --seed always has
+    for key in [*given, *(["robust"] if robust else [])]:
+        _check_option(name, key, keys)
+    made: Optimizer = make_choice(OPTIMIZERS, "--optimizer", spec, **given)
+    return made
+
+
+def default_spec(scene: Scene) -> str:
+    """The name of the optimizer for a scene where none is named; see `default_optimizer`."""
+    return default_optimizer(scene).__name__.lower()
+
+
+def optimizer_settings(spec: str, optimizer: Optimizer) -> dict[str, Any]:
+    """The options that make an optimizer again, defaults included.
+
+    Args:
+        spec: as --optimizer takes it; only its name is looked at.
+        optimizer: what it made.
+    """
+    known: Any = optimizer
+    values = {f.name: getattr(known, f.name) for f in dataclasses.fields(known)}
+    options = {name: values.pop(name) for name in _OPTIONS if name in values}
+    if "parameterization" in options:
+        options["parameterization"] = spec_of(options["parameterization"])
+    keys = ",".join(
+        f"{key}={json.dumps(value)}"
+        for key, value in values.items()
+        if isinstance(value, int | float | str)
+    )
+    return {**options, "optimizer": spec.partition(":")[0].lower() + (f":{keys}" if keys else "")}
+
+
+def _kind(name: str) -> Any:
+    """The dataclass behind an optimizer's name; None for another name."""
+    maker: Callable[..., Optimizer] | None = _MAKERS.get(name.lower())
+    return None if maker is None else kind_of(maker)
+
+
+def _check_option(name: str, key: str, given: Collection[str]) -> None:
+    """Check that an optimizer has an option that --optimizer does not give as well.
+
+    Raises:
+        InputError: if not.
+    """
+    option = f"--{key.replace('_', '-')}"
+    if _kind(name) is not None and not _has(_kind(name), key):
+        having = [known for known in _MAKERS if _has(_kind(known), key)]
+        raise InputError(
+            f"{option}: the {name.lower()} optimizer has no such option; add --optimizer "
+            f"{' or '.join(having)}"
+        )
+    if key in given:
+        raise InputError(f"{option}: --optimizer sets {key}, too; leave one of them out")
+
+
+def _has(kind: Any, key: str) -> bool:
+    if key == "robust":
+        return kind is kind_of(ROBUST)
+    return key in {field.name for field in dataclasses.fields(kind)}

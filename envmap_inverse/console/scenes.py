@@ -1,0 +1,79 @@
+"""The scene of a command, with a map of its own or an unknown one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from envmap_inverse import backend
+from envmap_inverse.console.options import panelled, pixel_size
+from envmap_inverse.console.output import tell
+from envmap_inverse.errors import InputError
+from envmap_inverse.scene.loading import has_envmap
+from envmap_inverse.scene.scene import Scene, check_map_size, load_scene
+
+__all__ = [
+    "DEFAULT_MAP_SIZE",
+    "MapSize",
+    "add_unknown_map",
+    "film_size_of",
+    "load_with_map",
+    "map_size_of",
+]
+
+DEFAULT_MAP_SIZE = 256, 128
+
+MapSize = Annotated[
+    str | None,
+    panelled(
+        "Light",
+        metavar="WxH",
+        help="Texels of the map, in place of the scene's. A scene without a map gets an unknown "
+        "one, by default of 256x128 texels, or fewer if the pictures have fewer pixels.",
+    ),
+]
+
+
+def map_size_of(option: str | None) -> tuple[int, int] | None:
+    """(width, height) that --map-size names; one number is the width of a map half as high.
+
+    Raises:
+        InputError: if it names none that a map can have.
+    """
+    size = pixel_size("--map-size", option)
+    if size is None:
+        return None
+    width, height = (size, size // 2) if isinstance(size, int) else size
+    try:
+        return check_map_size(width, height)
+    except InputError as error:
+        raise InputError(f"--map-size {option}: {error}") from None
+
+
+def load_with_map(path: Path, map_size: tuple[int, int] | None) -> tuple[Scene, bool]:
+    """A scene with a map of this size, and whether the map is one that had to be added.
+
+    Without a size, the scene's own map keeps its own, and one that is added has the default.
+    """
+    backend.select_variant()
+    is_added = not has_envmap(path)
+    return load_scene(path, envmap=map_size or (DEFAULT_MAP_SIZE if is_added else None)), is_added
+
+
+def add_unknown_map(scene: Scene, size: tuple[int, int]) -> None:
+    """Give the map that was added to a scene its size, and say so."""
+    scene.set_map_size(*size)
+    tell(f"the scene has no environment map; an unknown one of {size[0]} x {size[1]} is added")
+
+
+def film_size_of(option: str | None, *, full_size: bool) -> dict[str, Any]:
+    """Arguments of `fit_films` for --size and --full-size.
+
+    Raises:
+        InputError: if both are given, or --size names no size.
+    """
+    if option is not None and full_size:
+        raise InputError("--size and --full-size: give one of them")
+    if full_size:
+        return {"max_pixels": None}
+    return {"size": pixel_size("--size", option)}

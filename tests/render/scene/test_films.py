@@ -1,0 +1,136 @@
+"""Films of another size show the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import envmap_inverse as ei
+from envmap_inverse.backend import mi
+from envmap_inverse.problem.fitting import area_mean
+from envmap_inverse.scene.films import scaled_size
+
+MakeScene = Callable[..., ei.Scene]
+
+SPP = 64
+
+
+def window(left: int, top: int, width: int, height: int) -> dict[str, int]:
+    return {
+        "crop_offset_x": left,
+        "crop_offset_y": top,
+        "crop_width": width,
+        "crop_height": height,
+    }
+
+
+def directions(scene: ei.Scene, across: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Directions of the rays at places of the image, (n, 2) from 0 to 1; shape (n, 3)."""
+    x, y = across.T
+    sensor = scene.sensor()
+    ray, _ = sensor.sample_ray(0.0, 0.5, mi.Point2f(x, y), mi.Point2f(0.5, 0.5))
+    return np.array(ray.d).T
+
+
+GRID = np.stack(np.meshgrid([0.0, 0.3, 0.5, 1.0], [0.0, 0.2, 0.5, 1.0]), axis=-1).reshape(-1, 2)
+
+
+@pytest.mark.parametrize(
+    ("film", "crop", "size"),
+    [
+        ((30, 20), window(0, 0, 30, 20), (9, 6)),
+        ((100, 100), window(31, 17, 36, 24), (9, 6)),
+        ((9, 7), window(4, 3, 5, 4), (50, 40)),
+        ((16, 16), window(0, 8, 16, 8), (4, 2)),
+    ],
+)
+@pytest.mark.parametrize("offset", [0.0, 0.15])
+def test_a_crop_window_shows_the_same_at_every_size(
+    make_scene: MakeScene,
+    film: tuple[int, int],
+    crop: dict[str, int],
+    size: tuple[int, int],
+    offset: float,
+) -> None:
+    scene = make_scene(size=film, film=crop)
+    params = mi.traverse(scene.sensor())
+    params["principal_point_offset_x"], params["principal_point_offset_y"] = offset, -offset
+    params.update()
+    before = directions(scene, GRID)
+    scene.set_film_size(size)
+    assert scene.film_size() == size
+    np.testing.assert_allclose(directions(scene, GRID), before, atol=3e-6)
+
+
+@pytest.mark.parametrize("size", [(16, 10), (10, 16), (12, 12)])
+def test_a_film_of_another_aspect_keeps_the_horizontal_field_and_the_axis(
+    make_scene: MakeScene, size: tuple[int, int]
+) -> None:
+    scene = make_scene(size=(12, 12))
+    params = mi.traverse(scene.sensor())
+    params["principal_point_offset_x"], params["principal_point_offset_y"] = 0.1, -0.2
+    params.update()
+    level = np.array([[0.0, 0.5], [0.25, 0.5], [1.0, 0.5]])
+    before = directions(scene, level)
+    scene.set_film_size(size)
+    np.testing.assert_allclose(directions(scene, level), before, atol=3e-6)
+    # A pixel stays square: one to the right turns as far as one down, seen from the axis.
+    width, height = size
+    x, y = mi.traverse(scene.sensor())["principal_point_offset_x"][0], 0.0
+    y = mi.traverse(scene.sensor())["principal_point_offset_y"][0]
+    axis = np.array([0.5 - x, 0.5 - y])
+    at_axis, right, down = directions(
+        scene, axis + np.array([[0, 0], [1 / width, 0], [0, 1 / height]])
+    )
+    assert at_axis @ right == pytest.approx(at_axis @ down, abs=1e-6)
+
+
+def test_a_film_of_another_aspect_is_as_if_the_scene_had_been_written_with_it(
+    make_scene: MakeScene,
+) -> None:
+    changed, written = make_scene(size=(12, 12)), make_scene(size=(16, 10))
+    changed.set_film_size((16, 10))
+    np.testing.assert_array_equal(ei.render(changed, spp=4), ei.render(written, spp=4))
+
+
+def test_a_smaller_film_sees_the_mean_of_what_a_larger_one_sees(make_scene: MakeScene) -> None:
+    scene = make_scene(size=(24, 24), film=window(3, 5, 18, 12))
+    large = ei.render(scene, spp=SPP)
+    scene.set_film_size((6, 4))
+    small = ei.render(scene, spp=9 * SPP)
+    np.testing.assert_allclose(small, area_mean(large, 6, 4), rtol=0.1, atol=0.02)
+
+
+@pytest.mark.parametrize("kind", ["thinlens", "orthographic"])
+def test_sensors_without_a_principal_point_scale_their_windows(
+    make_scene: MakeScene, kind: str
+) -> None:
+    film = {"type": "hdrfilm", "width": 16, "height": 16, **window(4, 4, 8, 8)}
+    lens = {"aperture_radius": 0.1} if kind == "thinlens" else {}
+    scene = make_scene(sensor0={"type": kind, "film": film, **lens})
+    scene.set_film_size(4)
+    assert scene.film_size() == (4, 4)
+    assert tuple(scene.sensor().film().size()) == (8, 8)
+    with pytest.raises(ei.InputError, match=r"crop window of 4 x 4 .* cannot become 4 x 2"):
+        scene.set_film_size((4, 2))
+
+
+def test_sensors_without_a_principal_point_take_films_of_every_size(make_scene: MakeScene) -> None:
+    film = {"type": "hdrfilm", "width": 16, "height": 16}
+    scene = make_scene(sensor0={"type": "thinlens", "aperture_radius": 0.1, "film": film})
+    scene.set_film_size((6, 4))
+    assert ei.render(scene, spp=1).shape == (4, 6, 3)
+
+
+def test_a_film_without_pixels_is_refused_by_its_size(make_scene: MakeScene) -> None:
+    with pytest.raises(ei.InputError, match="at least 1 x 1 pixels; found 4 x 0"):
+        make_scene().set_film_size((4, 0))
+
+
+def test_a_scaled_size_keeps_the_aspect_and_a_pixel() -> None:
+    assert scaled_size((4000, 3000), 640) == (640, 480)
+    assert scaled_size((3000, 4000), 640) == (480, 640)
+    assert scaled_size((64, 2), 8) == (8, 1)
