@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import OpenImageIO as oiio
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
@@ -56,13 +55,16 @@ def read_by_openimageio(
     encoding, more = _encoding(spec, values, without_profile)
     alpha_at = spec.alpha_channel
     colour = values[..., [c for c in range(spec.nchannels) if c != alpha_at][: _num_colours(spec)]]
-    is_integer = values.dtype.kind == "u"
+    bit_depth = 8 * values.itemsize if values.dtype.kind == "u" else None
+    white, black = (None, None) if bit_depth is None else levels_of(encoding, bit_depth, settings)
     turn = 1 if is_turned else spec.get_int_attribute("Orientation", 1)
     return Picture(
-        image=encoding.decode(colour, settings.gamma if is_integer else None),
+        image=encoding.decode(colour, settings.gamma if bit_depth else None),
         alpha=None if alpha_at < 0 else _share(values[..., alpha_at]),
         orientation=turn if 1 <= turn <= 8 else 1,
-        **(levels_of(encoding, 8 * values.itemsize, settings) if is_integer else {}),
+        white=white,
+        black=black,
+        bit_depth=bit_depth,
         camera=CameraSettings(
             **{name: spec.get_float_attribute(tag, 0.0) or None for name, tag in _EXIF.items()}
         ),
@@ -72,17 +74,21 @@ def read_by_openimageio(
 
 def _decoded(path: Path) -> tuple[NDArray[Any], Any, tuple[str, ...]]:
     """Values of shape (h, w, channels), OpenImageIO's description of them, and notes."""
-    straight = oiio.ImageSpec()
+    import OpenImageIO  # noqa: PLC0415 - takes a tenth of a second
+
+    straight = OpenImageIO.ImageSpec()
     straight.attribute("oiio:UnassociatedAlpha", 1)  # alpha is not multiplied in
-    file = oiio.ImageInput.open(str(path), straight)
+    file = OpenImageIO.ImageInput.open(str(path), straight)
     if file is None:
-        raise ValueError(oiio.geterror())
+        raise ValueError(OpenImageIO.geterror())
     try:
         spec = file.spec()
         check_size(path, spec.width, spec.height)
         kind = str(spec.format)
         if kind not in _KINDS or spec.nchannels > 8:
-            raise InputError(f"{path}: has {spec.nchannels} channels of {kind}, which is no picture")
+            raise InputError(
+                f"{path}: has {spec.nchannels} channels of {kind}, which is no picture"
+            )
         values = file.read_image(0, 0, 0, spec.nchannels, _KINDS[kind])
         if values is None:
             raise ValueError(file.geterror())
@@ -119,4 +125,4 @@ def _encoding(
 def _share(values: NDArray[Any]) -> NDArray[np.float32]:
     if values.dtype.kind != "u":
         return np.asarray(values, np.float32)
-    return values / np.float32(np.iinfo(values.dtype).max)
+    return values.astype(np.float32) / np.float32(np.iinfo(values.dtype).max)

@@ -35,27 +35,29 @@ def read_by_pillow(path: Path, settings: Reading) -> Picture:
             values, alpha = _values(picture)
     if encoding is None:
         encoding = _encoding_without_profile(path, exif)
+    white, black = levels_of(encoding, 8, settings)
     return Picture(
         image=encoding.decode(values, settings.gamma),
         alpha=alpha,
         orientation=orientation_of(exif),
-        **levels_of(encoding, 8, settings),
+        white=white,
+        black=black,
+        bit_depth=8,
         camera=settings_of(exif),
         notes=(*note_of(encoding), *notes),
     )
 
 
-def levels_of(encoding: Encoding, bit_depth: int, settings: Reading) -> dict[str, float | int]:
-    """Depth and clipping levels: the second highest and the lowest but one of the stored values.
+def levels_of(encoding: Encoding, bit_depth: int, settings: Reading) -> tuple[float, float]:
+    """Clipping levels: the second highest and the lowest but one of the stored values.
 
     Compression moves values by one.
     """
     top = 2**bit_depth - 1
-    return {
-        "bit_depth": bit_depth,
-        "white": encoding.level((top - 1) / top, settings.gamma),
-        "black": encoding.level(1 / top, settings.gamma),
-    }
+    return (
+        encoding.level((top - 1) / top, settings.gamma),
+        encoding.level(1 / top, settings.gamma),
+    )
 
 
 def note_of(encoding: Encoding) -> tuple[str, ...]:
@@ -80,7 +82,7 @@ def _decoded(file: Image.Image) -> tuple[Image.Image, Encoding | None, tuple[str
         converted = ImageCms.profileToProfile(file, source, target, outputMode=mode)
     except (ImageCms.PyCMSError, OSError, ValueError):
         return file, None, (f"{reason}; taken for sRGB",)
-    assert converted is not None  # noqa: S101 - only None where the file is changed in place
+    assert converted is not None
     return converted, SRGB, ("colours converted by its profile's tables",)
 
 
@@ -89,7 +91,7 @@ def _values(file: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.float32] |
     is_grey = file.mode in _GREYS
     if file.has_transparency_data:
         values = np.asarray(file.convert("LA" if is_grey else "RGBA"))
-        return values[..., :-1], values[..., -1] / np.float32(255)
+        return values[..., :-1], np.float32(1 / 255) * values[..., -1].astype(np.float32)
     if is_grey:
         return np.asarray(file.convert("L"))[:, :, None], None
     return np.asarray(file.convert("RGB")), None

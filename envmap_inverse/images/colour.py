@@ -29,7 +29,7 @@ __all__ = [
 Curve = Callable[[NDArray[np.floating[Any]]], NDArray[np.floating[Any]]]
 """From stored values, whose range is 0 to 1, to linear ones."""
 
-Primaries = Sequence[float]
+Primaries = Sequence[float] | NDArray[np.float64]
 """CIE 1931 (x, y) of red, green, blue and white: eight numbers."""
 
 REC_709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
@@ -60,7 +60,7 @@ def power(exponent: float) -> Curve:
 
 
 def _power(exponent: float, values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    return np.sign(values) * np.abs(values) ** exponent
+    return np.asarray(np.sign(values) * np.abs(values) ** exponent)
 
 
 def rgb_to_xyz(primaries: Primaries) -> NDArray[np.float64]:
@@ -122,9 +122,7 @@ class Encoding:
         matrix = to_rec_709(primaries, keeps_white=True)
         return cls(name=name, curves=(curve,), matrix=_unless_identity(matrix))
 
-    def decode(
-        self, values: NDArray[Any], gamma: float | None = None
-    ) -> NDArray[np.float32]:
+    def decode(self, values: NDArray[Any], gamma: float | None = None) -> NDArray[np.float32]:
         """Linear Rec. 709 RGB of stored values.
 
         Args:

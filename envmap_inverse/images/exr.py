@@ -20,10 +20,10 @@ from envmap_inverse.images.picture import Picture, Reading
 __all__ = ["Exr"]
 
 _LEAVES = {
-    **{name: "R" for name in ("r", "red")},
-    **{name: "G" for name in ("g", "green")},
-    **{name: "B" for name in ("b", "blue")},
-    **{name: "A" for name in ("a", "alpha")},
+    **dict.fromkeys(("r", "red"), "R"),
+    **dict.fromkeys(("g", "green"), "G"),
+    **dict.fromkeys(("b", "blue"), "B"),
+    **dict.fromkeys(("a", "alpha"), "A"),
     "y": "Y",
 }
 """Endings of channel names, in lower case."""
@@ -165,9 +165,7 @@ def _plane(path: Path, channels: Any, name: str, window: _Window) -> NDArray[np.
     return np.asarray(pixels, np.float32)
 
 
-def _converted(
-    path: Path, image: NDArray[np.float32], chromaticities: Any
-) -> NDArray[np.float32]:
+def _converted(path: Path, image: NDArray[np.float32], chromaticities: Any) -> NDArray[np.float32]:
     """Linear Rec. 709 RGB; as in Mitsuba's `Bitmap`, white keeps its colour."""
     if chromaticities is None:
         return image
@@ -190,7 +188,9 @@ def _on_display(path: Path, picture: Picture, data: _Window, display: _Window) -
     right = min(data.left + data.width, display.left + display.width)
     bottom = min(data.top + data.height, display.top + display.height)
     if left >= right or top >= bottom:
-        raise InputError(f"{path}: its data window {data} lies outside its display window {display}")
+        raise InputError(
+            f"{path}: its data window {data} lies outside its display window {display}"
+        )
     source = np.s_[top - data.top : bottom - data.top, left - data.left : right - data.left]
     target = np.s_[
         top - display.top : bottom - display.top, left - display.left : right - display.left

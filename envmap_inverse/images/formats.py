@@ -1,7 +1,7 @@
 """The formats that are read and written: the one table of file endings.
 
-A new format is a class with `endings` and `read`, and `encode` if it is written too, in a file of its
-own; add it to `FORMATS`.
+A new format is a class with `endings` and `read`, and `encode` if it is written too, in a file of
+its own; add it to `FORMATS`.
 """
 
 from __future__ import annotations

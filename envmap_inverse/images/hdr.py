@@ -90,9 +90,7 @@ class _Header:
             name, sign, value = line.partition("=")
             if sign and not line[:1].isspace():  # indented lines are of files that it was made from
                 variables.setdefault(name.strip().upper(), []).append(value.strip())
-        axes = tuple(
-            (match[k].decode(), match[k + 1].decode(), int(match[k + 2])) for k in (1, 4)
-        )
+        axes = tuple((match[k].decode(), match[k + 1].decode(), int(match[k + 2])) for k in (1, 4))
         header = cls(variables=variables, axes=axes, num_bytes=data.index(b"\n", match.end(6)) + 1)
         format_ = variables.get("FORMAT", _FORMATS[:1])[-1]
         if format_ not in _FORMATS:

@@ -131,6 +131,4 @@ def _parametric(
     return np.where(values >= d, above, c * values + f) if kind else power(g)(values)
 
 
-_D50_TO_REC_709 = np.linalg.inv(
-    adapt(rgb_to_xyz(REC_709).sum(axis=1), _D50) @ rgb_to_xyz(REC_709)
-)
+_D50_TO_REC_709 = np.linalg.inv(adapt(rgb_to_xyz(REC_709).sum(axis=1), _D50) @ rgb_to_xyz(REC_709))

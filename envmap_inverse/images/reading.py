@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from numpy.typing import NDArray
 from envmap_inverse.errors import InputError
 from envmap_inverse.images.formats import format_of
 from envmap_inverse.images.picture import Picture, Reading
+
+_LOGGER = logging.getLogger(__name__)
 
 __all__ = ["clipping_levels", "read_image", "read_mask", "read_picture"]
 
@@ -42,7 +45,7 @@ def read_picture(
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty")
     try:
-        return kind.read(path, Reading(gamma=gamma, layer=layer))
+        picture = kind.read(path, Reading(gamma=gamma, layer=layer))
     except InputError as error:
         named = str(error).startswith(f"{path}: ")
         raise error if named else InputError(f"{path}: {error}") from None
@@ -51,6 +54,9 @@ def read_picture(
     except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path}: cannot be decoded, damaged or not an image: {reason}") from None
+    for note in picture.notes:
+        _LOGGER.info("%s: %s", path, note)
+    return picture
 
 
 def read_image(

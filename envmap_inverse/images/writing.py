@@ -27,5 +27,5 @@ def write_image(path: str | Path, image: ArrayLike) -> None:
     """
     path = Path(path)
     kind = format_of(path, written=True)
-    assert isinstance(kind, Writable)  # noqa: S101 - what was asked for
+    assert isinstance(kind, Writable)
     write_bytes(path, kind.encode(np.ascontiguousarray(image, np.float32)))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError
+from envmap_inverse.images import Picture
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.noise import Noise, estimate_noise
@@ -49,6 +50,7 @@ class View:
         black: values down from here are clipped; None if none are.
         name: what messages call it.
         noise: of the image's values; "auto" estimates it from the image, see `estimate_noise`.
+        picture: the file's picture, which says more of the camera; None if it is not known.
     """
 
     image: NDArray[np.float32]
@@ -59,6 +61,26 @@ class View:
     black: float | None = None
     name: str = "reference image"
     noise: Noise | Literal["auto"] = "auto"
+    picture: Picture | None = None
+
+    @classmethod
+    def of(cls, picture: Picture, *, mask: NDArray[np.float32] | None = None, **how: Any) -> View:
+        """The view that a file's picture is: upright, masked by its alpha, clipped at its levels.
+
+        Args:
+            picture: as `read_picture` gives it.
+            mask: times that of the picture's alpha.
+            how: other attributes, in place of the picture's own where they are not None.
+        """
+        upright = picture.upright
+        given = {name: value for name, value in how.items() if value is not None}
+        own = upright.mask
+        if mask is None:
+            mask = own
+        elif own is not None and own.shape == mask.shape:
+            mask = own * mask
+        levels = {"white": picture.white, "black": picture.black}
+        return cls(upright.image, mask=mask, picture=upright, **{**levels, **given})
 
     def __post_init__(self) -> None:
         """Check shapes and values."""
@@ -171,7 +193,7 @@ class Problem:
     def create(
         cls,
         scene: Scene,
-        views: ArrayLike | View | Sequence[ArrayLike | View],
+        views: ArrayLike | View | Picture | Sequence[ArrayLike | View | Picture],
         *,
         loss: Loss,
         priors: Sequence[Prior] = (),
@@ -188,7 +210,7 @@ class Problem:
             initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
         several = views if isinstance(views, list | tuple) else [views]
-        made = [v if isinstance(v, View) else View(np.asarray(v)) for v in several]
+        made = [_view(view) for view in several]
         if isinstance(loss, Censored):
             made = [_clipped(view, loss) for view in made]
             loss = loss.loss
@@ -289,6 +311,12 @@ def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray
             first = unknown.max() + 1
             unknown[number] = first + (np.arange(3) if view.exposure == "auto-rgb" else 0)
     return exposures, unknown
+
+
+def _view(image: ArrayLike | View | Picture) -> View:
+    if isinstance(image, Picture):
+        return View.of(image)
+    return image if isinstance(image, View) else View(np.asarray(image))
 
 
 def _clipped(view: View, levels: Censored) -> View:

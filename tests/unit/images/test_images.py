@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 import imageio.v3 as iio
 import numpy as np
 import OpenEXR
-import OpenImageIO as oiio
+import OpenImageIO
 import pillow_heif
 import pytest
 from hypothesis import given
@@ -21,10 +21,10 @@ from PIL import Image
 
 from envmap_inverse import InputError
 from envmap_inverse.images import (
-    exr,
     display_exposure,
     encode_png,
     endings,
+    exr,
     linear_to_srgb,
     read_image,
     srgb_to_linear,
@@ -44,7 +44,7 @@ def image(rng: np.random.Generator) -> NDArray[np.float32]:
 
 def write_any(path: Path, image: NDArray[np.float32]) -> None:
     if path.suffix in {".tif", ".jxl"}:
-        oiio.ImageBuf(tonemap(image)).write(str(path))
+        OpenImageIO.ImageBuf(tonemap(image)).write(str(path))
     elif path.suffix not in endings(written=True):
         pillow_heif.register_heif_opener()
         Image.fromarray(tonemap(image)).save(path)
