@@ -34,10 +34,13 @@ from envmap_inverse.console.options import (
     resolved_settings,
 )
 from envmap_inverse.console.pictures import (
+    Alpha,
+    Orientation,
     find_masks,
     find_pictures,
     flat_options,
     read_views,
+    say_who_took_what,
 )
 from envmap_inverse.console.running import CHECKPOINT_EVERY, check_room, run
 from envmap_inverse.errors import InputError
@@ -164,6 +167,20 @@ def estimate(
     censoring: Annotated[
         bool, typer.Option(help="Take clipped values for bounds, not for exact.")
     ] = True,
+    orientation: Annotated[
+        Orientation,
+        typer.Option(
+            help="Turn pictures upright by EXIF, leave them as stored, or whichever fits the "
+            "sensor's shape."
+        ),
+    ] = Orientation.auto,
+    alpha: Annotated[
+        Alpha, typer.Option(help="Mask pixels that are not opaque, or ignore alpha.")
+    ] = Alpha.mask,
+    layer: Annotated[
+        str | None,
+        typer.Option(help="Layer of EXR pictures that have several, e.g. ViewLayer.Combined."),
+    ] = None,
     cameras: Cameras = None,
     loss: Annotated[
         str | None,
@@ -229,25 +246,31 @@ def estimate(
     if not trust_input:
         images = [*pictures, *given_files(ground_truth, initial)]
         files = [Path(name) for name in masks if name != "none"]
-        read_apart(scene, images, files, cameras=cameras)
+        read_apart(scene, images, files, cameras=cameras, layers=dict.fromkeys(pictures, layer))
     loaded = load_scene(scene)
     sensors = choose_sensors(loaded, cameras, sensor, pictures)
     if size is not None:
         for index in set(sensors):
             loaded.set_film_size(size, index)
     wanted = chosen.default_loss if loss is None else make_choice(losses, "--loss", loss)
+    views = read_views(
+        pictures,
+        sensors,
+        masks=masks,
+        exposures=exposure,
+        gamma=gamma,
+        white=white,
+        black=black,
+        censoring=censoring,
+        sizes=[loaded.film_size(index) for index in sensors],
+        orientation=orientation,
+        alpha=alpha,
+        layer=layer,
+    )
+    say_who_took_what(loaded, views)
     problem = Problem.create(
         loaded,
-        read_views(
-            pictures,
-            sensors,
-            masks=masks,
-            exposures=exposure,
-            gamma=gamma,
-            white=white,
-            black=black,
-            censoring=censoring,
-        ),
+        views,
         loss=wanted,
         priors=make_priors(prior, chosen.default_priors),
         initial=number_or_image(initial),

@@ -31,9 +31,9 @@ def serve() -> None:
 
     The arguments of the process, after its first, are the number of the connection's descriptor,
     the bytes of memory that it may take, and the seconds that a small file may take. A request is
-    a kind and a path, and of an image its layer. The answers are "reading" with the seconds that it may take from now on and
-    the files that a scene names, any number of times; then "done", "refused" with the reason, or
-    "out of memory".
+    a kind and a path, and of an image its layer. The answers are "reading" with the seconds that
+    it may take from now on and the files that a scene names, any number of times; then "done",
+    "refused" with the reason, or "out of memory".
     """
     descriptor, memory, seconds = sys.argv[2:]
     # Unlike the address space, this counts no memory that Dr.Jit and LLVM merely reserve.

@@ -69,9 +69,7 @@ def read_apart(
     with Reader() as reader:
         if scene is not None:
             backend.select_variant()  # takes about as long as the child's start
-        reader.read(
-            scene=scene, images=images, masks=masks, cameras=cameras, layers=layers or {}
-        )
+        reader.read(scene=scene, images=images, masks=masks, cameras=cameras, layers=layers or {})
 
 
 class Reader(AbstractContextManager["Reader"]):

@@ -313,7 +313,7 @@ def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray
     return exposures, unknown
 
 
-def _view(image: ArrayLike | View | Picture) -> View:
+def _view(image: Any) -> View:
     if isinstance(image, Picture):
         return View.of(image)
     return image if isinstance(image, View) else View(np.asarray(image))
