@@ -81,8 +81,8 @@ def _pictures_in(folder: Path) -> list[Path]:
 
 def _natural(path: Path) -> tuple[Any, ...]:
     """Sorts numbers in a name by their value."""
-    parts = re.split(r"(\d+)", str(path).casefold())
-    return (*((int(part), part) if part.isdigit() else part for part in parts), str(path))
+    parts = re.split(r"(\d+)", str(path).casefold())  # numbers stand at the odd places
+    return (*(int(part) if place % 2 else part for place, part in enumerate(parts)), str(path))
 
 
 def read_views(

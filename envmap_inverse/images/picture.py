@@ -101,15 +101,13 @@ class Picture:
         return turned.noting(f"turned upright (EXIF orientation {self.orientation})")
 
     def for_size(self, size: tuple[int, int]) -> Picture:
-        """The picture as stored or upright, whichever is nearer to a size (width, height) in shape.
+        """The picture as stored or upright, whichever is as wide or tall as a size (width, height) is.
 
-        Upright if both are alike.
+        Upright if neither is, or both are.
         """
         width, height = self.size
-        is_quarter_turn = self.orientation >= 5
-        if is_quarter_turn and abs(np.log(width / height * size[1] / size[0])) < abs(
-            np.log(height / width * size[1] / size[0])
-        ):
+        is_as_stored = (width - height) * (size[0] - size[1]) > 0
+        if self.orientation >= 5 and is_as_stored:
             note = f"rows as stored (EXIF orientation {self.orientation} does not fit the sensor)"
             return replace(self, orientation=1).noting(note)
         return self.upright
