@@ -72,8 +72,9 @@ def rgb_to_xyz(primaries: Primaries) -> NDArray[np.float64]:
     xy = np.asarray(primaries, np.float64).reshape(4, 2)
     x, y = xy.T
     columns = np.stack([x, y, 1 - x - y])
-    white = columns[:, 3] / columns[1, 3]
-    return np.asarray(columns[:, :3] * np.linalg.solve(columns[:, :3], white))
+    with np.errstate(all="ignore"):  # what is not finite is for the caller to refuse
+        white = columns[:, 3] / columns[1, 3]
+        return np.asarray(columns[:, :3] * np.linalg.solve(columns[:, :3], white))
 
 
 def adapt(white: ArrayLike, to_white: ArrayLike) -> NDArray[np.float64]:

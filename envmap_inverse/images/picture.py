@@ -101,9 +101,9 @@ class Picture:
         return turned.noting(f"turned upright (EXIF orientation {self.orientation})")
 
     def for_size(self, size: tuple[int, int]) -> Picture:
-        """The picture as stored or upright, whichever is as wide or tall as a size (width, height) is.
+        """The picture as stored or upright: landscape or portrait as a size (width, height) is.
 
-        Upright if neither is, or both are.
+        Upright if one of them is square.
         """
         width, height = self.size
         is_as_stored = (width - height) * (size[0] - size[1]) > 0

@@ -73,14 +73,17 @@ class View:
             how: other attributes, in place of the picture's own where they are not None.
         """
         upright = picture.upright
-        given = {name: value for name, value in how.items() if value is not None}
         own = upright.mask
+        given = {name: value for name, value in how.items() if value is not None}
+        if own is not None and not own.any():
+            name = how.get("name", "picture")
+            raise InputError(f"{name}: no pixel of it is opaque; ignore its alpha (--alpha ignore)")
         if mask is None:
             mask = own
         elif own is not None and own.shape == mask.shape:
             mask = own * mask
-        levels = {"white": picture.white, "black": picture.black}
-        return cls(upright.image, mask=mask, picture=upright, **{**levels, **given})
+        known = {"white": picture.white, "black": picture.black, **given}
+        return cls(upright.image, mask=mask, picture=upright, **known)
 
     def __post_init__(self) -> None:
         """Check shapes and values."""
