@@ -111,7 +111,8 @@ def _encoding(
     profile = spec.getattribute("ICCProfile")
     codes = spec.getattribute("CICP")
     if codes is not None:
-        return encoding_of_codes(*(int(code) for code in codes[:2])), notes
+        primaries, transfer = (int(code) for code in codes[:2])
+        return encoding_of_codes(primaries if _num_colours(spec) == 3 else 1, transfer), notes
     default = SRGB if without_profile is None else without_profile
     default = default if values.dtype.kind == "u" else LINEAR
     if profile is None:
