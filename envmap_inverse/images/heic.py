@@ -21,13 +21,13 @@ class Heic:
         """The primary picture, which the decoder turns upright.
 
         Raises:
-            InputError: if pillow-heif is not installed.
+            InputError: if pi-heif is not installed.
         """
         try:
-            import pillow_heif  # noqa: PLC0415 - an extra
+            import pi_heif  # noqa: PLC0415 - an extra
         except ImportError:
             raise InputError(
                 f"{path}: HEIC needs another package: pip install 'envmap-inverse[heic]'"
             ) from None
-        pillow_heif.register_heif_opener()
+        pi_heif.register_heif_opener()
         return replace(read_by_pillow(path, settings), orientation=1)

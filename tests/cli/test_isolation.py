@@ -112,7 +112,7 @@ def test_the_picture_that_tells_a_camera_its_size_is_read_by_the_child(tmp_path:
 def test_commands_have_cameras_read_apart(
     module: ModuleType, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_apart(*_: object, cameras: Path) -> None:
+    def read_apart(*_: object, cameras: Path, **__: object) -> None:
         raise InputError(f"read {cameras}")
 
     monkeypatch.setattr(module, "read_apart", read_apart)

@@ -260,7 +260,7 @@ def test_heic_is_read_like_the_picture_it_was_made_of(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "name", "extra"), [("pillow_heif", "a.heic", "heic"), ("rawpy", "a.dng", "raw")]
+    ("module", "name", "extra"), [("pi_heif", "a.heic", "heic"), ("rawpy", "a.dng", "raw")]
 )
 def test_a_missing_extra_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, name: str, extra: str
