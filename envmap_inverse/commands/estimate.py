@@ -267,7 +267,6 @@ def estimate(
         alpha=alpha,
         layer=layer,
     )
-    say_who_took_what(loaded, views)
     problem = Problem.create(
         loaded,
         views,
@@ -277,6 +276,7 @@ def estimate(
         ground_truth=None if ground_truth is None else _read_ground_truth(ground_truth, loaded),
     )
     problem = checked(problem)
+    say_who_took_what(loaded, views)
     check_room(problem, chosen, output, frames=frames)
     settings = {**given_settings(context), **resolved_settings(problem, chosen), "mask": masks}
     if isinstance(wanted, losses.Censored):  # whose levels have gone to the views

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -92,7 +93,9 @@ class _Child:
         if plugin is not None:
             mi.load_dict({"type": plugin, "filename": str(path)})
         else:
-            mi.Bitmap(str(path))
+            with contextlib.suppress(InputError):
+                read_image(path)  # as a map
+            mi.Bitmap(str(path))  # as a texture
 
     def _announce(self, paths: Iterable[Path], named: Iterable[Path] = ()) -> None:
         size = sum(path.stat().st_size for path in paths if path.exists())

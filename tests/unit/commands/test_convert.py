@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from envmap_inverse import InputError, images
+from envmap_inverse import InputError
 from envmap_inverse.commands.convert import Kind, RowConvention, convert, pattern
-from envmap_inverse.images import read_image, write_image
+from envmap_inverse.images import read_image, write_image, writing
 from envmap_inverse.sphere.projections import AngularMap, Latlong
 from envmap_inverse.sphere.reproject import reproject, rotation
 
@@ -195,7 +195,7 @@ def test_a_full_disk_is_no_fault_of_the_folder(ours: Path, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "a temporary file")
 
-    monkeypatch.setattr(images, "write_bytes", fail)
+    monkeypatch.setattr(writing, "write_bytes", fail)
     with pytest.raises(OSError, match="No space left") as caught:
         convert(ours, ours.parent / "out.exr")
     assert caught.value.filename == str(ours.parent / "out.exr")
