@@ -276,13 +276,13 @@ def estimate(
         ground_truth=None if ground_truth is None else _read_ground_truth(ground_truth, loaded),
     )
     problem = checked(problem)
-    say_who_took_what(loaded, views)
     check_room(problem, chosen, output, frames=frames)
     settings = {**given_settings(context), **resolved_settings(problem, chosen), "mask": masks}
     if isinstance(wanted, losses.Censored):  # whose levels have gone to the views
         settings["loss"] = loss
     with live_view(output, problem, chosen, live=live, host=live_host, port=live_port) as view:
         run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)
+        say_who_took_what(loaded, views)
         run(
             run_folder,
             problem,

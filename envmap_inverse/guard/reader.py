@@ -138,7 +138,12 @@ class Reader(AbstractContextManager["Reader"]):
                 *(sys.executable, "-P", "-c", _CHILD, Path(__file__).parents[1]),
                 *map(str, (theirs.fileno(), self.memory, self.seconds)),
             ],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+            # The stacks of many threads would count as memory that it takes.
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(folders),
+                "OPENIMAGEIO_THREADS": "1",
+            },
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=self._output,
