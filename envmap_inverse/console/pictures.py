@@ -126,7 +126,7 @@ def read_views(
         picture = _turned(picture, orientation, None if sizes is None else sizes[number])
         picture = _treated(picture, keeps_alpha=alpha == "mask", keeps_levels=censoring)
         views.append(
-            View.of(
+            View(
                 picture,
                 sensor=sensors[number],
                 mask=None if mask == "none" else read_mask(mask),

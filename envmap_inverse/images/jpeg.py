@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, JpegImagePlugin
 
 from envmap_inverse.images.by_pillow import read_by_pillow
 from envmap_inverse.images.picture import Picture, Reading
-from envmap_inverse.images.tone import Uint8Image
+from envmap_inverse.images.tone import Uint8Image, tonemap
 
 __all__ = ["Jpeg", "encode_jpeg"]
 
@@ -21,7 +22,10 @@ _STANDARD_SUM = 3688
 
 
 class Jpeg:
-    """8 bits, in the encoding of its profile; sRGB without one."""
+    """8 bits, in the encoding of its profile; sRGB without one.
+
+    Written tone-mapped at exposure 1.
+    """
 
     endings = (".jpg", ".jpeg")
 
@@ -36,6 +40,10 @@ class Jpeg:
                 jpeg_quality=_quality(file),
                 subsampling=_SUBSAMPLINGS.get(JpegImagePlugin.get_sampling(file)),
             )
+
+    def encode(self, image: NDArray[np.float32]) -> bytes:
+        """The bytes of a file."""
+        return encode_jpeg(tonemap(image))
 
 
 def encode_jpeg(image: Uint8Image, *, quality: int = 92) -> bytes:

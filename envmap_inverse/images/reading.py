@@ -75,6 +75,10 @@ def read_image(
 
     Raises:
         FileNotFoundError, InputError: as `read_picture`.
+
+    Example:
+        >>> ei.read_image("map.exr").shape
+        (8, 16, 3)
     """
     return np.ascontiguousarray(read_picture(path, gamma=gamma, layer=layer).upright.image)
 

@@ -26,6 +26,11 @@ def tonemap(image: ArrayLike, exposure: float = 1.0) -> Uint8Image:
 
     Returns:
         The same shape, uint8.
+
+    Example:
+        >>> ei.tonemap([[0.0, 0.5, 1.0], [2.0, 4.0, 8.0]])
+        array([[  0, 188, 255],
+               [255, 255, 255]], dtype=uint8)
     """
     top = 1 / exposure
     shown = np.clip(np.nan_to_num(np.asarray(image, np.float32), nan=np.inf), 0, top)

@@ -49,6 +49,11 @@ class Transport(Settings):
         seed: of the recording.
         noise_floor: relative noise of a prediction below which it does not count.
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
+
+    Example:
+        >>> result = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
+        >>> result.deviation.shape
+        (8, 16, 3)
     """
 
     spp: int | None = None

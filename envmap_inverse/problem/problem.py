@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.images import Picture
+from envmap_inverse.images import Picture, read_picture
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.noise import Noise, estimate_noise
+from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene, as_texels
 
@@ -25,11 +27,15 @@ __all__ = [
     "Record",
     "Solution",
     "View",
+    "ViewLike",
     "start_exposures",
 ]
 
 
 Exposure = float | ArrayLike | Literal["auto", "auto-rgb"]
+_UNNAMED = "reference image"
+MAX_SHOWN = 6
+"""Views that a problem lists when it is printed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +46,9 @@ class View:
     `black` at most. It costs nothing to exceed such a bound (a censored observation).
 
     Attributes:
-        image: linear RGB radiance times exposure, shape (h, w, 3).
+        image: linear RGB radiance times exposure, shape (h, w, 3). A `Picture`, or the name of an
+            image file, gives its upright values, its mask (times the one that is given), and
+            `white` and `black` unless they are given; a file also gives its name.
         sensor: index of the scene's sensor that took it.
         mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); None weighs all alike.
         exposure: factor from radiance to the image's values: a number, one per channel, or "auto"
@@ -50,7 +58,14 @@ class View:
         black: values down from here are clipped; None if none are.
         name: what messages call it.
         noise: of the image's values; "auto" estimates it from the image, see `estimate_noise`.
-        picture: the file's picture, which says more of the camera; None if it is not known.
+        picture: what `image` was read as, which says more of the camera; None if it was an array.
+
+    Example:
+        >>> ei.View("photo.jpg", exposure="auto")
+        <View 'photo.jpg': 8 x 8 pixels, sensor 0, exposure auto...>
+        >>> left = ei.View(image, mask=np.arange(8) < np.full((8, 1), 4))
+        >>> float(left.weights.sum().round(4))
+        1.0
     """
 
     image: NDArray[np.float32]
@@ -59,34 +74,29 @@ class View:
     exposure: Exposure = 1.0
     white: float | None = None
     black: float | None = None
-    name: str = "reference image"
+    name: str = _UNNAMED
     noise: Noise | Literal["auto"] = "auto"
     picture: Picture | None = None
 
-    @classmethod
-    def of(cls, picture: Picture, *, mask: NDArray[np.float32] | None = None, **how: Any) -> View:
-        """The view that a file's picture is: upright, masked by its alpha, clipped at its levels.
+    if TYPE_CHECKING:  # at run time the dataclass has it
 
-        Args:
-            picture: as `read_picture` gives it.
-            mask: times that of the picture's alpha.
-            how: other attributes, in place of the picture's own where they are not None.
-        """
-        upright = picture.upright
-        own = upright.mask
-        given = {name: value for name, value in how.items() if value is not None}
-        if own is not None and not own.any():
-            name = how.get("name", "picture")
-            raise InputError(f"{name}: no pixel of it is opaque; ignore its alpha (--alpha ignore)")
-        if mask is None:
-            mask = own
-        elif own is not None and own.shape == mask.shape:
-            mask = own * mask
-        known = {"white": picture.white, "black": picture.black, **given}
-        return cls(upright.image, mask=mask, picture=upright, **known)
+        def __init__(
+            self,
+            image: ArrayLike | Path | Picture,
+            sensor: int = 0,
+            mask: ArrayLike | None = None,
+            exposure: Exposure = 1.0,
+            white: float | None = None,
+            black: float | None = None,
+            name: str = _UNNAMED,
+            noise: Noise | Literal["auto"] = "auto",
+            picture: Picture | None = None,
+        ) -> None: ...
 
     def __post_init__(self) -> None:
-        """Check shapes and values."""
+        """Read the file, if the image is named, and check shapes and values."""
+        if isinstance(self.image, str | Path | Picture):
+            self._take(self.image)
         image = np.ascontiguousarray(self.image, np.float32)
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
@@ -110,6 +120,40 @@ class View:
                 f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
                 "white and black"
             )
+
+    def _take(self, source: str | Path | Picture) -> None:
+        """Take a picture's upright values; its mask, levels and name where none are given."""
+        picture = source if isinstance(source, Picture) else read_picture(source)
+        is_named = self.name != _UNNAMED or source is picture
+        name = self.name if is_named else str(source)
+        upright = picture.upright
+        own, mask = upright.mask, self.mask
+        if own is not None and not own.any():
+            raise InputError(f"{name}: no pixel of it is opaque; ignore its alpha (--alpha ignore)")
+        if mask is None:
+            mask = own
+        elif own is not None and np.shape(mask) == own.shape:
+            mask = own * np.asarray(mask, np.float32)
+        found = {
+            "image": upright.image,
+            "picture": upright,
+            "mask": mask,
+            "white": picture.white if self.white is None else self.white,
+            "black": picture.black if self.black is None else self.black,
+            "name": name,
+        }
+        for key, value in found.items():
+            object.__setattr__(self, key, value)
+
+    def __repr__(self) -> str:
+        """One line: what took it, and what of it counts."""
+        height, width, _ = self.image.shape
+        words = [f"{width} x {height} pixels", f"sensor {self.sensor}", f"exposure {self.exposure}"]
+        words += ["masked"] if self.mask is not None else []
+        words += [
+            f"clipped {where} {share:.1%}" for where, share in self.clipped_share.items() if share
+        ]
+        return f"<View {self.name!r}: {', '.join(words)}>"
 
     @cached_property
     def noise_model(self) -> Noise:
@@ -158,6 +202,10 @@ class View:
         }
 
 
+ViewLike = ArrayLike | Path | Picture | View
+"""A reference image, the name of its file, or a `View` of either."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
     """A scene, views of it, and what a good environment map for them is.
@@ -169,6 +217,14 @@ class Problem:
         priors: what is known about maps.
         initial: start map, texels (H, W, 3).
         ground_truth: the true map, if known; only measured against.
+
+    Example:
+        >>> problem = ei.Problem.create(scene, image, loss=ei.MSE())
+        >>> problem
+        <Problem: a map of 16 x 8 texels from 1 view(s)
+          <View 'reference image': 8 x 8 pixels, sensor 0, exposure 1.0>
+          loss: MSE()
+          priors: none>
     """
 
     scene: Scene
@@ -192,11 +248,23 @@ class Problem:
                     "(scene.set_film_size) or resize the image"
                 )
 
+    def __repr__(self) -> str:
+        """A line per part."""
+        width, height = self.scene.envmap.resolution
+        priors = ", ".join(map(repr, self.priors)) or "none"
+        views = "".join(f"\n  {view}" for view in self.views[:MAX_SHOWN])
+        more = len(self.views) - MAX_SHOWN
+        return (
+            f"<Problem: a map of {width} x {height} texels from {len(self.views)} view(s)"
+            f"{views}{f'{chr(10)}  and {more} more' if more > 0 else ''}"
+            f"\n  loss: {self.loss}\n  priors: {priors}>"
+        )
+
     @classmethod
     def create(
         cls,
         scene: Scene,
-        views: ArrayLike | View | Picture | Sequence[ArrayLike | View | Picture],
+        views: ViewLike | Sequence[ViewLike],
         *,
         loss: Loss,
         priors: Sequence[Prior] = (),
@@ -213,7 +281,10 @@ class Problem:
             initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
         several = views if isinstance(views, list | tuple) else [views]
-        made = [_view(view) for view in several]
+        made = [
+            v if isinstance(v, View) else View(cast("ArrayLike | Path | Picture", v))
+            for v in several
+        ]
         if isinstance(loss, Censored):
             made = [_clipped(view, loss) for view in made]
             loss = loss.loss
@@ -225,76 +296,6 @@ class Problem:
             initial=_named("initial map", initial, scene),
             ground_truth=truth,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """One line of a history.
-
-    Attributes:
-        index: iteration, from 0.
-        loss: mean loss of the pictures, without priors: before the step of an Adam iteration, after
-            a round of the transport optimizer.
-        error: sum of squared errors of the map after it; None without a ground truth.
-        seconds: since the optimizer began.
-    """
-
-    index: int
-    loss: float
-    error: float | None
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Iteration(Record):
-    """What `on_iteration` is told; the arrays are copied to NumPy when they are asked for.
-
-    Attributes:
-        texels_on_device: makes `texels`.
-        image_on_device: makes `image`.
-    """
-
-    texels_on_device: Callable[[], NDArray[np.float32]] = field(repr=False)
-    image_on_device: Callable[[], NDArray[np.float32]] = field(repr=False)
-
-    @cached_property
-    def texels(self) -> NDArray[np.float32]:
-        """The map after this iteration, shape (H, W, 3)."""
-        return self.texels_on_device()
-
-    @cached_property
-    def image(self) -> NDArray[np.float32]:
-        """The first view as this iteration rendered it, shape (h, w, 3)."""
-        return self.image_on_device()
-
-
-OnIteration = Callable[[Iteration], bool | None]
-"""Called after each iteration; returning True ends the run, which keeps what it has."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Solution:
-    """What an optimizer found.
-
-    Attributes:
-        texels: the map, shape (H, W, 3).
-        history: a record per iteration.
-        phases: seconds by phase.
-        status: "done", "interrupted", or why the run ended early.
-        num_dropped: steps that were not taken because of NaN or infinity.
-        coverage: column sums of the light transport, if the optimizer knows them.
-        deviation: standard deviation of each texel, if the optimizer estimates it.
-        exposures: of each view and channel, shape (views, 3).
-    """
-
-    texels: NDArray[np.float32]
-    history: tuple[Record, ...] = ()
-    phases: dict[str, float] = field(default_factory=dict)
-    status: str = "done"
-    num_dropped: int = 0
-    coverage: NDArray[np.float32] | None = None
-    deviation: NDArray[np.float32] | None = None
-    exposures: NDArray[np.float32] | None = None
 
 
 def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
@@ -314,12 +315,6 @@ def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray
             first = unknown.max() + 1
             unknown[number] = first + (np.arange(3) if view.exposure == "auto-rgb" else 0)
     return exposures, unknown
-
-
-def _view(image: Any) -> View:
-    if isinstance(image, Picture):
-        return View.of(image)
-    return image if isinstance(image, View) else View(np.asarray(image))
 
 
 def _clipped(view: View, levels: Censored) -> View:

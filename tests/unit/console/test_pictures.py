@@ -60,6 +60,12 @@ def test_numbers_in_names_are_ordered_by_their_value(tmp_path: Path, pattern: st
     assert found == ["r_0.exr", "r_1.exr", "r_2.exr", "r_10.exr", "r_11.exr"]
 
 
+def test_a_folder_of_arrays_is_a_folder_of_pictures(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        np.save(tmp_path / f"{name}.npy", np.ones((3, 4, 3), np.float32))
+    assert names(find_pictures([tmp_path])) == ["a.npy", "b.npy"]
+
+
 def test_a_pattern_stands_for_its_files_in_order(folder: Path) -> None:
     assert names(find_pictures([folder / "*.exr"])) == ["b.exr", "c.exr"]
 

@@ -328,4 +328,4 @@ def test_every_format_refuses_what_it_is_not(tmp_path: Path, ending: str) -> Non
 
 def test_endings_are_listed_once() -> None:
     assert len(endings()) == len(set(endings()))
-    assert set(endings(written=True)) == {".exr", ".hdr", ".png", ".npy"}
+    assert set(endings(written=True)) == {".exr", ".hdr", ".png", ".npy", ".jpg", ".jpeg"}
