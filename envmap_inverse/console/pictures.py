@@ -13,7 +13,7 @@ from typing import Any
 
 from envmap_inverse.console.options import sensor_numbers
 from envmap_inverse.console.output import tell
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.images import Picture, endings, is_readable, read_mask, read_picture
 from envmap_inverse.problem.problem import Exposure, View
 from envmap_inverse.scene.scene import Scene
@@ -55,6 +55,7 @@ def find_pictures(references: Sequence[Path]) -> list[Path]:
     Numbers in names count as numbers: r_2 comes before r_10.
     """
     found: list[Path] = []
+    faults = Faults()
     for reference in references:
         if reference.is_dir():
             inside = _pictures_in(reference)
@@ -63,8 +64,10 @@ def find_pictures(references: Sequence[Path]) -> list[Path]:
         else:
             inside = [reference]
         if not inside:
-            raise InputError(f"{reference}: no picture there; use one of {', '.join(endings())}")
+            kinds = ", ".join(endings())
+            faults.keep(InputError(f"{reference}: no picture there; use one of {kinds}"))
         found += inside
+    faults.report()
     return found
 
 
@@ -120,23 +123,27 @@ def read_views(
     count = len(pictures)
     mask_names = _one_each("--mask", list(masks or ["none"]), count)
     words = _one_each("--exposure", (exposures or "1").split(","), count)
-    views = []
-    for number, (path, mask, word) in enumerate(zip(pictures, mask_names, words, strict=True)):
-        picture = read_picture(path, gamma=gamma, layer=layer)
+    faults = Faults()
+
+    def read_view(number: int, mask: str, word: str) -> View:
+        picture = read_picture(pictures[number], gamma=gamma, layer=layer)
         picture = _turned(picture, orientation, None if sizes is None else sizes[number])
-        picture = _treated(picture, keeps_alpha=alpha == "mask", keeps_levels=censoring)
-        views.append(
-            View(
-                picture,
-                sensor=sensors[number],
-                mask=None if mask == "none" else read_mask(mask),
-                exposure=_exposure(word),
-                white=white,
-                black=black,
-                name=str(path),
-            )
+        return View(
+            _treated(picture, keeps_alpha=alpha == "mask", keeps_levels=censoring),
+            sensor=sensors[number],
+            mask=None if mask == "none" else read_mask(mask),
+            exposure=_exposure(word),
+            white=white,
+            black=black,
+            name=str(pictures[number]),
         )
-    return views
+
+    views = [
+        faults.attempt(read_view, *taken)
+        for taken in zip(range(count), mask_names, words, strict=True)
+    ]
+    faults.report()
+    return [view for view in views if view is not None]
 
 
 def _turned(picture: Picture, orientation: str, size: tuple[int, int] | None) -> Picture:

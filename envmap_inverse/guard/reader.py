@@ -20,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 from envmap_inverse import backend
-from envmap_inverse.errors import BackendError, InputError, tells_of_memory
+from envmap_inverse.errors import BackendError, Faults, InputError, tells_of_memory
 from envmap_inverse.system.memory import free_memory
 
 __all__ = ["Reader", "read_apart"]
@@ -114,17 +114,19 @@ class Reader(AbstractContextManager["Reader"]):
             layers: of images, the layer to read.
 
         Raises:
-            InputError: if the child refuses one, dies of it, takes too long or runs out of memory.
+            InputError: if the child refuses any, dies of it, takes too long or runs out of memory.
             BackendError: if it cannot start.
         """
+        faults = Faults()
         for path in images:
-            self._read("image", path, layers.get(path))
+            faults.attempt(self._read, "image", path, layers.get(path))
         for path in masks:
-            self._read("mask", path)
+            faults.attempt(self._read, "mask", path)
         if cameras is not None:
-            self._read("cameras", cameras)
+            faults.attempt(self._read, "cameras", cameras)
         if scene is not None:
-            self._read("scene", scene)
+            faults.attempt(self._read, "scene", scene)
+        faults.report()
         _LOGGER.info("a guarded process has read the files")
 
     def _start(self) -> None:

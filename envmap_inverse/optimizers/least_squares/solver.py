@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse import metrics
 from envmap_inverse.errors import InputError
-from envmap_inverse.optimizers.least_squares.gains import Gains
+from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.priors import Quadratic
 from envmap_inverse.problem.problem import Problem, Solution
@@ -36,7 +36,6 @@ LEAST_SHARE = 0.02
 """Of the other channels' start."""
 
 Texels = NDArray[Any]
-Pixels = NDArray[Any]
 Vector = NDArray[Any]
 
 
@@ -98,26 +97,13 @@ class LeastSquares:
         steps = int(np.clip(round(STEPS_PER_SPREAD * transport.spread), *STEPS))
         self.iterations = settings.iterations or steps
         self.warm_up = (steps + 1) // 2 if settings.warm_up is None else settings.warm_up
-        views = problem.views
-        # Of the objective's pixels, times 3 so that those of a channel sum to 1.
-        self.weights = _stacked([v.weights * np.float32(3 / len(views)) for v in views])
-        self.images: Pixels = np.where(
-            self.weights > 0, _stacked([v.image for v in views]), np.float32(0)
-        )
-        self.is_over = _stacked([v.is_over for v in views]) > 0
-        self.is_under = _stacked([v.is_under for v in views]) > 0
-        self.is_exact = ~(self.is_over | self.is_under)
-        self.gains = Gains(views)
-        light = np.maximum(self.images / self.gains.rows(self.gains.exposures), 0)
-        known = self.weights * self.gains.is_known()
-        self.unit = float(np.sum(known * light) / np.sum(known)) or 1.0
-        self.offset: Pixels = transport.offset / np.float32(self.unit)
-        self._expose()
+        self.pictures = Pictures(problem, transport.offset)
+        self.gains, self.unit = self.pictures.gains, self.pictures.unit
+        self.weights = self.pictures.weights
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0))
         self.initial: Texels = np.asfortranarray(start / np.float32(self.unit))
         columns = transport.rmatvec(self.weights)
         self.seen = columns > 1e-7 * columns.max()
-        self.columns = np.where(self.seen, columns, np.float32(1))
         self.predicted = transport.matvec(self.initial)
         self.centre = self._scaled_start()
         self.texels: Texels = self.initial
@@ -131,7 +117,7 @@ class LeastSquares:
         else:
             self._round()
         return Step(
-            loss=float(np.sum(self.weights * self.losses()) / 3),
+            loss=float(np.sum(self.weights * self.pictures.losses(self.predicted)) / 3),
             error=self._error(),
             texels=self._deferred_map(),
             image=self._deferred_image(),
@@ -176,16 +162,16 @@ class LeastSquares:
         self.texels = np.where(self.seen, self.centre, unseen)
         self.predicted = self.transport.matvec(self.texels)
         for _ in range(self.warm_up):
-            self._fit_gains()
+            self.pictures.fit_gains(self.predicted)
             predicted = np.maximum(self.predicted, np.float32(1e-4))
-            noise = self.picture_noise() / np.float32(self.settings.noise_floor**2)
+            noise = self.pictures.noise(self.predicted) / np.float32(self.settings.noise_floor**2)
             weights = self.weights / predicted / (1 + noise / predicted**2)
-            wanted = self.transport.rmatvec(weights * self.target())
+            wanted = self.transport.rmatvec(weights * self.pictures.target(self.predicted))
             found = self.transport.rmatvec(weights * predicted)
             factor = np.clip(wanted / np.maximum(found, np.float32(1e-12)), *FACTORS)
             self.texels = np.where(self.seen, self.texels * factor, self.texels)
             self.predicted = self.transport.matvec(self.texels)
-        self._fit_gains()
+        self.pictures.fit_gains(self.predicted)
 
     def _scaled_start(self) -> Texels:
         """The start map, times the factor per channel that gives the pictures their level.
@@ -194,10 +180,10 @@ class LeastSquares:
         lamps do not make it brighter than the room. A channel that noise drives to 0 is brought
         back to a small share of the others.
         """
-        weights = self.weights * self.is_exact * self.gains.is_known()
+        weights = self.weights * self.pictures.is_exact * self.gains.is_known()
         light, predicted = (
             np.sum(weights * np.sqrt(np.sqrt(np.maximum(pixels, 0))), axis=0) ** 4
-            for pixels in (self.observed, self.predicted)
+            for pixels in (self.pictures.observed, self.predicted)
         )
         least = LEAST_SHARE * np.sum(light) / max(float(np.sum(predicted)), 1e-30)
         scale = np.maximum(light / np.maximum(predicted, 1e-30), least)
@@ -207,16 +193,19 @@ class LeastSquares:
 
     def _round(self) -> None:
         # A clipped value has no pull while its bound is met.
-        pulls = self.is_exact | (self.target() == self.observed)
+        pulls = self.pictures.is_exact | (
+            self.pictures.target(self.predicted) == self.pictures.observed
+        )
         weights: Pixels = self.pixel_weights() * pulls
         forms = self.quadratics()
         hessian = self._hessian(weights, forms)
         from_priors = sum(form.matrix @ (self.texels - form.centre) for form in forms)
-        gradient = self._adjoint(weights * (self.predicted - self.observed), from_priors)
+        gradient = self._adjoint(weights * (self.predicted - self.pictures.observed), from_priors)
         vector = self._vector(self.texels, np.zeros(self.gains.num_unknown, np.float32))
         free = (vector > 0) | (gradient < 0)
         free[self.texels.size :] = True
-        light_sums = self._light_sums(weights * self._light())
+        light = self.pictures.light(self.predicted)
+        light_sums = self.pictures.light_sums(weights * light, self.predicted)
         step = _conjugate_gradients(
             hessian,
             -gradient * free,
@@ -226,10 +215,10 @@ class LeastSquares:
             self.settings.tolerance,
         )
         vector = self._line_search(vector, step, gradient, hessian)
-        self._multiply_gains(np.exp(vector[self.initial.size :]))
+        self.pictures.multiply_gains(np.exp(vector[self.initial.size :]))
         self.texels = self._texels_of(vector)
         self.predicted = self.transport.matvec(self.texels)
-        self._fit_gains()
+        self.pictures.fit_gains(self.predicted)
 
     def _hessian(self, weights: Pixels, forms: Sequence[Quadratic]) -> Callable[[Vector], Vector]:
         """The Hessian of the reweighted problem, as a function of a vector of all unknowns."""
@@ -263,12 +252,17 @@ class LeastSquares:
         """What a step of the unknowns changes in the residuals."""
         product = self.transport.matvec(self._texels_of(step))
         if self.gains.num_unknown:
-            product += self._light() * self.gains.of_unknown(step[self.initial.size :])
+            product += self.pictures.light(self.predicted) * self.gains.of_unknown(
+                step[self.initial.size :]
+            )
         return product
 
     def _adjoint(self, pixels: Pixels, texels: Texels | float) -> Vector:
         """The transpose of `_forward`; to its texels the second argument is added."""
-        return self._vector(self.transport.rmatvec(pixels) + texels, self._light_sums(pixels))
+        return self._vector(
+            self.transport.rmatvec(pixels) + texels,
+            self.pictures.light_sums(pixels, self.predicted),
+        )
 
     def _vector(self, texels: Texels, gains: Vector) -> Vector:
         """All unknowns as one vector."""
@@ -285,50 +279,11 @@ class LeastSquares:
             diagonal += form.matrix.diagonal()[:, None]
         return np.maximum(diagonal, np.float32(1e-20))
 
-    # Exposures
-
-    def _expose(self) -> None:
-        """Bring the pictures to radiance by the present exposures."""
-        exposures = self.gains.rows(self.gains.exposures * np.float32(self.unit))
-        self.observed: Pixels = self.images / exposures - self.offset
-        # Losses see pictures in units of their mean, whatever the exposure.
-        mean = float(np.sum(self.weights * np.maximum(self.images, 0))) / 3 or 1.0
-        self.gain: Pixels = exposures / np.float32(mean)
-
-    def _multiply_gains(self, factors: Vector) -> None:
-        if self.gains.num_unknown:
-            self.gains.multiply(factors)
-            self._expose()
-
-    def _fit_gains(self) -> None:
-        """Make the unknown exposures fit the present prediction."""
-        if self.gains.num_unknown:
-            weights = self.weights * self.loss_weights(self.predicted) * self.is_exact
-            self.gains.fit(self._light(), self.images, weights)
-            self._expose()
-
-    def _light(self) -> Pixels:
-        """The predicted light, that of other emitters included."""
-        return self.predicted + self.offset
-
-    def _light_sums(self, pixels: Pixels) -> Vector:
-        """What a change of each unknown exposure does to the residuals, times pixels."""
-        if not self.gains.num_unknown:
-            return np.zeros(0, np.float32)
-        return self.gains.sums(self._light() * pixels)
-
-    # Loss and priors
-
-    def target(self) -> Pixels:
-        """The value nearest to the prediction that the pictures allow."""
-        if self.is_exact.all():
-            return self.observed
-        above = np.where(self.is_over, np.maximum(self.observed, self.predicted), self.observed)
-        return np.where(self.is_under, np.minimum(self.observed, self.predicted), above)
+    # Weights and priors
 
     def pixel_weights(self) -> Pixels:
         """Weights of the squared differences: of the loss, of the views, and for noise."""
-        weight = self.loss_weights(self.predicted)
+        weight = self.pictures.loss_weights(self.predicted)
         return np.asarray(self.weights * weight / (1 + weight * self.noise()), np.float32)
 
     def noise(self) -> Pixels:
@@ -337,28 +292,8 @@ class LeastSquares:
         That of the pictures and that of the recording: it stands beside the square of what the
         loss calls large.
         """
-        variance = self.picture_noise() + self.transport.variance(self.texels)
+        variance = self.pictures.noise(self.predicted) + self.transport.variance(self.texels)
         return np.asarray(variance / np.float32(self.settings.noise_floor**2), np.float32)
-
-    def picture_noise(self) -> Pixels:
-        """Variance of the pictures' radiance, by the noise models of the views."""
-        values = self.gains.rows(self.gains.exposures * np.float32(self.unit))
-        light = values * self._light()
-        parts = [
-            view.noise_model.variance(rows)
-            for view, rows in zip(self.problem.views, self.gains.split(light), strict=True)
-        ]
-        return np.asarray(np.concatenate(parts) / values**2, np.float32)
-
-    def loss_weights(self, predicted: Pixels) -> Pixels:
-        """The loss's weights of squared differences in radiance."""
-        gain = self.gain
-        weight = self.problem.loss.weight(gain * predicted, gain * self.observed)
-        return np.asarray(gain**2 * weight, np.float32)
-
-    def losses(self) -> Pixels:
-        """The loss of each value of the pictures."""
-        return np.asarray(self.problem.loss(self.gain * self.predicted, self.gain * self.target()))
 
     def quadratics(self) -> Sequence[Quadratic]:
         """The forms that stand for the priors near the present map."""
@@ -377,8 +312,8 @@ class LeastSquares:
         The square root of the share of noise in the variance of the residuals, averaged over the
         pixels, says how far noise rules.
         """
-        noise = self.picture_noise() / np.float32(self.settings.noise_floor**2)
-        share = noise / (noise + 1 / self.loss_weights(self.predicted))
+        noise = self.pictures.noise(self.predicted) / np.float32(self.settings.noise_floor**2)
+        share = noise / (noise + 1 / self.pictures.loss_weights(self.predicted))
         mean = np.sum(self.weights * share) / np.sum(self.weights)
         return 1 + (NOISY - 1) * float(np.sqrt(mean))
 
@@ -418,16 +353,10 @@ class LeastSquares:
         of the residuals over the mean weight, each pixel's noise being taken for as large as the
         inverse root of its weight.
         """
-        weights: Pixels = self.pixel_weights() * self.is_exact
-        residual = self.predicted - self.observed
+        weights: Pixels = self.pixel_weights() * self.pictures.is_exact
+        residual = self.predicted - self.pictures.observed
         level = np.float32(np.sum(weights * residual**2) / np.count_nonzero(weights))
         return self.as_map(np.sqrt(level / self.diagonal(weights, self.quadratics())))
-
-
-def _stacked(images: Sequence[NDArray[Any]]) -> Pixels:
-    """Images one below the other, shape (pixels, 3), in columns."""
-    rows = [image.reshape(-1, 3) for image in images]
-    return np.asfortranarray(np.concatenate(rows), dtype=np.float32)
 
 
 def _conjugate_gradients(
