@@ -39,10 +39,13 @@ from envmap_inverse.console.options import (
     resolved_settings,
 )
 from envmap_inverse.console.pictures import (
+    Alpha,
+    Orientation,
     find_masks,
     find_pictures,
     flat_options,
     read_views,
+    say_who_took_what,
 )
 from envmap_inverse.console.running import CHECKPOINT_EVERY, check_room, run
 from envmap_inverse.console.scenes import (
@@ -217,6 +220,21 @@ def estimate(
     censoring: Annotated[
         bool, panelled("Pictures", help="Take clipped values for bounds, not for exact.")
     ] = True,
+    orientation: Annotated[
+        Orientation,
+        panelled(
+            "Pictures",
+            help="Turn pictures upright by EXIF, leave them as stored, or whichever fits the "
+            "sensor's shape.",
+        ),
+    ] = Orientation.auto,
+    alpha: Annotated[
+        Alpha, panelled("Pictures", help="Mask pixels that are not opaque, or ignore alpha.")
+    ] = Alpha.mask,
+    layer: Annotated[
+        str | None,
+        panelled("Pictures", help="Layer of EXR pictures that have several, e.g. V.Combined."),
+    ] = None,
     cameras: Cameras = None,
     loss: Annotated[
         str | None,
@@ -307,7 +325,8 @@ def estimate(
         with stage(f"Reading {scene.name} and {len(pictures)} picture(s)"):
             if not trust_input:
                 named = [Path(name) for name in masks if name != "none"]
-                faults.need(read_apart, scene, [*pictures, *files], named, cameras=cameras)
+                images, layers = [*pictures, *files], dict.fromkeys(pictures, layer)
+                faults.need(read_apart, scene, images, named, cameras=cameras, layers=layers)
             loaded, has_unknown_map = faults.need(load_with_map, scene, texels)
             if spec is None:
                 spec = default_spec(loaded)
@@ -328,6 +347,10 @@ def estimate(
                 white=white,
                 black=black,
                 censoring=censoring,
+                sizes=[loaded.film_size(index) for index in sensors],
+                orientation=orientation,
+                alpha=alpha,
+                layer=layer,
             )
             views = faults.need(fit_films, loaded, as_views(read, wanted), **(film_size or {}))
             if has_unknown_map:
@@ -356,6 +379,7 @@ def estimate(
             settings["loss"] = loss
         with live_view(output, problem, terms, live=live, host=live_host, port=live_port) as view:
             folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)
+            say_who_took_what(loaded, problem.views)
             run(
                 folder,
                 problem,

@@ -2,45 +2,90 @@
 
 from __future__ import annotations
 
+import enum
 import glob
+import re
+import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from envmap_inverse.console.options import sensor_numbers
+from envmap_inverse.console.output import tell
 from envmap_inverse.errors import Faults, InputError
-from envmap_inverse.images import READABLE, clipping_levels, read_image, read_mask
+from envmap_inverse.images import Picture, endings, is_readable, read_mask, read_picture
 from envmap_inverse.problem.problem import Exposure, View
+from envmap_inverse.scene.scene import Scene
 
 __all__ = [
     "VIEW_KEYS",
+    "Alpha",
+    "Orientation",
     "find_masks",
     "find_pictures",
     "flat_options",
     "parse_sensors",
     "read_views",
+    "say_who_took_what",
 ]
 
 VIEW_KEYS = ("image", "sensor", "mask", "exposure")
+_MAX_NAMED = 5
+
+
+class Orientation(enum.StrEnum):
+    """Values of --orientation."""
+
+    auto = "auto"
+    upright = "upright"
+    stored = "stored"
+
+
+class Alpha(enum.StrEnum):
+    """Values of --alpha."""
+
+    mask = "mask"
+    ignore = "ignore"
 
 
 def find_pictures(references: Sequence[Path]) -> list[Path]:
-    """The files that are named; folders and patterns stand for the pictures in them, in order."""
+    """The files that are named; folders and patterns stand for the pictures in them, in order.
+
+    Numbers in names count as numbers: r_2 comes before r_10.
+    """
     found: list[Path] = []
     faults = Faults()
     for reference in references:
         if reference.is_dir():
-            inside = sorted(p for p in reference.iterdir() if p.suffix.lower() in READABLE)
+            inside = _pictures_in(reference)
         elif not reference.exists() and glob.has_magic(str(reference)):
-            inside = [Path(name) for name in sorted(glob.glob(str(reference)))]  # noqa: PTH207
+            inside = sorted(map(Path, glob.glob(str(reference))), key=_natural)  # noqa: PTH207
         else:
             inside = [reference]
         if not inside:
-            kinds = ", ".join(READABLE)
+            kinds = ", ".join(endings())
             faults.keep(InputError(f"{reference}: no picture there; use one of {kinds}"))
         found += inside
     faults.report()
     return found
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    """The pictures of a folder; warns of what else is there, but for hidden files."""
+    visible = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=_natural)
+    others = [path.name for path in visible if not (is_readable(path) and path.is_file())]
+    if others:
+        more = f" and {len(others) - _MAX_NAMED} more" if len(others) > _MAX_NAMED else ""
+        names = ", ".join(others[:_MAX_NAMED])
+        warnings.warn(f"{folder}: not read as pictures: {names}{more}", stacklevel=3)
+    return [path for path in visible if path.name not in others]
+
+
+def _natural(path: Path) -> tuple[Any, ...]:
+    """Sorts numbers in a name by their value."""
+    parts = re.split(r"(\d+)", str(path).casefold())  # numbers stand at the odd places
+    return (*(int(part) if place % 2 else part for place, part in enumerate(parts)), str(path))
 
 
 def read_views(
@@ -53,6 +98,10 @@ def read_views(
     white: float | None,
     black: float | None,
     censoring: bool,
+    sizes: Sequence[tuple[int, int]] | None = None,
+    orientation: str = "auto",
+    alpha: str = "mask",
+    layer: str | None = None,
 ) -> list[View]:
     """Read pictures and masks.
 
@@ -65,30 +114,66 @@ def read_views(
         white: values that are clipped, in place of those that 8-bit files have.
         black: the same at the bottom.
         censoring: whether clipped values are bounds, not exact.
+        sizes: (width, height) of each one's film, by whose shape a picture is turned; None to turn
+            all upright.
+        orientation: "auto", "upright" or "stored", whatever EXIF says.
+        alpha: "mask" or "ignore".
+        layer: of EXR files.
     """
     count = len(pictures)
     mask_names = _one_each("--mask", list(masks or ["none"]), count)
     words = _one_each("--exposure", (exposures or "1").split(","), count)
     faults = Faults()
 
-    def read_view(path: Path, sensor: int, mask: str, word: str) -> View:
-        top, bottom = clipping_levels(path, gamma=gamma) if censoring else (None, None)
+    def read_view(number: int, mask: str, word: str) -> View:
+        picture = read_picture(pictures[number], gamma=gamma, layer=layer)
+        picture = _turned(picture, orientation, None if sizes is None else sizes[number])
         return View(
-            read_image(path, gamma=gamma),
-            sensor=sensor,
+            _treated(picture, keeps_alpha=alpha == "mask", keeps_levels=censoring),
+            sensor=sensors[number],
             mask=None if mask == "none" else read_mask(mask),
             exposure=_exposure(word),
-            white=top if white is None else white,
-            black=bottom if black is None else black,
-            name=str(path),
+            white=white,
+            black=black,
+            name=str(pictures[number]),
         )
 
     views = [
         faults.attempt(read_view, *taken)
-        for taken in zip(pictures, sensors, mask_names, words, strict=True)
+        for taken in zip(range(count), mask_names, words, strict=True)
     ]
     faults.report()
     return [view for view in views if view is not None]
+
+
+def _turned(picture: Picture, orientation: str, size: tuple[int, int] | None) -> Picture:
+    if orientation == "stored":
+        return replace(picture, orientation=1)
+    if orientation == "upright" or size is None:
+        return picture.upright
+    return picture.for_size(size)
+
+
+def _treated(picture: Picture, *, keeps_alpha: bool, keeps_levels: bool) -> Picture:
+    """The picture without the alpha and the clipping levels that are not asked for."""
+    if picture.mask is not None:
+        share = 100 * float(1 - picture.mask.mean())
+        picture = picture.noting(
+            f"masked by its alpha, {share:.3g} % of it" if keeps_alpha else "alpha ignored"
+        )
+    if not keeps_alpha:
+        picture = replace(picture, alpha=None)
+    return picture if keeps_levels else replace(picture, white=None, black=None)
+
+
+def say_who_took_what(scene: Scene, views: Sequence[View]) -> None:
+    """Print which sensor took each picture, and what was done in reading it."""
+    for number, view in enumerate(views):
+        height, width, _ = view.image.shape
+        name = str(scene.sensor(view.sensor).id())
+        notes = () if view.picture is None else view.picture.notes
+        words = f"picture {number}: {view.name} ({width} x {height}), sensor {view.sensor} {name}"
+        tell("; ".join((words, *notes)))
 
 
 def find_masks(option: Sequence[str] | None) -> list[str]:

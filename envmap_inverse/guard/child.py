@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
@@ -31,9 +32,9 @@ def serve() -> None:
 
     The arguments of the process, after its first, are the number of the connection's descriptor,
     the bytes of memory that it may take, and the seconds that a small file may take. A request is
-    a kind and a path. The answers are "reading" with the seconds that it may take from now on and
-    the files that a scene names, any number of times; then "done", "refused" with the reason, or
-    "out of memory".
+    a kind and a path, and of an image its layer. The answers are "reading" with the seconds that
+    it may take from now on and the files that a scene names, any number of times; then "done",
+    "refused" with the reason, or "out of memory".
     """
     descriptor, memory, seconds = sys.argv[2:]
     # Unlike the address space, this counts no memory that Dr.Jit and LLVM merely reserve.
@@ -56,17 +57,17 @@ class _Child:
 
     def answer_next(self) -> None:
         """Wait for a request and answer it."""
-        kind, name = json.loads(self._connection.recv_bytes())
+        kind, name, *options = json.loads(self._connection.recv_bytes())
         try:
-            getattr(self, f"_{kind}")(Path(name))
+            getattr(self, f"_{kind}")(Path(name), *options)
         except Exception as error:  # noqa: BLE001 - what is no refusal, the caller will meet again
             self._send(*self._verdict(error))
         else:
             self._send("done")
 
-    def _image(self, path: Path) -> None:
+    def _image(self, path: Path, layer: str | None = None) -> None:
         self._announce([path])
-        read_image(path)
+        read_image(path, layer=layer)
 
     def _mask(self, path: Path) -> None:
         self._announce([path])
@@ -92,7 +93,9 @@ class _Child:
         if plugin is not None:
             mi.load_dict({"type": plugin, "filename": str(path)})
         else:
-            mi.Bitmap(str(path))
+            with contextlib.suppress(InputError):
+                read_image(path)  # as a map
+            mi.Bitmap(str(path))  # as a texture
 
     def _announce(self, paths: Iterable[Path], named: Iterable[Path] = ()) -> None:
         size = sum(path.stat().st_size for path in paths if path.exists())

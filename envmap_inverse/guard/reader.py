@@ -13,11 +13,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from multiprocessing.connection import Pipe
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 
 from envmap_inverse import backend
 from envmap_inverse.errors import BackendError, Faults, InputError, tells_of_memory
@@ -51,8 +51,16 @@ def read_apart(
     images: Iterable[Path],
     masks: Iterable[Path] = (),
     cameras: Path | None = None,
+    layers: Mapping[Path, str | None] | None = None,
 ) -> None:
     """Read a scene, images, masks and cameras in a child process, to see that it survives them.
+
+    Args:
+        scene: see `Reader.read`, as for the others.
+        images: files.
+        masks: files.
+        cameras: a file or folder.
+        layers: of images, the layer to read.
 
     Raises:
         InputError: if it does not; see `Reader.read`.
@@ -61,7 +69,7 @@ def read_apart(
     with Reader() as reader:
         if scene is not None:
             backend.select_variant()  # takes about as long as the child's start
-        reader.read(scene=scene, images=images, masks=masks, cameras=cameras)
+        reader.read(scene=scene, images=images, masks=masks, cameras=cameras, layers=layers or {})
 
 
 class Reader(AbstractContextManager["Reader"]):
@@ -94,6 +102,7 @@ class Reader(AbstractContextManager["Reader"]):
         images: Iterable[Path] = (),
         masks: Iterable[Path] = (),
         cameras: Path | None = None,
+        layers: Mapping[Path, str | None] = MappingProxyType({}),
     ) -> None:
         """Have the child read files.
 
@@ -102,6 +111,7 @@ class Reader(AbstractContextManager["Reader"]):
             images: files for `read_image`.
             masks: files for `read_mask`.
             cameras: a file or folder for `read_cameras`, which may name a picture.
+            layers: of images, the layer to read.
 
         Raises:
             InputError: if the child refuses any, dies of it, takes too long or runs out of memory.
@@ -109,7 +119,7 @@ class Reader(AbstractContextManager["Reader"]):
         """
         faults = Faults()
         for path in images:
-            faults.attempt(self._read, "image", path)
+            faults.attempt(self._read, "image", path, layers.get(path))
         for path in masks:
             faults.attempt(self._read, "mask", path)
         if cameras is not None:
@@ -130,7 +140,12 @@ class Reader(AbstractContextManager["Reader"]):
                 *(sys.executable, "-P", "-c", _CHILD, Path(__file__).parents[1]),
                 *map(str, (theirs.fileno(), self.memory, self.seconds)),
             ],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(folders)},
+            # The stacks of many threads would count as memory that it takes.
+            env={
+                **os.environ,
+                "PYTHONPATH": os.pathsep.join(folders),
+                "OPENIMAGEIO_THREADS": "1",
+            },
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=self._output,
@@ -144,11 +159,11 @@ class Reader(AbstractContextManager["Reader"]):
     def _end(self) -> None:
         self._held.close()
 
-    def _read(self, kind: str, path: Path) -> None:
+    def _read(self, kind: str, path: Path, *options: str | None) -> None:
         """Have the child read one file; a dead child is replaced."""
         files: list[str] = []
         try:
-            self._ask(kind, path, files)
+            self._ask([kind, str(path), *options], files)
         except _ReadingFailed as failure:
             self._end()
             self._start()
@@ -156,10 +171,10 @@ class Reader(AbstractContextManager["Reader"]):
                 self._read("file", Path(file))  # the culprit's error goes out in place of ours
             raise InputError(f"{path}: {failure}") from None
 
-    def _ask(self, kind: str, path: Path, files: list[str]) -> None:
+    def _ask(self, request: list[str | None], files: list[str]) -> None:
         """Send a request and follow the answers; puts the files that a scene names into `files`."""
         try:
-            self._connection.send_bytes(json.dumps([kind, str(path)]).encode())
+            self._connection.send_bytes(json.dumps(request).encode())
             while self._connection.poll(self._seconds_left):
                 match json.loads(self._connection.recv_bytes()):
                     case ["reading", float(seconds), list(named)]:

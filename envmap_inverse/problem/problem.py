@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import Faults, InputError
-from envmap_inverse.images import clipping_levels, read_image
+from envmap_inverse.images import Picture, read_picture
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.noise import Noise, estimate_noise
@@ -48,9 +48,9 @@ class View:
     `black` at most. It costs nothing to exceed such a bound (a censored observation).
 
     Attributes:
-        image: linear RGB radiance times exposure, shape (h, w, 3). Given the name of an image file,
-            it is read; an 8-bit file also sets `white` and `black`, unless they are given, to its
-            highest and lowest values, and the file's name becomes that of the view.
+        image: linear RGB radiance times exposure, shape (h, w, 3). A `Picture`, or the name of an
+            image file, gives its upright values, its mask (times the one that is given), and
+            `white` and `black` unless they are given; a file also gives its name.
         sensor: index of the scene's sensor that took it.
         mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); None weighs all alike.
         exposure: factor from radiance to the image's values: a number, one per channel, or "auto"
@@ -63,6 +63,7 @@ class View:
         over: other values that are clipped at the top, such as means of some that are, shape
             (h, w, 3); None if `white` tells all.
         under: the same at the bottom.
+        picture: what `image` was read as, which says more of the camera; None if it was an array.
 
     Example:
         >>> ei.View("photo.jpg", exposure="auto")
@@ -82,12 +83,13 @@ class View:
     noise: Noise | Literal["auto"] = "auto"
     over: NDArray[np.bool_] | None = None
     under: NDArray[np.bool_] | None = None
+    picture: Picture | None = None
 
     if TYPE_CHECKING:  # at run time the dataclass has it
 
         def __init__(
             self,
-            image: ArrayLike | Path,
+            image: ArrayLike | Path | Picture,
             sensor: int = 0,
             mask: ArrayLike | None = None,
             exposure: Exposure = 1.0,
@@ -95,12 +97,13 @@ class View:
             black: float | None = None,
             name: str = _UNNAMED,
             noise: Noise | Literal["auto"] = "auto",
+            picture: Picture | None = None,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         """Read the file, if the image is named, and check shapes and values."""
-        if isinstance(self.image, str | Path):
-            self._read(self.image)
+        if isinstance(self.image, str | Path | Picture):
+            self._take(self.image)
         image = np.ascontiguousarray(_naming(self.name, as_radiance, self.image))
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
@@ -126,17 +129,29 @@ class View:
                 "white and black"
             )
 
-    def _read(self, path: str | Path) -> None:
-        """Take image, levels and name from a file, the latter two if they are not given."""
-        white, black = clipping_levels(path)
+    def _take(self, source: str | Path | Picture) -> None:
+        """Take a picture's upright values; its mask, levels and name where none are given."""
+        picture = source if isinstance(source, Picture) else read_picture(source)
+        is_named = self.name != _UNNAMED or source is picture
+        name = self.name if is_named else str(source)
+        upright = picture.upright
+        own, mask = upright.mask, self.mask
+        if own is not None and not own.any():
+            raise InputError(f"{name}: no pixel of it is opaque; ignore its alpha (--alpha ignore)")
+        if mask is None:
+            mask = own
+        elif own is not None and np.shape(mask) == own.shape:
+            mask = own * np.asarray(mask, np.float32)
         found = {
-            "image": read_image(path),
-            "white": white if self.white is None else self.white,
-            "black": black if self.black is None else self.black,
-            "name": str(path) if self.name == _UNNAMED else self.name,
+            "image": upright.image,
+            "picture": upright,
+            "mask": mask,
+            "white": picture.white if self.white is None else self.white,
+            "black": picture.black if self.black is None else self.black,
+            "name": name,
         }
-        for name, value in found.items():
-            object.__setattr__(self, name, value)
+        for key, value in found.items():
+            object.__setattr__(self, key, value)
 
     def __repr__(self) -> str:
         """One line: what took it, and what of it counts."""
@@ -195,7 +210,7 @@ class View:
         }
 
 
-ViewLike = ArrayLike | Path | View
+ViewLike = ArrayLike | Path | Picture | View
 """A reference image, the name of its file, or a `View` of either."""
 
 
@@ -281,7 +296,9 @@ class Problem:
 def as_views(views: ViewLike | Sequence[ViewLike], loss: Loss) -> tuple[View, ...]:
     """The views that `estimate` is given; the levels of a `Censored` loss become theirs."""
     several = views if isinstance(views, list | tuple) else [views]
-    made = [v if isinstance(v, View) else View(cast("ArrayLike | Path", v)) for v in several]
+    made = [
+        v if isinstance(v, View) else View(cast("ArrayLike | Path | Picture", v)) for v in several
+    ]
     return tuple(_clipped(view, loss) if isinstance(loss, Censored) else view for view in made)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,13 +121,15 @@ def match_cameras(cameras: Sequence[Camera], pictures: Sequence[str | Path]) -> 
 
     A camera that is the only one took all pictures, unless some have its name and others not.
 
-    Names are compared without their folders and endings.
+    Names are compared without their folders and endings. Warns where order decides.
 
     Raises:
         InputError: if a picture has no camera or several, or by order a camera has no picture.
     """
-    names = [Path(camera.name).stem for camera in cameras]
     wanted = [Path(picture).stem for picture in pictures]
+    names = [  # a name without an ending may look as if it had one: frame.0010
+        camera.name if camera.name in wanted else Path(camera.name).stem for camera in cameras
+    ]
     if set(names) & set(wanted):
         for picture, name in zip(pictures, wanted, strict=True):
             if names.count(name) != 1:
@@ -148,6 +151,11 @@ def match_cameras(cameras: Sequence[Camera], pictures: Sequence[str | Path]) -> 
             f"{len(pictures)} pictures, {len(cameras)} cameras, and no name in common; "
             "rename the pictures, or choose with --sensor"
         )
+    warnings.warn(
+        f"no picture has the name of a camera ({pictures[0]}, {cameras[0].name}): they are matched "
+        "in order",
+        stacklevel=2,
+    )
     return list(range(len(cameras)))
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
+from envmap_inverse.images import is_readable, read_image
 from envmap_inverse.scene.mesh_checks import check_obj, check_ply
 from envmap_inverse.scene.xml_checks import check_xml
 
@@ -104,6 +105,7 @@ def _instantiate(
         _keep_one_envmap(state, envmap if isinstance(envmap, str) else None)
         if isinstance(envmap, tuple) and not any(map(_is_envmap, state.nodes)):
             _add_envmap(state, name, *envmap)
+        _read_maps(state)
         mi.parser.transform_all(config, state)
         _check_meshes(state)
         loaded = mi.parser.instantiate(config, state)
@@ -174,6 +176,23 @@ def _add_envmap(state: Any, name: str, width: int, height: int) -> None:
     node.props["bitmap"] = mi.Bitmap(np.ones((height, width, 3), np.float32))
     state.nodes.append(node)  # which moves the nodes: `root` is gone
     state.root.props[node.props.id()] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
+
+
+def _read_maps(state: Any) -> None:
+    """Read the files of a parsed scene's maps as all other images are read.
+
+    Mitsuba's own reader stretches an EXR's data window over the sphere (or crashes), knows no
+    layers by name, and ignores exposure and pixel order in the header of a Radiance file.
+    """
+    root = state.root.props
+    for key in list(root.keys()):
+        if not isinstance(root[key], mi.Properties.ResolvedReference):
+            continue
+        node = state.nodes[root[key].index()]
+        path = _file_of(node) if _is_envmap(node) else None
+        if path is not None and path.is_file() and is_readable(path):
+            node.props["bitmap"] = mi.Bitmap(read_image(path))
+            del node.props["filename"]
 
 
 def _is_envmap(node: Any) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import OpenEXR
 import pytest
-from PIL import Image
 
 from envmap_inverse.images import write_image
 
@@ -143,9 +143,10 @@ def test_a_reference_with_nan(refused: Callable[..., str], folder: Path) -> None
 
 
 def test_a_reference_without_rgb(refused: Callable[..., str], folder: Path) -> None:
-    Image.new("L", (8, 8)).save(folder / "gray.png")
-    line = refused("estimate", "scene.xml", "gray.png", "-o", "out")
-    assert "gray.png: has no RGB channels" in line
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    OpenEXR.File(header, {"Z": np.ones((8, 8), np.float32)}).write(str(folder / "depth.exr"))
+    line = refused("estimate", "scene.xml", "depth.exr", "-o", "out")
+    assert "depth.exr: has no R, G and B channels, nor Y alone; found Z" in line
 
 
 # Options

@@ -112,7 +112,7 @@ def test_the_picture_that_tells_a_camera_its_size_is_read_by_the_child(tmp_path:
 def test_commands_have_cameras_read_apart(
     module: ModuleType, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_apart(*_: object, cameras: Path) -> None:
+    def read_apart(*_: object, cameras: Path, **__: object) -> None:
         raise InputError(f"read {cameras}")
 
     monkeypatch.setattr(module, "read_apart", read_apart)
@@ -141,13 +141,20 @@ def test_commands_have_images_read_apart(
 def test_the_file_that_a_scene_names_is_blamed_where_it_is_to_blame(
     reader: Reader, inputs: Path, tmp_path: Path
 ) -> None:
-    """A map whose header claims 12 GiB of pixels."""
+    """A texture whose header claims 12 GiB of pixels."""
     folder = Path(shutil.copytree(inputs, tmp_path / "work"))
-    path = folder / "map.exr"
-    window = struct.pack("<4i", 0, 0, 15, 7)
-    assert path.read_bytes().count(window) == 2
-    path.write_bytes(path.read_bytes().replace(window, struct.pack("<4i", 0, 0, 2**27, 7)))
-    with pytest.raises(InputError, match=r"map\.exr: needs more than the 1\.0 GiB of memory"):
+    data, window = (folder / "map.exr").read_bytes(), struct.pack("<4i", 0, 0, 15, 7)
+    assert data.count(window) == 2
+    large = data.replace(window, struct.pack("<4i", 0, 0, 2**27, 7))
+    (folder / "texture.exr").write_bytes(large)
+    texture = (
+        '<bsdf type="diffuse"><texture type="bitmap" name="reflectance">'
+        '<string name="filename" value="texture.exr"/></texture></bsdf>'
+    )
+    plain, metal = (folder / "scene.xml").read_text(), '<bsdf type="conductor" id="metal"/>'
+    assert metal in plain
+    (folder / "scene.xml").write_text(plain.replace(metal, texture))
+    with pytest.raises(InputError, match=r"texture\.exr: needs more than the 1\.0 GiB of memory"):
         reader.read(scene=folder / "scene.xml")
 
 

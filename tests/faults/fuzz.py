@@ -33,7 +33,7 @@ from envmap_inverse.guard.reader import Reader
 __all__ = ["Findings", "fuzz", "work"]
 
 SHARES = {"exr": 25, "hdr": 10, "png": 15, "ply": 15, "obj": 10, "xml": 15, "toml": 10}
-SHARES |= {"checkpoint": 12, "json": 5, "txt": 5, "npy": 8}
+SHARES |= {"checkpoint": 12, "json": 5, "txt": 5, "bin": 4, "npy": 8, "jpg": 8, "tif": 8}
 TEXT = {"obj", "xml", "toml", "json", "txt"}
 MAX_SECONDS = 20
 START_SECONDS = 600
@@ -207,10 +207,12 @@ def _try(number: int, seed: int, seeds: dict[str, list[Path]]) -> Report:
     random = _random(number, seed)
     kind = _kind(random)
     source = seeds[kind][random.integers(len(seeds[kind]))]
-    mutant = Path("colmap", source.name) if kind == "txt" else Path(f"mutant.{kind}")
+    is_colmap = kind in {"txt", "bin"}
+    mutant = Path("colmap", source.name) if is_colmap else Path(f"mutant.{kind}")
     is_text = kind in TEXT or source.name == "text.ply"
-    if kind == "txt":
-        shutil.copytree(source.parent, mutant.parent, dirs_exist_ok=True)
+    if is_colmap:
+        shutil.rmtree(mutant.parent, ignore_errors=True)
+        shutil.copytree(source.parent, mutant.parent)
     mutant.write_bytes(mutated(source.read_bytes(), random, is_text=is_text))
     if kind == "checkpoint" and random.random() < 0.7:
         seal(mutant)  # else the checksum tells at once
@@ -251,8 +253,8 @@ def _command(kind: str, source: str, random: np.random.Generator) -> list[str]:
         return [*estimate, "reference.exr", "--config", mutant]
     if kind == "checkpoint":
         return resuming(source)
-    if kind in {"json", "txt"}:
-        cameras = "colmap" if kind == "txt" else mutant
+    if kind in {"json", "txt", "bin"}:
+        cameras = mutant if kind == "json" else "colmap"
         return [*estimate, "photo.png", "--cameras", cameras, "--spp", "1"]
     if kind == "xml" and source != "shapes.xml":
         scene = mutant

@@ -13,7 +13,8 @@ from unittest import mock
 
 import numpy as np
 import OpenEXR
-from PIL import Image
+import OpenImageIO
+from PIL import ExifTags, Image, ImageCms
 
 from envmap_inverse.cli import main
 from envmap_inverse.images import tonemap, write_image
@@ -97,6 +98,8 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
     np.save(folder / "rgba.npy", np.asfortranarray(np.dstack([image, image[..., 0]]), np.float64))
     _write_exrs(folder, image, envmap)
     _write_pngs(folder, tonemap(image))
+    _write_hdrs(folder)
+    _write_photographs(folder, tonemap(image), image)
     (folder / "binary.ply").write_bytes(_ply("binary_little_endian"))
     (folder / "big.ply").write_bytes(_ply("binary_big_endian"))
     (folder / "text.ply").write_bytes(_ply("ascii"))
@@ -105,9 +108,17 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
     _write_scenes(folder)
     _write_cameras(folder)
     names = {
-        "exr": ["reference.exr", "map.exr", "half.exr", "tiled.exr", "parts.exr", "dwa.exr"],
-        "hdr": ["reference.hdr", "map.hdr"],
-        "png": ["photo.png", "palette.png", "deep.png", "alpha.png"],
+        "exr": [
+            *("reference.exr", "map.exr", "half.exr", "tiled.exr", "parts.exr", "dwa.exr"),
+            *("p3.exr", "layer.exr"),
+        ],
+        "hdr": ["reference.hdr", "map.hdr", "old.hdr", "xyz.hdr"],
+        "png": [
+            *("photo.png", "palette.png", "deep.png", "alpha.png", "profile.png"),
+            "deep-alpha.png",
+        ],
+        "jpg": ["photo.jpg"],
+        "tif": ["lzw.tif", "float.tif", "deep-alpha.tif"],
         "ply": ["binary.ply", "big.ply", "text.ply"],
         "obj": ["mesh.obj"],
         "xml": ["scene.xml", "shapes.xml"],
@@ -115,6 +126,7 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
         "npy": ["map.npy", "reference.npy", "rgba.npy"],
         "json": ["transforms.json", "unsized.json"],
         "txt": ["model/cameras.txt", "model/images.txt"],
+        "bin": ["binary-model/cameras.bin", "binary-model/images.bin"],
     }
     found = {kind: [folder / name for name in listed] for kind, listed in names.items()}
     return found | {"checkpoint": _interrupt_runs(folder)}
@@ -160,13 +172,19 @@ def _write_cameras(folder: Path) -> None:
     (folder / "transforms.json").write_text(json.dumps(values, indent=1))
     del values["w"], values["h"]
     (folder / "unsized.json").write_text(json.dumps(values, indent=1))
-    for suffix in ("exr", "hdr", "npy", "png"):
+    for suffix in ("exr", "hdr", "npy", "png", "jpg", "tif"):
         frame["file_path"] = f"mutant.{suffix}"
         (folder / f"of-{suffix}.json").write_text(json.dumps(values))
     model = folder / "model"
     model.mkdir()
     (model / "cameras.txt").write_text(f"# one\n1 PINHOLE {SIZE} {SIZE} 5.5 5.5 2.0 2.0\n")
     (model / "images.txt").write_text("# one\n1 0 1 0 0 0 0 4 1 photo.png\n\n")
+    binary = folder / "binary-model"
+    binary.mkdir()
+    camera = struct.pack("<QIiQQ4d", 1, 1, 1, SIZE, SIZE, 5.5, 5.5, 2, 2)
+    image = struct.pack("<QI7dI", 1, 1, 0, 1, 0, 0, 0, 0, 4, 1) + b"photo.png\0"
+    (binary / "cameras.bin").write_bytes(camera)
+    (binary / "images.bin").write_bytes(image + struct.pack("<Qddq", 1, 1, 2, -1))
 
 
 def _write_scenes(folder: Path) -> None:
@@ -183,9 +201,10 @@ def _write_scenes(folder: Path) -> None:
     plain = folder / "plain.xml"
     plain.write_text(re.sub(r' id="\w+"', "", plain.read_text()))
     (folder / "shapes.xml").write_text(f'<scene version="3.0.0">{SHAPES}</scene>')
-    for suffix in ("exr", "hdr", "png"):
+    for suffix in ("exr", "hdr", "png", "jpg", "tif"):
         lit = SCENE.replace("BODY", SHAPES).replace("map.exr", f"mutant.{suffix}")
-        textured = lit.replace("photo.png", f"mutant.{suffix}")
+        # Mitsuba, which reads textures, knows no TIFF
+        textured = lit if suffix == "tif" else lit.replace("photo.png", f"mutant.{suffix}")
         (folder / f"with-{suffix}.xml").write_text(textured)
 
 
@@ -202,6 +221,38 @@ def _write_exrs(folder: Path, image: np.ndarray, envmap: np.ndarray) -> None:
     header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     parts = [OpenEXR.Part(dict(header), {"RGB": image}, name) for name in ("first", "second")]
     OpenEXR.File(parts).write(str(folder / "parts.exr"))
+    primaries = (0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329)
+    shown = (np.array([1, 1], np.int32), np.array([SIZE, SIZE], np.int32))
+    write("p3.exr", image, OpenEXR.ZIP_COMPRESSION, chromaticities=primaries, displayWindow=shown)
+    planes = np.moveaxis(np.dstack([image, image[..., 0]]), 2, 0).copy()
+    layer = {
+        f"ViewLayer.Combined.{leaf}": plane for leaf, plane in zip("RGBA", planes, strict=True)
+    }
+    OpenEXR.File(header, {**layer, "V.Depth.Z": planes[0]}).write(str(folder / "layer.exr"))
+
+
+def _write_hdrs(folder: Path) -> None:
+    """Radiance files of the old run-length coding, and of another order and colour space."""
+    run = bytes([90, 60, 30, 129, 1, 1, 1, SIZE - 1]) * SIZE
+    start = b"#?RADIANCE\nEXPOSURE=2\nCOLORCORR=1 2 1\n"
+    (folder / "old.hdr").write_bytes(start + b"\n-Y %d +X %d\n" % (SIZE, SIZE) + run)
+    start += b"FORMAT=32-bit_rle_xyze\n"
+    flat = bytes([90, 60, 30, 129]) * SIZE**2
+    (folder / "xyz.hdr").write_bytes(start + b"\n+X %d +Y %d\n" % (SIZE, SIZE) + flat)
+
+
+def _write_photographs(folder: Path, picture: np.ndarray, image: np.ndarray) -> None:
+    """With EXIF, a colour profile, 16 bits, floats, alpha."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    Image.fromarray(picture).save(folder / "photo.jpg", exif=exif, icc_profile=profile)
+    Image.fromarray(picture).save(folder / "lzw.tif", compression="tiff_lzw", icc_profile=profile)
+    Image.fromarray(picture).save(folder / "profile.png", exif=exif, icc_profile=profile)
+    OpenImageIO.ImageBuf(image).write(str(folder / "float.tif"))
+    deep = np.dstack([picture, picture[..., :1]]).astype(np.uint16) * 257
+    for name in ("deep-alpha.png", "deep-alpha.tif"):
+        OpenImageIO.ImageBuf(deep).write(str(folder / name))
 
 
 def _write_pngs(folder: Path, picture: np.ndarray) -> None:

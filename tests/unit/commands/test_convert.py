@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from envmap_inverse import InputError, images
+from envmap_inverse import InputError
 from envmap_inverse.bundled import MAPS, map_file
 from envmap_inverse.commands import convert as command
 from envmap_inverse.commands.convert import Kind, convert, pattern
 from envmap_inverse.console.options import RowConvention
-from envmap_inverse.images import read_image, write_image
+from envmap_inverse.images import read_image, write_image, writing
 from envmap_inverse.sphere.latlong import resample, texel_solid_angles
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
 from envmap_inverse.sphere.reproject import reproject, rotation
@@ -303,7 +303,7 @@ def test_a_full_disk_is_no_fault_of_the_folder(ours: Path, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device", "a temporary file")
 
-    monkeypatch.setattr(images, "write_bytes", fail)
+    monkeypatch.setattr(writing, "write_bytes", fail)
     with pytest.raises(OSError, match="No space left") as caught:
         convert(ours, ours.parent / "out.exr")
     assert caught.value.filename == str(ours.parent / "out.exr")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import OpenEXR
 import pytest
 from numpy.typing import NDArray
 
@@ -54,6 +55,27 @@ def test_the_errors_are_those_of_compare_maps(measure: Measure, random_map: Any)
     estimate, truth = random_map(seed=1), random_map(seed=2)
     coverage = np.where(random_map(seed=3) > 1.5, 1, 0)
     assert measure(estimate, truth, coverage) == compare_maps(estimate, truth, coverage)
+
+
+@pytest.mark.parametrize("primaries", [(0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329), None])
+def test_a_map_of_any_colours_and_windows_has_no_error_against_itself(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    random_map: Any,
+    primaries: tuple[float, ...] | None,
+) -> None:
+    header: dict[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    if primaries is None:
+        shown = (np.array([-2, -1], np.int32), np.array([20, 12], np.int32))
+        header |= {"displayWindow": shown}
+    else:
+        header |= {"chromaticities": primaries}
+    path = tmp_path / "map.exr"
+    OpenEXR.File(header, {"RGB": (3 + 0.2 * random_map()).astype(np.float32)}).write(str(path))
+    evaluate(path, path, as_json=True)
+    found = json.loads(capsys.readouterr().out)
+    errors = ("sse", "rmse", "relative_rmse", "log_rmse", "si_rmse", "angular_mean_deg")
+    assert {name: found[name] for name in errors} == dict.fromkeys(errors, 0)
 
 
 def test_an_infinite_error_is_null(measure: Measure, random_map: Any) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
+from PIL import ExifTags, Image
 
 from envmap_inverse import InputError
 from envmap_inverse.console.pictures import (
@@ -15,8 +17,10 @@ from envmap_inverse.console.pictures import (
     flat_options,
     parse_sensors,
     read_views,
+    say_who_took_what,
 )
 from envmap_inverse.images import write_image
+from envmap_inverse.problem.problem import View
 
 SETTINGS: dict[str, Any] = {
     "masks": [],
@@ -41,8 +45,19 @@ def names(paths: list[Path]) -> list[str]:
     return [path.name for path in paths]
 
 
-def test_a_folder_stands_for_its_pictures_in_order(folder: Path) -> None:
-    assert names(find_pictures([folder])) == ["a.png", "b.exr", "c.exr"]
+def test_a_folder_stands_for_its_pictures_in_order_and_names_the_rest(folder: Path) -> None:
+    (folder / ".hidden.png").touch()
+    (folder / "more").mkdir()
+    with pytest.warns(UserWarning, match=r"not read as pictures: more, notes\.txt$"):
+        assert names(find_pictures([folder])) == ["a.png", "b.exr", "c.exr"]
+
+
+@pytest.mark.parametrize("pattern", [".", "r_*.exr"])
+def test_numbers_in_names_are_ordered_by_their_value(tmp_path: Path, pattern: str) -> None:
+    for number in (10, 2, 1, 11, 0):
+        (tmp_path / f"r_{number}.exr").touch()
+    found = names(find_pictures([tmp_path / pattern]))
+    assert found == ["r_0.exr", "r_1.exr", "r_2.exr", "r_10.exr", "r_11.exr"]
 
 
 def test_a_folder_of_arrays_is_a_folder_of_pictures(tmp_path: Path) -> None:
@@ -150,6 +165,65 @@ def test_more_pictures_than_sensors_need_to_be_told_apart() -> None:
 def test_sensors_that_do_not_fit_are_refused(option: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         parse_sensors(option, 3, 4)
+
+
+def test_alpha_is_the_mask_unless_told_otherwise(tmp_path: Path) -> None:
+    alpha = np.array([[255, 255, 128, 0]] * 3, np.uint8)
+    image = np.dstack([np.full((3, 4, 3), 200, np.uint8), alpha])
+    Image.fromarray(image).save(tmp_path / "a.png")
+    write_image(tmp_path / "mask.exr", np.array([[[0.5] * 3, [0] * 3, [1] * 3, [1] * 3]] * 3))
+
+    def read(**options: Any) -> View:
+        return read_views([tmp_path / "a.png"], [0], **{**SETTINGS, **options})[0]
+
+    for options, expected in (
+        ({}, [1, 1, 0, 0]),
+        ({"masks": [str(tmp_path / "mask.exr")]}, [0.5, 0, 0, 0]),
+        ({"alpha": "ignore", "masks": [str(tmp_path / "mask.exr")]}, [0.5, 0, 1, 1]),
+    ):
+        mask = read(**options).mask
+        assert mask is not None
+        np.testing.assert_array_equal(mask, [expected] * 3)
+    assert read(alpha="ignore").mask is None
+
+
+@pytest.mark.parametrize(
+    ("orientation", "size", "shape"),
+    [
+        ("auto", (8, 6), (3, 4)),
+        ("auto", (6, 8), (4, 3)),
+        ("auto", (5, 5), (4, 3)),
+        ("stored", (6, 8), (3, 4)),
+        ("upright", (8, 6), (4, 3)),
+    ],
+)
+def test_a_picture_is_turned_to_fit_its_sensor_unless_told_otherwise(
+    tmp_path: Path, orientation: str, size: tuple[int, int], shape: tuple[int, int]
+) -> None:
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    Image.new("RGB", (4, 3), (200, 200, 200)).save(tmp_path / "a.jpg", exif=exif)
+    given = {**SETTINGS, "sizes": [size], "orientation": orientation}
+    (view,) = read_views([tmp_path / "a.jpg"], [0], **given)
+    assert view.image.shape[:2] == shape
+
+
+def test_the_run_says_which_sensor_took_a_picture_and_how_it_was_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = Image.new("RGBA", (4, 3), (200, 200, 200, 255))
+    image.putpixel((0, 0), (0, 0, 0, 0))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 3
+    image.save(tmp_path / "a.png", exif=exif)
+    views = read_views([tmp_path / "a.png"], [2], **SETTINGS)
+    sensor = SimpleNamespace(id=lambda: "front")
+    scene: Any = SimpleNamespace(sensor=lambda index: sensor if index == 2 else None)
+    say_who_took_what(scene, views)
+    assert capsys.readouterr().out == (
+        f"picture 0: {tmp_path / 'a.png'} (4 x 3), sensor 2 front; turned upright (EXIF "
+        "orientation 3); masked by its alpha, 8.33 % of it\n"
+    )
 
 
 # [[view]]

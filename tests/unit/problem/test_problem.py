@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
 from envmap_inverse import MSE, InputError, View
+from envmap_inverse.images import Picture
 from envmap_inverse.problem.problem import Problem, start_exposures
 
 
@@ -53,6 +54,43 @@ def test_a_view_that_is_not_finite_is_refused_with_the_count_and_first_pixel(
 
 def test_a_view_keeps_float32(image: np.ndarray) -> None:
     assert View(image.astype(np.float64)).image.dtype == np.float32
+
+
+def test_a_pictures_levels_and_alpha_are_the_views_unless_others_are_given() -> None:
+    alpha = np.float32([[1, 0], [1, 0.5]])
+    image = np.full((2, 2, 3), 0.5, np.float32)
+    picture = Picture(image=image, alpha=alpha, white=0.9, black=0.1, bit_depth=8)
+    view = View(picture, sensor=2, name="a.png")
+    assert (view.sensor, view.white, view.black, view.name) == (2, 0.9, 0.1, "a.png")
+    assert view.mask is not None
+    np.testing.assert_array_equal(view.mask, [[1, 0], [1, 0]])
+    assert view.picture is not None
+    assert view.picture.bit_depth == 8
+    own = View(picture, white=0.8, mask=np.float32([[0.5, 1], [0, 1]]))
+    assert (own.white, own.black) == (0.8, 0.1)
+    assert own.mask is not None
+    np.testing.assert_array_equal(own.mask, [[0.5, 0], [0, 0]])
+
+
+def test_a_picture_will_do_for_a_view() -> None:
+    picture = Picture(image=np.full((4, 6, 3), 0.5, np.float32), white=0.9)
+    assert create(picture).views[0].white == 0.9
+
+
+def test_a_picture_is_turned_upright_in_a_view() -> None:
+    assert View(Picture(image=np.ones((4, 6, 3)), orientation=6)).image.shape == (6, 4, 3)
+
+
+def test_a_picture_that_is_nowhere_opaque_is_refused_with_the_remedy() -> None:
+    picture = Picture(image=np.ones((2, 2, 3)), alpha=np.zeros((2, 2)))
+    with pytest.raises(InputError, match=r"a\.png: no pixel of it is opaque; .*--alpha ignore"):
+        View(picture, name="a.png")
+
+
+def test_a_mask_of_another_shape_than_the_picture_is_refused() -> None:
+    picture = Picture(image=np.ones((2, 2, 3)), alpha=np.float32([[1, 0], [1, 0]]))
+    with pytest.raises(InputError, match="its mask has"):
+        View(picture, mask=np.ones((3, 2), np.float32))
 
 
 def test_a_view_cannot_be_changed(image: np.ndarray) -> None:

@@ -17,20 +17,12 @@ from envmap_inverse.scene.cameras import Camera, match_cameras
 QUARTER_TURN = [[0, 0, 1, 2], [0, 1, 0, 3], [-1, 0, 0, 4], [0, 0, 0, 1]]
 FRAME = {"file_path": "images/a.png", "transform_matrix": QUARTER_TURN}
 SHARED = {"fl_x": 20.0, "w": 32, "h": 24}
-CAMERA_LINE = "1 PINHOLE 32 24 20 20 16 12"
-IMAGE_LINE = "1 1 0 0 0 0.5 0.25 4 1 a.png"
 
 
 def write_frames(folder: Path, *frames: Any, **shared: Any) -> Path:
     path = folder / "transforms.json"
     path.write_text(json.dumps({**shared, "frames": frames}))
     return path
-
-
-def write_colmap(folder: Path, camera: str = CAMERA_LINE, images: str = IMAGE_LINE + "\n") -> Path:
-    (folder / "cameras.txt").write_text(f"# Camera list\n{camera}\n")
-    (folder / "images.txt").write_text(f"# Image list\n{images}\n")
-    return folder
 
 
 def named(*names: str) -> list[Camera]:
@@ -135,7 +127,10 @@ def changed(**values: Any) -> dict[str, Any]:
         (changed(w=32.5), "frame 0: w and h are whole numbers of pixels; found 32.5"),
         (changed(w=math.inf), "frame 0: .*infinity"),
         (changed(fl_y=25), r"focal lengths 20 and 25\).* one focal length, .* to 32 x 19"),
-        (changed(k1=0.1), r"its OPENCV camera is distorted \(k1=0.1\); undistort .*colmap"),
+        (
+            changed(k1=0.1),
+            r"its OPENCV camera is distorted \(k1=0.1\), by up to 2 pixels; undistort .*colmap",
+        ),
         (changed(is_fisheye=True), "camera model 'fisheye' is not one of .*PINHOLE.*; undistort"),
         (changed(camera_model="OPENCV_FISHEYE"), "camera model 'OPENCV_FISHEYE' is not one of"),
         (changed(transform_matrix=[[math.nan] * 4] * 4), "not 4 x 4 finite numbers"),
@@ -192,79 +187,63 @@ def test_a_file_that_is_not_there(tmp_path: Path) -> None:
         read_cameras(tmp_path / "transforms.json")
 
 
-# COLMAP
+SWAP = [[1, 0, 0, 0.5], [0, 0, 1, -1], [0, -1, 0, 2]]
+"""As nerfstudio applies to COLMAP's poses."""
 
 
-@pytest.mark.parametrize("name", ["", "cameras.txt", "images.txt"])
-def test_a_colmap_model_is_a_camera_per_image(tmp_path: Path, name: str) -> None:
-    images = "9 1 0 0 0 0 0 4 2 sub folder/b.png\n1 2 -1 3 4 8\n" + IMAGE_LINE + "\n"
-    cameras = CAMERA_LINE + "\n2 SIMPLE_PINHOLE 8 6 5 4.5 3\n"
-    second, first = read_cameras(write_colmap(tmp_path, cameras, images) / name)
-    assert (first.name, first.width, first.height) == ("a.png", 32, 24)
-    assert (first.focal_lengths, first.principal_point) == ((20, 20), (16, 12))
-    assert (second.name, second.width, second.height) == ("sub folder/b.png", 8, 6)
-    assert (second.focal_lengths, second.principal_point) == ((5, 5), (4.5, 3))
-
-
-def test_a_colmap_image_tells_where_the_world_is_from_the_camera(tmp_path: Path) -> None:
-    # Half a turn about x: the world's y and z point where OpenGL's camera has them.
-    (camera,) = read_cameras(write_colmap(tmp_path, images="1 0 1 0 0 0.5 0.25 4 1 a.png\n"))
-    np.testing.assert_allclose(camera.to_world[:3, :3], np.eye(3), atol=1e-15)
-    np.testing.assert_allclose(camera.to_world[:3, 3], [-0.5, 0.25, 4], atol=1e-15)
-
-
-@pytest.mark.parametrize("model", ["SIMPLE_RADIAL 32 24 20 16 12 0", "RADIAL 32 24 20 16 12 0 0"])
-def test_a_model_without_its_distortion_is_a_pinhole(tmp_path: Path, model: str) -> None:
-    (camera,) = read_cameras(write_colmap(tmp_path, f"1 {model}"))
-    assert (camera.focal_lengths, camera.principal_point) == ((20, 20), (16, 12))
+def test_an_applied_transform_is_undone(tmp_path: Path) -> None:
+    applied = np.vstack([SWAP, [0, 0, 0, 1]])
+    matrix = applied @ QUARTER_TURN
+    matrix[:3, 3] *= 3
+    shared = {**SHARED, "applied_transform": SWAP, "applied_scale": 3}
+    path = write_frames(tmp_path, changed(transform_matrix=matrix.tolist()), **shared)
+    with pytest.warns(UserWarning, match="applied_transform is undone"):
+        (camera,) = read_cameras(path)
+    np.testing.assert_allclose(camera.to_world, QUARTER_TURN, atol=1e-12)
 
 
 @pytest.mark.parametrize(
-    ("camera", "message"),
-    [
-        ("1 PINHOLE 32 24", "expected CAMERA_ID MODEL WIDTH HEIGHT PARAMS"),
-        ("1 PINHOLE 32 24 20 16 12", "PINHOLE has the parameters fx, fy, cx, cy; found 3"),
-        ("1 PINHOLE 32 24 20 20 x 12", "'x'"),
-        ("1 PINHOLE 32.5 24 20 20 16 12", "'32.5'"),
-        ("1 BALL 32 24 20", "camera model 'BALL' is not one of SIMPLE_PINHOLE, PINHOLE, .*undist"),
-        ("1 OPENCV_FISHEYE 32 24 20 20 16 12 0 0 0 0", "'OPENCV_FISHEYE' is not .*undistorter"),
-        (
-            "1 OPENCV 32 24 20 20 16 12 0.1 0 0 -0.2",
-            r"OPENCV camera is distorted \(k1=0.1, p2=-0.2\); undistort .*`colmap image_undistort",
-        ),
-    ],
+    ("applied", "message"),
+    [([[1, 0], [0, 1]], "is not 3 x 4"), (np.zeros((3, 4)).tolist(), "has no inverse")],
 )
-def test_a_line_that_is_no_camera(tmp_path: Path, camera: str, message: str) -> None:
-    error = error_of(write_colmap(tmp_path, camera))
-    assert error.startswith(f"{tmp_path / 'cameras.txt'}: line 2: ")
-    assert re.search(message, error)
+def test_an_applied_transform_that_cannot_be_undone_is_refused(
+    tmp_path: Path, applied: Any, message: str
+) -> None:
+    path = write_frames(tmp_path, FRAME, **SHARED, applied_transform=applied)
+    assert error_of(path).startswith(f"{path}: applied_transform: {message}")
+
+
+def test_every_key_that_is_not_understood_is_named(tmp_path: Path) -> None:
+    frame = changed(mask_path="m.png", sharpness=3)
+    path = write_frames(tmp_path, frame, **SHARED, aabb_scale=16, rolling_shutter=[0, 0, 1])
+    with pytest.warns(UserWarning, match=r"not understood: mask_path, rolling_shutter$"):
+        read_cameras(path)
 
 
 @pytest.mark.parametrize(
-    ("images", "line", "message"),
+    "distortion",
     [
-        ("1 1 0 0 0 0 0 4 1", 2, "expected IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME"),
-        ("1 1 0 0 0 0 0 4 5 a.png\n", 2, "there is no camera 5 in cameras.txt"),
-        ("1 1 1 0 0 0 0 4 1 a.png\n", 2, "not a rotation: its length is not 1"),
-        ("1 nan 0 0 0 0 0 4 1 a.png\n", 2, "not a rotation"),
-        ("1 1 0 0 0 0 nan 4 1 a.png\n", 2, "camera 'a.png': .*finite"),
-        (f"{IMAGE_LINE}\n{IMAGE_LINE}", 3, "not the points of the image above"),
-        (f"{IMAGE_LINE}\n1 2", 3, "not the points of the image above"),
+        {"distortion_params": [0.1, 0, 0, 0, 0, 0]},
+        {"distortion_params": [0, 0, 0, 0, 0, 0.1]},
+        {"distortion_params": [0, 0, 0.1, 0]},
+        {"k": 0.1},
     ],
 )
-def test_a_line_that_is_no_image(tmp_path: Path, images: str, line: int, message: str) -> None:
-    error = error_of(write_colmap(tmp_path, images=images))
-    assert error.startswith(f"{tmp_path / 'images.txt'}: line {line}: ")
-    assert re.search(message, error)
+def test_distortion_of_any_spelling_is_refused(tmp_path: Path, distortion: dict[str, Any]) -> None:
+    path = write_frames(tmp_path, changed(**distortion), **SHARED)
+    assert re.search(r"camera is distorted \([kp][12]=0.1\)", error_of(path))
 
 
-def test_a_model_without_images(tmp_path: Path) -> None:
-    assert error_of(write_colmap(tmp_path, images="")).endswith("images.txt: has no images")
-
-
-def test_a_folder_without_cameras(tmp_path: Path) -> None:
-    (tmp_path / "cameras.bin").touch()
-    assert re.search("has neither a transforms.json nor .*model_converter", error_of(tmp_path))
+@pytest.mark.parametrize("share", [0.9, 1.1])
+def test_distortion_that_moves_no_pixel_noticeably_is_accepted(
+    tmp_path: Path, share: float
+) -> None:
+    """A corner at (0.8, 0.6) and depth 1, 20 pixels from the centre, moves by 20 k1 pixels."""
+    path = write_frames(tmp_path, changed(k1=share * 0.05 / 20), **SHARED)
+    if share < 1:
+        assert len(read_cameras(path)) == 1
+    else:
+        assert re.search(r"by up to 0\.055 pixels; undistort", error_of(path))
 
 
 # Pictures
@@ -276,7 +255,20 @@ def test_pictures_are_matched_by_name() -> None:
 
 
 def test_pictures_of_other_names_are_matched_by_order() -> None:
-    assert match_cameras(named("a.png", "b.png"), ["y.png", "x.png"]) == [0, 1]
+    with pytest.warns(UserWarning, match=r"\(y.png, a.png\): they are matched in order"):
+        assert match_cameras(named("a.png", "b.png"), ["y.png", "x.png"]) == [0, 1]
+
+
+@pytest.mark.parametrize("ending", ["", ".png"])
+def test_numbers_after_a_dot_are_no_ending(tmp_path: Path, ending: str) -> None:
+    frames = [changed(file_path=f"images/frame.{number}{ending}") for number in ("0010", "0009")]
+    cameras = read_cameras(write_frames(tmp_path, *frames, **SHARED))
+    assert match_cameras(cameras, ["frame.0009.exr", "frame.0010.exr"]) == [1, 0]
+
+
+def test_a_camera_may_have_a_name_without_ending() -> None:
+    cameras = named("shot.v2", "shot.v1")
+    assert match_cameras(cameras, ["shot.v1.png", "shot.v2.png"]) == [1, 0]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,35 @@
+"""AVIF and WebP, which Pillow reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PIL import features
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.images.by_pillow import read_by_pillow
+from envmap_inverse.images.picture import Picture, Reading
+
+__all__ = ["Avif", "Webp"]
+
+
+class Webp:
+    """8 bits, in the encoding of its profile; sRGB without one."""
+
+    endings = (".webp",)
+
+    def read(self, path: Path, settings: Reading) -> Picture:
+        """The first picture."""
+        return read_by_pillow(path, settings)
+
+
+class Avif:
+    """8 bits (of 10 or 12), in the encoding of its profile or code points."""
+
+    endings = (".avif",)
+
+    def read(self, path: Path, settings: Reading) -> Picture:
+        """The first picture."""
+        if not features.check("avif"):
+            raise InputError(f"{path}: this Pillow reads no AVIF; pip install 'pillow>=11.3'")
+        return read_by_pillow(path, settings)

@@ -1,0 +1,105 @@
+"""What Pillow decodes: 8-bit pictures of cameras, phones and the web."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.images.cicp import encoding_of_codes, find_nclx
+from envmap_inverse.images.colour import ADOBE_RGB, LINEAR, SRGB, Encoding
+from envmap_inverse.images.exif import is_adobe_rgb, orientation_of, settings_of
+from envmap_inverse.images.icc import read_profile
+from envmap_inverse.images.limits import check_size
+from envmap_inverse.images.picture import Picture, Reading
+
+__all__ = ["levels_of", "note_of", "read_by_pillow"]
+
+_GREYS = {"1", "L", "LA"}
+_NCLX_BYTES = 2**16
+
+
+def read_by_pillow(path: Path, settings: Reading) -> Picture:
+    """The picture of a file that Pillow opens, linearized by its colour profile."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # Pillow warns of images that decompress to gigabytes
+        with Image.open(path) as file:
+            check_size(path, *file.size)
+            exif = file.getexif()
+            picture, encoding, notes = _decoded(file)
+            values, alpha = _values(picture)
+    if encoding is None:
+        encoding = _encoding_without_profile(path, exif)
+    white, black = levels_of(encoding, 8, settings)
+    return Picture(
+        image=encoding.decode(values, settings.gamma),
+        alpha=alpha,
+        orientation=orientation_of(exif),
+        white=white,
+        black=black,
+        bit_depth=8,
+        camera=settings_of(exif),
+        notes=(*note_of(encoding), *notes),
+    )
+
+
+def levels_of(encoding: Encoding, bit_depth: int, settings: Reading) -> tuple[float, float]:
+    """Clipping levels: the second highest and the lowest but one of the stored values.
+
+    Compression moves values by one.
+    """
+    top = 2**bit_depth - 1
+    return (
+        encoding.level((top - 1) / top, settings.gamma),
+        encoding.level(1 / top, settings.gamma),
+    )
+
+
+def note_of(encoding: Encoding) -> tuple[str, ...]:
+    """What to say of an encoding: nothing of sRGB, nor of linear values."""
+    is_srgb = encoding.matrix is None and set(encoding.curves) == set(SRGB.curves)
+    return () if is_srgb or encoding is LINEAR else (f"colours converted from {encoding.name!r}",)
+
+
+def _decoded(file: Image.Image) -> tuple[Image.Image, Encoding | None, tuple[str, ...]]:
+    """Decode; gives the encoding of an embedded profile too, None without one."""
+    profile = file.info.get("icc_profile")
+    if not profile:
+        return file, None, ()
+    try:
+        return file, read_profile(profile), ()
+    except InputError as error:
+        reason = str(error)
+    try:  # a table profile, as of CMYK: to 8-bit sRGB
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        mode = "L" if file.mode in _GREYS else "RGB"
+        target = ImageCms.createProfile("sRGB")
+        converted = ImageCms.profileToProfile(file, source, target, outputMode=mode)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return file, None, (f"{reason}; taken for sRGB",)
+    assert converted is not None
+    return converted, SRGB, ("colours converted by its profile's tables",)
+
+
+def _values(file: Image.Image) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]:
+    """Values of shape (h, w, 1 or 3), and alpha."""
+    is_grey = file.mode in _GREYS
+    if file.has_transparency_data:
+        values = np.asarray(file.convert("LA" if is_grey else "RGBA"))
+        return values[..., :-1], np.float32(1 / 255) * values[..., -1].astype(np.float32)
+    if is_grey:
+        return np.asarray(file.convert("L"))[:, :, None], None
+    return np.asarray(file.convert("RGB")), None
+
+
+def _encoding_without_profile(path: Path, exif: Image.Exif) -> Encoding:
+    with path.open("rb") as file:
+        codes = find_nclx(file.read(_NCLX_BYTES))
+    if codes is not None:
+        return encoding_of_codes(*codes)
+    return ADOBE_RGB if is_adobe_rgb(exif) else SRGB

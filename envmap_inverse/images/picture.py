@@ -1,0 +1,144 @@
+"""A picture: its values, and what its file says besides them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["CameraSettings", "Picture", "Reading"]
+
+OPAQUE = 0.99
+"""Alpha from which a pixel shows the scene alone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How to read a file that can be read in several ways.
+
+    Attributes:
+        gamma: exponent that linearizes the values of integer files; None for what the file says.
+        layer: of an EXR file, the layer to read, e.g. "ViewLayer.Combined"; None for the only one.
+    """
+
+    gamma: float | None = None
+    layer: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraSettings:
+    """What EXIF says of the camera; None where it says nothing.
+
+    Attributes:
+        exposure_time: seconds.
+        f_number: focal length over aperture.
+        iso: sensitivity.
+        focal_length: millimetres.
+        focal_length_35mm: millimetres on a film of 36 x 24 mm that give the same field of view.
+    """
+
+    exposure_time: float | None = None
+    f_number: float | None = None
+    iso: float | None = None
+    focal_length: float | None = None
+    focal_length_35mm: float | None = None
+
+    @property
+    def exposure(self) -> float | None:
+        """Seconds times ISO over the f-number's square; None unless all three are known."""
+        if self.exposure_time is None or self.iso is None or self.f_number is None:
+            return None
+        return self.exposure_time * self.iso / self.f_number**2
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Picture:
+    """An image file's values and what it says besides them.
+
+    Attributes:
+        image: linear Rec. 709 RGB, shape (h, w, 3), float32, in the file's rows and columns.
+        alpha: opacity of each pixel, shape (h, w), from 0 to 1; None if the file has none.
+        orientation: EXIF's number, 1 to 8, of the turn that shows the picture upright.
+        white: linear value from which values are clipped; None if none are.
+        black: the same at the bottom.
+        bit_depth: bits of a stored integer; None for floating-point files.
+        camera: settings of the camera.
+        jpeg_quality: 1 to 100, as the IJG's encoder counts; None for other files.
+        subsampling: of a JPEG's colour, "4:4:4", "4:2:2" or "4:2:0"; None for others.
+        notes: what was done or chosen in reading, for the user to know, a phrase each.
+    """
+
+    image: NDArray[np.float32]
+    alpha: NDArray[np.float32] | None = None
+    orientation: int = 1
+    white: float | None = None
+    black: float | None = None
+    bit_depth: int | None = None
+    camera: CameraSettings = field(default_factory=CameraSettings)
+    jpeg_quality: int | None = None
+    subsampling: str | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) in pixels."""
+        height, width, _ = self.image.shape
+        return width, height
+
+    @property
+    def upright(self) -> Picture:
+        """The picture turned as its orientation says; itself if that is no turn."""
+        if self.orientation not in _TURNS:
+            return self
+        turned = replace(
+            self,
+            image=_turned(self.image, self.orientation),
+            alpha=None if self.alpha is None else _turned(self.alpha, self.orientation),
+            orientation=1,
+        )
+        return turned.noting(f"turned upright (EXIF orientation {self.orientation})")
+
+    def for_size(self, size: tuple[int, int]) -> Picture:
+        """The picture as stored or upright: landscape or portrait as a size (width, height) is.
+
+        Upright if one of them is square.
+        """
+        width, height = self.size
+        is_as_stored = (width - height) * (size[0] - size[1]) > 0
+        if self.orientation >= 5 and is_as_stored:
+            note = f"rows as stored (EXIF orientation {self.orientation} does not fit the sensor)"
+            return replace(self, orientation=1).noting(note)
+        return self.upright
+
+    @property
+    def mask(self) -> NDArray[np.float32] | None:
+        """1 where the picture is opaque, 0 elsewhere; None if all of it is.
+
+        Pixels that are partly transparent mix in a ground that no map explains.
+        """
+        if self.alpha is None or (self.alpha >= OPAQUE).all():
+            return None
+        return (self.alpha >= OPAQUE).astype(np.float32)
+
+    def noting(self, *notes: str) -> Picture:
+        """The same picture with more notes."""
+        return replace(self, notes=self.notes + notes)
+
+
+_TURNS: dict[int, tuple[bool, int]] = {
+    2: (True, 0),
+    3: (False, 2),
+    4: (True, 2),
+    5: (True, 1),
+    6: (False, 3),
+    7: (True, 3),
+    8: (False, 1),
+}
+"""EXIF orientation: whether columns are mirrored, then quarter turns counter-clockwise."""
+
+
+def _turned(array: NDArray[Any], orientation: int) -> NDArray[Any]:
+    is_mirrored, turns = _TURNS[orientation]
+    return np.ascontiguousarray(np.rot90(array[:, ::-1] if is_mirrored else array, turns))

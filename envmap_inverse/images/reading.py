@@ -1,0 +1,108 @@
+"""Read images; every failure names the file."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.images.formats import format_of
+from envmap_inverse.images.picture import Picture, Reading
+
+_LOGGER = logging.getLogger(__name__)
+
+__all__ = ["clipping_levels", "read_image", "read_mask", "read_picture"]
+
+
+def read_picture(
+    path: str | Path, *, gamma: float | None = None, layer: str | None = None
+) -> Picture:
+    """Read an image as linear Rec. 709 RGB, with all that its file says besides.
+
+    Args:
+        path: a file of one of the formats in `envmap_inverse.images.formats`.
+        gamma: exponent by which integer values are linearized; None for what the file says, sRGB
+            (IEC 61966-2-1) if it says nothing.
+        layer: of an EXR file, the layer to read; None for the only one.
+
+    Returns:
+        The picture with rows and columns as stored; `.upright` turns it by its EXIF orientation.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if it is no regular file, empty, not such an image, truncated, too large, has no
+            colour or grey channels, or several layers and none is chosen.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise FileNotFoundError(f"{path}: no such image file")
+    if not path.is_file():
+        raise InputError(f"{path}: is a folder or a device; name an image file")
+    kind = format_of(path)
+    if path.stat().st_size == 0:
+        raise InputError(f"{path}: the file is empty")
+    try:
+        picture = kind.read(path, Reading(gamma=gamma, layer=layer))
+    except InputError as error:
+        named = str(error).startswith(f"{path}: ")
+        raise error if named else InputError(f"{path}: {error}") from None
+    except PermissionError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise InputError(f"{path}: cannot be decoded, damaged or not an image: {reason}") from None
+    for note in picture.notes:
+        _LOGGER.info("%s: %s", path, note)
+    return picture
+
+
+def read_image(
+    path: str | Path, *, gamma: float | None = None, layer: str | None = None
+) -> NDArray[np.float32]:
+    """Read an image as linear RGB, upright.
+
+    Args:
+        path: see `read_picture`.
+        gamma: see `read_picture`.
+        layer: see `read_picture`.
+
+    Returns:
+        Shape (h, w, 3), float32. Alpha is dropped: `read_picture` has it. Grey is three equal
+        channels.
+
+    Raises:
+        FileNotFoundError, InputError: as `read_picture`.
+
+    Example:
+        >>> ei.read_image("map.exr").shape
+        (8, 16, 3)
+    """
+    return np.ascontiguousarray(read_picture(path, gamma=gamma, layer=layer).upright.image)
+
+
+def read_mask(path: str | Path) -> NDArray[np.float32]:
+    """Read an image as weights: its grey values, of integer files from 0 to 1, not linearized.
+
+    Returns:
+        Shape (h, w), float32.
+
+    Raises:
+        FileNotFoundError, InputError: as `read_image`.
+    """
+    picture = read_picture(path, gamma=1.0).upright
+    return np.asarray(picture.image.mean(axis=2))
+
+
+def clipping_levels(
+    path: str | Path, *, gamma: float | None = None
+) -> tuple[float | None, float | None]:
+    """The linear values from which an image of `read_image` is clipped at the top and the bottom.
+
+    Those of the second highest and the lowest but one of integer values, as compression moves
+    values by one; None for others.
+    """
+    picture = read_picture(path, gamma=gamma)
+    return picture.white, picture.black

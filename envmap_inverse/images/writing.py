@@ -1,0 +1,41 @@
+"""Write images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.images.formats import Writable, format_of
+from envmap_inverse.system.writing import write_bytes
+
+__all__ = ["write_image"]
+
+
+def write_image(path: str | Path, image: ArrayLike) -> None:
+    """Write linear RGB to EXR or NPY (float32), HDR, or PNG or JPEG (tone-mapped at exposure 1).
+
+    An earlier file of that name is replaced when the new one is complete.
+
+    Args:
+        path: its suffix names the format: .exr, .hdr, .npy, .png, .jpg or .jpeg.
+        image: shape (h, w, 3).
+
+    Raises:
+        InputError: if the suffix is another or the shape is, or an HDR file cannot hold a value.
+        OSError: if the file cannot be written.
+
+    Example:
+        >>> ei.write_image("out.exr", np.ones((4, 8, 3)))
+        >>> ei.read_image("out.exr").shape
+        (4, 8, 3)
+    """
+    path = Path(path)
+    array = np.ascontiguousarray(image, np.float32)
+    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise InputError(f"{path}: an image has shape (h, w, 3); found {array.shape}")
+    kind = format_of(path, written=True)
+    assert isinstance(kind, Writable)
+    write_bytes(path, kind.encode(array))

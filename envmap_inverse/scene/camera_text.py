@@ -1,0 +1,46 @@
+"""Read the text of files of cameras; whatever is wrong names its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from envmap_inverse.errors import InputError
+
+__all__ = ["naming", "read_bytes", "read_text"]
+
+
+def read_text(path: Path) -> str:
+    """The text of a file in UTF-8.
+
+    Raises:
+        InputError: if it is none.
+    """
+    try:
+        return read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text file") from None
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file.
+
+    Raises:
+        InputError: if it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+@contextmanager
+def naming(place: str) -> Iterator[None]:
+    """Make what is wrong with one camera the error of a place in a file."""
+    try:
+        yield
+    except KeyError as error:
+        raise InputError(f"{place}: has no {error.args[0]}") from None
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InputError(f"{place}: {error}") from None
