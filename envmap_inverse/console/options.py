@@ -21,7 +21,7 @@ from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.problem import Optimizer, Problem
-from envmap_inverse.scene.scene import as_map
+from envmap_inverse.scene.envmap import as_map
 
 __all__ = [
     "Frames",

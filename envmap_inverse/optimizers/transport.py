@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, check_seed
 from envmap_inverse.losses import Loss, RelativeMSE
 from envmap_inverse.optimizers.least_squares.solver import (
     LeastSquares,
@@ -21,7 +21,6 @@ from envmap_inverse.optimizers.least_squares.solver import (
 from envmap_inverse.priors import Chromaticity, Prior, Tikhonov, TotalVariation, with_factor
 from envmap_inverse.problem.problem import Keeper, OnIteration, Problem, Record, Solution, State
 from envmap_inverse.recording.light_transport import LightTransport
-from envmap_inverse.scene.rendering import check_seed
 
 __all__ = ["Transport"]
 

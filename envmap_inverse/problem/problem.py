@@ -14,8 +14,9 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.scene.envmap import as_texels
 from envmap_inverse.scene.rendering import check_film
-from envmap_inverse.scene.scene import Scene, as_texels
+from envmap_inverse.scene.scene import Scene
 
 __all__ = [
     "Iteration",

@@ -20,17 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, check_seed
 from envmap_inverse.recording.assembly import Pairs, assemble, joined
 from envmap_inverse.recording.blocks import Block, blocks_of, num_cores, on_all_cores
 from envmap_inverse.recording.tracing import PathTracer
-from envmap_inverse.scene.rendering import (
-    PathSettings,
-    check_film,
-    check_seed,
-    path_settings,
-    render,
-)
+from envmap_inverse.scene.integrators import PathSettings, path_settings
+from envmap_inverse.scene.rendering import check_film, render
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.memory import free_memory, gibibytes
 from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays

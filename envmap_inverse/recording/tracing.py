@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.scene.rendering import PathSettings
+from envmap_inverse.scene.integrators import PathSettings
 from envmap_inverse.scene.scene import Scene
 
 __all__ = ["PathTracer", "Paths", "Sampler"]

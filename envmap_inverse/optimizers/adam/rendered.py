@@ -12,7 +12,8 @@ from typing import Any
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.scene.rendering import gradient_integrator, rgb
+from envmap_inverse.scene.integrators import gradient_integrator
+from envmap_inverse.scene.rendering import rgb
 
 __all__ = ["comparer", "nearest"]
 

@@ -21,9 +21,8 @@ MakeScene = Callable[..., ei.Scene]
 def compared(problem: Problem, spp: int) -> tuple[float, NDArray[Any], NDArray[Any]]:
     """Loss, image and gradient of a map of ones."""
     source = RenderedGradients(problem, spp=spp, seed=3, frozen=False)
-    envmap = problem.scene.envmap
-    halo = mi.Float(np.ones(envmap.halo_shape, np.float32).ravel())
-    loss, image, gradient = source.differentiate(5, halo, source.load(problem.views))
+    white = mi.Float(np.ones_like(problem.scene.envmap.rgba))
+    loss, image, gradient = source.differentiate(5, white, source.load(problem.views))
     return float(loss[0]), image(), np.array(gradient)
 
 
