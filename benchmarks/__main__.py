@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks import curves, photographs, processes, transport
 from benchmarks.adam import adam
+from benchmarks.gpu import gpu
 from benchmarks.isolation import isolation
 from benchmarks.live import live
 from benchmarks.noise import noise
@@ -44,11 +45,12 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "objects": objects,
     "noise": noise,
     "live": live,
+    "gpu": gpu,
     "views": photographs.views,
     "clipped": photographs.clipped,
     "exposures": photographs.exposures,
 }
-TOO_LONG = ("scenes", "noise", "isolation", "live", "views", "clipped", "exposures")
+TOO_LONG = ("scenes", "noise", "isolation", "live", "gpu", "views", "clipped", "exposures")
 """What --quick leaves out, unless --only names it."""
 
 

@@ -18,9 +18,10 @@ from envmap_inverse import parameterizations, priors
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import read_image
 from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem.problem import Optimizer, Problem
+from envmap_inverse.problem.problem import Problem
 from envmap_inverse.scene.envmap import as_map
 
 __all__ = [

@@ -16,7 +16,8 @@ from envmap_inverse.backend import limited_threads
 from envmap_inverse.console.logs import MET_WARNINGS
 from envmap_inverse.console.output import ProgressDisplay, say, tell
 from envmap_inverse.errors import InputError
-from envmap_inverse.problem.problem import Iteration, Optimizer, Problem, start_exposures
+from envmap_inverse.optimizers.protocol import Optimizer
+from envmap_inverse.problem.problem import Iteration, Problem, start_exposures
 from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
 from envmap_inverse.run.checkpoints import Checkpoints, fingerprints

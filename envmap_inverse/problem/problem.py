@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal, Protocol
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +13,6 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
-from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.scene.envmap import as_texels
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene
@@ -21,7 +20,6 @@ from envmap_inverse.scene.scene import Scene
 __all__ = [
     "Iteration",
     "OnIteration",
-    "Optimizer",
     "Problem",
     "Record",
     "Solution",
@@ -255,58 +253,13 @@ class Solution:
     """
 
     texels: NDArray[np.float32]
-    history: tuple[Record, ...]
-    phases: dict[str, float]
+    history: tuple[Record, ...] = ()
+    phases: dict[str, float] = field(default_factory=dict)
     status: str = "done"
     num_dropped: int = 0
     coverage: NDArray[np.float32] | None = None
     deviation: NDArray[np.float32] | None = None
     exposures: NDArray[np.float32] | None = None
-
-
-State = Mapping[str, NDArray[Any]]
-
-
-class Keeper(Protocol):
-    """What keeps an optimizer's state, so that a killed run can go on; see `Checkpoints`."""
-
-    def offer(
-        self, state: Callable[[], tuple[Sequence[Record], State]], *, is_last: bool = False
-    ) -> None:
-        """Take the iterations so far, and the arrays from which the next one follows."""
-
-    def restore(self) -> tuple[list[Record], dict[str, NDArray[Any]]] | None:
-        """What was taken last; None if nothing was."""
-
-    def keep_transport(self, transport: LightTransport) -> None:
-        """Take a recording that the optimizer needs again to go on."""
-
-    def transport(self) -> LightTransport | None:
-        """The recording that was taken; None if there is none."""
-
-
-class Optimizer(Protocol):
-    """What `estimate` needs of an optimizer.
-
-    Attributes:
-        default_loss: where none is asked for.
-        default_priors: where none are asked for.
-        num_steps: how often it calls `on_iteration`, at most.
-    """
-
-    @property
-    def default_loss(self) -> Loss: ...  # noqa: D102
-
-    @property
-    def default_priors(self) -> tuple[Prior, ...]: ...  # noqa: D102
-
-    @property
-    def num_steps(self) -> int: ...  # noqa: D102
-
-    def run(
-        self, problem: Problem, on_iteration: OnIteration | None, keeper: Keeper | None = None
-    ) -> Solution:
-        """Solve a problem, from where the keeper has it."""
 
 
 def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:

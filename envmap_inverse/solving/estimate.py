@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.losses import Loss
+from envmap_inverse.optimizers import loop
 from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.protocol import Keeper, Optimizer
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.plausibility import checked
-from envmap_inverse.problem.problem import Keeper, OnIteration, Optimizer, Problem, Record, View
+from envmap_inverse.problem.problem import OnIteration, Problem, Record, View
 from envmap_inverse.scene.rendering import sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving import notebook as display
@@ -149,7 +151,7 @@ def solve(
     scene = problem.scene
     _LOGGER.info("%s, %d views, %s", optimizer, len(problem.views), problem.loss)
     with scene.envmap.holding(scene.envmap.texels):
-        solution = optimizer.run(problem, on_iteration, keeper)
+        solution = loop.run(optimizer, problem, on_iteration, keeper)
         started_coverage = time.perf_counter()
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
     seconds = time.perf_counter()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -22,18 +21,11 @@ from envmap_inverse.optimizers.adam.sources import (
 from envmap_inverse.optimizers.adam.state import AdamState, Best
 from envmap_inverse.optimizers.adam.step import Descent, stepper
 from envmap_inverse.optimizers.held_out import split
-from envmap_inverse.optimizers.least_squares.solver import with_found_exposures
+from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
+from envmap_inverse.optimizers.protocol import Keeper, Solver, State, Step
 from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem.problem import (
-    Iteration,
-    Keeper,
-    OnIteration,
-    Problem,
-    Record,
-    Solution,
-    start_exposures,
-)
+from envmap_inverse.problem.problem import Problem, Solution, start_exposures
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.sphere import latlong
 
@@ -152,26 +144,17 @@ class Adam:
         """How often `on_iteration` is called, at most."""
         return self.iterations
 
-    def run(
-        self,
-        problem: Problem,
-        on_iteration: OnIteration | None = None,
-        keeper: Keeper | None = None,
-    ) -> Solution:
-        """Solve a problem by gradient descent from its start map.
-
-        Exposures that are not known are found first, with recorded light transport.
-        """
+    def start(self, problem: Problem, _keeper: Keeper | None = None) -> Solver:
+        """Find unknown exposures with recorded light transport; the rest renders."""
         if not all(view.knows_exposure for view in problem.views):
             sensors = [view.sensor for view in problem.views]
             transport = LightTransport.record(problem.scene, sensors, spp=64, seed=self.seed)
             problem = with_found_exposures(problem, transport)
-        exposures, _ = start_exposures(problem.views)
-        return replace(_Run(self, problem).loop(on_iteration, keeper), exposures=exposures)
+        return _Descending(self, problem)
 
 
-class _Run:
-    """One run: its state, and what advances it."""
+class _Descending:
+    """Adam at work on one problem: a `Solver`."""
 
     def __init__(self, adam: Adam, problem: Problem) -> None:
         self.adam, self.problem, self.envmap = adam, problem, problem.scene.envmap
@@ -194,63 +177,60 @@ class _Run:
         self.schedule = _schedule(adam)
         rgba = mi.Float(latlong.flatten_rgba(problem.initial))
         parameters = adam.parameterization.from_texels(rgba, self.envmap.resolution)
-        self.state = AdamState(descent=Descent.begin(parameters, to_texels(parameters)))
+        self.now = AdamState(descent=Descent.begin(parameters, to_texels(parameters)))
         truth = problem.ground_truth
         self.truth = None if truth is None else mi.Float(latlong.flatten_rgba(truth))
 
-    def loop(self, on_iteration: OnIteration | None, keeper: Keeper | None) -> Solution:
-        start, status = time.perf_counter(), "done"
-        earlier = self.restore(keeper)
-        start -= earlier[-1].seconds if earlier else 0
-        entries: list[tuple[int, Any, Any, float]] = []
-
-        def history() -> tuple[Record, ...]:
-            return (*earlier, *(Record(**_numbers(entry)) for entry in entries))
-
-        for index in range(len(earlier), self.adam.iterations):
-            loss, image = self.iterate(index)
-            entries.append((index, loss, self.error(), time.perf_counter() - start))
-            is_ended = bool(on_iteration and on_iteration(self.iteration(entries[-1], image)))
-            if keeper:
-                keeper.offer(lambda: (history(), self.state.arrays()), is_last=is_ended)
-            if is_ended:
-                status = "interrupted"
-                break
-            dropped = self.dropped_in_a_row(index)
-            if dropped >= self.adam.max_dropped:
-                status = f"ended: the last {dropped} steps met NaN or infinity and were dropped"
-                break
-            if self.is_past_best(index):
-                break
-        return Solution(
-            texels=self.as_map(self.state.result),
-            history=history(),
-            phases={"optimize": time.perf_counter() - start},
-            status=status,
-            num_dropped=int(self.state.descent.dropped[0]),
+    def step(self, index: int) -> Step:
+        """See `Solver`."""
+        loss, image = self.iterate(index)
+        rgba = self.now.result
+        return Step(
+            loss=loss,
+            error=self.error(),
+            texels=lambda: self.as_map(rgba),
+            image=image,
+            ending=self.ending(index),
         )
 
-    def restore(self, keeper: Keeper | None) -> list[Record]:
-        """Take the state that is kept, if there is one; returns the iterations before it."""
-        kept = keeper.restore() if keeper else None
-        if kept is None:
-            return []
-        history, arrays = kept
-        self.state = AdamState.of_arrays(arrays, like=self.state)
-        if not int(self.state.descent.taken[0]) <= len(history) <= self.adam.iterations:
+    def state(self) -> State:
+        """See `Solver`."""
+        return self.now.arrays()
+
+    def restore(self, state: State, num_done: int) -> None:
+        """See `Solver`."""
+        self.now = AdamState.of_arrays(state, like=self.now)
+        taken = int(self.now.descent.taken[0])
+        if not taken <= num_done <= self.adam.iterations:
             raise InputError(
                 "the checkpoint's steps do not fit the run; begin again with --overwrite"
             )
-        return history
+
+    def solution(self) -> Solution:
+        """See `Solver`."""
+        exposures, _ = start_exposures(self.problem.views)
+        return Solution(
+            texels=self.as_map(self.now.result),
+            num_dropped=int(self.now.descent.dropped[0]),
+            exposures=exposures,
+        )
+
+    def ending(self, index: int) -> str:
+        """Why the run ends after a step; empty if it does not."""
+        dropped = self.dropped_in_a_row(index)
+        if dropped >= self.adam.max_dropped:
+            return f"ended: the last {dropped} steps met NaN or infinity and were dropped"
+        return "done" if self.is_past_best(index) else ""
 
     def iterate(self, index: int) -> tuple[Any, Callable[[], NDArray[np.float32]]]:
         """Advance the state by one step; returns the loss and what makes the first image."""
-        texels = self.state.descent.texels
+        texels = self.now.descent.texels
         loss, image, gradient = self.source.differentiate(index, texels, self.observed)
         if self.problem.priors:
             gradient += self.prior_gradient()
-        descent = self.advance(self.state.descent, gradient, loss, *self.schedule)
-        self.state = replace(self.state, descent=descent)
+        descent = self.advance(self.now.descent, gradient, loss, *self.schedule)
+        dr.eval(vars(descent), loss)  # else each unfrozen step computes all earlier ones again
+        self.now = replace(self.now, descent=descent)
         is_last = index == self.adam.iterations - 1
         if self.adam.patience and (is_last or index % CHECK_EVERY == CHECK_EVERY - 1):
             self.measure(index)
@@ -258,24 +238,24 @@ class _Run:
 
     def measure(self, index: int) -> None:
         """Keep the present average if none had a lower loss."""
-        texels, best = self.state.descent.average, self.state.best
+        texels, best = self.now.descent.average, self.now.best
         loss = self.source.loss(texels, self.held_out)
         if loss < (best.loss if best else np.inf):
             best = Best(texels=texels, loss=loss, index=index)
-            self.state = replace(self.state, best=best)
+            self.now = replace(self.now, best=best)
 
     def is_past_best(self, index: int) -> bool:
-        best = self.state.best
+        best = self.now.best
         return best is not None and index - best.index >= self.adam.patience
 
     def dropped_in_a_row(self, index: int) -> int:
         """Number of the last steps that were dropped; 0 where looking would cost time."""
         is_due = index % self.adam.max_dropped == self.adam.max_dropped - 1
-        return int(self.state.descent.dropped_in_a_row[0]) if is_due else 0
+        return int(self.now.descent.dropped_in_a_row[0]) if is_due else 0
 
     def prior_gradient(self) -> Any:
         """Gradient of the priors' energies, flat RGBA."""
-        texels = self.as_map(self.state.descent.texels)
+        texels = self.as_map(self.now.descent.texels)
         total = np.zeros((texels.size // 3, 3))
         for prior in self.problem.priors:
             form = prior.quadratic(texels, self.problem.initial)
@@ -284,20 +264,10 @@ class _Run:
 
     def error(self) -> Any:
         """Sum of squared errors of the result so far, on the device."""
-        return None if self.truth is None else dr.sum(dr.square(self.state.result - self.truth))
+        return None if self.truth is None else dr.sum(dr.square(self.now.result - self.truth))
 
     def as_map(self, rgba: Any) -> NDArray[np.float32]:
         return latlong.unflatten_rgba(np.array(rgba), self.envmap.resolution)
-
-    def iteration(
-        self, entry: tuple[int, Any, Any, float], image: Callable[[], NDArray[np.float32]]
-    ) -> Iteration:
-        rgba = self.state.result
-        return Iteration(
-            **_numbers(entry),
-            texels_on_device=lambda: self.as_map(rgba),
-            image_on_device=image,
-        )
 
 
 def _source(adam: Adam, problem: Problem) -> GradientSource:
@@ -325,9 +295,3 @@ def _to_texels(adam: Adam, resolution: tuple[int, int]) -> Callable[[Any], Any]:
         return dr.select(is_alpha, 1, texels)
 
     return to_texels
-
-
-def _numbers(entry: tuple[int, Any, Any, float]) -> dict[str, Any]:
-    index, loss, error, seconds = entry
-    error = None if error is None else float(error[0])
-    return {"index": index, "loss": float(loss[0]), "error": error, "seconds": seconds}

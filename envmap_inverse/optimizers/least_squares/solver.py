@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse import metrics
-from envmap_inverse.losses import RelativeMSE
-from envmap_inverse.priors import Quadratic, Tikhonov, TotalVariation
-from envmap_inverse.problem.problem import Iteration, Problem, Record, start_exposures
+from envmap_inverse.errors import InputError
+from envmap_inverse.optimizers.least_squares.gains import Gains
+from envmap_inverse.optimizers.protocol import State, Step
+from envmap_inverse.priors import Quadratic
+from envmap_inverse.problem.problem import Problem, Solution
 from envmap_inverse.recording.light_transport import LightTransport
 
-__all__ = ["LeastSquares", "Settings", "with_found_exposures"]
+__all__ = ["LeastSquares", "Settings"]
 
 FLOOR = 0.01
 STEPS = 7, 16
@@ -24,7 +26,6 @@ STEPS_PER_SPREAD = 40
 clear, multiplicative steps soon fit the noise of single pixels, with specks."""
 
 HALVINGS = 40
-LEAST_FACTOR = 0.05
 
 Texels = NDArray[Any]
 Pixels = NDArray[Any]
@@ -33,7 +34,7 @@ Vector = NDArray[Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What `Transport` has of the same names."""
+    """How to solve; `Transport` has the same settings, and documents them."""
 
     rounds: int = 3
     iterations: int | None = None
@@ -43,7 +44,7 @@ class Settings:
 
 
 class LeastSquares:
-    """One problem on one recording.
+    """A `Solver` of one problem on one recording; its first step warms up, the others are rounds.
 
     Maps have shape (H * W, 3) and pictures (pixels of all views, 3), in columns. Both are radiance
     in units of the pictures' mean; other emitters' light is taken out.
@@ -53,7 +54,23 @@ class LeastSquares:
     vector, the texels channel by channel and then the change of each free log g.
     """
 
-    def __init__(self, settings: Settings, problem: Problem, transport: LightTransport) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        problem: Problem,
+        transport: LightTransport,
+        *,
+        phases: Mapping[str, float] | None = None,
+    ) -> None:
+        """Scale everything to the pictures' mean.
+
+        Args:
+            settings: how to solve.
+            problem: what to solve.
+            transport: the recording of the problem's views.
+            phases: seconds that led here, for the solution.
+        """
+        self.phases = dict(phases or {})
         self.settings, self.problem, self.transport = settings, problem, transport
         steps = int(np.clip(round(STEPS_PER_SPREAD * transport.spread), *STEPS))
         self.iterations = settings.iterations or steps
@@ -67,137 +84,161 @@ class LeastSquares:
         self.is_over = _stacked([v.is_over for v in views]) > 0
         self.is_under = _stacked([v.is_under for v in views]) > 0
         self.is_exact = ~(self.is_over | self.is_under)
-        self.view_sizes = [v.image[:, :, 0].size for v in views]
-        exposures, self.gain_index = start_exposures(views)
-        self.num_gains = int(self.gain_index.max()) + 1
-        self.no_gains = np.zeros(0, np.float32)
-        is_known = self.rows(self.gain_index < 0)
-        light = np.maximum(self.images / self.rows(exposures), 0)
-        known = self.weights * is_known
+        self.gains = Gains(views)
+        light = np.maximum(self.images / self.gains.rows(self.gains.exposures), 0)
+        known = self.weights * self.gains.is_known()
         self.unit = float(np.sum(known * light) / np.sum(known)) or 1.0
-        self.set_inverse_gains(1 / (exposures * np.float32(self.unit)))
+        self.offset: Pixels = transport.offset / np.float32(self.unit)
+        self._expose()
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0))
         self.initial: Texels = np.asfortranarray(start / np.float32(self.unit))
         columns = transport.rmatvec(self.weights)
         self.seen = columns > 1e-7 * columns.max()
         self.columns = np.where(self.seen, columns, np.float32(1))
+        self.predicted = transport.matvec(self.initial)
+        self.centre = self._scaled_start()
+        self.texels: Texels = self.initial
 
-    def steps(self, after: tuple[int, Texels | None] = (0, None)) -> Iterator[Texels]:
-        """The map after the warm-up and after each round.
+    # The steps of a run
 
-        Args:
-            after: how many of these there have been already, and the last one.
-        """
-        self.predicted = self.transport.matvec(self.initial)
-        self.centre = self.scaled_start()
-        num_done, texels = after
-        if texels is None or num_done == 0:
-            texels = self.warmed_up()
-            yield texels
+    def step(self, index: int) -> Step:
+        """Warm up first; then take one projected Newton step of the reweighted problem."""
+        if index == 0:
+            self._warm_up()
         else:
-            texels = np.asfortranarray(texels)
-            self.predicted = self.transport.matvec(texels)
-        for _ in range(max(num_done - 1, 0), self.settings.rounds):
-            texels = self.round(texels)
-            yield texels
+            self._round()
+        return Step(
+            loss=float(np.sum(self.weights * self.losses()) / 3),
+            error=self._error(),
+            texels=self._deferred_map(),
+            image=self._deferred_image(),
+        )
 
-    def warmed_up(self) -> Texels:
-        """The map after the multiplicative steps."""
-        texels: Texels = np.where(self.seen, self.centre, self.start_of_unseen())
+    def run(self) -> None:
+        """Take all steps."""
+        for index in range(1 + self.settings.rounds):
+            self.step(index)
+
+    def state(self) -> State:
+        """See `Solver`."""
+        return {"texels": self.texels}
+
+    def restore(self, state: State, num_done: int) -> None:
+        """See `Solver`."""
+        texels, like = state["texels"], self.initial
+        fits = (texels.shape, texels.dtype) == (like.shape, like.dtype)
+        if not fits or not np.isfinite(texels).all():
+            raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
+        if num_done > 0:
+            self.texels = np.asfortranarray(texels)
+            self.predicted = self.transport.matvec(self.texels)
+
+    def solution(self) -> Solution:
+        """See `Solver`."""
+        return Solution(
+            texels=self.as_map(self.texels),
+            coverage=self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit)),
+            deviation=self._deviation(),
+            exposures=self.gains.exposures,
+            phases=self.phases,
+        )
+
+    def _warm_up(self) -> None:
+        """Take the multiplicative steps."""
+        # Texels that nothing sees keep the start value, unless a prior reaches them.
+        unseen = self.centre if self.problem.priors else self.initial
+        texels: Texels = np.where(self.seen, self.centre, unseen)
         self.predicted = self.transport.matvec(texels)
         for _ in range(self.warm_up):
-            self.fit_gains()
+            self._fit_gains()
             ratio = np.maximum(self.target(), 0) / np.maximum(self.predicted, np.float32(1e-4))
             weighted: Pixels = self.weights * ratio.astype(np.float32)
             factor = self.transport.rmatvec(weighted) / self.columns
             texels = np.where(self.seen, texels * factor, texels)
             self.predicted = self.transport.matvec(texels)
-        self.fit_gains()
-        return texels
+        self._fit_gains()
+        self.texels = texels
 
-    def scaled_start(self) -> Texels:
+    def _scaled_start(self) -> Texels:
         """The start map, times the factor per channel that fits the pictures best."""
-        is_known = self.rows(self.gain_index < 0)
-        weights = self.weights * self.loss_weights(self.predicted * 0) * self.is_exact * is_known
+        weights = self.weights * self.loss_weights(self.predicted * 0) * self.is_exact
+        weights = weights * self.gains.is_known()
         fitted = np.sum(weights * self.predicted * self.observed, axis=0)
         scale = fitted / np.maximum(np.sum(weights * self.predicted**2, axis=0), 1e-30)
         scaled = self.initial * np.maximum(scale, 0).astype(np.float32)
         # A texel at 0 could not grow by factors.
         return np.asfortranarray(np.where(self.initial > 0, scaled, np.float32(FLOOR)))
 
-    def start_of_unseen(self) -> Texels:
-        """Texels that nothing sees keep the start value, unless a prior reaches them."""
-        return self.centre if self.problem.priors else self.initial
-
-    def target(self) -> Pixels:
-        """The value nearest to the prediction that the pictures allow."""
-        if self.is_exact.all():
-            return self.observed
-        above = np.where(self.is_over, np.maximum(self.observed, self.predicted), self.observed)
-        return np.where(self.is_under, np.minimum(self.observed, self.predicted), above)
-
-    def round(self, texels: Texels) -> Texels:
-        """One projected Newton step of the reweighted problem."""
+    def _round(self) -> None:
         # A clipped value has no pull while its bound is met.
         pulls = self.is_exact | (self.target() == self.observed)
-        weights: Pixels = self.pixel_weights(texels) * pulls
-        forms = self.quadratics(texels)
-
-        def hessian(step: Vector) -> Vector:
-            change = self.texels_of(step)
-            from_priors = sum(form.matrix @ change for form in forms)
-            if self.num_gains:
-                return self.adjoint(weights * self.forward(step), from_priors)
-            return self.vector(self.transport.normal(change, weights) + from_priors, self.no_gains)
-
-        from_priors = sum(form.matrix @ (texels - form.centre) for form in forms)
-        gradient = self.adjoint(weights * (self.predicted - self.observed), from_priors)
-        vector = self.vector(texels, np.zeros(self.num_gains, np.float32))
+        weights: Pixels = self.pixel_weights() * pulls
+        forms = self.quadratics()
+        hessian = self._hessian(weights, forms)
+        from_priors = sum(form.matrix @ (self.texels - form.centre) for form in forms)
+        gradient = self._adjoint(weights * (self.predicted - self.observed), from_priors)
+        vector = self._vector(self.texels, np.zeros(self.gains.num_unknown, np.float32))
         free = (vector > 0) | (gradient < 0)
-        free[texels.size :] = True
+        free[self.texels.size :] = True
+        light_sums = self._light_sums(weights * self._light())
         step = _conjugate_gradients(
             hessian,
             -gradient * free,
-            self.vector(self.diagonal(weights, forms), self.light_sums(weights * self.light())),
+            self._vector(self.diagonal(weights, forms), light_sums),
             free,
             self.iterations,
             self.settings.tolerance,
         )
-        return self.line_search(vector, step, gradient, hessian)
+        vector = self._line_search(vector, step, gradient, hessian)
+        self._multiply_gains(np.exp(vector[self.initial.size :]))
+        self.texels = self._texels_of(vector)
+        self.predicted = self.transport.matvec(self.texels)
+        self._fit_gains()
 
-    def line_search(
+    def _hessian(self, weights: Pixels, forms: Sequence[Quadratic]) -> Callable[[Vector], Vector]:
+        """The Hessian of the reweighted problem, as a function of a vector of all unknowns."""
+
+        def hessian(step: Vector) -> Vector:
+            change = self._texels_of(step)
+            from_priors = sum(form.matrix @ change for form in forms)
+            if self.gains.num_unknown:
+                return self._adjoint(weights * self._forward(step), from_priors)
+            normal = self.transport.normal(change, weights) + from_priors
+            return self._vector(normal, step[self.initial.size :])
+
+        return hessian
+
+    def _line_search(
         self, vector: Vector, step: Vector, gradient: Vector, hessian: Callable[[Vector], Vector]
-    ) -> Texels:
+    ) -> Vector:
         """Halve the step until its projection on the bounds lowers the quadratic objective."""
-        least = self.vector(self.initial * 0, np.full(self.num_gains, -1, np.float32))
+        least = self._vector(self.initial * 0, np.full(self.gains.num_unknown, -1, np.float32))
         for _ in range(HALVINGS):
             moved: Vector = np.maximum(vector + step, least)
             change = moved - vector
             if np.sum(change * gradient) + np.sum(change * hessian(change)) / 2 <= 0:
-                vector = moved
-                break
+                return moved
             step = np.float32(0.5) * step
-        self.multiply_gains(np.exp(vector[self.initial.size :]))
-        self.predicted = self.transport.matvec(self.texels_of(vector))
-        self.fit_gains()
-        return self.texels_of(vector)
+        return vector
 
-    def forward(self, step: Vector) -> Pixels:
+    # The unknowns as one vector
+
+    def _forward(self, step: Vector) -> Pixels:
         """What a step of the unknowns changes in the residuals."""
-        product = self.transport.matvec(self.texels_of(step))
-        if self.num_gains:
-            product += self.light() * self.rows_of_gains(step[self.initial.size :])
+        product = self.transport.matvec(self._texels_of(step))
+        if self.gains.num_unknown:
+            product += self._light() * self.gains.of_unknown(step[self.initial.size :])
         return product
 
-    def adjoint(self, pixels: Pixels, texels: Texels | float) -> Vector:
-        """The transpose of `forward`; to its texels the second argument is added."""
-        return self.vector(self.transport.rmatvec(pixels) + texels, self.light_sums(pixels))
+    def _adjoint(self, pixels: Pixels, texels: Texels | float) -> Vector:
+        """The transpose of `_forward`; to its texels the second argument is added."""
+        return self._vector(self.transport.rmatvec(pixels) + texels, self._light_sums(pixels))
 
-    def vector(self, texels: Texels, gains: Vector) -> Vector:
+    def _vector(self, texels: Texels, gains: Vector) -> Vector:
         """All unknowns as one vector."""
         return np.concatenate([texels.T.ravel(), gains])
 
-    def texels_of(self, vector: Vector) -> Texels:
+    def _texels_of(self, vector: Vector) -> Texels:
         """The texels of such a vector, a view of it."""
         return vector[: self.initial.size].reshape(3, -1).T
 
@@ -210,72 +251,50 @@ class LeastSquares:
 
     # Exposures
 
-    @property
-    def exposures(self) -> NDArray[np.float32]:
-        """Of each view and channel, shape (views, 3)."""
-        return np.asarray(1 / (self.inverse_gains * np.float32(self.unit)), np.float32)
-
-    def set_inverse_gains(self, inverse_gains: NDArray[Any]) -> None:
-        """Take numbers per view and channel, (views, 3), for the inverse of the exposures."""
-        self.inverse_gains = inverse_gains
-        rows = self.rows(inverse_gains)
-        self.observed: Pixels = self.images * rows - self.transport.offset / np.float32(self.unit)
+    def _expose(self) -> None:
+        """Bring the pictures to radiance by the present exposures."""
+        exposures = self.gains.rows(self.gains.exposures * np.float32(self.unit))
+        self.observed: Pixels = self.images / exposures - self.offset
         # Losses see pictures in units of their mean, whatever the exposure.
         mean = float(np.sum(self.weights * np.maximum(self.images, 0))) / 3 or 1.0
-        self.gain: Pixels = 1 / (rows * np.float32(mean))
+        self.gain: Pixels = exposures / np.float32(mean)
 
-    def multiply_gains(self, factors: Vector) -> None:
-        """Multiply the unknown exposures."""
-        if self.num_gains:
-            is_free = self.gain_index >= 0
-            factor = np.where(is_free, factors[self.gain_index], np.float32(1))
-            self.set_inverse_gains(self.inverse_gains / factor)
+    def _multiply_gains(self, factors: Vector) -> None:
+        if self.gains.num_unknown:
+            self.gains.multiply(factors)
+            self._expose()
 
-    def fit_gains(self) -> None:
-        """Make the unknown exposures fit the present prediction, relative to the known ones.
-
-        By least squares over the exposures, as the prediction has less noise than the pictures. It
-        is a little too dark where priors or noise shrink it; so it is for the known ones, by whose
-        factor the others are divided.
-        """
-        if self.num_gains:
+    def _fit_gains(self) -> None:
+        """Make the unknown exposures fit the present prediction."""
+        if self.gains.num_unknown:
             weights = self.weights * self.loss_weights(self.predicted) * self.is_exact
-            light, observed = self.light(), self.images * self.rows(self.inverse_gains)
-            is_known = self.rows(self.gain_index < 0)
-            products, squares = weights * light * observed, weights * light**2
-            of_known = np.sum(is_known * products) / np.sum(is_known * squares)
-            factors = self.sums_of_gains(products) / self.sums_of_gains(squares)
-            self.multiply_gains(np.clip(factors / of_known, LEAST_FACTOR, 1 / LEAST_FACTOR))
+            self.gains.fit(self._light(), self.images, weights)
+            self._expose()
 
-    def light(self) -> Pixels:
+    def _light(self) -> Pixels:
         """The predicted light, that of other emitters included."""
-        return self.predicted + self.transport.offset / np.float32(self.unit)
+        return self.predicted + self.offset
 
-    def rows(self, per_view: NDArray[np.generic]) -> Pixels:
-        """Numbers per view and channel, (views, 3), for each pixel."""
-        return np.asfortranarray(np.repeat(per_view, self.view_sizes, axis=0), np.float32)
+    def _light_sums(self, pixels: Pixels) -> Vector:
+        """What a change of each unknown exposure does to the residuals, times pixels."""
+        if not self.gains.num_unknown:
+            return np.zeros(0, np.float32)
+        return self.gains.sums(self._light() * pixels)
 
-    def rows_of_gains(self, gains: Vector) -> Pixels:
-        """The free ones for each pixel, 0 for the known ones."""
-        return self.rows(np.where(self.gain_index >= 0, gains[self.gain_index], 0))
+    # Loss and priors
 
-    def light_sums(self, pixels: Pixels) -> Vector:
-        """What a change of each free exposure does to the residuals, times pixels."""
-        return self.sums_of_gains(self.light() * pixels) if self.num_gains else self.no_gains
+    def target(self) -> Pixels:
+        """The value nearest to the prediction that the pictures allow."""
+        if self.is_exact.all():
+            return self.observed
+        above = np.where(self.is_over, np.maximum(self.observed, self.predicted), self.observed)
+        return np.where(self.is_under, np.minimum(self.observed, self.predicted), above)
 
-    def sums_of_gains(self, pixels: Pixels) -> Vector:
-        """The transpose of `rows_of_gains`."""
-        starts = np.cumsum([0, *self.view_sizes[:-1]])
-        is_free = self.gain_index >= 0
-        sums = np.add.reduceat(pixels, starts, axis=0)[is_free]
-        return np.bincount(self.gain_index[is_free], sums, self.num_gains).astype(np.float32)
-
-    # Losses
-
-    def pixel_weights(self, texels: Texels) -> Pixels:
+    def pixel_weights(self) -> Pixels:
         """Weights of the squared differences: of the loss, of the views, and for noise."""
         weight = self.loss_weights(self.predicted)
-        noise = weight * self.transport.variance(texels) / np.float32(self.settings.noise_floor**2)
+        noise = weight * self.transport.variance(self.texels)
+        noise /= np.float32(self.settings.noise_floor**2)
         return np.asarray(self.weights * weight / (1 + noise), np.float32)
 
     def loss_weights(self, predicted: Pixels) -> Pixels:
@@ -288,28 +307,31 @@ class LeastSquares:
         """The loss of each value of the pictures."""
         return np.asarray(self.problem.loss(self.gain * self.predicted, self.gain * self.target()))
 
-    def quadratics(self, texels: Texels) -> Sequence[Quadratic]:
-        """The forms that stand for the priors near a map."""
+    def quadratics(self) -> Sequence[Quadratic]:
+        """The forms that stand for the priors near the present map."""
         width, height = self.transport.resolution
-        maps = [array.reshape(height, width, 3) for array in (texels, self.centre)]
+        maps = [array.reshape(height, width, 3) for array in (self.texels, self.centre)]
         return [prior.quadratic(*maps) for prior in self.problem.priors]
 
     # Results
 
     def as_map(self, texels: Texels) -> NDArray[np.float32]:
-        """In radiance, shape (H, W, 3)."""
+        """Texels in radiance, shape (H, W, 3)."""
         width, height = self.transport.resolution
         return np.ascontiguousarray(texels.reshape(height, width, 3) * np.float32(self.unit))
 
-    def record(self, index: int, texels: Texels, seconds: float) -> Record:
-        """The line of the history."""
+    def _error(self) -> float | None:
         truth = self.problem.ground_truth
-        error = None if truth is None else metrics.sum_of_squared_errors(self.as_map(texels), truth)
-        loss = float(np.sum(self.weights * self.losses()) / 3)
-        return Record(index=index, loss=loss, error=error, seconds=seconds)
+        if truth is None:
+            return None
+        return float(metrics.sum_of_squared_errors(self.as_map(self.texels), truth))
 
-    def iteration(self, record: Record, texels: Texels) -> Iteration:
-        """What `on_iteration` is told."""
+    def _deferred_map(self) -> Callable[[], NDArray[np.float32]]:
+        texels = self.texels
+        return lambda: self.as_map(texels)
+
+    def _deferred_image(self) -> Callable[[], NDArray[np.float32]]:
+        """A function that makes the first view, as it is predicted now."""
         predicted = self.predicted
         width, height = self.transport.image_sizes[0]
         first = slice(0, width * height)
@@ -318,49 +340,19 @@ class LeastSquares:
             light = predicted[first] * np.float32(self.unit) + self.transport.offset[first]
             return np.ascontiguousarray(light.reshape(height, width, 3))
 
-        return Iteration(
-            **vars(record),
-            texels_on_device=lambda: self.as_map(texels),
-            image_on_device=image,
-        )
+        return image
 
-    def coverage(self) -> NDArray[np.float32]:
-        """Column sums of T over the weighted pixels, averaged over the views."""
-        return self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit))
-
-    def deviation(self, texels: Texels) -> NDArray[np.float32]:
+    def _deviation(self) -> NDArray[np.float32]:
         """Standard deviation of each texel if the others were known: a lower bound.
 
         It is sqrt(s / diag(H)), with H the Hessian of the objective and s the mean weighted square
         of the residuals over the mean weight, each pixel's noise being taken for as large as the
         inverse root of its weight.
         """
-        weights: Pixels = self.pixel_weights(texels) * self.is_exact
+        weights: Pixels = self.pixel_weights() * self.is_exact
         residual = self.predicted - self.observed
         level = np.float32(np.sum(weights * residual**2) / np.count_nonzero(weights))
-        return self.as_map(np.sqrt(level / self.diagonal(weights, self.quadratics(texels))))
-
-
-def with_found_exposures(
-    problem: Problem, transport: LightTransport, settings: Settings | None = None
-) -> Problem:
-    """The problem with a number for each exposure "auto".
-
-    They come from a solution with weak priors, most of it by the multiplicative steps, which have
-    none: a preference for smooth maps makes those parts of the map darker that only pictures of
-    unknown exposure see. Its loss is relative, whatever the problem's, so that a few bright pixels
-    do not decide.
-    """
-    weak = (Tikhonov(weight=0.0015), TotalVariation(weight=0.01))
-    run = LeastSquares(
-        replace(settings or Settings(), warm_up=16),
-        replace(problem, loss=RelativeMSE(), priors=weak),
-        transport,
-    )
-    for _ in run.steps():
-        pass
-    views = zip(problem.views, run.exposures, strict=True)
-    return replace(problem, views=tuple(replace(view, exposure=found) for view, found in views))
+        return self.as_map(np.sqrt(level / self.diagonal(weights, self.quadratics())))
 
 
 def _stacked(images: Sequence[NDArray[Any]]) -> Pixels:

@@ -105,15 +105,18 @@ def test_every_loss_and_prior_recovers_the_map(
 
 
 @pytest.mark.parametrize("prior", priors.__all__)
-def test_a_weight_that_the_data_choose_serves_no_worse_than_the_default(
-    smooth_scene: ei.Scene, picture: Image, smooth_map: Image, prior: str
+def test_a_weight_that_the_data_choose_predicts_another_picture_no_worse_than_the_default(
+    smooth_scene: ei.Scene, picture: Image, prior: str
 ) -> None:
-    errors = []
+    errors, another = [], ei.render(smooth_scene, spp=1024, seed=5)
     for options in ({}, {"weight": "auto"}):
         made = (getattr(priors, prior)(**options),)
         found = ei.estimate(smooth_scene, picture, optimizer=ei.Transport(), priors=made)
-        errors.append(sum_of_squared_errors(found.texels, smooth_map))
-    assert errors[1] < 1.1 * errors[0]
+        again = ei.render(smooth_scene, found.texels, spp=256, seed=5)
+        errors.append(np.sqrt(np.mean((again / another - 1) ** 2)))
+    # Both are below 1 %, where the noise of the fitted picture decides which factor is chosen.
+    assert errors[1] < 1.25 * errors[0]
+    assert errors[1] < 0.01
 
 
 def test_a_picture_of_one_radiance_gives_a_map_of_it(make_scene: MakeScene) -> None:

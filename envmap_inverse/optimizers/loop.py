@@ -1,0 +1,89 @@
+"""The loop that all optimizers share: clock, history, checkpoints, interruption."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from envmap_inverse.optimizers.protocol import Keeper, Optimizer, Step
+from envmap_inverse.problem.problem import Iteration, OnIteration, Problem, Record, Solution
+
+__all__ = ["run"]
+
+_Entry = tuple[int, Any, Any, float]
+"""Index, loss, error and seconds of an iteration, not yet read from the device."""
+
+
+def run(
+    optimizer: Optimizer,
+    problem: Problem,
+    on_iteration: OnIteration | None = None,
+    keeper: Keeper | None = None,
+) -> Solution:
+    """Solve a problem, from where the keeper has it.
+
+    Args:
+        optimizer: makes the solver.
+        problem: what to solve.
+        on_iteration: called after each step; returning True ends the run.
+        keeper: keeps the state of the run, and has that of an earlier one to go on from.
+
+    Returns:
+        The solver's solution with the history, the seconds of each phase, and how the run ended.
+    """
+    clock = time.perf_counter()
+    solver = optimizer.start(problem, keeper)
+    starting = time.perf_counter() - clock
+    kept = keeper.restore() if keeper else None
+    earlier: list[Record] = []
+    if kept is not None:
+        earlier, state = kept
+        solver.restore(state, len(earlier))
+    if earlier:
+        clock -= earlier[-1].seconds
+    entries: list[_Entry] = []
+
+    def history() -> tuple[Record, ...]:
+        return (*earlier, *(Record(**_numbers(entry)) for entry in entries))
+
+    status = "done"
+    for index in range(len(earlier), optimizer.num_steps):
+        step = solver.step(index)
+        entries.append((index, step.loss, step.error, time.perf_counter() - clock))
+        is_interrupted = bool(on_iteration and on_iteration(_iteration(entries[-1], step)))
+        if keeper is not None:
+            keeper.offer(lambda: (history(), solver.state()), is_last=is_interrupted)
+        if is_interrupted or step.ending:
+            status = "interrupted" if is_interrupted else step.ending
+            break
+    solving = time.perf_counter() - clock
+    solution = solver.solution()
+    return replace(
+        solution,
+        history=history(),
+        phases={**_phases(solution.phases, starting, solving), "optimize": solving},
+        status=status,
+    )
+
+
+def _phases(known: dict[str, float], starting: float, total: float) -> dict[str, float]:
+    """Seconds by phase, where the solver tells any of those of its start."""
+    if not known:
+        return {}
+    return {**known, "solve": total - min(sum(known.values()), starting)}
+
+
+def _numbers(entry: _Entry) -> dict[str, Any]:
+    index, loss, error, seconds = entry
+    error = None if error is None else _number(error)
+    return {"index": index, "loss": _number(loss), "error": error, "seconds": seconds}
+
+
+def _number(value: Any) -> float:
+    """A number that may be a device array of one."""
+    return value if isinstance(value, float) else float(value[0])
+
+
+def _iteration(entry: _Entry, step: Step) -> Iteration:
+    return Iteration(**_numbers(entry), texels_on_device=step.texels, image_on_device=step.image)
