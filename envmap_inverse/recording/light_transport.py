@@ -23,9 +23,9 @@ from scipy import sparse
 from envmap_inverse.errors import InputError, check_seed
 from envmap_inverse.recording.assembly import Pairs, assemble, joined
 from envmap_inverse.recording.blocks import Block, blocks_of, num_cores, on_all_cores
+from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.tracing import PathTracer
-from envmap_inverse.scene.integrators import PathSettings, path_settings
-from envmap_inverse.scene.rendering import check_film, render
+from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.memory import free_memory, gibibytes
 from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
@@ -40,7 +40,7 @@ PIECE = 2**16
 """Paths that are assembled at a time."""
 
 OFFSET_SPP = 256
-FORMAT = 3
+FORMAT = 4
 
 _LOGGER = logging.getLogger(__name__)
 _MATRICES = ("red", "green", "blue", "squares")
@@ -107,7 +107,7 @@ class LightTransport:
         if not sensors:
             raise InputError("no sensor to record")
         check_seed(seed)
-        settings = _recordable(scene, sensors)
+        settings = recordable_paths(scene, sensors)
         budget = free_memory() // 4 if memory_budget is None else memory_budget
         sizes = tuple(scene.film_size(sensor) for sensor in sensors)
         total = sum(width * height for width, height in sizes)
@@ -323,20 +323,6 @@ class LightTransport:
         width, height = self.resolution
         sums = self.rmatvec(np.ones((self.shape[0], 3), np.float32))
         return sums.reshape(height, width, 3)
-
-
-def _recordable(scene: Scene, sensors: Sequence[int]) -> PathSettings:
-    for sensor in sensors:
-        check_film(scene, sensor)
-    settings = path_settings(scene)
-    use_adam = "use the Adam optimizer, which renders with it"
-    if settings is None:
-        name = str(scene.mi_scene.integrator()).partition("[")[0]
-        raise InputError(f"the light transport of {name} cannot be recorded; {use_adam}")
-    for shape in scene.mi_scene.shapes():
-        if shape.interior_medium() is not None or shape.exterior_medium() is not None:
-            raise InputError(f"participating media cannot be recorded; {use_adam}")
-    return settings
 
 
 def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.float32]:

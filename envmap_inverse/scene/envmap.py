@@ -18,9 +18,16 @@ from envmap_inverse.sphere import latlong
 
 __all__ = ["Envmap", "as_map", "as_texels"]
 
+ROTATION_TOLERANCE = 1e-3
+"""Of a matrix times its transpose, from 1: a twentieth of a texel of 256."""
+
 
 class Envmap:
-    """The environment map of a scene: a live view, without halo columns."""
+    """The environment map of a scene: a live view, without halo columns.
+
+    Its texels are radiance. An emitter's `scale` is applied to what is read, and becomes 1 when a
+    map is put into the scene: the map is then the light itself, for this and other programs.
+    """
 
     def __init__(self, params: Any, name: str) -> None:
         """Args: params: the map's own `mi.SceneParameters`. name: the emitter's id."""
@@ -36,8 +43,8 @@ class Envmap:
 
     @property
     def texels(self) -> NDArray[np.float32]:
-        """Linear RGB radiance (before `scale`), shape (H, W, 3), float32; a copy."""
-        return self.texels_of(self.params[self._key])
+        """Linear RGB radiance, the emitter's `scale` applied; (H, W, 3), float32; a copy."""
+        return self.texels_of(self.params[self._key]) * np.float32(self._scale)
 
     @property
     def rgba(self) -> NDArray[np.float32]:
@@ -45,15 +52,25 @@ class Envmap:
         return latlong.flatten_rgba(self.texels)
 
     @property
-    def scale(self) -> float:
-        """Factor by which the emitter multiplies its texels."""
-        return float(self.params[f"{self.name}.scale"][0])
-
-    @property
     def to_world(self) -> NDArray[np.float64]:
         """Rotation from the map's frame to the world, shape (4, 4)."""
-        matrix = np.array(self.params[f"{self.name}.to_world"].matrix, np.float64)
-        return matrix.reshape(4, 4)
+        return _matrix(self.params[f"{self.name}.to_world"])
+
+    @property
+    def to_local(self) -> NDArray[np.float64]:
+        """From the world to the map's frame, shape (4, 4), as Mitsuba has it.
+
+        Mitsuba stores this beside `to_world`. It is not the matrix's inverse where a rotation was
+        given about an axis that is not of unit length.
+        """
+        return _matrix(self.params[f"{self.name}.to_world"].inverse())
+
+    @property
+    def is_rotated(self) -> bool:
+        """Whether `to_world` only rotates or mirrors, and `to_local` undoes it."""
+        forward, backward = self.to_world[:3, :3], self.to_local[:3, :3]
+        unit = np.stack([forward @ forward.T, forward @ backward])
+        return bool(np.allclose(unit, np.eye(3), atol=ROTATION_TOLERANCE))
 
     def write(self, texels: NDArray[np.float32]) -> None:
         """Put texels (H, W, 3) into the scene, of any resolution and sign, unchecked."""
@@ -62,8 +79,7 @@ class Envmap:
 
     def write_tensor(self, tensor: Any) -> None:
         """Put a tensor as `to_tensor` makes it, gradients and all, into the scene."""
-        self.params[self._key] = tensor
-        self.params.update()
+        self._put(tensor, 1.0)
 
     def to_tensor(self, rgba: Any) -> Any:
         """Mitsuba's tensor of a map.
@@ -104,12 +120,23 @@ class Envmap:
         if texels is None:
             yield
             return
-        before = self.texels
+        before = mi.TensorXf(dr.detach(self.params[self._key])), self._scale
         try:
             self.write(texels)
             yield
         finally:
-            self.write(before)
+            self._put(*before)
+
+    @property
+    def _scale(self) -> float:
+        """Factor by which the emitter multiplies its tensor."""
+        return float(self.params[f"{self.name}.scale"][0])
+
+    def _put(self, tensor: Any, scale: float) -> None:
+        if self._scale != scale:
+            self.params[f"{self.name}.scale"] = scale
+        self.params[self._key] = tensor
+        self.params.update()
 
 
 def as_texels(texels_or_rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray[np.float32]:
@@ -150,3 +177,7 @@ def as_map(
     if resolution is None:
         raise InputError(f"a map must have shape (2 or more, 3 or more, 3); found {array.shape}")
     return as_texels(array, resolution)
+
+
+def _matrix(transform: Any) -> NDArray[np.float64]:
+    return np.array(transform.matrix, np.float64).reshape(4, 4)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
 
-__all__ = ["Parameter", "Parameters", "describe", "value_of"]
+__all__ = ["Parameter", "Parameters", "describe", "objects_of", "value_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +99,11 @@ def describe(params: Any, name: str) -> Parameter:
         is_differentiable=not flags & mi.ParamFlags.NonDifferentiable,
         is_discontinuous=bool(flags & mi.ParamFlags.Discontinuous),
     )
+
+
+def objects_of(mi_scene: Any) -> list[Any]:
+    """Every object of a Mitsuba scene that `mi.traverse` reaches, those in shape groups too."""
+    return list(mi.traverse(mi_scene).hierarchy)
 
 
 def value_of(params: Any, name: str) -> NDArray[Any] | str:

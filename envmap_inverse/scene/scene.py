@@ -61,10 +61,11 @@ class Scene:
     def contents(self) -> Iterator[NDArray[Any] | str]:
         """All that an image follows from, but the texels of the map: two scenes can be compared."""
         yield str(self.mi_scene.integrator())
+        of_map = {f"{self.envmap.name}.{key}" for key in ("data", "scale")}
         for part in (self.mi_scene, *self._sensors):
             params = mi.traverse(part)
             for name in params.keys():
-                if part is not self.mi_scene or name != f"{self.envmap.name}.data":
+                if part is not self.mi_scene or name not in of_map:
                     yield name
                     yield value_of(params, name)
         yield from map(str, self._sensors)  # their films' filters are no parameters
@@ -150,6 +151,7 @@ def load_scene(
     *,
     envmap: str | None = None,
     variant: str | None = None,
+    define: Mapping[str, Any] | None = None,
     **defaults: Any,
 ) -> Scene:
     """Load a scene that is lit by an environment map.
@@ -158,7 +160,8 @@ def load_scene(
         source: an XML file, a Mitsuba dictionary, or a `mi.Scene`.
         envmap: id of the environment map to use, needed if the scene has several.
         variant: Mitsuba variant; by default the one already set, or the best that works here.
-        **defaults: values for the `$name` parameters of an XML file.
+        define: values for the `$name` parameters of an XML file, in place of its defaults.
+        **defaults: the same, for names that are no argument's.
 
     Raises:
         InputError: if the scene cannot be read or has no environment map; the message carries
@@ -174,7 +177,7 @@ def load_scene(
         return Scene(source)
     name = "the dictionary" if isinstance(source, Mapping) else str(source)
     begun = time.perf_counter()
-    mi_scene = read_scene(source, envmap, defaults)
+    mi_scene = read_scene(source, envmap, {**(define or {}), **defaults})
     _LOGGER.info("loaded %s in %.2f s", name, time.perf_counter() - begun)
     try:
         return Scene(mi_scene)
