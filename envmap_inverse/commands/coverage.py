@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from envmap_inverse.console.cameras import Cameras, take_cameras
-from envmap_inverse.console.options import SceneFile, Seed, Spp, TrustInput, sensor_numbers
+from envmap_inverse.console.options import (
+    Define,
+    EnvmapName,
+    SceneFile,
+    Seed,
+    Spp,
+    TrustInput,
+    definitions,
+    sensor_numbers,
+)
 from envmap_inverse.console.output import console, coverage_table, say
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.recording.planning import ViewCoverage, rank_views
@@ -35,6 +44,8 @@ def coverage(
         Path | None, typer.Option("-o", "--output", help="Folder for a picture and maps.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    define: Define = None,
+    envmap_name: EnvmapName = None,
     trust_input: TrustInput = False,
 ) -> None:
     """Tell what sensors would see of the environment map, and which picture to take first.
@@ -43,9 +54,10 @@ def coverage(
     known to 100 % beforehand. Deviations are lower bounds, relative to uniform light, and halve
     with twice the film's size; bits are the mean of log2(deviation before / after).
     """
+    defined = definitions(define)
     if not trust_input:
-        read_apart(scene, [], cameras=cameras)
-    loaded = load_scene(scene)
+        read_apart(scene, [], cameras=cameras, envmap=envmap_name, define=defined)
+    loaded = load_scene(scene, envmap=envmap_name, define=defined)
     take_cameras(loaded, cameras)
     candidates = range(loaded.num_sensors) if sensor is None else sensor_numbers(sensor)
     for index in set(candidates):

@@ -17,6 +17,8 @@ from envmap_inverse import losses, parameterizations, priors
 from envmap_inverse.console.cameras import Cameras, choose_sensors
 from envmap_inverse.console.live import LOOPBACK, Live, LiveHost, LivePort, live_view
 from envmap_inverse.console.options import (
+    Define,
+    EnvmapName,
     Frames,
     Overwrite,
     Report,
@@ -24,6 +26,7 @@ from envmap_inverse.console.options import (
     Seed,
     Size,
     TrustInput,
+    definitions,
     given_files,
     given_settings,
     make_choice,
@@ -165,6 +168,8 @@ def estimate(
         bool, typer.Option(help="Take clipped values for bounds, not for exact.")
     ] = True,
     cameras: Cameras = None,
+    define: Define = None,
+    envmap_name: EnvmapName = None,
     loss: Annotated[
         str | None,
         typer.Option(
@@ -225,12 +230,12 @@ def estimate(
         spp=spp,
         seed=seed,
     )
-    pictures, masks = find_pictures(reference), find_masks(mask)
+    pictures, masks, defined = find_pictures(reference), find_masks(mask), definitions(define)
     if not trust_input:
         images = [*pictures, *given_files(ground_truth, initial)]
         files = [Path(name) for name in masks if name != "none"]
-        read_apart(scene, images, files, cameras=cameras)
-    loaded = load_scene(scene)
+        read_apart(scene, images, files, cameras=cameras, envmap=envmap_name, define=defined)
+    loaded = load_scene(scene, envmap=envmap_name, define=defined)
     sensors = choose_sensors(loaded, cameras, sensor, pictures)
     if size is not None:
         for index in set(sensors):

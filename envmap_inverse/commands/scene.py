@@ -12,11 +12,14 @@ import typer
 
 from envmap_inverse.console.cameras import Cameras, take_cameras
 from envmap_inverse.console.options import (
+    Define,
+    EnvmapName,
     SceneFile,
     Seed,
     Size,
     Spp,
     TrustInput,
+    definitions,
     given_files,
     read_map,
 )
@@ -31,30 +34,44 @@ from envmap_inverse.system.memory import check_memory
 __all__ = ["params", "render"]
 
 
-def params(scene: SceneFile, trust_input: TrustInput = False) -> None:
+def params(
+    scene: SceneFile,
+    define: Define = None,
+    envmap_name: EnvmapName = None,
+    trust_input: TrustInput = False,
+) -> None:
     """Print the scene's parameters and which of them are differentiable."""
+    defined = definitions(define)
     if not trust_input:
-        read_apart(scene, [])
-    say(str(load_scene(scene).parameters))
+        read_apart(scene, [], envmap=envmap_name, define=defined)
+    say(str(load_scene(scene, envmap=envmap_name, define=defined).parameters))
 
 
 def render(
     scene: SceneFile,
     output: Annotated[Path, typer.Option("-o", "--output", help="Image: .exr, .hdr or .png.")],
     envmap: Annotated[
-        Path | None, typer.Option(help="Environment map to use in place of the scene's.")
+        Path | None,
+        typer.Option(
+            help="Radiance of the environment map, in place of the scene's, whose scale does not "
+            "apply to it."
+        ),
     ] = None,
     spp: Spp = 64,
     seed: Seed = 0,
     sensor: Annotated[int, typer.Option(help="Index of the sensor.")] = 0,
     cameras: Cameras = None,
     size: Size = None,
+    define: Define = None,
+    envmap_name: EnvmapName = None,
     trust_input: TrustInput = False,
 ) -> None:
     """Render one image in linear RGB."""
+    defined = definitions(define)
     if not trust_input:
-        read_apart(scene, given_files(envmap), cameras=cameras)
-    loaded = load_scene(scene)
+        images = given_files(envmap)
+        read_apart(scene, images, cameras=cameras, envmap=envmap_name, define=defined)
+    loaded = load_scene(scene, envmap=envmap_name, define=defined)
     take_cameras(loaded, cameras)
     if size is not None:
         loaded.set_film_size(size, sensor)

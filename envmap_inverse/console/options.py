@@ -25,6 +25,8 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.scene.envmap import as_map
 
 __all__ = [
+    "Define",
+    "EnvmapName",
     "Frames",
     "Overwrite",
     "Report",
@@ -33,6 +35,7 @@ __all__ = [
     "Size",
     "Spp",
     "TrustInput",
+    "definitions",
     "given_files",
     "given_settings",
     "make_choice",
@@ -45,6 +48,17 @@ __all__ = [
 ]
 
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
+Define = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE",
+        help="Value of a $NAME of the scene, in place of its default; may be given several times.",
+    ),
+]
+EnvmapName = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="The environment map to use, of a scene that has several."),
+]
 Size = Annotated[
     int | None, typer.Option(help="Longer side of the film in pixels, in place of the scene's.")
 ]
@@ -135,6 +149,21 @@ def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Pr
     if specs == ["none"]:
         return ()
     return tuple(make_choice(priors, "--prior", spec) for spec in specs)
+
+
+def definitions(option: list[str] | None) -> dict[str, str]:
+    """The values of a scene's `$name` parameters that --define gives.
+
+    Raises:
+        InputError: if one has no name or no "=".
+    """
+    values = {}
+    for word in option or []:
+        name, equals, value = word.partition("=")
+        if not (name.isidentifier() and equals):
+            raise InputError(f"--define {word!r}: give NAME=VALUE, e.g. --define resolution=512")
+        values[name] = value
+    return values
 
 
 def read_map(path: Path) -> NDArray[np.float32]:

@@ -31,9 +31,9 @@ def serve() -> None:
 
     The arguments of the process, after its first, are the number of the connection's descriptor,
     the bytes of memory that it may take, and the seconds that a small file may take. A request is
-    a kind and a path. The answers are "reading" with the seconds that it may take from now on and
-    the files that a scene names, any number of times; then "done", "refused" with the reason, or
-    "out of memory".
+    a kind, a path, and of a scene the name of its map and the values of its `$name` parameters.
+    The answers are "reading" with the seconds that it may take from now on and the files that a
+    scene names, any number of times; then "done", "refused" with the reason, or "out of memory".
     """
     descriptor, memory, seconds = sys.argv[2:]
     # Unlike the address space, this counts no memory that Dr.Jit and LLVM merely reserve.
@@ -56,9 +56,9 @@ class _Child:
 
     def answer_next(self) -> None:
         """Wait for a request and answer it."""
-        kind, name = json.loads(self._connection.recv_bytes())
+        kind, name, *options = json.loads(self._connection.recv_bytes())
         try:
-            getattr(self, f"_{kind}")(Path(name))
+            getattr(self, f"_{kind}")(Path(name), *options)
         except Exception as error:  # noqa: BLE001 - what is no refusal, the caller will meet again
             self._send(*self._verdict(error))
         else:
@@ -76,12 +76,12 @@ class _Child:
         self._announce([path])
         read_cameras(path)
 
-    def _scene(self, path: Path) -> None:
+    def _scene(self, path: Path, envmap: str | None, define: dict[str, str]) -> None:
         self._select_variant()
         self._announce([path])
-        files = files_of(path)
+        files = files_of(path, define)
         self._announce([path, *files], files)
-        read_scene(path, None, {})
+        read_scene(path, envmap, define)
         dr.sync_thread()
 
     def _file(self, path: Path) -> None:

@@ -13,11 +13,12 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager, ExitStack
 from multiprocessing.connection import Pipe
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
+from typing import Any
 
 from envmap_inverse import backend
 from envmap_inverse.errors import BackendError, InputError, tells_of_memory
@@ -34,6 +35,7 @@ START_SECONDS = 120.0
 MEMORY_SHARE = 0.75
 """Of the memory that is free."""
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _LOGGER = logging.getLogger(__name__)
 
 # The package's own __init__ would import far more than reading takes.
@@ -51,8 +53,13 @@ def read_apart(
     images: Iterable[Path],
     masks: Iterable[Path] = (),
     cameras: Path | None = None,
+    *,
+    envmap: str | None = None,
+    define: Mapping[str, str] = _NOTHING,
 ) -> None:
     """Read a scene, images, masks and cameras in a child process, to see that it survives them.
+
+    The arguments are those of `Reader.read`.
 
     Raises:
         InputError: if it does not; see `Reader.read`.
@@ -61,7 +68,14 @@ def read_apart(
     with Reader() as reader:
         if scene is not None:
             backend.select_variant()  # takes about as long as the child's start
-        reader.read(scene=scene, images=images, masks=masks, cameras=cameras)
+        reader.read(
+            scene=scene,
+            images=images,
+            masks=masks,
+            cameras=cameras,
+            envmap=envmap,
+            define=define,
+        )
 
 
 class Reader(AbstractContextManager["Reader"]):
@@ -94,6 +108,8 @@ class Reader(AbstractContextManager["Reader"]):
         images: Iterable[Path] = (),
         masks: Iterable[Path] = (),
         cameras: Path | None = None,
+        envmap: str | None = None,
+        define: Mapping[str, str] = _NOTHING,
     ) -> None:
         """Have the child read files.
 
@@ -102,6 +118,8 @@ class Reader(AbstractContextManager["Reader"]):
             images: files for `read_image`.
             masks: files for `read_mask`.
             cameras: a file or folder for `read_cameras`, which may name a picture.
+            envmap: id of the environment map to use, needed if the scene has several.
+            define: values for the scene's `$name` parameters.
 
         Raises:
             InputError: if the child refuses one, dies of it, takes too long or runs out of memory.
@@ -114,7 +132,7 @@ class Reader(AbstractContextManager["Reader"]):
         if cameras is not None:
             self._read("cameras", cameras)
         if scene is not None:
-            self._read("scene", scene)
+            self._read("scene", scene, envmap, dict(define))
         _LOGGER.info("a guarded process has read the files")
 
     def _start(self) -> None:
@@ -142,11 +160,11 @@ class Reader(AbstractContextManager["Reader"]):
     def _end(self) -> None:
         self._held.close()
 
-    def _read(self, kind: str, path: Path) -> None:
+    def _read(self, kind: str, path: Path, *options: Any) -> None:
         """Have the child read one file; a dead child is replaced."""
         files: list[str] = []
         try:
-            self._ask(kind, path, files)
+            self._ask([kind, str(path), *options], files)
         except _ReadingFailed as failure:
             self._end()
             self._start()
@@ -154,10 +172,10 @@ class Reader(AbstractContextManager["Reader"]):
                 self._read("file", Path(file))  # the culprit's error goes out in place of ours
             raise InputError(f"{path}: {failure}") from None
 
-    def _ask(self, kind: str, path: Path, files: list[str]) -> None:
+    def _ask(self, request: list[Any], files: list[str]) -> None:
         """Send a request and follow the answers; puts the files that a scene names into `files`."""
         try:
-            self._connection.send_bytes(json.dumps([kind, str(path)]).encode())
+            self._connection.send_bytes(json.dumps(request).encode())
             while self._connection.poll(self._seconds_left):
                 match json.loads(self._connection.recv_bytes()):
                     case ["reading", float(seconds), list(named)]:
