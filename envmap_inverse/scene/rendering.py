@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import InputError, check_seed
+from envmap_inverse.errors import InputError, check_seed, is_out_of_memory
 from envmap_inverse.scene.envmap import as_map
 from envmap_inverse.scene.integrators import gradient_integrator, scene_integrator
 from envmap_inverse.scene.scene import Scene
 
-__all__ = ["check_film", "render", "rgb", "sum_of_transport"]
+__all__ = ["check_differentiable", "check_film", "render", "rgb", "sum_of_transport"]
 
 
 def render(
@@ -92,6 +92,19 @@ def check_film(scene: Scene, sensor: int) -> None:
         )
 
 
+def check_differentiable(scene: Scene, sensor: int) -> None:
+    """Check that what a sensor sees can be differentiated.
+
+    Raises:
+        InputError: if it is a radiancemeter: its one ray for all samples makes Dr.Jit abort.
+    """
+    if scene.sensor(sensor).class_name() == "RadianceMeter":
+        raise InputError(
+            f"sensor {sensor}: a radiancemeter cannot be differentiated; use the transport "
+            "optimizer, or a perspective sensor with a narrow fov"
+        )
+
+
 def sum_of_transport(scene: Scene, sensor: int, weights: NDArray[np.float32], spp: int) -> Any:
     """Column sums of the light transport, T^T weights, by one differentiable rendering.
 
@@ -104,6 +117,19 @@ def sum_of_transport(scene: Scene, sensor: int, weights: NDArray[np.float32], sp
     Returns:
         Gradient of sum(weights * image) with respect to the texels, shape (H, W, 3), float32.
     """
+    check_differentiable(scene, sensor)
+    try:
+        return _gradient(scene, sensor, weights, spp, gradient_integrator(scene))
+    except RuntimeError as error:
+        own = scene_integrator(scene)
+        if own is gradient_integrator(scene) or is_out_of_memory(error):
+            raise
+        return _gradient(scene, sensor, weights, spp, own)
+
+
+def _gradient(
+    scene: Scene, sensor: int, weights: NDArray[np.float32], spp: int, integrator: Any
+) -> NDArray[np.float32]:
     tensor = scene.envmap.to_tensor(mi.Float(scene.envmap.rgba))
     dr.enable_grad(tensor)
     scene.envmap.write_tensor(tensor)
@@ -111,7 +137,7 @@ def sum_of_transport(scene: Scene, sensor: int, weights: NDArray[np.float32], sp
         scene.mi_scene,
         scene.envmap.params,
         sensor=scene.sensor(sensor),
-        integrator=gradient_integrator(scene),
+        integrator=integrator,
         spp=spp,
     )
     dr.backward(dr.sum(rgb(image) * mi.TensorXf(weights)))

@@ -7,6 +7,7 @@ device, and `differentiate` compares a map with them.
 from __future__ import annotations
 
 import gc
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -15,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.optimizers.adam.rendered import comparer, nearest
+from envmap_inverse.errors import is_out_of_memory
+from envmap_inverse.optimizers.adam.rendered import Comparer, comparer, nearest
 from envmap_inverse.problem.problem import Problem, View
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.scene.integrators import scene_integrator
 from envmap_inverse.sphere import latlong
 
 __all__ = [
@@ -63,7 +66,8 @@ class RenderedGradients:
         self.envmap, self.spp = problem.scene.envmap, spp
         self.seed, self.count = seed, len(problem.views)
         self.shape = problem.views[0].image.shape
-        self.compare = freeze(comparer(problem)) if frozen else comparer(problem)
+        self.ways = _ways(problem, frozen=frozen)
+        self.is_proven = False
 
     def load(self, views: Sequence[View]) -> Any:
         """See `GradientSource`."""
@@ -78,23 +82,37 @@ class RenderedGradients:
 
     def differentiate(self, index: int, rgba: Any, observations: Any) -> Comparison:
         """See `GradientSource`."""
-        tensor = self.envmap.to_tensor(rgba)
-        dr.enable_grad(tensor)
         first = self.seed + index * self.count
-        loss, pixels = self._compare(tensor, observations, first, self.spp)
+        tensor, loss, pixels = self._compare(rgba, observations, first, self.spp, True)
         return loss, partial(_as_image, pixels, self.shape), self.envmap.gradient_of(tensor)
 
     def loss(self, rgba: Any, observations: Any) -> float:
         """See `GradientSource`."""
-        tensor = self.envmap.to_tensor(rgba)
-        loss, _ = self._compare(tensor, observations, self.seed - self.count, LOSS_SPP)
+        first = self.seed - self.count
+        _, loss, _ = self._compare(rgba, observations, first, LOSS_SPP, False)
         return float(loss[0])
 
-    def _compare(self, tensor: Any, observations: Any, seed: int, spp: int) -> tuple[Any, Any]:
-        self.envmap.write_tensor(tensor)
-        seeds = [dr.opaque(mi.UInt32, (seed + k) % 2**32) for k in range(self.count)]
-        wants_gradient = dr.grad_enabled(tensor)
-        return self.compare(self.envmap.params, observations, seeds, spp, wants_gradient)
+    def _compare(
+        self, rgba: Any, observations: Any, seed: int, spp: int, wants_gradient: bool
+    ) -> tuple[Any, Any, Any]:
+        """Mitsuba's tensor of the map, loss and pixels, in the first way that works here."""
+        while True:
+            tensor = self.envmap.to_tensor(rgba)
+            if wants_gradient:
+                dr.enable_grad(tensor)
+            self.envmap.write_tensor(tensor)
+            seeds = [dr.opaque(mi.UInt32, (seed + k) % 2**32) for k in range(self.count)]
+            _, compare = self.ways[0]
+            try:
+                loss, pixels = compare(self.envmap.params, observations, seeds, spp, wants_gradient)
+            except RuntimeError as error:
+                if self.is_proven or len(self.ways) == 1 or is_out_of_memory(error):
+                    raise
+                del self.ways[0]
+                warnings.warn(self.ways[0][0], stacklevel=2)
+            else:
+                self.is_proven = True
+                return tensor, loss, pixels
 
 
 class RecordedGradients:
@@ -147,6 +165,27 @@ def _as_image(pixels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Pixels as a tensor (h, w, 3), or as a `mi.Color3f` in rows of channels."""
     array = np.array(pixels, np.float32)
     return array if array.ndim == 3 else np.ascontiguousarray(array.T).reshape(shape)
+
+
+def _ways(problem: Problem, *, frozen: bool) -> list[tuple[str, Comparer]]:
+    """Ways to compare, the fastest first, each with what to say of the ones before it.
+
+    Dr.Jit cannot freeze every sensor and integrator, and Mitsuba's `prb` cannot differentiate every
+    emitter, nor any scene as long as one of those is in the same process.
+    """
+    ways = [
+        (
+            "Dr.Jit cannot replay the steps of this scene: Adam renders each of them anew, which "
+            "is slower and gives the same numbers",
+            comparer(problem),
+        ),
+        (
+            "Mitsuba's prb cannot differentiate this scene: Adam renders with the scene's own "
+            "integrator, which is slower",
+            comparer(problem, scene_integrator(problem.scene)),
+        ),
+    ]
+    return [("", freeze(comparer(problem))), *ways] if frozen else ways
 
 
 def freeze(function: Callable[..., _T]) -> Callable[..., _T]:
