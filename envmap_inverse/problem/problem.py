@@ -39,7 +39,8 @@ class View:
     `black` at most. It costs nothing to exceed such a bound (a censored observation).
 
     Attributes:
-        image: linear RGB radiance times exposure, shape (h, w, 3).
+        image: linear RGB radiance times exposure, shape (h, w, 3); one of grey values, (h, w) or
+            (h, w, 1), stands for grey light.
         sensor: index of the scene's sensor that took it.
         mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); None weighs all alike.
         exposure: factor from radiance to the image's values: a number, one per channel, or "auto"
@@ -60,7 +61,7 @@ class View:
 
     def __post_init__(self) -> None:
         """Check shapes and values."""
-        image = np.ascontiguousarray(self.image, np.float32)
+        image = _as_rgb(self.image)
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
         _check_finite(self.name, image)
@@ -293,6 +294,16 @@ def _named(name: str, texels: ArrayLike, scene: Scene) -> NDArray[np.float32]:
         return as_texels(texels, scene.envmap.resolution)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
+
+
+def _as_rgb(image: ArrayLike) -> NDArray[np.float32]:
+    """An image of one channel, (h, w) or (h, w, 1), as one of three: grey light."""
+    array = np.asarray(image, np.float32)
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    return np.ascontiguousarray(array)
 
 
 def _check_finite(name: str, array: NDArray[np.float32]) -> None:
