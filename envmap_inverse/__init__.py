@@ -6,13 +6,23 @@ loaded yet, where a libLLVM is that works.
 
 from envmap_inverse.backend import point_to_libllvm as _point_to_libllvm
 from envmap_inverse.errors import BackendError, InputError
-from envmap_inverse.images import tonemap
-from envmap_inverse.losses import MSE, Censored, Huber, LogMSE, RelativeMSE
+from envmap_inverse.images import read_image, tonemap, write_image
+from envmap_inverse.losses import (
+    MSE,
+    Censored,
+    Huber,
+    LogMSE,
+    Loss,
+    QuasiLikelihood,
+    RelativeMSE,
+)
 from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.parameterizations import Direct, Exp, Pyramid, Softplus
-from envmap_inverse.priors import Chromaticity, Smoothness, Tikhonov, TotalVariation
-from envmap_inverse.problem.problem import Iteration, View
+from envmap_inverse.parameterizations import Direct, Exp, Parameterization, Pyramid, Softplus
+from envmap_inverse.priors import Chromaticity, Prior, Smoothness, Tikhonov, TotalVariation
+from envmap_inverse.problem.noise import Noise, estimate_noise
+from envmap_inverse.problem.problem import Iteration, Problem, Solution, View
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.recording.planning import Information, ViewCoverage, rank_views
 from envmap_inverse.scene.camera_files import read_cameras
@@ -38,22 +48,33 @@ __all__ = [
     "Iteration",
     "LightTransport",
     "LogMSE",
+    "Loss",
+    "Noise",
+    "Optimizer",
+    "Parameterization",
+    "Prior",
+    "Problem",
     "Pyramid",
+    "QuasiLikelihood",
     "RelativeMSE",
     "Scene",
     "Smoothness",
     "Softplus",
+    "Solution",
     "Tikhonov",
     "TotalVariation",
     "Transport",
     "View",
     "ViewCoverage",
     "estimate",
+    "estimate_noise",
     "load_scene",
     "rank_views",
     "read_cameras",
+    "read_image",
     "render",
     "tonemap",
+    "write_image",
 ]
 
 _point_to_libllvm(probing=False)

@@ -18,11 +18,26 @@ _OUT_OF_MEMORY = re.compile("bad_alloc|out of memory|allocate|MemoryError", re.I
 
 
 class InputError(ValueError):
-    """Something the caller gave cannot be used; the message says what, why, and the remedy."""
+    """Something the caller gave cannot be used; the message says what, why, and the remedy.
+
+    Example:
+        >>> try:
+        ...     ei.render(scene, spp=0)
+        ... except ei.InputError as error:
+        ...     print(error)
+        spp must be at least 1; found 0
+    """
 
 
 class BackendError(RuntimeError):
-    """This machine cannot run Mitsuba as asked; the message says what to install."""
+    """This machine cannot run Mitsuba as asked; the message says what to install.
+
+    Example:
+        >>> try:
+        ...     scene = ei.load_scene("scene.xml")
+        ... except ei.BackendError as error:
+        ...     print(error)
+    """
 
 
 def check_positive(**values: float) -> None:

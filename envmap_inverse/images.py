@@ -24,6 +24,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.system.writing import write_bytes
 
 __all__ = [
+    "READABLE",
     "clipping_levels",
     "display_exposure",
     "encode_jpeg",
@@ -63,6 +64,10 @@ def read_image(path: str | Path, *, gamma: float | None = None) -> NDArray[np.fl
         FileNotFoundError: if there is no such file.
         InputError: if it is no regular file, empty, not such an image, truncated, too large, or has
             no RGB channels.
+
+    Example:
+        >>> ei.read_image("map.exr").shape
+        (8, 16, 3)
     """
     readers: dict[str, _Reader] = {".exr": _read_exr, ".hdr": _read_hdr, ".npy": _read_npy}
     readers |= dict.fromkeys(_8BIT, lambda path: _linear(_read_8bit(path), gamma))
@@ -99,24 +104,34 @@ def clipping_levels(
 
 
 def write_image(path: str | Path, image: ArrayLike) -> None:
-    """Write linear RGB to EXR or NPY (float32), HDR, or PNG (tone-mapped at exposure 1).
+    """Write linear RGB to EXR or NPY (float32), HDR, or PNG or JPEG (tone-mapped at exposure 1).
 
-    The file appears under its name when it is complete.
+    An earlier file of that name is replaced when the new one is complete.
 
     Args:
-        path: its suffix tells the format.
+        path: its suffix names the format: .exr, .hdr, .npy, .png, .jpg or .jpeg.
         image: shape (h, w, 3).
 
     Raises:
-        InputError: if the suffix is none of .exr, .hdr, .png, .npy.
+        InputError: if the suffix is another or the shape is, or an HDR file cannot hold a value.
+        OSError: if the file cannot be written.
+
+    Example:
+        >>> ei.write_image("out.exr", np.ones((4, 8, 3)))
+        >>> ei.read_image("out.exr").shape
+        (4, 8, 3)
     """
     path = Path(path)
     array = np.ascontiguousarray(image, np.float32)
+    if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
+        raise InputError(f"{path}: an image has shape (h, w, 3); found {array.shape}")
     encoders = {
         ".exr": _encode_exr,
         ".hdr": _encode_hdr,
         ".png": _encode_tonemapped,
         ".npy": _encode_npy,
+        ".jpg": _encode_tonemapped_jpeg,
+        ".jpeg": _encode_tonemapped_jpeg,
     }
     if path.suffix.lower() not in encoders:
         raise InputError(f"{path}: unknown kind of image; use one of {', '.join(encoders)}")
@@ -149,6 +164,11 @@ def tonemap(image: ArrayLike, exposure: float = 1.0) -> Uint8Image:
 
     Returns:
         The same shape, uint8.
+
+    Example:
+        >>> ei.tonemap([[0.0, 0.5, 1.0], [2.0, 4.0, 8.0]])
+        array([[  0, 188, 255],
+               [255, 255, 255]], dtype=uint8)
     """
     top = 1 / exposure
     shown = np.clip(np.nan_to_num(np.asarray(image, np.float32), nan=np.inf), 0, top)
@@ -304,6 +324,10 @@ def _encode_tonemapped(image: NDArray[np.float32]) -> bytes:
     return encode_png(tonemap(image))
 
 
+def _encode_tonemapped_jpeg(image: NDArray[np.float32]) -> bytes:
+    return encode_jpeg(tonemap(image))
+
+
 def _encode_hdr(image: NDArray[np.float32]) -> bytes:
     if not np.isfinite(image).all():
         raise InputError("HDR files hold no NaN or infinity; write EXR")
@@ -339,3 +363,7 @@ def _quiet() -> Iterator[None]:
             for number, descriptor in enumerate(saved, start=1):
                 os.dup2(descriptor, number)
                 os.close(descriptor)
+
+
+READABLE = (".exr", ".hdr", ".npy", *_8BIT)
+"""Endings of the files that `read_image` reads."""

@@ -19,11 +19,31 @@ from numpy.typing import NDArray
 from envmap_inverse.backend import dr
 from envmap_inverse.errors import InputError, check_positive
 
-__all__ = ["MSE", "Censored", "Huber", "LogMSE", "RelativeMSE"]
+__all__ = [
+    "LOSSES",
+    "MSE",
+    "Censored",
+    "Huber",
+    "LogMSE",
+    "Loss",
+    "QuasiLikelihood",
+    "RelativeMSE",
+]
 
 
 class Loss(Protocol):
-    """What an optimizer needs of a loss."""
+    """What an optimizer needs of a loss.
+
+    Example:
+        >>> class AbsoluteError:
+        ...     def __call__(self, prediction, observation):
+        ...         return abs(prediction - observation)
+        ...
+        ...     def weight(self, prediction, observation):
+        ...         return 0.5 / np.maximum(np.abs(prediction - observation), np.float32(1e-3))
+        >>> loss: ei.Loss = AbsoluteError()
+        >>> result = ei.estimate(scene, image, optimizer=ei.Transport(spp=4), loss=loss)
+    """
 
     def __call__(self, prediction: Any, observation: Any) -> Any:
         """Loss of each element, in the shape of the arguments."""
@@ -36,7 +56,12 @@ class Loss(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class MSE:
-    """Mean squared error, (p - o)^2."""
+    """Mean squared error, (p - o)^2.
+
+    Example:
+        >>> ei.MSE()(np.array([1.0, 3.0]), np.array([1.0, 1.0]))
+        array([0., 4.])
+    """
 
     def __call__(self, prediction: Any, observation: Any) -> Any:
         """Loss of each element, in the shape of the arguments."""
@@ -62,6 +87,11 @@ class Censored:
         loss: the other loss.
         white: values of the pictures from which they are clipped; 1.0 for linearized 8-bit ones.
         black: the same at the bottom.
+
+    Example:
+        >>> loss = ei.Censored(ei.MSE(), white=1.0)
+        >>> loss(np.array([0.5, 7.0]), np.array([1.0, 1.0]))
+        array([0.25, 0.  ])
     """
 
     loss: Loss = field(default_factory=MSE)
@@ -107,6 +137,10 @@ class Huber:
         relative: whether residuals are relative to the observation.
         epsilon: radiance below which relative residuals count absolutely. The transport optimizer
             measures it, and a delta that is not relative, in units of the pictures' mean.
+
+    Example:
+        >>> ei.Huber(delta=1.0)(np.array([1.5, 4.0]), np.array([1.0, 1.0]))
+        array([0.25, 5.  ])
     """
 
     delta: float = 0.1
@@ -147,6 +181,10 @@ class LogMSE:
     Attributes:
         epsilon: radiance below which differences fade. The transport optimizer measures it in units
             of the pictures' mean.
+
+    Example:
+        >>> float(ei.LogMSE()(np.array(10.0), np.array(1.0)).round(2))
+        5.26
     """
 
     epsilon: float = 0.01
@@ -177,6 +215,50 @@ class LogMSE:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QuasiLikelihood:
+    """Deviance of an observation whose variance is p^2 + epsilon^2, up to a factor.
+
+    The loss is the integral of 2 (t - o) / (t^2 + epsilon^2) over t from the observation to the
+    prediction (Wedderburn 1974): bright and dark pixels count alike, and the noise of an
+    observation does not change how much it counts. It grows with the logarithm of a prediction
+    that is too bright, and hard with one that is too dark.
+
+    Attributes:
+        epsilon: radiance below which errors count absolutely. The transport optimizer measures it
+            in units of the pictures' mean.
+
+    Example:
+        >>> ei.QuasiLikelihood()(np.array([1.0, 1.1]), np.array([1.0, 1.0])).round(4).tolist()
+        [0.0, 0.0088]
+    """
+
+    epsilon: float = 0.03
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        check_positive(epsilon=self.epsilon)
+
+    def __call__(self, prediction: Any, observation: Any) -> Any:
+        """Loss of each element, in the shape of the arguments."""
+        is_numpy = isinstance(prediction, np.ndarray)
+        log, arctan2 = (np.log, np.arctan2) if is_numpy else (dr.log, dr.atan2)
+        square = self.epsilon**2
+        # The difference of the two angles atan(p / epsilon) and atan(o / epsilon).
+        angle = arctan2(
+            (prediction - observation) * self.epsilon, square + prediction * observation
+        )
+        ratio = (prediction * prediction + square) / (observation * observation + square)
+        return _maximum(log(ratio) - (2 / self.epsilon) * observation * angle, 0.0)
+
+    def weight(
+        self, prediction: NDArray[np.float32], observation: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """1 / (p^2 + epsilon^2), whatever the observation."""
+        weight = 1 / (prediction * prediction + self.epsilon**2)
+        return np.asarray(np.broadcast_to(weight, np.shape(prediction + observation)), np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
 class RelativeMSE:
     """Relative squared error, (p - o)^2 / max(p, o, epsilon)^2; the denominator has no gradient.
 
@@ -185,6 +267,10 @@ class RelativeMSE:
     Attributes:
         epsilon: radiance below which errors count absolutely. The transport optimizer measures it
             in units of the pictures' mean.
+
+    Example:
+        >>> ei.RelativeMSE()(np.array([1.0, 100.0]), np.array([2.0, 200.0]))
+        array([0.25, 0.25])
     """
 
     epsilon: float = 0.01
@@ -211,3 +297,14 @@ class RelativeMSE:
 def _maximum(a: Any, b: Any) -> Any:
     """The larger of each pair; of NumPy and Dr.Jit arrays alike."""
     return (np.maximum if isinstance(a, np.ndarray) else dr.maximum)(a, b)
+
+
+LOSSES: tuple[type[Loss], ...] = (
+    MSE,
+    Censored,
+    Huber,
+    LogMSE,
+    QuasiLikelihood,
+    RelativeMSE,
+)
+"""What `--loss` offers and what the tests of losses try."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from envmap_inverse.sphere.averages import weighted_mean, weighted_median
 from envmap_inverse.sphere.latlong import angle_between, texel_solid_angles
 from envmap_inverse.sphere.lights import find_lights, match_lights
 
@@ -169,8 +170,8 @@ def si_rmse(
         Radiance; from 0 to the root mean square of the ground truth.
     """
     a, b, w = _checked(estimate, ground_truth, weights)
-    norm = _mean(w, a * a)
-    scale = _mean(w, a * b) / norm if norm > 0 else 0.0
+    norm = weighted_mean(a * a, w)
+    scale = weighted_mean(a * b, w) / norm if norm > 0 else 0.0
     return _root_mean(w, (scale * a - b) ** 2)
 
 
@@ -199,7 +200,7 @@ def median_angular_error(
         Degrees, from 0 to 90.
     """
     a, b, w = _checked(estimate, ground_truth, weights)
-    return float(np.degrees(_median(_colour_angles(a, b), w)))
+    return float(np.degrees(weighted_median(_colour_angles(a, b), w)))
 
 
 def tonemapped_psnr(
@@ -217,10 +218,10 @@ def tonemapped_psnr(
     a, b, w = _checked(estimate, ground_truth, weights)
     a, b = (np.maximum(array, 0) ** (1 / 2.4) for array in (a, b))
     sphere = np.broadcast_to(texel_solid_angles(*w.shape)[..., None], b.shape)
-    alpha = 0.5 / _median(b[b > 0], sphere[b > 0]) if b.any() else 1.0
+    alpha = 0.5 / weighted_median(b[b > 0], sphere[b > 0]) if b.any() else 1.0
     a, b = (np.minimum(alpha * array, 1) for array in (a, b))
     with np.errstate(divide="ignore"):
-        return float(-10 * np.log10(_mean(w, (a - b) ** 2)))
+        return float(-10 * np.log10(weighted_mean((a - b) ** 2, w)))
 
 
 def energy_ratio(
@@ -283,19 +284,8 @@ def _checked(
     return first, second, shares / shares.sum()
 
 
-def _mean(shares: Weights, values: Texels) -> float:
-    return float(np.mean(np.tensordot(shares, values, 2)))
-
-
 def _root_mean(shares: Weights, squares: Texels) -> float:
-    return float(np.sqrt(_mean(shares, squares)))
-
-
-def _median(values: Texels, weights: Weights) -> float:
-    """The least value that, with those below it, has half of the weight."""
-    order = np.argsort(values, axis=None)
-    reached = np.cumsum(weights.ravel()[order])
-    return float(values.ravel()[order][np.searchsorted(reached, reached[-1] / 2)])
+    return float(np.sqrt(weighted_mean(squares, shares)))
 
 
 def _colour_angles(a: Texels, b: Texels) -> NDArray[np.float64]:

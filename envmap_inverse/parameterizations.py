@@ -14,11 +14,24 @@ from typing import Any, Protocol
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError, check_positive
 
-__all__ = ["Direct", "Exp", "Pyramid", "Softplus"]
+__all__ = ["PARAMETERIZATIONS", "Direct", "Exp", "Parameterization", "Pyramid", "Softplus"]
 
 
 class Parameterization(Protocol):
-    """What Adam needs of a parameterization."""
+    """What Adam needs of a parameterization.
+
+    Example:
+        >>> class SquareRoot:
+        ...     def to_texels(self, parameters, resolution):
+        ...         return parameters * parameters
+        ...
+        ...     def from_texels(self, texels, resolution):
+        ...         return texels**0.5
+        >>> chosen: ei.Parameterization = SquareRoot()
+        >>> adam = ei.Adam(iterations=3, parameterization=chosen, frozen=False)
+        >>> bool(ei.estimate(scene, image, optimizer=adam).texels.min() >= 0)
+        True
+    """
 
     def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
         """The map (width, height) that parameters stand for, flat RGBA; alpha is of no account."""
@@ -29,7 +42,12 @@ class Parameterization(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Direct:
-    """The texels themselves, as in the tutorial; they may become negative."""
+    """The texels themselves, as in the tutorial; they may become negative.
+
+    Example:
+        >>> ei.Adam(parameterization=ei.Direct()) == ei.Adam()
+        True
+    """
 
     def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`."""
@@ -46,6 +64,11 @@ class Exp:
 
     Attributes:
         floor: radiance from which darker texels start.
+
+    Example:
+        >>> adam = ei.Adam(iterations=3, parameterization=ei.Exp())
+        >>> bool(ei.estimate(scene, image, optimizer=adam).texels.min() > 0)
+        True
     """
 
     floor: float = 0.01
@@ -75,6 +98,11 @@ class Pyramid:
     Attributes:
         levels: number of maps, the texels' own among them.
         floor: radiance from which darker texels start.
+
+    Example:
+        >>> adam = ei.Adam(iterations=3, parameterization=ei.Pyramid(levels=3))
+        >>> bool(ei.estimate(scene, image, optimizer=adam).texels.min() > 0)
+        True
     """
 
     levels: int = 8
@@ -127,6 +155,11 @@ class Softplus:
     Attributes:
         knee: radiance at which one goes over into the other.
         floor: radiance from which darker texels start.
+
+    Example:
+        >>> adam = ei.Adam(iterations=3, parameterization=ei.Softplus())
+        >>> bool(ei.estimate(scene, image, optimizer=adam).texels.min() > 0)
+        True
     """
 
     knee: float = 0.1
@@ -145,3 +178,7 @@ class Softplus:
         """See `Parameterization`."""
         lit = dr.maximum(texels, self.floor)
         return lit + self.knee * dr.log(1 - dr.exp(-lit / self.knee))
+
+
+PARAMETERIZATIONS: tuple[type[Parameterization], ...] = (Direct, Exp, Pyramid, Softplus)
+"""What `--parameterization` offers and what the tests of parameterizations try."""

@@ -16,13 +16,23 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.sphere import latlong
 
-__all__ = ["Chromaticity", "Smoothness", "Tikhonov", "TotalVariation"]
+__all__ = [
+    "PRIORS",
+    "Chromaticity",
+    "Prior",
+    "Quadratic",
+    "Smoothness",
+    "Tikhonov",
+    "TotalVariation",
+    "Weight",
+    "with_factor",
+]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -38,18 +48,48 @@ class Quadratic:
     matrix: Any
     centre: NDArray[np.float32]
 
+    def energy(self, texels: ArrayLike) -> float:
+        """Value at a map x: (x - centre)^T matrix (x - centre), the mean over the channels.
+
+        Args:
+            texels: shape (H, W, 3).
+        """
+        away = np.asarray(texels, np.float32).reshape(-1, 3) - self.centre
+        return float(np.sum(away * (self.matrix @ away), dtype=np.float64) / 3)
+
 
 Weight = float | Literal["auto"]
 
 
 class Prior(Protocol):
-    """What an optimizer needs of a prior; it is a dataclass with a field `weight`."""
+    """What an optimizer needs of a prior; it is a dataclass with a field `weight`.
+
+    Example:
+        >>> priors: list[ei.Prior] = [ei.Smoothness(weight=1e-3), ei.Tikhonov()]
+        >>> start = np.ones((8, 16, 3))
+        >>> [prior.energy(start, start) for prior in priors]
+        [0.0, 0.0]
+    """
 
     @property
-    def weight(self) -> Weight: ...
+    def weight(self) -> Weight:
+        """How much it counts beside the loss, or "auto"."""
+
+    def energy(self, texels: ArrayLike, initial: ArrayLike) -> float:
+        """What the map costs: the formula of the prior's own docstring, weight and all.
+
+        Args:
+            texels: the map, shape (H, W, 3).
+            initial: the start map, of the same shape.
+
+        Returns:
+            0 or more.
+        """
 
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
-        """The quadratic form that stands for the prior near `texels`.
+        """Approximate the prior near `texels` by a quadratic form that has its gradient there.
+
+        What the docstring of the prior calls without gradient is held.
 
         Args:
             texels: shape (H, W, 3).
@@ -69,6 +109,11 @@ class Chromaticity:
         weight: how much it counts beside the loss, or "auto".
         radius: standard deviation of the Gaussian that weighs the surroundings, degrees.
         epsilon: radiance below which differences count absolutely.
+
+    Example:
+        >>> grey = np.ones((8, 16, 3))
+        >>> bool(ei.Chromaticity().energy(grey * [1, 1, 0.5], grey) < 1e-6)
+        True
     """
 
     weight: Weight = 0.02
@@ -78,6 +123,10 @@ class Chromaticity:
     def __post_init__(self) -> None:
         """Check the numbers."""
         _check_positive(weight=self.weight, radius=self.radius, epsilon=self.epsilon)
+
+    def energy(self, texels: ArrayLike, initial: ArrayLike) -> float:
+        """See `Prior`."""
+        return _energy_of_form(self, texels, initial)
 
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
@@ -126,6 +175,10 @@ class Smoothness:
     Attributes:
         weight: how much it counts beside the loss, the gradient being per radian; "auto" lets
             the transport optimizer choose it by held-out pixels.
+
+    Example:
+        >>> ei.Smoothness(weight=1e-2).energy(np.ones((8, 16, 3)), np.ones((8, 16, 3)))
+        0.0
     """
 
     weight: Weight = 1e-4
@@ -133,6 +186,14 @@ class Smoothness:
     def __post_init__(self) -> None:
         """Check the number."""
         _check_positive(weight=self.weight)
+
+    def energy(self, texels: ArrayLike, initial: ArrayLike) -> float:  # noqa: ARG002 - see `Prior`
+        """See `Prior`."""
+        array = np.asarray(texels, np.float64)
+        first, second, ties = latlong.sphere_edges(*array.shape[:2])
+        flat = array.reshape(-1, 3)
+        squares = np.mean((flat[first] - flat[second]) ** 2, axis=1)
+        return _number(self.weight) / (4 * np.pi) * float(np.sum(ties * squares))
 
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
@@ -147,46 +208,79 @@ class Smoothness:
 class TotalVariation:
     """Total variation of log radiance, which keeps edges and treats dark and bright alike.
 
-    The mean over the texels of weight sqrt(r^2 + sharpness^2), summed over neighbours, with r the
-    root mean square over the channels of their difference, relative to their mean radiance.
-    Reweighted as in lagged-diffusivity iteration (Vogel and Oman 1996).
+    The mean over the texels of weight (sqrt(r^2 + sharpness^2) - sharpness), summed over neighbours
+    by the ties of `latlong.sphere_edges`, with r the root mean square over the channels of their
+    difference, relative to their mean radiance, which has no gradient. Reweighted as in
+    lagged-diffusivity iteration (Vogel and Oman 1996). That pulls at the brighter of two neighbours
+    as hard as at the darker, where a lamp in a dark room should hardly be pulled at; so what is
+    bright beyond `bright` is tied by the darker of the two.
 
     Attributes:
         weight: how much it counts beside the loss, or "auto".
         sharpness: relative difference below which it smooths rather than keeps edges.
         epsilon: radiance below which differences count absolutely.
+        bright: radiance beyond which a texel is a lamp.
+
+    Example:
+        >>> half = np.where(np.arange(16)[:, None] < 8, np.ones((8, 16, 3)), 2)
+        >>> bool(ei.TotalVariation().energy(half, half) > 0)
+        True
     """
 
     weight: Weight = 0.04
     sharpness: float = 0.1
     epsilon: float = 0.03
+    bright: float = 8.0
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        _check_positive(weight=self.weight, sharpness=self.sharpness, epsilon=self.epsilon)
+        _check_positive(
+            weight=self.weight,
+            sharpness=self.sharpness,
+            epsilon=self.epsilon,
+            bright=self.bright,
+        )
+
+    def energy(self, texels: ArrayLike, initial: ArrayLike) -> float:  # noqa: ARG002 - see `Prior`
+        """See `Prior`."""
+        _, _, ties, relative, _ = self._differences(np.asarray(texels, np.float32))
+        excess = np.hypot(relative, self.sharpness) - self.sharpness
+        return _number(self.weight) * float(np.sum(ties * excess)) * 3 / np.size(texels)
 
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
+        first, second, ties, relative, level = self._differences(texels)
+        strength = ties / (level**2 * np.hypot(relative, self.sharpness))
+        size = texels.size // 3
+        matrix = _laplacian(first, second, _number(self.weight) / (2 * size) * strength, size)
+        return Quadratic(matrix=matrix, centre=np.zeros_like(initial.reshape(-1, 3)))
+
+    def _differences(self, texels: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
+        """Neighbours, their ties, r and the level that it is relative to."""
         first, second, ties = latlong.sphere_edges(*texels.shape[:2])
         flat = texels.reshape(-1, 3)
         brightness = np.maximum(flat, 0).mean(axis=1)
         level = (brightness[first] + brightness[second]) / 2 + self.epsilon
         relative = np.sqrt(np.mean((flat[first] - flat[second]) ** 2, axis=1)) / level
-        strength = ties / (level**2 * np.hypot(relative, self.sharpness))
-        matrix = _laplacian(
-            first, second, _number(self.weight) / (2 * len(flat)) * strength, len(flat)
-        )
-        return Quadratic(matrix=matrix, centre=np.zeros_like(initial.reshape(-1, 3)))
+        darker = np.minimum(brightness[first], brightness[second])
+        ties = ties * (darker + self.bright) / (level + self.bright)
+        return first, second, ties, relative, level
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tikhonov:
     """Pull towards the start map, relative to the brighter of the two.
 
-    Mean over the sphere and the channels of weight (x - start)^2 / max(x, start)^2.
+    Mean over the sphere and the channels of weight (x - start)^2 / max(x, start)^2, the larger of
+    the means over the channels; it has no gradient.
 
     Attributes:
         weight: how much it counts beside the loss, or "auto".
+
+    Example:
+        >>> twice = np.full((8, 16, 3), 2.0)
+        >>> round(ei.Tikhonov(weight=1.0).energy(twice, twice / 2), 6)
+        0.25
     """
 
     weight: Weight = 0.003
@@ -194,6 +288,10 @@ class Tikhonov:
     def __post_init__(self) -> None:
         """Check the number."""
         _check_positive(weight=self.weight)
+
+    def energy(self, texels: ArrayLike, initial: ArrayLike) -> float:
+        """See `Prior`."""
+        return _energy_of_form(self, texels, initial)
 
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
@@ -204,6 +302,10 @@ class Tikhonov:
         return Quadratic(matrix=sparse.diags(diagonal.astype(np.float32)).tocsr(), centre=start)
 
 
+PRIORS: tuple[type[Prior], ...] = (Chromaticity, Smoothness, Tikhonov, TotalVariation)
+"""What `--prior` offers and what the tests of priors try."""
+
+
 def with_factor(prior: Prior, factor: float) -> Prior:
     """The prior with its default weight times a factor, if its weight is "auto"; else itself."""
     if prior.weight != "auto":
@@ -211,6 +313,12 @@ def with_factor(prior: Prior, factor: float) -> Prior:
     known = cast("Any", prior)
     defaults: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(known)}
     return cast("Prior", dataclasses.replace(known, weight=factor * defaults["weight"]))
+
+
+def _energy_of_form(prior: Prior, texels: ArrayLike, initial: ArrayLike) -> float:
+    """Energy of a prior that is a quadratic form but for what it holds."""
+    maps = np.asarray(texels, np.float32), np.asarray(initial, np.float32)
+    return prior.quadratic(*maps).energy(maps[0])
 
 
 def _number(weight: Weight) -> float:

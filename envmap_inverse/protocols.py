@@ -29,7 +29,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.scene.envmap import as_map
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene, load_scene
-from envmap_inverse.sphere.latlong import resample
+from envmap_inverse.sphere.latlong import angle_between, resample
 
 __all__ = [
     "angular_mean_deg",
@@ -219,9 +219,7 @@ def angular_mean_deg(image: ArrayLike, reference: ArrayLike, mask: NDArray[np.bo
     See `rmse_per_pixel` for the arguments.
     """
     a, b = _masked(image, reference, mask)
-    # atan2 keeps its precision at small angles, where the arc cosine has none.
-    angles = np.arctan2(np.linalg.norm(np.cross(a, b), axis=1), np.sum(a * b, axis=1))
-    return float(np.degrees(np.mean(angles)))
+    return float(np.degrees(np.mean(angle_between(a, b))))
 
 
 def normalized_rmse(image: ArrayLike, reference: ArrayLike, mask: NDArray[np.bool_]) -> float:

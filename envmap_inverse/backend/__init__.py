@@ -26,6 +26,12 @@ from pathlib import Path
 from typing import Any
 
 from envmap_inverse.backend.caches import cache_folder, choose_kernel_cache
+from envmap_inverse.backend.system_libraries import (
+    how_to_install,
+    is_missing,
+    missing_libraries,
+    missing_library,
+)
 from envmap_inverse.errors import BackendError
 from envmap_inverse.system.memory import free_memory, gibibytes
 
@@ -75,7 +81,7 @@ class _LazyModule:
             choose_kernel_cache()
         try:
             module = importlib.import_module(self._name)
-        except ImportError as error:
+        except Exception as error:
             raise BackendError(_explain_import_error(self._name, error)) from error
         return getattr(module, attribute)
 
@@ -208,9 +214,7 @@ def find_libllvm(*, probing: bool = True) -> Iterator[LibLLVM]:
 @functools.cache
 def cuda_works() -> bool:
     """Whether Mitsuba can render on a GPU here, found out in a child process and remembered."""
-    try:
-        ctypes.CDLL("libcuda.so.1")
-    except OSError:
+    if is_missing("libcuda.so.1") or missing_libraries():
         return False
     driver = Path("/proc/driver/nvidia/version")
     version = driver.read_text() if driver.exists() else "unknown driver"
@@ -238,14 +242,17 @@ def _users_choice() -> str | None:
     return _replaced.get(path, path) if path else None
 
 
-def _explain_import_error(name: str, error: ImportError) -> str:
-    if "libatomic" in str(error):
+def _explain_import_error(name: str, error: Exception) -> str:
+    library = missing_library(error)
+    if library is not None:
         return (
-            f"{name} needs the system library libatomic.so.1; install it: "
-            "'apt-get install libatomic1' (Debian, Ubuntu) or 'dnf install libatomic' (Fedora)"
+            f"{name} needs the system library {library}, which is missing; "
+            f"{how_to_install(library)}"
         )
+    words = " ".join(str(error).split())
     return (
-        f"{name} cannot be imported ({error}); reinstall it: 'pip install --force-reinstall {name}'"
+        f"{name} cannot be imported ({type(error).__name__}: {words}); reinstall it: "
+        f"'pip install --force-reinstall {name}'"
     )
 
 
@@ -288,7 +295,7 @@ def _examine(path: Path, origin: str, probing: bool) -> LibLLVM:
         problem: str | None = "no such file"
     elif version is not None and version < OLDEST_LLVM:
         problem = f"LLVM {version} is too old, {OLDEST_LLVM} or newer is needed"
-    elif not probing:
+    elif not probing or missing_libraries():  # or the lack of those would be remembered
         problem = NOT_PROBED
     else:
         stat = path.stat()

@@ -2,23 +2,54 @@
 
 from __future__ import annotations
 
-import ctypes
+import json
 import os
 import platform
-from collections.abc import Iterator
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 
 from envmap_inverse import backend
-from envmap_inverse.backend import dr, mi
 from envmap_inverse.backend.caches import cache_folder
-from envmap_inverse.errors import BackendError
+from envmap_inverse.backend.system_libraries import NEEDED, how_to_install, is_missing
+from envmap_inverse.system.memory import free_memory, gibibytes
 from envmap_inverse.version import __version__
 
 __all__ = ["Finding", "examine"]
 
-_PACKAGES = ("mitsuba", "drjit", "numpy", "scipy", backend.LLVM_WHEEL)
+_WHEEL = "envmap-inverse"
+_DEMANDING = (_WHEEL, "mitsuba")
+"""Packages whose demands are checked."""
+
+_REINSTALL = f"install {_WHEEL} into a new environment, as its README says"
+_BYTES_OF_MEMORY = 2**29
+_BYTES_OF_DISK = 2**28
+"""Enough for the demo and its results."""
+
+_TRY_VARIANT = """
+import json, os
+from envmap_inverse.backend import dr, mi, select_variant
+from envmap_inverse.errors import BackendError
+try:
+    answer = {"variant": select_variant()}
+    if dr.has_backend(dr.JitBackend.LLVM):
+        version = ".".join(map(str, dr.detail.llvm_version()))
+        path = os.environ.get("DRJIT_LIBLLVM_PATH", "the system's")
+        answer["libllvm"] = f"{version} from {path}"
+    answer["sum"] = float((dr.opaque(mi.Float, 1, 16) + 1)[0])
+except BackendError as error:
+    answer = {"problem": str(error)}
+print(json.dumps(answer))
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,68 +68,142 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything a run needs; yields as it goes."""
-    yield Finding(name="python", found=f"{platform.python_version()} on {platform.platform()}")
+    """Look at everything a run needs; whatever one look raises is a finding too."""
+    looks: dict[str, Callable[[], Iterator[Finding]]] = {
+        "python": _python,
+        "envmap_inverse": _this_package,
+        "packages": _packages,
+        "system libraries": _system_libraries,
+        "memory": _memory,
+        "disk": _disk,
+        "libLLVM": _libllvm,
+        "CUDA": _gpu,
+        "variant": _variant,
+        "caches": _caches,
+        "ffmpeg": _ffmpeg,
+    }
+    for name, look in looks.items():
+        try:
+            yield from look()
+        except Exception as error:  # noqa: BLE001 - a broken machine must not end the report
+            words = " ".join(f"{type(error).__name__}: {error}".split())
+            yield Finding(name=name, found=f"failed ({words})", remedy=_REINSTALL)
+
+
+def _python() -> Iterator[Finding]:
+    demanded = SpecifierSet(metadata.metadata(_WHEEL)["Requires-Python"] or "")
+    found = platform.python_version()
+    remedy = "" if demanded.contains(found, prereleases=True) else f"install Python {demanded}"
+    yield Finding(name="python", found=f"{found} on {platform.platform()}", remedy=remedy)
+
+
+def _this_package() -> Iterator[Finding]:
     yield Finding(name="envmap_inverse", found=__version__)
-    for package in _PACKAGES:
-        yield _package(package)
-    yield _libatomic()
-    for library in backend.find_libllvm():
-        verdict = library.problem or "works"
-        name = f"LLVM {library.version or '?'}"
-        yield Finding(
-            name=f"libLLVM ({library.origin})", found=f"{library.path} [{name}]: {verdict}"
-        )
-    yield _gpu()
-    yield from _variant()
-    cache = os.environ.get("DRJIT_CACHE_DIR") or str(Path.home() / ".drjit")
-    yield Finding(name="kernel cache", found=cache)
-    yield Finding(name="probe cache", found=str(cache_folder()))
-    yield _ffmpeg()
 
 
-def _package(name: str) -> Finding:
+def _packages() -> Iterator[Finding]:
+    """The installed packages, beside the versions that the wheels demand in their metadata."""
+    for demanding in _DEMANDING:
+        for text in metadata.requires(demanding) or []:
+            demanded = Requirement(text)
+            if demanded.marker is None or demanded.marker.evaluate({"extra": ""}):
+                yield _package(demanded, demanding)
+
+
+def _package(demanded: Requirement, demanding: str) -> Finding:
+    remedy = f"pip install '{demanded.name}{demanded.specifier}'"
     try:
-        return Finding(name=name, found=metadata.version(name))
+        found = metadata.version(demanded.name)
     except metadata.PackageNotFoundError:
-        return Finding(name=name, found="not installed", remedy=f"pip install {name}")
+        return Finding(name=demanded.name, found="not installed", remedy=remedy)
+    if demanded.specifier.contains(found, prereleases=True):
+        return Finding(name=demanded.name, found=found)
+    words = f"{found}, but {demanding} needs {demanded.specifier}"
+    return Finding(name=demanded.name, found=words, remedy=remedy)
 
 
-def _libatomic() -> Finding:
-    try:
-        ctypes.CDLL("libatomic.so.1")
-    except OSError:
-        return Finding(
-            name="libatomic.so.1",
-            found="missing",
-            remedy="apt-get install libatomic1 (Debian, Ubuntu), dnf install libatomic (Fedora)",
+def _system_libraries() -> Iterator[Finding]:
+    for library in NEEDED:
+        if is_missing(library):
+            yield Finding(name=library, found="missing", remedy=how_to_install(library))
+        else:
+            yield Finding(name=library, found="present")
+
+
+def _memory() -> Iterator[Finding]:
+    free = free_memory()
+    remedy = "end other programs, or raise the limit (ulimit, or the container's)"
+    yield Finding(
+        name="memory",
+        found=f"{gibibytes(free)} free",
+        remedy=remedy if free < _BYTES_OF_MEMORY else "",
+    )
+
+
+def _disk() -> Iterator[Finding]:
+    folders = (cache_folder(), Path(tempfile.gettempdir()), Path.cwd())
+    for folder in {folder.stat().st_dev: folder for folder in folders}.values():
+        free = shutil.disk_usage(folder).free
+        remedy = f"make room on the disk of {folder}: {gibibytes(_BYTES_OF_DISK)} at least"
+        yield Finding(
+            name="disk",
+            found=f"{gibibytes(free)} free in {folder}",
+            remedy=remedy if free < _BYTES_OF_DISK else "",
         )
-    return Finding(name="libatomic.so.1", found="present")
 
 
-def _gpu() -> Finding:
+def _libllvm() -> Iterator[Finding]:
+    for library in backend.find_libllvm():
+        yield Finding(
+            name=f"libLLVM ({library.origin})",
+            found=f"{library.path} [LLVM {library.version or '?'}]: {library.problem or 'works'}",
+        )
+
+
+def _gpu() -> Iterator[Finding]:
     works = backend.cuda_works()
-    return Finding(name="CUDA", found="works" if works else "no GPU that Mitsuba can use")
+    yield Finding(name="CUDA", found="works" if works else "no GPU that Mitsuba can use")
 
 
 def _variant() -> Iterator[Finding]:
-    try:
-        variant = backend.select_variant()
-        reason = "a GPU works" if variant.startswith("cuda") else "no GPU, a libLLVM works"
-        if dr.has_backend(dr.JitBackend.LLVM):
-            version = ".".join(map(str, dr.detail.llvm_version()))
-            path = os.environ.get("DRJIT_LIBLLVM_PATH", "the system's")
-            yield Finding(name="libLLVM in use", found=f"{version} from {path}")
-        kernel = dr.opaque(mi.Float, 1, 16) + 1
-        yield Finding(name="variant", found=f"{variant} ({reason}; a kernel gave {kernel[0]:.0f})")
-    except BackendError as error:
-        yield Finding(name="variant", found="none works", remedy=str(error))
+    if any(map(is_missing, NEEDED)):
+        yield Finding(name="variant", found="not tried: a system library is missing")
+        return
+    answer = _try_variant()
+    if "problem" in answer:
+        yield Finding(name="variant", found="none works", remedy=answer["problem"])
+        return
+    if "libllvm" in answer:
+        yield Finding(name="libLLVM in use", found=answer["libllvm"])
+    variant = answer["variant"]
+    reason = "a GPU works" if variant.startswith("cuda") else "no GPU, a libLLVM works"
+    found = f"{variant} ({reason}; a kernel gave {answer['sum']:.0f})"
+    yield Finding(name="variant", found=found)
 
 
-def _ffmpeg() -> Finding:
+def _try_variant() -> dict[str, Any]:
+    """Run a kernel in a child process, which a broken backend may end."""
+    child = subprocess.run(
+        [sys.executable, "-c", _TRY_VARIANT], capture_output=True, text=True, check=False
+    )
+    if child.returncode == 0:
+        return dict(json.loads(child.stdout.splitlines()[-1]))
+    last = child.stderr.strip().splitlines()[-1:]
+    end = f"ended with signal {-child.returncode}" if child.returncode < 0 else "failed"
+    return {"problem": f"a test kernel {end}{': ' * bool(last)}{''.join(last)}; {_REINSTALL}"}
+
+
+def _caches() -> Iterator[Finding]:
+    kernels = os.environ.get("DRJIT_CACHE_DIR") or str(Path.home() / ".drjit")
+    yield Finding(name="kernel cache", found=kernels)
+    yield Finding(name="probe cache", found=str(cache_folder()))
+
+
+def _ffmpeg() -> Iterator[Finding]:
     import imageio_ffmpeg  # noqa: PLC0415 - only here may it be missing
 
     try:
-        return Finding(name="ffmpeg", found=imageio_ffmpeg.get_ffmpeg_version())
+        yield Finding(name="ffmpeg", found=imageio_ffmpeg.get_ffmpeg_version())
     except RuntimeError as error:
-        return Finding(name="ffmpeg", found=str(error), remedy="pip install imageio-ffmpeg")
+        remedy = "pip install --force-reinstall imageio-ffmpeg"
+        yield Finding(name="ffmpeg", found=str(error), remedy=remedy)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import warnings
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse.console.options import TrustInput
+from envmap_inverse.console.options import RowConvention, TrustInput
 from envmap_inverse.console.output import say
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.guard.reader import read_apart
@@ -20,6 +21,7 @@ from envmap_inverse.images import MAX_PIXELS, read_image, srgb_to_linear, write_
 from envmap_inverse.sphere.pattern import draw_pattern
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
 from envmap_inverse.sphere.reproject import reproject, rotation
+from envmap_inverse.sphere.restore import can_restore, restore
 
 __all__ = ["convert", "pattern"]
 
@@ -36,13 +38,6 @@ class Kind(enum.StrEnum):
     angular = "angular"
 
 
-class RowConvention(enum.StrEnum):
-    """Values of --rows and --to-rows."""
-
-    centred = "centred"
-    corner = "corner"
-
-
 _LATLONGS = {
     Kind.latlong: partial(Latlong, rows="corner", offset=0.0),
     Kind.blender: partial(Latlong, rows="centred", offset=0.25),
@@ -56,6 +51,9 @@ _OTHERS: dict[Kind, Callable[[int, int], Projection]] = {
     Kind.ball: MirrorBall,
     Kind.angular: AngularMap,
 }
+
+NOTICEABLE = 0.01
+"""Misfit of a map to its picture, relative to the picture's root mean square."""
 
 To = Annotated[
     Kind,
@@ -77,7 +75,8 @@ Size = Annotated[
     typer.Option(
         metavar="N|WxH",
         help="Pixels of OUT: its width, or both sides; a cube map is a cross if 4:3 or 3:4, a "
-        "strip if 1:6. By default a full turn keeps its pixels.",
+        "strip if 1:6. By default as many as hold the detail of IN: the other images are twice as "
+        "wide as a latlong map.",
     ),
 ]
 Rotate = Annotated[
@@ -94,7 +93,7 @@ def convert(
     source: Annotated[
         Path, typer.Argument(metavar="IN", help="EXR, HDR, NPY, PNG or JPEG with the whole sphere.")
     ],
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY or PNG.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY, PNG or JPEG.")],
     from_: Annotated[
         Kind, typer.Option("--from", help="What IN is; the values are those of --to.")
     ] = Kind.latlong,
@@ -108,7 +107,7 @@ def convert(
 ) -> None:
     """Convert an environment map: file format, projection, rows, size, orientation.
 
-    Values are linear radiance; a PNG is clipped at 1 and sRGB-encoded.
+    Values are linear radiance; a PNG or JPEG is clipped at 1 and sRGB-encoded.
     """
     if output.exists() and source.exists() and output.samefile(source):
         raise InputError(f"{output}: is IN and OUT; name another file for OUT")
@@ -126,12 +125,15 @@ def convert(
         given = _projection(from_, rows, height, width)
     except InputError as error:
         raise InputError(f"{source}: {error}; name what it is with --from") from None
-    wanted = _wanted(to, to_rows, size, given.turn)
-    _write(output, exposure * reproject(image, given, wanted, matrix), to)
+    if size is None:
+        wanted = _holding(to, to_rows, given.detail, output)
+    else:
+        wanted = _wanted(to, to_rows, size)
+    _write(output, exposure * _converted(image, given, wanted, matrix, output), to)
 
 
 def pattern(
-    output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY or PNG.")],
+    output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY, PNG or JPEG.")],
     to: To = Kind.latlong,
     to_rows: ToRows = None,
     size: Size = None,
@@ -139,8 +141,8 @@ def pattern(
 ) -> None:
     """Write a map that labels +X, -X, +Y, -Y, +Z and -Z, to see how a program reads maps."""
     _check_rows("--to-rows", to, to_rows)
-    wanted = _wanted(to, to_rows, size, turn=1024)
-    face = max(64, wanted.turn // 2)
+    wanted = _wanted(to, to_rows, size or "1024")
+    face = max(64, max(wanted.height, wanted.width) // 2)
     strip = srgb_to_linear(draw_pattern(face) / 255).astype(np.float32)
     image = reproject(strip, Cube(6 * face, face), wanted, _parse_rotation(rotate))
     _write(output, image, to)
@@ -167,15 +169,66 @@ def _projection(kind: Kind, rows: RowConvention | None, height: int, width: int)
     return _LATLONGS[kind](height, width, **given)
 
 
-def _wanted(kind: Kind, rows: RowConvention | None, size: str | None, turn: int) -> Projection:
+def _wanted(kind: Kind, rows: RowConvention | None, size: str) -> Projection:
     """What --to, --to-rows and --size ask for."""
-    height, width = _size_of_width(kind, turn) if size is None else _parse_size(size, kind)
+    height, width = _parse_size(size, kind)
     if height * width > MAX_PIXELS:
         raise InputError(f"--size: {width} x {height} pixels are more than {MAX_PIXELS}")
     try:
         return _projection(kind, rows, height, width)
     except InputError as error:
         raise InputError(f"--size {size}: {error}") from None
+
+
+def _holding(kind: Kind, rows: RowConvention | None, detail: int, output: Path) -> Projection:
+    """The smallest image that holds the detail of a latlong map this wide, if one may be so large.
+
+    At most MAX_PIXELS fit into a square, whichever kind it is.
+    """
+    width = detail if kind in _LATLONGS else 2 * detail
+    limit = int(MAX_PIXELS**0.5)
+    if width > limit:
+        warnings.warn(
+            f"{output}: {width} pixels would keep all detail but are more than is written; it is "
+            f"{limit} wide",
+            stacklevel=1,
+        )
+    if kind is Kind.cube:
+        face = -(-min(width, limit) // 4)
+        return Cube(3 * face, 4 * face)
+    return _projection(kind, rows, *_size_of_width(kind, min(width, limit)))
+
+
+def _converted(
+    image: NDArray[np.float32],
+    given: Projection,
+    wanted: Projection,
+    matrix: NDArray[np.float64],
+    output: Path,
+) -> NDArray[np.float32]:
+    """The image as it is wanted; says what detail it cannot hold."""
+    if isinstance(wanted, Latlong) and can_restore(given, wanted):
+        texels, misfit = restore(image, given, wanted, matrix)
+        if misfit < NOTICEABLE:
+            return texels
+        warnings.warn(
+            f"{output}: IN has detail that a map of {wanted.width} x {wanted.height} does not hold "
+            f"({100 * misfit:.2g} %, RMS); a larger --size keeps more",
+            stacklevel=1,
+        )
+    if wanted.detail < given.detail:
+        warnings.warn(
+            f"{output}: has the detail of a latlong map {wanted.detail} wide, IN that of one "
+            f"{given.detail} wide; leave out --size to keep it",
+            stacklevel=1,
+        )
+    if isinstance(wanted, MirrorBall):
+        warnings.warn(
+            f"{output}: a mirror ball hardly shows what is behind it: within "
+            f"{wanted.blind_angle(given.pitch):.0f} degrees of -z its pixels are coarser than IN's",
+            stacklevel=1,
+        )
+    return reproject(image, given, wanted, matrix)
 
 
 def _parse_size(option: str, kind: Kind) -> tuple[int, int]:

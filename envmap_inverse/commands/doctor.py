@@ -5,17 +5,24 @@ from __future__ import annotations
 import typer
 
 from envmap_inverse.backend.doctor import examine
-from envmap_inverse.console.output import say
+from envmap_inverse.console.output import console, say
 
 __all__ = ["doctor"]
 
 
 def doctor() -> None:
-    """Print what backend is used and why, what is missing, and how to get it."""
-    remedies = []
-    for finding in examine():
+    """Print what is missing and how to get it, what backend is used and why."""
+    with console.status("Looking at this machine"):
+        findings = list(examine())
+    missing = [
+        f"missing: {finding.name}: {finding.remedy}" for finding in findings if finding.remedy
+    ]
+    verdict = "\n".join(missing) or "Nothing is missing."
+    say(verdict)
+    say("")
+    for finding in findings:
         say(f"{finding.name:22}{finding.found}")
-        remedies += [f"missing: {finding.name}: {finding.remedy}"] if finding.remedy else []
-    say("\n".join(remedies) or "Nothing is missing.")
-    if remedies:
+    say("")
+    say(verdict)
+    if missing:
         raise typer.Exit(1)

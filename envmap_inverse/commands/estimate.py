@@ -13,7 +13,6 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse import losses, parameterizations, priors
 from envmap_inverse.console.cameras import Cameras, choose_sensors
 from envmap_inverse.console.live import LOOPBACK, Live, LiveHost, LivePort, live_view
 from envmap_inverse.console.options import (
@@ -32,6 +31,7 @@ from envmap_inverse.console.options import (
     make_choice,
     make_optimizer,
     make_priors,
+    names_of,
     number_or_image,
     read_map,
     resolved_settings,
@@ -45,6 +45,9 @@ from envmap_inverse.console.pictures import (
 from envmap_inverse.console.running import CHECKPOINT_EVERY, check_room, run
 from envmap_inverse.errors import InputError
 from envmap_inverse.guard.reader import read_apart
+from envmap_inverse.losses import LOSSES, Censored
+from envmap_inverse.parameterizations import PARAMETERIZATIONS
+from envmap_inverse.priors import PRIORS
 from envmap_inverse.problem.plausibility import checked
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.run.folder import RunFolder
@@ -128,7 +131,7 @@ def estimate(
         str | None,
         typer.Option(
             metavar="NAME[:key=value,...]",
-            help=f"What Adam changes: one of {', '.join(parameterizations.__all__)}; by default "
+            help=f"What Adam changes: one of {names_of(PARAMETERIZATIONS)}; by default "
             "Direct, Pyramid if robust.",
         ),
     ] = None,
@@ -173,15 +176,15 @@ def estimate(
     loss: Annotated[
         str | None,
         typer.Option(
-            help=f"One of {', '.join(losses.__all__)}; by default MSE for Adam, "
-            "RelativeMSE for transport."
+            help=f"One of {names_of(LOSSES)}; by default MSE for Adam, QuasiLikelihood for "
+            "transport."
         ),
     ] = None,
     prior: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME[:key=value,...]",
-            help=f"Of {', '.join(priors.__all__)}, or none; may be given several times; by default "
+            help=f"Of {names_of(PRIORS)}, or none; may be given several times; by default "
             "none for Adam; TotalVariation, Tikhonov and Chromaticity for transport.",
         ),
     ] = None,
@@ -240,7 +243,7 @@ def estimate(
     if size is not None:
         for index in set(sensors):
             loaded.set_film_size(size, index)
-    wanted = chosen.default_loss if loss is None else make_choice(losses, "--loss", loss)
+    wanted = chosen.default_loss if loss is None else make_choice(LOSSES, "--loss", loss)
     problem = Problem.create(
         loaded,
         read_views(
@@ -261,7 +264,7 @@ def estimate(
     problem = checked(problem)
     check_room(problem, chosen, output, frames=frames)
     settings = {**given_settings(context), **resolved_settings(problem, chosen), "mask": masks}
-    if isinstance(wanted, losses.Censored):  # whose levels have gone to the views
+    if isinstance(wanted, Censored):  # whose levels have gone to the views
         settings["loss"] = loss
     with live_view(output, problem, chosen, live=live, host=live_host, port=live_port) as view:
         run_folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)

@@ -14,14 +14,14 @@ import typer
 from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
 
-from envmap_inverse.console.options import TrustInput, read_map
+from envmap_inverse.console.options import RowConvention, TrustInput, read_map
 from envmap_inverse.console.output import say, say_table
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.protocols import relighting, three_spheres
 from envmap_inverse.report import write_evaluation
-from envmap_inverse.run.folder import to_json
 from envmap_inverse.sphere.latlong import resample
+from envmap_inverse.system.strict_json import to_json
 
 __all__ = ["evaluate"]
 
@@ -44,13 +44,6 @@ _LABELS = {
     "direction_mean_deg": "light angle, mean (deg)",
     "direction_max_deg": "light angle, max (deg)",
 }
-
-
-class RowConvention(enum.StrEnum):
-    """Values of --rows."""
-
-    corner = "corner"
-    centred = "centred"
 
 
 class Protocol(enum.StrEnum):

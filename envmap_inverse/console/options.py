@@ -6,21 +6,21 @@ import dataclasses
 import enum
 import json
 import tomllib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Annotated, Any
 
 import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse import parameterizations, priors
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import read_image
 from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.priors import Prior
+from envmap_inverse.parameterizations import PARAMETERIZATIONS
+from envmap_inverse.priors import PRIORS, Prior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.scene.envmap import as_map
 
@@ -30,6 +30,7 @@ __all__ = [
     "Frames",
     "Overwrite",
     "Report",
+    "RowConvention",
     "SceneFile",
     "Seed",
     "Size",
@@ -41,11 +42,20 @@ __all__ = [
     "make_choice",
     "make_optimizer",
     "make_priors",
+    "names_of",
     "number_or_image",
     "read_map",
     "resolved_settings",
     "sensor_numbers",
 ]
+
+
+class RowConvention(enum.StrEnum):
+    """Where the rows of a latlong map lie: values of --rows and --to-rows."""
+
+    corner = "corner"
+    centred = "centred"
+
 
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
 Define = Annotated[
@@ -133,7 +143,7 @@ def make_optimizer(
     given = {key: value for key, value in options.items() if value is not None}
     if parameterization is not None:
         given["parameterization"] = make_choice(
-            parameterizations, "--parameterization", parameterization
+            PARAMETERIZATIONS, "--parameterization", parameterization
         )
     known = {field.name for field in dataclasses.fields(kind)}
     unknown = [*given.keys() - known, *(["robust"] if robust and kind is not Adam else [])]
@@ -148,7 +158,7 @@ def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Pr
         return default
     if specs == ["none"]:
         return ()
-    return tuple(make_choice(priors, "--prior", spec) for spec in specs)
+    return tuple(make_choice(PRIORS, "--prior", spec) for spec in specs)
 
 
 def definitions(option: list[str] | None) -> dict[str, str]:
@@ -201,13 +211,18 @@ def number_or_image(option: str) -> float | NDArray[np.float32]:
     return float(option) if _is_number(option) else read_image(option)
 
 
-def make_choice(module: ModuleType, option: str, spec: str) -> Any:
-    """An instance of the module's dataclass that NAME[:key=value,...] names."""
+def names_of(kinds: Iterable[type[Any]]) -> str:
+    """The names of classes as a list to read."""
+    return ", ".join(kind.__name__ for kind in kinds)
+
+
+def make_choice(kinds: Sequence[type[Any]], option: str, spec: str) -> Any:
+    """Make an instance of the one of these dataclasses that NAME[:key=value,...] names."""
     name, _, arguments = spec.partition(":")
-    names = {candidate.lower(): candidate for candidate in module.__all__}
-    if name.lower() not in names:
-        raise InputError(f"{option} {name!r}: unknown; choose one of {', '.join(module.__all__)}")
-    kind = getattr(module, names[name.lower()])
+    named = {kind.__name__.lower(): kind for kind in kinds}
+    if name.lower() not in named:
+        raise InputError(f"{option} {name!r}: unknown; choose one of {names_of(kinds)}")
+    kind = named[name.lower()]
     try:
         values = tomllib.loads(arguments.replace(",", "\n"))
         return kind(**values)

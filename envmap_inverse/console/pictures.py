@@ -9,7 +9,7 @@ from typing import Any
 
 from envmap_inverse.console.options import sensor_numbers
 from envmap_inverse.errors import InputError
-from envmap_inverse.images import clipping_levels, read_image, read_mask
+from envmap_inverse.images import READABLE, clipping_levels, read_image, read_mask
 from envmap_inverse.problem.problem import Exposure, View
 
 __all__ = [
@@ -22,7 +22,6 @@ __all__ = [
 ]
 
 VIEW_KEYS = ("image", "sensor", "mask", "exposure")
-_SUFFIXES = (".exr", ".hdr", ".png", ".jpg", ".jpeg")
 
 
 def find_pictures(references: Sequence[Path]) -> list[Path]:
@@ -30,13 +29,13 @@ def find_pictures(references: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for reference in references:
         if reference.is_dir():
-            inside = sorted(p for p in reference.iterdir() if p.suffix.lower() in _SUFFIXES)
+            inside = sorted(p for p in reference.iterdir() if p.suffix.lower() in READABLE)
         elif not reference.exists() and glob.has_magic(str(reference)):
             inside = [Path(name) for name in sorted(glob.glob(str(reference)))]  # noqa: PTH207
         else:
             inside = [reference]
         if not inside:
-            raise InputError(f"{reference}: no picture there; use one of {', '.join(_SUFFIXES)}")
+            raise InputError(f"{reference}: no picture there; use one of {', '.join(READABLE)}")
         found += inside
     return found
 

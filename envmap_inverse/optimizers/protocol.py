@@ -65,6 +65,11 @@ class Optimizer(Protocol):
         default_loss: the loss where none is asked for.
         default_priors: the priors where none are asked for.
         num_steps: number of steps, at most.
+
+    Example:
+        >>> optimizers: list[ei.Optimizer] = [ei.Adam(), ei.Transport()]
+        >>> [type(optimizer.default_loss).__name__ for optimizer in optimizers]
+        ['MSE', 'QuasiLikelihood']
     """
 
     @property

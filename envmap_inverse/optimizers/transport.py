@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from envmap_inverse.errors import InputError, check_seed
-from envmap_inverse.losses import Loss, RelativeMSE
+from envmap_inverse.losses import Loss, QuasiLikelihood
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
@@ -48,6 +48,11 @@ class Transport(Settings):
         seed: of the recording.
         noise_floor: relative noise of a prediction below which it does not count.
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
+
+    Example:
+        >>> result = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
+        >>> result.deviation.shape
+        (8, 16, 3)
     """
 
     spp: int | None = None
@@ -70,7 +75,7 @@ class Transport(Settings):
     @property
     def default_loss(self) -> Loss:
         """The loss where none is asked for."""
-        return RelativeMSE()
+        return QuasiLikelihood()
 
     @property
     def default_priors(self) -> tuple[Prior, ...]:

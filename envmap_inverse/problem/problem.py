@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError
+from envmap_inverse.images import clipping_levels, read_image
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
+from envmap_inverse.problem.noise import Noise, estimate_noise
+from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
 from envmap_inverse.scene.envmap import as_texels
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene
@@ -24,11 +28,15 @@ __all__ = [
     "Record",
     "Solution",
     "View",
+    "ViewLike",
     "start_exposures",
 ]
 
 
 Exposure = float | ArrayLike | Literal["auto", "auto-rgb"]
+_UNNAMED = "reference image"
+MAX_SHOWN = 6
+"""Views that a problem lists when it is printed."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +48,9 @@ class View:
 
     Attributes:
         image: linear RGB radiance times exposure, shape (h, w, 3); one of grey values, (h, w) or
-            (h, w, 1), stands for grey light.
+            (h, w, 1), stands for grey light. Given the name of an image file, it is read; an 8-bit
+            file also sets `white` and `black`, unless they are given, to its highest and lowest
+            values, and the file's name becomes that of the view.
         sensor: index of the scene's sensor that took it.
         mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); None weighs all alike.
         exposure: factor from radiance to the image's values: a number, one per channel, or "auto"
@@ -49,6 +59,14 @@ class View:
         white: values from here up are clipped; None if none are.
         black: values down from here are clipped; None if none are.
         name: what messages call it.
+        noise: of the image's values; "auto" estimates it from the image, see `estimate_noise`.
+
+    Example:
+        >>> ei.View("photo.jpg", exposure="auto")
+        <View 'photo.jpg': 8 x 8 pixels, sensor 0, exposure auto...>
+        >>> left = ei.View(image, mask=np.arange(8) < np.full((8, 1), 4))
+        >>> float(left.weights.sum().round(4))
+        1.0
     """
 
     image: NDArray[np.float32]
@@ -57,10 +75,27 @@ class View:
     exposure: Exposure = 1.0
     white: float | None = None
     black: float | None = None
-    name: str = "reference image"
+    name: str = _UNNAMED
+    noise: Noise | Literal["auto"] = "auto"
+
+    if TYPE_CHECKING:  # at run time the dataclass has it
+
+        def __init__(
+            self,
+            image: ArrayLike | Path,
+            sensor: int = 0,
+            mask: ArrayLike | None = None,
+            exposure: Exposure = 1.0,
+            white: float | None = None,
+            black: float | None = None,
+            name: str = _UNNAMED,
+            noise: Noise | Literal["auto"] = "auto",
+        ) -> None: ...
 
     def __post_init__(self) -> None:
-        """Check shapes and values."""
+        """Read the file, if the image is named, and check shapes and values."""
+        if isinstance(self.image, str | Path):
+            self._read(self.image)
         image = _as_rgb(self.image)
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
@@ -84,6 +119,36 @@ class View:
                 f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
                 "white and black"
             )
+
+    def _read(self, path: str | Path) -> None:
+        """Take image, levels and name from a file, the latter two if they are not given."""
+        white, black = clipping_levels(path)
+        found = {
+            "image": read_image(path),
+            "white": white if self.white is None else self.white,
+            "black": black if self.black is None else self.black,
+            "name": str(path) if self.name == _UNNAMED else self.name,
+        }
+        for name, value in found.items():
+            object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        """One line: what took it, and what of it counts."""
+        height, width, _ = self.image.shape
+        words = [f"{width} x {height} pixels", f"sensor {self.sensor}", f"exposure {self.exposure}"]
+        words += ["masked"] if self.mask is not None else []
+        words += [
+            f"clipped {where} {share:.1%}" for where, share in self.clipped_share.items() if share
+        ]
+        return f"<View {self.name!r}: {', '.join(words)}>"
+
+    @cached_property
+    def noise_model(self) -> Noise:
+        """The noise as given, or as estimated from the image."""
+        if isinstance(self.noise, Noise):
+            return self.noise
+        counts = (self.weights > 0) & ~self.is_over & ~self.is_under
+        return estimate_noise(self.image, counts)
 
     @property
     def knows_exposure(self) -> bool:
@@ -124,6 +189,10 @@ class View:
         }
 
 
+ViewLike = ArrayLike | Path | View
+"""A reference image, the name of its file, or a `View` of either."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Problem:
     """A scene, views of it, and what a good environment map for them is.
@@ -135,6 +204,14 @@ class Problem:
         priors: what is known about maps.
         initial: start map, texels (H, W, 3).
         ground_truth: the true map, if known; only measured against.
+
+    Example:
+        >>> problem = ei.Problem.create(scene, image, loss=ei.MSE())
+        >>> problem
+        <Problem: a map of 16 x 8 texels from 1 view(s)
+          <View 'reference image': 8 x 8 pixels, sensor 0, exposure 1.0>
+          loss: MSE()
+          priors: none>
     """
 
     scene: Scene
@@ -158,11 +235,23 @@ class Problem:
                     "(scene.set_film_size) or resize the image"
                 )
 
+    def __repr__(self) -> str:
+        """A line per part."""
+        width, height = self.scene.envmap.resolution
+        priors = ", ".join(map(repr, self.priors)) or "none"
+        views = "".join(f"\n  {view}" for view in self.views[:MAX_SHOWN])
+        more = len(self.views) - MAX_SHOWN
+        return (
+            f"<Problem: a map of {width} x {height} texels from {len(self.views)} view(s)"
+            f"{views}{f'{chr(10)}  and {more} more' if more > 0 else ''}"
+            f"\n  loss: {self.loss}\n  priors: {priors}>"
+        )
+
     @classmethod
     def create(
         cls,
         scene: Scene,
-        views: ArrayLike | View | Sequence[ArrayLike | View],
+        views: ViewLike | Sequence[ViewLike],
         *,
         loss: Loss,
         priors: Sequence[Prior] = (),
@@ -179,7 +268,7 @@ class Problem:
             initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
         several = views if isinstance(views, list | tuple) else [views]
-        made = [v if isinstance(v, View) else View(np.asarray(v)) for v in several]
+        made = [v if isinstance(v, View) else View(cast("ArrayLike | Path", v)) for v in several]
         if isinstance(loss, Censored):
             made = [_clipped(view, loss) for view in made]
             loss = loss.loss
@@ -191,76 +280,6 @@ class Problem:
             initial=_named("initial map", initial, scene),
             ground_truth=truth,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Record:
-    """One line of a history.
-
-    Attributes:
-        index: iteration, from 0.
-        loss: mean loss of the pictures, without priors: before the step of an Adam iteration, after
-            a round of the transport optimizer.
-        error: sum of squared errors of the map after it; None without a ground truth.
-        seconds: since the optimizer began.
-    """
-
-    index: int
-    loss: float
-    error: float | None
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Iteration(Record):
-    """What `on_iteration` is told; the arrays are copied to NumPy when they are asked for.
-
-    Attributes:
-        texels_on_device: makes `texels`.
-        image_on_device: makes `image`.
-    """
-
-    texels_on_device: Callable[[], NDArray[np.float32]] = field(repr=False)
-    image_on_device: Callable[[], NDArray[np.float32]] = field(repr=False)
-
-    @cached_property
-    def texels(self) -> NDArray[np.float32]:
-        """The map after this iteration, shape (H, W, 3)."""
-        return self.texels_on_device()
-
-    @cached_property
-    def image(self) -> NDArray[np.float32]:
-        """The first view as this iteration rendered it, shape (h, w, 3)."""
-        return self.image_on_device()
-
-
-OnIteration = Callable[[Iteration], bool | None]
-"""Called after each iteration; returning True ends the run, which keeps what it has."""
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Solution:
-    """What an optimizer found.
-
-    Attributes:
-        texels: the map, shape (H, W, 3).
-        history: a record per iteration.
-        phases: seconds by phase.
-        status: "done", "interrupted", or why the run ended early.
-        num_dropped: steps that were not taken because of NaN or infinity.
-        coverage: column sums of the light transport, if the optimizer knows them.
-        deviation: standard deviation of each texel, if the optimizer estimates it.
-        exposures: of each view and channel, shape (views, 3).
-    """
-
-    texels: NDArray[np.float32]
-    history: tuple[Record, ...] = ()
-    phases: dict[str, float] = field(default_factory=dict)
-    status: str = "done"
-    num_dropped: int = 0
-    coverage: NDArray[np.float32] | None = None
-    deviation: NDArray[np.float32] | None = None
-    exposures: NDArray[np.float32] | None = None
 
 
 def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray[np.intp]]:

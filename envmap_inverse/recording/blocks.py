@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["Block", "blocks_of", "num_cores", "on_all_cores"]
+__all__ = ["Block", "blocks_of", "column", "num_cores", "on_all_cores"]
 
 _T = TypeVar("_T")
 
@@ -38,6 +39,12 @@ class Block:
         shape = (rows.stop - rows.start, matrix.shape[1])
         self.matrix = _sharing(sparse.csr_matrix(shape, dtype=matrix.dtype), *parts)
         self.transpose = _sharing(sparse.csc_matrix(shape[::-1], dtype=matrix.dtype), *parts)
+
+    @property
+    def squares(self) -> Any:
+        """The rows with their elements squared; the structure is shared."""
+        matrix = self.matrix
+        return sparse.csr_matrix((matrix.data**2, matrix.indices, matrix.indptr), matrix.shape)
 
 
 def _sharing(matrix: Any, *parts: Any) -> Any:
@@ -67,3 +74,8 @@ def num_cores() -> int:
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(max(3, num_cores()), thread_name_prefix="transport")
+
+
+def column(array: NDArray[np.float32], number: int) -> NDArray[np.float32]:
+    """A column of an array (n, columns), contiguous."""
+    return np.ascontiguousarray(array[:, number], np.float32)

@@ -22,7 +22,7 @@ from scipy import sparse
 
 from envmap_inverse.errors import InputError, check_seed
 from envmap_inverse.recording.assembly import Pairs, assemble, joined
-from envmap_inverse.recording.blocks import Block, blocks_of, num_cores, on_all_cores
+from envmap_inverse.recording.blocks import Block, blocks_of, column, num_cores, on_all_cores
 from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.tracing import PathTracer
 from envmap_inverse.scene.rendering import render
@@ -61,6 +61,12 @@ class LightTransport:
         spp: paths per pixel.
         seconds_assembling: that passed while no path was traced; most of the assembly runs beside
             the tracing.
+
+    Example:
+        >>> transport = ei.LightTransport.record(scene, spp=4)
+        >>> pixels = transport.matvec(scene.envmap.texels.reshape(-1, 3)) + transport.offset
+        >>> pixels.shape
+        (64, 3)
     """
 
     channels: tuple[Any, ...]
@@ -199,6 +205,14 @@ class LightTransport:
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: not a recorded light transport: {error}") from None
 
+    def __repr__(self) -> str:
+        """One line: what it leads from and to, and how large it is."""
+        (pixels, _), (width, height) = self.shape, self.resolution
+        return (
+            f"<LightTransport from {width} x {height} texels to {pixels} pixels of "
+            f"{len(self.image_sizes)} view(s): {self.spp} spp, {self.nbytes / 2**20:.3g} MiB>"
+        )
+
     @property
     def shape(self) -> tuple[int, int]:
         """(pixels of all views, texels)."""
@@ -230,7 +244,7 @@ class LightTransport:
         Returns:
             Shape (pixels, 3).
         """
-        columns = [_column(texels, c) for c in range(3)]
+        columns = [column(texels, c) for c in range(3)]
         product = np.empty((3, self.shape[0]), np.float32)
 
         def of_block(block: Block) -> None:
@@ -249,7 +263,7 @@ class LightTransport:
             Shape (H * W, 3).
         """
         return self._summed(
-            lambda block: block.transpose @ _column(pixels[block.rows], block.channel)
+            lambda block: block.transpose @ column(pixels[block.rows], block.channel)
         )
 
     def normal(
@@ -264,7 +278,7 @@ class LightTransport:
         Returns:
             Shape (H * W, 3).
         """
-        columns = [_column(texels, c) for c in range(3)]
+        columns = [column(texels, c) for c in range(3)]
 
         def of_block(block: Block) -> Any:
             product = block.matrix @ columns[block.channel]
@@ -275,12 +289,9 @@ class LightTransport:
 
     def gram_diagonal(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Diagonal of T^T diag(weights) T; weights (pixels, 3), result (H * W, 3)."""
-
-        def of_block(block: Block) -> Any:
-            squares = _like(block.matrix, block.matrix.data**2)
-            return squares.T @ _column(weights[block.rows], block.channel)
-
-        return self._summed(of_block)
+        return self._summed(
+            lambda block: block.squares.T @ column(weights[block.rows], block.channel)
+        )
 
     def variance(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Variance of T texels through the finite number of paths, to about a factor of two.
@@ -297,7 +308,7 @@ class LightTransport:
             Shape (pixels, 3), radiance squared.
         """
         squares = np.float32(2 / 3) * texels**2
-        parts = on_all_cores(lambda c: self.squares @ _column(squares, c), range(3))
+        parts = on_all_cores(lambda c: self.squares @ column(squares, c), range(3))
         return np.stack(parts).T
 
     @functools.cached_property
@@ -367,12 +378,3 @@ def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) 
     matrix = sparse.csr_matrix(tuple(arrays[f"{name}_{part}"] for part in _PARTS), shape)
     matrix.check_format(full_check=True)
     return matrix
-
-
-def _like(structure: Any, values: NDArray[np.float32]) -> Any:
-    """A sparse matrix of the same structure, which it shares, with other values."""
-    return sparse.csr_matrix((values, structure.indices, structure.indptr), structure.shape)
-
-
-def _column(array: NDArray[np.float32], channel: int) -> NDArray[np.float32]:
-    return np.ascontiguousarray(array[:, channel], np.float32)

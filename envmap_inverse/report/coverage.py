@@ -18,6 +18,7 @@ from envmap_inverse.images import (
     write_image,
 )
 from envmap_inverse.recording.planning import Information, Map, ViewCoverage
+from envmap_inverse.report.colours import false_colours
 
 __all__ = ["write_coverage"]
 
@@ -25,9 +26,6 @@ PANEL_HEIGHT, CAPTION_HEIGHT, MARGIN = 160, 28, 10
 BACKGROUND, TEXT = 24, 230
 LEGEND = (1.0, 0.3, 0.1, 0.03, 0.01)
 """Deviations of the legend; the last is shown brightest, and what is below it alike."""
-
-VIRIDIS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
-"""Of the colours by van der Walt and Smith (2015), whose lightness grows evenly."""
 
 
 def write_coverage(folder: Path, views: Sequence[ViewCoverage]) -> None:
@@ -70,9 +68,7 @@ def _words(information: Information) -> str:
 def _coloured(deviation: Map) -> Uint8Image:
     """Dark where nothing is known, bright where the deviation is small."""
     known = np.log(deviation) / np.log(LEGEND[-1])
-    stops, colours = np.linspace(0, 1, len(VIRIDIS)), np.array(VIRIDIS)
-    channels = [np.interp(known, stops, colours[:, channel]) for channel in range(3)]
-    return np.stack(channels, axis=-1).astype(np.uint8)
+    return false_colours(known).astype(np.uint8)
 
 
 def _legend() -> Uint8Image:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.images import Uint8Image, encode_jpeg, encode_png, shrink
+from envmap_inverse.report.colours import false_colours
 
 __all__ = ["Heat", "Raster", "Sheet", "difference", "jpeg", "png"]
 
@@ -17,20 +18,6 @@ MAX_PIXELS = 2**19
 """Of a picture in the page, for which it takes 4 MB; larger ones are shrunk."""
 DIFFERENCE_GAIN = 4
 LARGEST_HALF = 65504.0
-# Nine colours of viridis (Smith and van der Walt, CC0), from dark to bright.
-_VIRIDIS = np.array(
-    [
-        [68, 1, 84],
-        [71, 44, 122],
-        [59, 81, 139],
-        [44, 113, 142],
-        [33, 144, 141],
-        [39, 173, 129],
-        [92, 200, 99],
-        [170, 220, 50],
-        [253, 231, 37],
-    ]
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,9 +73,7 @@ class Heat:
         share = np.log(np.clip(np.nan_to_num(mean), low, high) / low) / max(
             math.log(high / low), 1e-6
         )
-        stops = np.linspace(0, 1, len(_VIRIDIS))
-        colours = [np.interp(share, stops, channel) for channel in _VIRIDIS.T]
-        picture = np.where(mean[..., None] > 0, np.stack(colours, axis=2), 0)
+        picture = np.where(mean[..., None] > 0, false_colours(share), 0)
         return cls(png=png(picture.astype(np.uint8)), low=low, high=high)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.sphere.bilinear import bilinear
 from envmap_inverse.sphere.latlong import (
     direction_to_uv,
     resample,
@@ -35,14 +36,8 @@ def look_up(texels: NDArray[np.floating], directions: Image) -> Image:
     """
     height, width, _ = texels.shape
     u, v = direction_to_uv(directions)
-    x, y = u * width - 0.5, v * (height - 1)
-    left, top = np.floor(x).astype(int), np.minimum(y.astype(int), height - 2)
-    across, down = (x - left)[..., None], (y - top)[..., None]
-    rows = [
-        texels[row, left % width] * (1 - across) + texels[row, (left + 1) % width] * across
-        for row in (top, top + 1)
-    ]
-    return np.asarray(rows[0] * (1 - down) + rows[1] * down)
+    padded = np.pad(texels, ((0, 0), (1, 1), (0, 0)), mode="wrap")
+    return bilinear(padded, u * width + 0.5, v * (height - 1))
 
 
 def balls(texels: NDArray[np.floating]) -> NDArray[np.float32]:

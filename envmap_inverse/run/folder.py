@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-import platform
 import re
 import time
 import tomllib
 import warnings
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +17,6 @@ import numpy as np
 import tomli_w
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
 from envmap_inverse.metrics import angular_error, compare_maps, log_rmse, rmse
@@ -29,11 +26,12 @@ from envmap_inverse.run.frames import FrameWriter
 from envmap_inverse.run.thumbnails import ThumbnailWriter
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.solving.estimate import Estimate
+from envmap_inverse.solving.saving import line_of, summary_of, versions, write_maps
 from envmap_inverse.system.folder_lock import FolderLock
+from envmap_inverse.system.strict_json import to_json
 from envmap_inverse.system.writing import append_line, unfinished_files, write_bytes
-from envmap_inverse.version import __version__
 
-__all__ = ["MAX_PICTURES", "RunFolder", "bytes_of_run", "to_json"]
+__all__ = ["MAX_PICTURES", "RunFolder", "bytes_of_run"]
 
 FINAL_SPP = 64
 MAX_PICTURES = 6
@@ -207,7 +205,7 @@ class RunFolder:
         lines = [
             found[record.index].decode()
             if record.index < len(found) and _is_of(found[record.index], record)
-            else _line_of(record)
+            else line_of(record)
             for record in earlier
         ]
         self._history.truncate(0)
@@ -235,7 +233,7 @@ class RunFolder:
         """
         if self._history.closed:
             raise InputError(f"{self.path}: the run has ended")
-        append_line(self._history, _line_of(iteration, self._measured(iteration)))
+        append_line(self._history, line_of(iteration, self._measured(iteration)))
         self._thumbnails.add(iteration)
         if self._frames is not None:
             self._frames.add(iteration)
@@ -254,12 +252,8 @@ class RunFolder:
         begun = time.perf_counter()
         if result.exposures is not None:
             self._exposure = display_exposure(problem.views[0].image / result.exposures[0])
-        write_image(self.path / "envmap.exr", result.texels)
-        write_image(self.path / "coverage.exr", result.coverage)
-        if result.deviation is not None:
-            write_image(self.path / "deviation.exr", result.deviation)
+        write_maps(self.path, result, self._exposure)
         self._thumbnails.write(self.path / "thumbnails.npz", self._exposure)
-        self._write_png("envmap.png", result.texels)
         for number, view in enumerate(problem.views[:MAX_PICTURES]):
             image = render(
                 problem.scene, result.texels, spp=FINAL_SPP, seed=2**31, sensor=view.sensor
@@ -272,24 +266,14 @@ class RunFolder:
                 write_image(self.path / f"reference_{number}.exr", view.image)
                 write_image(self.path / f"render_{number}.exr", image)
         phases = {"load": loading, **result.phases, "files": time.perf_counter() - begun}
-        last = result.history[-1]
-        summary = {
-            "status": result.status,
-            "iterations": len(result.history),
-            "dropped_steps": result.num_dropped,
-            "loss": last.loss,
-            "error": last.error,
-            "metrics": {}
-            if problem.ground_truth is None
-            else compare_maps(result.texels, problem.ground_truth, result.coverage),
-            "negative_share": float((result.texels < 0).mean()),
-            "seen_share": float((result.coverage.sum(axis=2) > 0).mean()),
+        truth = problem.ground_truth
+        summary = summary_of(result) | {
+            "metrics": {} if truth is None else compare_maps(result.texels, truth, result.coverage),
             "clipped_share": [view.clipped_share for view in problem.views],
-            "exposures": None if result.exposures is None else result.exposures.tolist(),
             "exposure": self._exposure,
             "seconds": {"total": loading + time.perf_counter() - self._started, **phases},
             "settings": self._settings,
-            "versions": _versions(),
+            "versions": versions(),
             "warnings": notes,
         }
         write_bytes(self.path / "summary.json", f"{to_json(summary, indent=2)}\n".encode())
@@ -315,40 +299,11 @@ class RunFolder:
         write_bytes(self.path / name, encode_png(tonemap(image, self._exposure)))
 
 
-def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON text in which NaN and infinity, which JSON does not have, are null."""
-    return json.dumps(_finite(value), indent=indent, allow_nan=False)
-
-
-def _line_of(record: Record, metrics: Mapping[str, float] | None = None) -> str:
-    line = {key: getattr(record, key) for key in ("index", "loss", "error", "seconds")}
-    return to_json(line | dict(metrics or {}))
-
-
 def _is_of(line: bytes, record: Record) -> bool:
     """Whether a line of a history is the whole line of an iteration."""
-    numbers = _line_of(record).removesuffix("}").encode()
+    numbers = line_of(record).removesuffix("}").encode()
     return line.startswith(numbers) and line.endswith(b"}")
-
-
-def _versions() -> dict[str, str]:
-    found = {name: metadata.version(name) for name in ("mitsuba", "drjit", "numpy")}
-    return {
-        "envmap_inverse": __version__,
-        **found,
-        "python": platform.python_version(),
-        "variant": str(mi.variant()),
-    }
 
 
 def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if value is not None}
-
-
-def _finite(value: Any) -> Any:
-    """The same, with None for NaN and infinity."""
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value

@@ -47,6 +47,15 @@ def read_cameras(path: str | Path) -> tuple[Camera, ...]:
         InputError: if it is no such file, or a camera is none that Mitsuba's `perspective` sensor
             can be: distorted, without square pixels, or with a matrix that is not a rotation and a
             translation.
+
+    Example:
+        >>> import json
+        >>> pose = [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 4], [0, 0, 0, 1]]
+        >>> frame = {"file_path": "photo.jpg", "transform_matrix": pose}
+        >>> with open("transforms.json", "w") as file:
+        ...     json.dump({"fl_x": 9, "fl_y": 9, "frames": [frame]}, file)
+        >>> [camera.name for camera in ei.read_cameras("transforms.json")]
+        ['photo.jpg']
     """
     path = Path(path)
     if not path.exists():

@@ -42,6 +42,14 @@ class Camera:
             first pixel is (0.5, 0.5).
         to_world: camera-to-world matrix, shape (4, 4), a rotation and a translation. The camera
             looks along its -z, +x is right and +y is up (OpenGL's axes).
+
+    Example:
+        >>> inside = {"focal_lengths": (9, 9), "principal_point": (4, 3)}
+        >>> camera = ei.Camera(name="0.jpg", width=8, height=6, to_world=np.eye(4), **inside)
+        >>> other = ei.load_scene("scene.xml")
+        >>> other.set_sensors([camera])
+        >>> other.film_size()
+        (8, 6)
     """
 
     name: str

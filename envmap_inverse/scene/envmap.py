@@ -35,6 +35,11 @@ class Envmap:
         self.params = params
         self._key = f"{name}.data"
 
+    def __repr__(self) -> str:
+        """One line: its name and size."""
+        width, height = self.resolution
+        return f"<Envmap {self.name!r} of {width} x {height} texels>"
+
     @property
     def resolution(self) -> tuple[int, int]:
         """(width, height), without halo."""

@@ -31,6 +31,7 @@ def read_scene(
     """
     config = mi.parser.ParserConfig(mi.variant())
     config.merge_equivalent = False  # or sensors with equal films would share one
+    config.merge_meshes = False  # or shapes would stand in the order of their memory addresses
     if isinstance(source, Mapping):
         described = dict(source)
         parse = partial(mi.parser.parse_dict, config, described)
@@ -92,9 +93,10 @@ def _instantiate(config: Any, name: str, envmap: str | None, parse: Callable[[],
     scene = loaded[0] if isinstance(loaded, list) else loaded
     if not isinstance(scene, mi.Scene):
         raise InputError(f"{name}: the outermost element is a {type(scene).__name__}, not a scene")
-    for shape in scene.shapes():
+    for number, shape in enumerate(scene.shapes()):
         if shape.is_mesh() and not (shape.face_count() and shape.vertex_count()):
-            raise InputError(f"{name}: the mesh {shape.id()!r} has no faces")
+            mesh = repr(shape.id()) if shape.id() else f"that is shape {number}"
+            raise InputError(f"{name}: the mesh {mesh} has no faces")
     return scene
 
 

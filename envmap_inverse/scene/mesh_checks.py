@@ -38,8 +38,13 @@ _TYPES = {
 }
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _MAX_HEADER = 2**16
-_STRANGE_INDEX = re.compile(rb"f[ \t](?:[0-9]{1,9}+[ \t\r/]++)*+(-\d*|\d{10,})")
-"""The first index of an OBJ file's face that is negative or has ten digits."""
+_OBJ_FACE = re.compile(rb"\n[ \t\r\v\f]*f[ \t]([0-9 \t\r/-]*)")
+"""The indices of a face of an OBJ file."""
+
+_STRANGE_INDEX = re.compile(rb"-\d*|\d{10,}")
+"""An index that is negative or does not fit into 32 bits."""
+
+_DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 
 
 @dataclass
@@ -92,14 +97,10 @@ def check_obj(path: Path) -> None:
     Raises:
         InputError: if it does.
     """
-    data = path.read_bytes()
-    for match in _STRANGE_INDEX.finditer(data):
-        before = data[data.rfind(b"\n", 0, match.start()) + 1 : match.start()]
-        if not before.strip():
-            index = match[1][:20].decode()
-            raise InputError(
-                f"{path}: a face points to vertex {index}; number vertices from 1 upwards"
-            )
+    indices = b"\n".join(_OBJ_FACE.findall(b"\n" + path.read_bytes()))
+    if b"-" in indices or b"0" * 10 in indices.translate(_DIGITS_TO_ZEROS):
+        index = next(_STRANGE_INDEX.finditer(indices))[0][:20].decode()
+        raise InputError(f"{path}: a face points to vertex {index}; number vertices from 1 upwards")
 
 
 def _check_faces(path: Path, element: _Element, rows: NDArray[np.void], num_vertices: int) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +13,13 @@ from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
 
-__all__ = ["Parameter", "Parameters", "describe", "objects_of", "value_of"]
+__all__ = ["Parameter", "Parameters", "describe", "objects_of", "stable_names", "value_of"]
+
+_KINDS = ("Sensor", "Shape", "Emitter", "BSDF", "Medium", "Volume", "Texture", "Integrator")
+_DECORATION = re.compile("^smooth|(mesh|light|emitter|bsdf|brdf|medium)$")
+"""What the names of Mitsuba's classes have on top of the names of its plugins."""
+
+_OTHER_PLUGIN_NAMES = {"environmentmap": "envmap", "constantbackground": "constant"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +27,9 @@ class Parameter:
     """One parameter of a scene.
 
     Attributes:
-        name: Mitsuba's key.
+        name: Mitsuba's key, or such as "shape 3 (ply): bsdf.alpha.value" in a part without an id.
+        key: Mitsuba's key in `mi.traverse(scene.mi_scene)`. In a part without an id it begins with
+            a memory address, another one each time the scene is loaded.
         shape: shape of its value; () for a scalar.
         type: Mitsuba's type, e.g. "TensorXf".
         is_differentiable: whether gradients with respect to it exist.
@@ -27,6 +37,7 @@ class Parameter:
     """
 
     name: str
+    key: str
     shape: tuple[int, ...]
     type: str
     is_differentiable: bool
@@ -39,9 +50,11 @@ class Parameters(Mapping[str, Parameter]):
     def __init__(self, parameters: Mapping[str, Parameter]) -> None:
         """Args: parameters: the records by name."""
         self._parameters = dict(parameters)
+        self._names = {parameter.key: name for name, parameter in self._parameters.items()}
 
     def __getitem__(self, name: str) -> Parameter:
-        """The record of one parameter."""
+        """The record of one parameter, by its name or by Mitsuba's key."""
+        name = self._names.get(name, name)
         if name not in self._parameters:
             raise KeyError(f"no parameter {name!r}; there are: {', '.join(self)}")
         return self._parameters[name]
@@ -58,13 +71,14 @@ class Parameters(Mapping[str, Parameter]):
         """Only the named parameters.
 
         Args:
-            names: one name or several.
+            names: one name or several, as the table shows them, or Mitsuba's keys.
 
         Raises:
             KeyError: if there is no such parameter.
         """
         chosen = [names] if isinstance(names, str) else names
-        return Parameters({name: self[name] for name in chosen})
+        parameters = [self[name] for name in chosen]
+        return Parameters({parameter.name: parameter for parameter in parameters})
 
     def differentiable(self) -> Parameters:
         """Only the differentiable parameters."""
@@ -88,12 +102,56 @@ class Parameters(Mapping[str, Parameter]):
         return "\n".join(lines)
 
 
-def describe(params: Any, name: str) -> Parameter:
-    """The record of one of a `mi.SceneParameters`."""
-    value = params[name]
-    flags = params.flags(name)
+def describe(params: Any) -> Parameters:
+    """The records of all of a `mi.SceneParameters`."""
+    return Parameters(
+        {name: _describe(params, key, name) for key, name in stable_names(params).items()}
+    )
+
+
+def stable_names(params: Any) -> dict[str, str]:
+    """Name each of a `mi.SceneParameters` by what does not change when the scene is loaded again.
+
+    Where a part of the scene has no id, Mitsuba's keys begin with its memory address. Its kind and
+    its number among the parts of that kind, from 0 in the scene's order, stand there instead.
+
+    Returns:
+        The names by Mitsuba's keys.
+    """
+    labels, counts = dict[Any, str](), Counter[str]()
+    for node, (_, depth) in params.hierarchy.items():
+        if depth == 1:
+            kind = next((k for k in _KINDS if isinstance(node, getattr(mi, k))), "part").lower()
+            plugin = "" if kind == "sensor" else f" ({_plugin_name(node)})"
+            labels[node] = "" if node.id() else f"{kind} {counts[kind]}{plugin}"
+            counts[kind] += 1
+    names = {}
+    for key in params.keys():
+        label = labels.get(_outermost(params, key))
+        names[key] = f"{label}: {key.partition('.')[2]}" if label else key
+    return names
+
+
+def _outermost(params: Any, key: str) -> Any:
+    """The part of the scene that a parameter is in."""
+    node = params.properties[key][2]
+    while params.hierarchy[node][1] > 1:
+        node = params.hierarchy[node][0]
+    return node
+
+
+def _plugin_name(node: Any) -> str:
+    """The name of a plugin, as scene files have it, by that of its class."""
+    name = _DECORATION.sub("", node.class_name().lower())
+    return _OTHER_PLUGIN_NAMES.get(name, name)
+
+
+def _describe(params: Any, key: str, name: str) -> Parameter:
+    value = params[key]
+    flags = params.flags(key)
     return Parameter(
         name=name,
+        key=key,
         shape=_shape(value),
         type=type(value).__name__,
         is_differentiable=not flags & mi.ParamFlags.NonDifferentiable,

@@ -45,6 +45,11 @@ def render(
     Raises:
         InputError: if spp < 1, there is no such sensor, its film is not RGB, or texels has a
             wrong shape or holds NaN or infinity.
+
+    Example:
+        >>> image = ei.render(scene, spp=4)
+        >>> image.shape, image.dtype
+        ((8, 8, 3), dtype('float32'))
     """
     if spp < 1:
         raise InputError(f"spp must be at least 1; found {spp}")

@@ -17,7 +17,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.envmap import Envmap, as_texels
 from envmap_inverse.scene.loading import read_scene
-from envmap_inverse.scene.parameters import Parameters, describe, value_of
+from envmap_inverse.scene.parameters import Parameters, describe, stable_names, value_of
 
 __all__ = ["Scene", "load_scene"]
 
@@ -29,7 +29,16 @@ _HOW_TO_ADD = (
 
 
 class Scene:
-    """A Mitsuba scene with one environment map whose texels can be read and written."""
+    """A Mitsuba scene with one environment map whose texels can be read and written.
+
+    Example:
+        >>> scene
+        <Scene lit by <Envmap 'my_envmap' of 16 x 8 texels>; 1 sensor(s) of 8 x 8 pixels>
+        >>> scene.envmap.texels.shape
+        (8, 16, 3)
+        >>> isinstance(scene, ei.Scene)
+        True
+    """
 
     def __init__(self, mi_scene: Any) -> None:
         """Wrap a scene that is already loaded; see `load_scene`.
@@ -52,22 +61,32 @@ class Scene:
         self.envmap = Envmap(params, name)
         self._sensors = list(mi_scene.sensors())
 
+    def __repr__(self) -> str:
+        """One line: its map and its sensors."""
+        sizes = [self.film_size(k) for k in range(self.num_sensors)]
+        listed = ", ".join(f"{width} x {height}" for width, height in dict.fromkeys(sizes))
+        return f"<Scene lit by {self.envmap!r}; {len(sizes)} sensor(s) of {listed or 'no'} pixels>"
+
     @property
     def parameters(self) -> Parameters:
         """Every parameter of the Mitsuba scene, whose own sensors `set_sensors` leaves there."""
-        params = mi.traverse(self.mi_scene)
-        return Parameters({name: describe(params, name) for name in params.keys()})
+        return describe(mi.traverse(self.mi_scene))
 
     def contents(self) -> Iterator[NDArray[Any] | str]:
-        """All that an image follows from, but the texels of the map: two scenes can be compared."""
+        """All that an image follows from, but the texels of the map: two scenes can be compared.
+
+        Nothing in it changes when the scene is loaded again.
+        """
         yield str(self.mi_scene.integrator())
         of_map = {f"{self.envmap.name}.{key}" for key in ("data", "scale")}
         for part in (self.mi_scene, *self._sensors):
             params = mi.traverse(part)
-            for name in params.keys():
-                if part is not self.mi_scene or name not in of_map:
+            for node in params.hierarchy:  # some settings of BSDFs are no parameters
+                yield str(node) if isinstance(node, mi.BSDF) else node.class_name()
+            for key, name in stable_names(params).items():
+                if part is not self.mi_scene or key not in of_map:
                     yield name
-                    yield value_of(params, name)
+                    yield value_of(params, key)
         yield from map(str, self._sensors)  # their films' filters are no parameters
 
     @property
@@ -168,6 +187,11 @@ def load_scene(
             Mitsuba's own, which tells the line.
         FileNotFoundError: if the XML file does not exist.
         BackendError: if no Mitsuba backend works here.
+
+    Example:
+        >>> scene = ei.load_scene("scene.xml", resolution=16)
+        >>> scene.film_size()
+        (16, 16)
     """
     backend.select_variant(variant)
     _require_rgb_ad_variant()
@@ -201,7 +225,5 @@ def _require_rgb_ad_variant() -> None:
 
 
 def _emitter_name(params: Any, emitter: Any) -> str:
-    names = [key.removesuffix(".data") for key in params.keys() if key.endswith(".data")]
-    named = [name for name in names if name.split(".")[-1] == emitter.id()]
-    candidates = named or [name for name in names if f"{name}.to_world" in params]
-    return str(candidates[0])
+    keys = (key for key in params.keys() if params.properties[key][2] == emitter)
+    return str(next(keys)).rpartition(".")[0]

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,10 +18,11 @@ from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.protocol import Keeper, Optimizer
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.plausibility import checked
-from envmap_inverse.problem.problem import OnIteration, Problem, Record, View
+from envmap_inverse.problem.problem import OnIteration, Problem, Record, ViewLike
 from envmap_inverse.scene.rendering import sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving import notebook as display
+from envmap_inverse.solving.saving import save
 from envmap_inverse.sphere import latlong
 
 if TYPE_CHECKING:
@@ -49,6 +51,14 @@ class Estimate:
         deviation: standard deviation of each texel, shape (H, W, 3), if the other texels were
             known: a lower bound. Only from `Transport`.
         exposures: of each view and channel, shape (views, 3), as given or estimated.
+
+    Example:
+        >>> result: ei.Estimate = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
+        >>> result.texels.shape, result.coverage.shape
+        ((8, 16, 3), (8, 16, 3))
+        >>> result
+        <Estimate of 16 x 8 texels, done: ...>
+        >>> result.save("light")
     """
 
     texels: NDArray[np.float32]
@@ -66,6 +76,23 @@ class Estimate:
         """The texels as flat float32 (W*H*4,), alpha 1."""
         return latlong.flatten_rgba(self.texels)
 
+    def save(self, folder: str | Path) -> None:
+        """Write the result to a folder, which is made if there is none.
+
+        `envmap.exr` and `envmap.png`, `coverage.exr`, `deviation.exr` if it is known,
+        `history.jsonl` (a line per iteration) and `summary.json`, as `envmap-inverse estimate`
+        leaves them. Files of an earlier `save` are replaced, each when the new one is complete;
+        `summary.json` comes last.
+
+        Args:
+            folder: where.
+
+        Raises:
+            InputError: if the folder cannot be written, or holds a run of the command line.
+            OSError: if the disk is full.
+        """
+        save(self, Path(folder))
+
     def plot(self, *, ground_truth: ArrayLike | None = None) -> Figure:
         """A matplotlib figure of the map, its coverage and the loss (extra `plot`).
 
@@ -81,6 +108,16 @@ class Estimate:
         truth = None if ground_truth is None else np.asarray(ground_truth, np.float32)
         return display.to_figure(self.texels, self.coverage, self.history, ground_truth=truth)
 
+    def __repr__(self) -> str:
+        """One line: size, status, and how well it went."""
+        height, width, _ = self.texels.shape
+        seen = latlong.texel_solid_angles(height, width)[np.any(self.coverage > 0, axis=2)].sum()
+        return (
+            f"<Estimate of {width} x {height} texels, {self.status}: {len(self.history)} "
+            f"iterations in {self.seconds:.3g} s, loss {self.history[-1].loss:.4g}, "
+            f"{seen / (4 * np.pi):.0%} of the sphere seen>"
+        )
+
     def _repr_html_(self) -> str:
         """What a notebook shows."""
         return display.to_html(
@@ -90,7 +127,7 @@ class Estimate:
 
 def estimate(
     scene: Scene,
-    views: ArrayLike | View | Sequence[ArrayLike | View],
+    views: ViewLike | Sequence[ViewLike],
     *,
     optimizer: Optimizer | None = None,
     loss: Loss | None = None,
@@ -102,13 +139,16 @@ def estimate(
     """Recover the environment map that lit a scene when reference images of it were taken.
 
     The scene's own map is not looked at, and is in place again at the end. Of numbers that no light
-    has it warns; see `checks.checked`.
+    has it warns; see `plausibility.checked`.
 
     Args:
         scene: geometry, materials and sensors; only its light is unknown.
-        views: a reference image (h, w, 3) of linear RGB radiance, a `View`, or a list of either.
+        views: a reference image (h, w, 3) of linear RGB radiance, the name of an image file, a
+            `View`, or a list of these; picture k of a list is taken by sensor 0 unless a `View`
+            names another.
         optimizer: `Adam()` by default.
-        loss: the optimizer's own by default: `MSE()` for `Adam`, `RelativeMSE()` for `Transport`.
+        loss: the optimizer's own by default: `MSE()` for `Adam`, `QuasiLikelihood()` for
+            `Transport`.
         priors: what is known about maps; the optimizer's own by default: none for `Adam`,
             `(TotalVariation(), Tikhonov(), Chromaticity())` for `Transport`.
         initial: start map: a number, texels (H, W, 3) or flat RGBA.
@@ -120,6 +160,11 @@ def estimate(
 
     Raises:
         InputError: if anything does not fit the scene; the message names it.
+
+    Example:
+        >>> result = ei.estimate(scene, "photo.jpg", optimizer=ei.Transport(spp=16))
+        >>> result.texels.shape
+        (8, 16, 3)
     """
     chosen = optimizer or Adam()
     problem = Problem.create(

@@ -6,8 +6,6 @@ pixels; the centre of the first pixel is (0, 0). See docs/conventions.md.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -16,12 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.sphere import latlong
+from envmap_inverse.sphere.bilinear import Array, LookUp, bilinear, taps
+from envmap_inverse.sphere.discs import AngularMap, MirrorBall
 from envmap_inverse.sphere.latlong import Rows
 
 __all__ = ["AngularMap", "Cube", "Latlong", "LookUp", "MirrorBall", "Projection"]
-
-Array = NDArray[np.float64]
-LookUp = Callable[[Array], Array]
 
 
 class Projection(Protocol):
@@ -39,8 +36,8 @@ class Projection(Protocol):
     def width(self) -> int: ...  # noqa: D102
 
     @property
-    def turn(self) -> int:
-        """Pixels of a full turn round the horizon."""
+    def detail(self) -> int:
+        """Columns of the latlong map whose detail such an image holds, and which shows its own."""
 
     @property
     def pitch(self) -> float:
@@ -83,8 +80,8 @@ class Latlong:
             )
 
     @property
-    def turn(self) -> int:
-        """Pixels of a full turn."""
+    def detail(self) -> int:
+        """See `Projection`."""
         return self.width
 
     @property
@@ -111,17 +108,29 @@ class Latlong:
 
     def look_up(self, image: NDArray[np.float32]) -> LookUp:
         """Bilinear look-up, periodic in x; over a pole of centred rows lies the other side."""
-        first_row = 0
+        padded = self._padded(image)
+        return lambda directions: bilinear(padded, *self._padded_pixels(directions))
+
+    def taps(self, directions: Array) -> tuple[NDArray[np.intp], Array]:
+        """What `look_up` takes in directions (...): texels row * width + column, and shares.
+
+        Returns:
+            (index, share), each of shape (4, ...).
+        """
+        padded = self._padded(np.arange(self.height * self.width).reshape(self.height, -1, 1))
+        index, share = taps(padded.shape[:2], *self._padded_pixels(directions))
+        return padded.ravel()[index], share
+
+    def _padded(self, image: NDArray[Any]) -> NDArray[Any]:
+        """The image and what lies round it."""
         if self.rows == "centred":
             poles = [np.roll(image[row], self.width // 2, axis=0)[None] for row in (0, -1)]
-            image, first_row = np.concatenate([poles[0], image, poles[1]]), 1
-        padded = np.pad(image, ((0, 0), (1, 1), (0, 0)), mode="wrap")
+            image = np.concatenate([poles[0], image, poles[1]])
+        return np.pad(image, ((0, 0), (1, 1), (0, 0)), mode="wrap")
 
-        def value(directions: Array) -> Array:
-            x, y = self.pixels(directions)
-            return _bilinear(padded, x + 1, y + first_row)
-
-        return value
+    def _padded_pixels(self, directions: Array) -> tuple[Array, Array]:
+        x, y = self.pixels(directions)
+        return x + 1, y + (self.rows == "centred")
 
     @property
     def _row_step(self) -> float:
@@ -175,9 +184,9 @@ class Cube:
         return self.width // self._grid[1]
 
     @property
-    def turn(self) -> int:
-        """Pixels of a full turn."""
-        return 4 * self.face
+    def detail(self) -> int:
+        """See `Projection`: pixels are at most 0.64 texels apart."""
+        return 2 * self.face
 
     @property
     def pitch(self) -> float:
@@ -215,7 +224,7 @@ class Cube:
         def value(directions: Array) -> Array:
             face, a, b = _face_of_direction(directions)
             x, y = ((1 + a) / 2 * size + 0.5, (1 + b) / 2 * size + 0.5)
-            return _bilinear(strip, x, y + face * (size + 2))
+            return bilinear(strip, x, y + face * (size + 2))
 
         ring = np.ones((size + 2, size + 2), bool)
         ring[1:-1, 1:-1] = False
@@ -256,145 +265,3 @@ def _face_of_direction(directions: Array) -> tuple[NDArray[np.intp], Array, Arra
     face = np.argmax(directions @ _FORWARD.T, axis=-1)
     depth, a, b = (np.sum(directions * axes[face], axis=-1) for axes in (_FORWARD, _RIGHT, _DOWN))
     return face, a / depth, b / depth
-
-
-@dataclass(frozen=True)
-class _Disc(ABC):
-    """A disc that fills a square: the direction of its centre, and all others round it."""
-
-    height: int
-    width: int
-
-    def __post_init__(self) -> None:
-        """Check the shape."""
-        if self.width < 2 or self.width != self.height:
-            raise InputError(f"{self._name} is square; found {self.width} x {self.height}")
-
-    _name = ""
-    _centre = 1.0
-    """The z axis that the centre shows."""
-
-    @staticmethod
-    @abstractmethod
-    def _angle(radius: Array) -> Array:
-        """Angle from the centre's direction at a distance from the centre, from 0 to 1."""
-
-    @staticmethod
-    @abstractmethod
-    def _radius(angle: Array) -> Array:
-        """The inverse of `_angle`."""
-
-    @staticmethod
-    @abstractmethod
-    def _stretch(radius: Array) -> Array:
-        """Steradians per area of the unit disc: sin(angle) angle'(radius) / radius."""
-
-    @property
-    def turn(self) -> int:
-        """Pixels across."""
-        return self.width
-
-    @property
-    def pitch(self) -> float:
-        """Angle between neighbouring pixels at the centre."""
-        return float(self._angle(np.array(2 / self.width)))
-
-    def directions(self, x: Array, y: Array) -> Array:
-        """Unit vectors of positions; outside the disc those of its rim."""
-        right, up, radius = self._plane(x, y)
-        angle = self._angle(np.minimum(radius, 1))
-        sine = np.sin(angle) / np.maximum(radius, 1e-12)
-        return np.stack([right * sine, up * sine, self._centre * np.cos(angle)], axis=-1)
-
-    def pixels(self, directions: Array) -> tuple[Array, Array]:
-        """Positions of directions."""
-        x, y, z = np.moveaxis(np.asarray(directions, np.float64), -1, 0)
-        across = np.hypot(x, y)
-        radius = self._radius(np.arctan2(across, self._centre * z))
-        is_aside = across > 1e-300  # else all of a circle is one direction; its right is taken
-        right, up = (side * radius / np.where(is_aside, across, 1) for side in (x, y))
-        right = np.where(is_aside, right, radius)
-        return (1 + right) / 2 * self.width - 0.5, (1 - up) / 2 * self.height - 0.5
-
-    def density(self, x: Array, y: Array) -> Array:
-        """Steradians per pixel area."""
-        _, _, radius = self._plane(x, y)
-        return np.where(radius <= 1, self._stretch(radius) * (2 / self.width) ** 2, 0)
-
-    def look_up(self, image: NDArray[np.float32]) -> LookUp:
-        """Bilinear look-up; what lies outside the disc is taken from its rim."""
-        y, x = np.indices((self.height, self.width))
-        right, up, radius = self._plane(x, y)
-        inwards = np.where(radius > 1, (1 - np.sqrt(2) / self.width) / np.maximum(radius, 1), 1)
-        columns = np.rint((1 + right * inwards) / 2 * self.width - 0.5).astype(int)
-        rows = np.rint((1 - up * inwards) / 2 * self.height - 0.5).astype(int)
-        padded = np.pad(image[rows, columns], ((1, 1), (1, 1), (0, 0)), mode="edge")
-
-        def value(directions: Array) -> Array:
-            x, y = self.pixels(directions)
-            return _bilinear(padded, x + 1, y + 1)
-
-        return value
-
-    def _plane(self, x: ArrayLike, y: ArrayLike) -> tuple[Array, Array, Array]:
-        """Right and up from the centre, and the distance from it; the rim is at 1."""
-        right = (2 * np.asarray(x) + 1) / self.width - 1
-        up = 1 - (2 * np.asarray(y) + 1) / self.height
-        return right, up, np.hypot(right, up)
-
-
-class MirrorBall(_Disc):
-    """An orthographic picture of a mirror ball, by a sensor that looks along -z.
-
-    The centre shows +z, the right +x, the top +y and the rim -z; the angle from +z is
-    2 asin(radius), twice that of the normal. As Blender's mirror ball (`mirrorball_to_direction` in
-    Cycles' kernel/camera/projection.h), which looks along its +Y.
-    """
-
-    _name = "a mirror ball"
-    _centre = 1.0
-
-    @staticmethod
-    def _angle(radius: Array) -> Array:
-        return np.asarray(2 * np.arcsin(radius))
-
-    @staticmethod
-    def _radius(angle: Array) -> Array:
-        return np.asarray(np.sin(angle / 2))
-
-    @staticmethod
-    def _stretch(radius: Array) -> Array:
-        return np.full(np.shape(radius), 4.0)
-
-
-class AngularMap(_Disc):
-    """A light probe: the distance from the centre is proportional to the angle from -z.
-
-    The centre shows -z, the right +x, the top +y and the rim +z (P. Debevec, "Light Probe Image
-    Gallery": the centre is straight forward, the circumference straight backwards).
-    """
-
-    _name = "an angular map"
-    _centre = -1.0
-
-    @staticmethod
-    def _angle(radius: Array) -> Array:
-        return np.asarray(np.pi * radius)
-
-    @staticmethod
-    def _radius(angle: Array) -> Array:
-        return np.asarray(angle / np.pi)
-
-    @staticmethod
-    def _stretch(radius: Array) -> Array:
-        return np.asarray(np.pi**2 * np.sinc(radius))
-
-
-def _bilinear(image: NDArray[np.float32], x: Array, y: Array) -> Array:
-    """Values (..., 3) at positions (...) inside an image of at least 2 x 2 pixels."""
-    left = np.clip(np.floor(x), 0, image.shape[1] - 2).astype(np.intp)
-    top = np.clip(np.floor(y), 0, image.shape[0] - 2).astype(np.intp)
-    right_share, low_share = (x - left)[..., None], (y - top)[..., None]
-    upper = (1 - right_share) * image[top, left] + right_share * image[top, left + 1]
-    lower = (1 - right_share) * image[top + 1, left] + right_share * image[top + 1, left + 1]
-    return np.asarray((1 - low_share) * upper + low_share * lower)

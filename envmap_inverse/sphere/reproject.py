@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.sphere import latlong
 from envmap_inverse.sphere.projections import Latlong, Projection
 
-__all__ = ["reproject", "rotation"]
+__all__ = ["IDENTITY", "footprints", "reproject", "rotation"]
 
 Array = NDArray[np.float64]
 
 MAX_SAMPLES_PER_SIDE = 64
 CHUNK = 2**18
 """Look-ups at a time; some 300 bytes each."""
+
+IDENTITY = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
 def rotation(*turns: tuple[str, float]) -> Array:
@@ -42,7 +46,7 @@ def reproject(
     image: ArrayLike,
     source: Projection,
     target: Projection,
-    matrix: ArrayLike = ((1, 0, 0), (0, 1, 0), (0, 0, 1)),
+    matrix: ArrayLike = IDENTITY,
 ) -> NDArray[np.float32]:
     """Show an image of all directions in another projection or size, and turned.
 
@@ -65,20 +69,32 @@ def reproject(
     if isinstance(source, Latlong) and isinstance(target, Latlong) and abs(turn[1, 1] - 1) < 1e-12:
         return _between_latlongs(array, source, target, turn)
     look_up = source.look_up(array)
-    y, x = (grid.ravel().astype(np.float64) for grid in np.indices((target.height, target.width)))
-    sides = _samples_per_side(target, source.pitch, x, y)
-    result = np.zeros((x.size, 3), np.float32)
+    result = np.zeros((target.height * target.width, 3), np.float32)
+    for pixels, directions, weights in footprints(target, source.pitch):
+        sums = np.einsum("ps,psc->pc", weights, look_up(directions @ turn))
+        result[pixels] = sums / np.maximum(weights.sum(axis=1), 1e-300)[:, None]
+    return result.reshape(target.height, target.width, 3)
+
+
+def footprints(
+    projection: Projection, pitch: float
+) -> Iterator[tuple[NDArray[np.intp], Array, Array]]:
+    """Points all over each pixel of an image, at most half a pitch (radians) apart.
+
+    Yields:
+        Some pixels' numbers row * width + column, shape (p,); the directions of n points in each,
+        (p, n, 3); and their weights, steradians per pixel area, (p, n).
+    """
+    shape = projection.height, projection.width
+    y, x = (grid.ravel().astype(np.float64) for grid in np.indices(shape))
+    sides = _samples_per_side(projection, pitch, x, y)
     for side in np.unique(sides):
         offsets = (np.arange(side) + 0.5) / side - 0.5
         dx, dy = (grid.ravel() for grid in np.meshgrid(offsets, offsets))
         chosen = np.flatnonzero(sides == side)
         for part in np.array_split(chosen, -(-chosen.size * side**2 // CHUNK)):
             where = x[part, None] + dx, y[part, None] + dy
-            weights = target.density(*where)
-            values = look_up(target.directions(*where) @ turn)
-            sums = np.einsum("ps,psc->pc", weights, values)
-            result[part] = sums / np.maximum(weights.sum(axis=1), 1e-300)[:, None]
-    return result.reshape(target.height, target.width, 3)
+            yield part, projection.directions(*where), projection.density(*where)
 
 
 def _samples_per_side(target: Projection, pitch: float, x: Array, y: Array) -> NDArray[np.int64]:

@@ -477,13 +477,14 @@ def test_evaluate_prints_json_and_nothing_else(call: Call, inputs: Path, tmp_pat
 def test_doctor_finds_nothing_missing_where_the_tests_run(call: Call) -> None:
     done = call("doctor")
     assert (done.returncode, done.stderr) == (0, "")
-    found = dict(re.findall(r"^(\S.*?)\s{2,}(.*\S)", done.stdout, re.MULTILINE))
+    found = dict(re.findall(r"^(\S.*?) {2,}(.*\S)", done.stdout, re.MULTILINE))
     assert found["mitsuba"].startswith("3.9.")
     assert found["envmap_inverse"] == ei.__version__
     assert found["libatomic.so.1"] == "present"
     assert re.match(r"(llvm|cuda)_ad_rgb \(.*a kernel gave 2\)", found["variant"])
     assert {"python", "drjit", "CUDA", "kernel cache", "probe cache", "ffmpeg"} <= set(found)
-    assert done.stdout.splitlines()[-1] == "Nothing is missing."
+    lines = done.stdout.splitlines()
+    assert lines[0] == lines[-1] == "Nothing is missing."
 
 
 def test_doctor_prints_each_finding_in_one_line(call: Call, tmp_path: Path) -> None:

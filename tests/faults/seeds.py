@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import struct
 import sys
 from pathlib import Path
@@ -179,6 +180,8 @@ def _write_scenes(folder: Path) -> None:
     }
     for name, body in bodies.items():
         (folder / f"{name}.xml").write_text(SCENE.replace("BODY", body))
+    plain = folder / "plain.xml"
+    plain.write_text(re.sub(r' id="\w+"', "", plain.read_text()))
     (folder / "shapes.xml").write_text(f'<scene version="3.0.0">{SHAPES}</scene>')
     for suffix in ("exr", "hdr", "png"):
         lit = SCENE.replace("BODY", SHAPES).replace("map.exr", f"mutant.{suffix}")

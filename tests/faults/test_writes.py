@@ -90,10 +90,10 @@ def failing(which: int, number: int) -> Iterator[Shim]:
         yield shim
 
 
-@pytest.fixture(scope="module")
-def write_run(make_scene: Callable[..., ei.Scene]) -> WriteRun:
+@pytest.fixture(scope="session")
+def write_run(inputs: Path) -> WriteRun:
     """Writes the files of one and the same run into a folder, frames and all."""
-    scene = make_scene()
+    scene = ei.load_scene(inputs / "scene.xml")
     reference = ei.render(scene, spp=4, seed=1)
     problem = Problem.create(scene, reference, loss=ei.MSE())
     iterations: list[ei.Iteration] = []

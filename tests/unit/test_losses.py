@@ -18,7 +18,7 @@ pairs = st.tuples(*(st_np.arrays(np.float32, 8, elements=kind) for kind in (sign
 """Predictions and observations."""
 
 
-@pytest.fixture(params=losses.__all__)
+@pytest.fixture(params=[kind.__name__ for kind in losses.LOSSES])
 def loss(request: pytest.FixtureRequest) -> losses.Loss:
     made: losses.Loss = getattr(losses, request.param)()
     return made

@@ -17,7 +17,7 @@ from envmap_inverse.parameterizations import Parameterization
 from envmap_inverse.sphere.latlong import flatten_rgba
 
 WIDTH, HEIGHT = RESOLUTION = (12, 7)
-POSITIVE = sorted(set(parameterizations.__all__) - {"Direct"})
+POSITIVE = sorted({kind.__name__ for kind in parameterizations.PARAMETERIZATIONS} - {"Direct"})
 
 Array = NDArray[np.float32]
 
@@ -27,7 +27,7 @@ def backend() -> None:
     select_variant()
 
 
-@pytest.fixture(params=parameterizations.__all__)
+@pytest.fixture(params=[kind.__name__ for kind in parameterizations.PARAMETERIZATIONS])
 def parameterization(request: pytest.FixtureRequest) -> Parameterization:
     made: Parameterization = getattr(parameterizations, request.param)()
     return made

@@ -23,7 +23,7 @@ SIZE = HEIGHT * WIDTH
 radiances = st.just(0.0) | st.floats(2**-10, 2**10, width=32)
 
 
-@pytest.fixture(params=priors.__all__)
+@pytest.fixture(params=[kind.__name__ for kind in priors.PRIORS])
 def kind(request: pytest.FixtureRequest) -> type[Any]:
     made: type[Any] = getattr(priors, request.param)
     return made
@@ -40,7 +40,7 @@ def initial(rng: np.random.Generator) -> Map:
 
 
 def energy(form: priors.Quadratic, texels: Map) -> float:
-    """What the quadratic form of a prior says of a map."""
+    """The form at a map, in double precision."""
     away = texels.reshape(-1, 3) - form.centre
     return float(np.sum(away * (form.matrix @ away)) / 3)
 
@@ -121,6 +121,36 @@ def test_a_prior_of_twice_the_weight_counts_twice(
     ]
     assert energies[0] > 0
     assert energies[1] == pytest.approx(2 * energies[0], rel=1e-5)
+
+
+def test_a_prior_has_an_energy_in_proportion_to_its_weight(
+    kind: type[Any], texels: Map, initial: Map
+) -> None:
+    weight = kind().weight
+    energies = [kind(weight=factor * weight).energy(texels, initial) for factor in (1, 2)]
+    assert energies[0] > 0
+    assert energies[1] == pytest.approx(2 * energies[0])
+
+
+@pytest.mark.parametrize("name", ["Chromaticity", "Smoothness", "Tikhonov"])
+def test_the_energy_of_a_quadratic_prior_is_that_of_its_form(
+    name: str, texels: Map, initial: Map
+) -> None:
+    prior = getattr(priors, name)()
+    form = prior.quadratic(texels, initial)
+    assert prior.energy(texels, initial) == pytest.approx(energy(form, texels), rel=1e-5)
+    assert form.energy(texels) == pytest.approx(energy(form, texels), rel=1e-5)
+
+
+def test_the_energy_of_total_variation_is_its_formula(texels: Map, initial: Map) -> None:
+    prior = priors.TotalVariation(weight=0.3, sharpness=0.2, epsilon=0.05, bright=1e9)
+    brightness, flat, total = texels.mean(axis=2).ravel(), texels.reshape(-1, 3), 0.0
+    for a, b, tie in zip(*sphere_edges(HEIGHT, WIDTH), strict=True):
+        level = (brightness[a] + brightness[b]) / 2 + 0.05
+        squared = np.mean(((flat[a] - flat[b]) / level) ** 2)
+        total += tie * (np.sqrt(squared + 0.2**2) - 0.2)
+    assert prior.energy(texels, initial) == pytest.approx(0.3 * total / SIZE, rel=1e-5)
+    assert prior.energy(np.full_like(texels, 7), initial) == 0
 
 
 def test_a_prior_leaves_the_maps_it_is_given_alone(
@@ -240,7 +270,7 @@ def test_smoothness_is_the_mean_squared_slope_per_radian() -> None:
 def test_the_gradient_of_total_variation_is_that_of_its_energy_at_the_present_brightness(
     texels: Map, initial: Map
 ) -> None:
-    prior = priors.TotalVariation(weight=0.3, sharpness=0.2, epsilon=0.05)
+    prior = priors.TotalVariation(weight=0.3, sharpness=0.2, epsilon=0.05, bright=1e9)
     first, second, ties = sphere_edges(HEIGHT, WIDTH)
     brightness = texels.mean(axis=2).ravel()
 
@@ -261,7 +291,9 @@ def test_the_gradient_of_total_variation_is_that_of_its_energy_at_the_present_br
 def test_total_variation_takes_dark_and_bright_maps_alike(texels: Map, initial: Map) -> None:
     energies = [
         energy(
-            priors.TotalVariation(epsilon=0.02 * factor).quadratic(factor * texels, initial),
+            priors.TotalVariation(epsilon=0.02 * factor, bright=3 * factor).quadratic(
+                factor * texels, initial
+            ),
             factor * texels,
         )
         for factor in (1, 1000, 0.001)
@@ -273,13 +305,25 @@ def test_total_variation_smooths_small_differences_more_than_edges(initial: Map)
     flat, edge = np.ones((HEIGHT, WIDTH, 3)), np.ones((HEIGHT, WIDTH, 3))
     edge[2] = 10
     matrices = [
-        priors.TotalVariation().quadratic(maps, initial).matrix.toarray() for maps in (flat, edge)
+        priors.TotalVariation(bright=1e9).quadratic(maps, initial).matrix.toarray()
+        for maps in (flat, edge)
     ]
     a, b = 2 * WIDTH, WIDTH  # one texel above the other, across the edge
     ratio = matrices[0][a, b] / matrices[1][a, b]
     level = (5.5 + 0.03) / 1.03
     steepness = np.hypot(9 / 5.53, 0.1) / 0.1
     assert ratio == pytest.approx(level**2 * steepness, rel=1e-4)
+
+
+def test_total_variation_hardly_ties_a_lamp_to_a_dark_room(initial: Map) -> None:
+    room = np.ones((HEIGHT, WIDTH, 3))
+    room[2, 2] = 1000
+    index = 2 * WIDTH + 2
+    tied, loose = (
+        priors.TotalVariation(bright=bright).quadratic(room, initial).matrix[index, index]
+        for bright in (1e9, 8)
+    )
+    assert loose == pytest.approx(tied * 9 / (500.5 + 0.03 + 8), rel=1e-3)
 
 
 def test_total_variation_takes_negative_values_for_black(texels: Map, initial: Map) -> None:

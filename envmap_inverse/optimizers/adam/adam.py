@@ -74,6 +74,11 @@ class Adam:
             for so many steps.
         held_out: share of the pixels that only this measure sees; 0 lets the steps and the measure
             see all.
+
+    Example:
+        >>> result = ei.estimate(scene, image, optimizer=ei.Adam(iterations=3))
+        >>> [record.index for record in result.history]
+        [0, 1, 2]
     """
 
     iterations: int = 100

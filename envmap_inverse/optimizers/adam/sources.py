@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import is_out_of_memory
+from envmap_inverse.errors import InputError, is_out_of_memory
 from envmap_inverse.optimizers.adam.rendered import Comparer, comparer, nearest
 from envmap_inverse.problem.problem import Problem, View
 from envmap_inverse.recording.light_transport import LightTransport
@@ -106,9 +106,14 @@ class RenderedGradients:
             try:
                 loss, pixels = compare(self.envmap.params, observations, seeds, spp, wants_gradient)
             except RuntimeError as error:
-                if self.is_proven or len(self.ways) == 1 or is_out_of_memory(error):
+                if self.is_proven or is_out_of_memory(error):
                     raise
                 del self.ways[0]
+                if not self.ways:
+                    raise InputError(
+                        f"Mitsuba cannot differentiate the scene ({_cause(error)}); use the "
+                        "transport optimizer, or another integrator"
+                    ) from None
                 warnings.warn(self.ways[0][0], stacklevel=2)
             else:
                 self.is_proven = True
@@ -186,6 +191,13 @@ def _ways(problem: Problem, *, frozen: bool) -> list[tuple[str, Comparer]]:
         ),
     ]
     return [("", freeze(comparer(problem))), *ways] if frozen else ways
+
+
+def _cause(error: BaseException) -> str:
+    """What an error that Mitsuba raised came from, in a line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())
 
 
 def freeze(function: Callable[..., _T]) -> Callable[..., _T]:

@@ -33,6 +33,10 @@ class Gains:
         """Repeat numbers per view and channel, (views, 3), for each pixel: (pixels, 3)."""
         return np.asfortranarray(np.repeat(per_view, self._sizes, axis=0), np.float32)
 
+    def split(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Cut (pixels, 3) into those of each view."""
+        return np.split(pixels, np.cumsum(self._sizes[:-1]))
+
     def is_known(self) -> NDArray[np.float32]:
         """1 for each pixel and channel whose exposure is known, else 0; shape (pixels, 3)."""
         return self.rows(self._index < 0)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse import metrics
 from envmap_inverse.errors import InputError
-from envmap_inverse.optimizers.least_squares.gains import Gains
+from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.priors import Quadratic
 from envmap_inverse.problem.problem import Problem, Solution
@@ -26,9 +26,16 @@ STEPS_PER_SPREAD = 40
 clear, multiplicative steps soon fit the noise of single pixels, with specks."""
 
 HALVINGS = 40
+NOISY = 3.0
+"""Where noise rules the pictures, priors count that much more."""
+
+FACTORS = 0.05, 20.0
+"""By which a multiplicative step may change a texel."""
+
+LEAST_SHARE = 0.02
+"""Of the other channels' start."""
 
 Texels = NDArray[Any]
-Pixels = NDArray[Any]
 Vector = NDArray[Any]
 
 
@@ -41,6 +48,21 @@ class Settings:
     tolerance: float = 1e-3
     warm_up: int | None = None
     noise_floor: float = 0.5
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Scaled:
+    """A matrix times a factor."""
+
+    matrix: Any
+    factor: np.float32
+
+    def __matmul__(self, texels: Texels) -> Texels:
+        product: Texels = self.factor * (self.matrix @ texels)
+        return product
+
+    def diagonal(self) -> NDArray[np.float32]:
+        return np.asarray(self.factor * self.matrix.diagonal())
 
 
 class LeastSquares:
@@ -75,26 +97,13 @@ class LeastSquares:
         steps = int(np.clip(round(STEPS_PER_SPREAD * transport.spread), *STEPS))
         self.iterations = settings.iterations or steps
         self.warm_up = (steps + 1) // 2 if settings.warm_up is None else settings.warm_up
-        views = problem.views
-        # Of the objective's pixels, times 3 so that those of a channel sum to 1.
-        self.weights = _stacked([v.weights * np.float32(3 / len(views)) for v in views])
-        self.images: Pixels = np.where(
-            self.weights > 0, _stacked([v.image for v in views]), np.float32(0)
-        )
-        self.is_over = _stacked([v.is_over for v in views]) > 0
-        self.is_under = _stacked([v.is_under for v in views]) > 0
-        self.is_exact = ~(self.is_over | self.is_under)
-        self.gains = Gains(views)
-        light = np.maximum(self.images / self.gains.rows(self.gains.exposures), 0)
-        known = self.weights * self.gains.is_known()
-        self.unit = float(np.sum(known * light) / np.sum(known)) or 1.0
-        self.offset: Pixels = transport.offset / np.float32(self.unit)
-        self._expose()
+        self.pictures = Pictures(problem, transport.offset)
+        self.gains, self.unit = self.pictures.gains, self.pictures.unit
+        self.weights = self.pictures.weights
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0))
         self.initial: Texels = np.asfortranarray(start / np.float32(self.unit))
         columns = transport.rmatvec(self.weights)
         self.seen = columns > 1e-7 * columns.max()
-        self.columns = np.where(self.seen, columns, np.float32(1))
         self.predicted = transport.matvec(self.initial)
         self.centre = self._scaled_start()
         self.texels: Texels = self.initial
@@ -108,7 +117,7 @@ class LeastSquares:
         else:
             self._round()
         return Step(
-            loss=float(np.sum(self.weights * self.losses()) / 3),
+            loss=float(np.sum(self.weights * self.pictures.losses(self.predicted)) / 3),
             error=self._error(),
             texels=self._deferred_map(),
             image=self._deferred_image(),
@@ -144,43 +153,59 @@ class LeastSquares:
         )
 
     def _warm_up(self) -> None:
-        """Take the multiplicative steps."""
+        """Take the multiplicative steps x <- x T'(w b) / T'(w T x).
+
+        With w = 1 / (T x), as where there is no noise, these are Richardson's and Lucy's.
+        """
         # Texels that nothing sees keep the start value, unless a prior reaches them.
         unseen = self.centre if self.problem.priors else self.initial
-        texels: Texels = np.where(self.seen, self.centre, unseen)
-        self.predicted = self.transport.matvec(texels)
+        self.texels = np.where(self.seen, self.centre, unseen)
+        self.predicted = self.transport.matvec(self.texels)
         for _ in range(self.warm_up):
-            self._fit_gains()
-            ratio = np.maximum(self.target(), 0) / np.maximum(self.predicted, np.float32(1e-4))
-            weighted: Pixels = self.weights * ratio.astype(np.float32)
-            factor = self.transport.rmatvec(weighted) / self.columns
-            texels = np.where(self.seen, texels * factor, texels)
-            self.predicted = self.transport.matvec(texels)
-        self._fit_gains()
-        self.texels = texels
+            self.pictures.fit_gains(self.predicted)
+            predicted = np.maximum(self.predicted, np.float32(1e-4))
+            noise = self.pictures.noise(self.predicted) / np.float32(self.settings.noise_floor**2)
+            weights = self.weights / predicted / (1 + noise / predicted**2)
+            wanted = self.transport.rmatvec(weights * self.pictures.target(self.predicted))
+            found = self.transport.rmatvec(weights * predicted)
+            factor = np.clip(wanted / np.maximum(found, np.float32(1e-12)), *FACTORS)
+            self.texels = np.where(self.seen, self.texels * factor, self.texels)
+            self.predicted = self.transport.matvec(self.texels)
+        self.pictures.fit_gains(self.predicted)
 
     def _scaled_start(self) -> Texels:
-        """The start map, times the factor per channel that fits the pictures best."""
-        weights = self.weights * self.loss_weights(self.predicted * 0) * self.is_exact
-        weights = weights * self.gains.is_known()
-        fitted = np.sum(weights * self.predicted * self.observed, axis=0)
-        scale = fitted / np.maximum(np.sum(weights * self.predicted**2, axis=0), 1e-30)
-        scaled = self.initial * np.maximum(scale, 0).astype(np.float32)
+        """The start map, times the factor per channel that gives the pictures their level.
+
+        The level is the fourth power of the mean fourth root: noise hardly moves it, and a few
+        lamps do not make it brighter than the room. A channel that noise drives to 0 is brought
+        back to a small share of the others.
+        """
+        weights = self.weights * self.pictures.is_exact * self.gains.is_known()
+        light, predicted = (
+            np.sum(weights * np.sqrt(np.sqrt(np.maximum(pixels, 0))), axis=0) ** 4
+            for pixels in (self.pictures.observed, self.predicted)
+        )
+        least = LEAST_SHARE * np.sum(light) / max(float(np.sum(predicted)), 1e-30)
+        scale = np.maximum(light / np.maximum(predicted, 1e-30), least)
+        scaled = self.initial * scale.astype(np.float32)
         # A texel at 0 could not grow by factors.
         return np.asfortranarray(np.where(self.initial > 0, scaled, np.float32(FLOOR)))
 
     def _round(self) -> None:
         # A clipped value has no pull while its bound is met.
-        pulls = self.is_exact | (self.target() == self.observed)
+        pulls = self.pictures.is_exact | (
+            self.pictures.target(self.predicted) == self.pictures.observed
+        )
         weights: Pixels = self.pixel_weights() * pulls
         forms = self.quadratics()
         hessian = self._hessian(weights, forms)
         from_priors = sum(form.matrix @ (self.texels - form.centre) for form in forms)
-        gradient = self._adjoint(weights * (self.predicted - self.observed), from_priors)
+        gradient = self._adjoint(weights * (self.predicted - self.pictures.observed), from_priors)
         vector = self._vector(self.texels, np.zeros(self.gains.num_unknown, np.float32))
         free = (vector > 0) | (gradient < 0)
         free[self.texels.size :] = True
-        light_sums = self._light_sums(weights * self._light())
+        light = self.pictures.light(self.predicted)
+        light_sums = self.pictures.light_sums(weights * light, self.predicted)
         step = _conjugate_gradients(
             hessian,
             -gradient * free,
@@ -190,10 +215,10 @@ class LeastSquares:
             self.settings.tolerance,
         )
         vector = self._line_search(vector, step, gradient, hessian)
-        self._multiply_gains(np.exp(vector[self.initial.size :]))
+        self.pictures.multiply_gains(np.exp(vector[self.initial.size :]))
         self.texels = self._texels_of(vector)
         self.predicted = self.transport.matvec(self.texels)
-        self._fit_gains()
+        self.pictures.fit_gains(self.predicted)
 
     def _hessian(self, weights: Pixels, forms: Sequence[Quadratic]) -> Callable[[Vector], Vector]:
         """The Hessian of the reweighted problem, as a function of a vector of all unknowns."""
@@ -227,12 +252,17 @@ class LeastSquares:
         """What a step of the unknowns changes in the residuals."""
         product = self.transport.matvec(self._texels_of(step))
         if self.gains.num_unknown:
-            product += self._light() * self.gains.of_unknown(step[self.initial.size :])
+            product += self.pictures.light(self.predicted) * self.gains.of_unknown(
+                step[self.initial.size :]
+            )
         return product
 
     def _adjoint(self, pixels: Pixels, texels: Texels | float) -> Vector:
         """The transpose of `_forward`; to its texels the second argument is added."""
-        return self._vector(self.transport.rmatvec(pixels) + texels, self._light_sums(pixels))
+        return self._vector(
+            self.transport.rmatvec(pixels) + texels,
+            self.pictures.light_sums(pixels, self.predicted),
+        )
 
     def _vector(self, texels: Texels, gains: Vector) -> Vector:
         """All unknowns as one vector."""
@@ -249,69 +279,43 @@ class LeastSquares:
             diagonal += form.matrix.diagonal()[:, None]
         return np.maximum(diagonal, np.float32(1e-20))
 
-    # Exposures
-
-    def _expose(self) -> None:
-        """Bring the pictures to radiance by the present exposures."""
-        exposures = self.gains.rows(self.gains.exposures * np.float32(self.unit))
-        self.observed: Pixels = self.images / exposures - self.offset
-        # Losses see pictures in units of their mean, whatever the exposure.
-        mean = float(np.sum(self.weights * np.maximum(self.images, 0))) / 3 or 1.0
-        self.gain: Pixels = exposures / np.float32(mean)
-
-    def _multiply_gains(self, factors: Vector) -> None:
-        if self.gains.num_unknown:
-            self.gains.multiply(factors)
-            self._expose()
-
-    def _fit_gains(self) -> None:
-        """Make the unknown exposures fit the present prediction."""
-        if self.gains.num_unknown:
-            weights = self.weights * self.loss_weights(self.predicted) * self.is_exact
-            self.gains.fit(self._light(), self.images, weights)
-            self._expose()
-
-    def _light(self) -> Pixels:
-        """The predicted light, that of other emitters included."""
-        return self.predicted + self.offset
-
-    def _light_sums(self, pixels: Pixels) -> Vector:
-        """What a change of each unknown exposure does to the residuals, times pixels."""
-        if not self.gains.num_unknown:
-            return np.zeros(0, np.float32)
-        return self.gains.sums(self._light() * pixels)
-
-    # Loss and priors
-
-    def target(self) -> Pixels:
-        """The value nearest to the prediction that the pictures allow."""
-        if self.is_exact.all():
-            return self.observed
-        above = np.where(self.is_over, np.maximum(self.observed, self.predicted), self.observed)
-        return np.where(self.is_under, np.minimum(self.observed, self.predicted), above)
+    # Weights and priors
 
     def pixel_weights(self) -> Pixels:
         """Weights of the squared differences: of the loss, of the views, and for noise."""
-        weight = self.loss_weights(self.predicted)
-        noise = weight * self.transport.variance(self.texels)
-        noise /= np.float32(self.settings.noise_floor**2)
-        return np.asarray(self.weights * weight / (1 + noise), np.float32)
+        weight = self.pictures.loss_weights(self.predicted)
+        return np.asarray(self.weights * weight / (1 + weight * self.noise()), np.float32)
 
-    def loss_weights(self, predicted: Pixels) -> Pixels:
-        """The loss's weights of squared differences in radiance."""
-        gain = self.gain
-        weight = self.problem.loss.weight(gain * predicted, gain * self.observed)
-        return np.asarray(gain**2 * weight, np.float32)
+    def noise(self) -> Pixels:
+        """Variance of the residuals near the present map, over noise_floor^2.
 
-    def losses(self) -> Pixels:
-        """The loss of each value of the pictures."""
-        return np.asarray(self.problem.loss(self.gain * self.predicted, self.gain * self.target()))
+        That of the pictures and that of the recording: it stands beside the square of what the
+        loss calls large.
+        """
+        variance = self.pictures.noise(self.predicted) + self.transport.variance(self.texels)
+        return np.asarray(variance / np.float32(self.settings.noise_floor**2), np.float32)
 
     def quadratics(self) -> Sequence[Quadratic]:
         """The forms that stand for the priors near the present map."""
         width, height = self.transport.resolution
         maps = [array.reshape(height, width, 3) for array in (self.texels, self.centre)]
-        return [prior.quadratic(*maps) for prior in self.problem.priors]
+        factor = np.float32(self.prior_factor())
+        forms = [prior.quadratic(*maps) for prior in self.problem.priors]
+        return [
+            Quadratic(matrix=_Scaled(matrix=form.matrix, factor=factor), centre=form.centre)
+            for form in forms
+        ]
+
+    def prior_factor(self) -> float:
+        """By how much more the priors count because of the pictures' noise, from 1 to 3.
+
+        The square root of the share of noise in the variance of the residuals, averaged over the
+        pixels, says how far noise rules.
+        """
+        noise = self.pictures.noise(self.predicted) / np.float32(self.settings.noise_floor**2)
+        share = noise / (noise + 1 / self.pictures.loss_weights(self.predicted))
+        mean = np.sum(self.weights * share) / np.sum(self.weights)
+        return 1 + (NOISY - 1) * float(np.sqrt(mean))
 
     # Results
 
@@ -349,16 +353,10 @@ class LeastSquares:
         of the residuals over the mean weight, each pixel's noise being taken for as large as the
         inverse root of its weight.
         """
-        weights: Pixels = self.pixel_weights() * self.is_exact
-        residual = self.predicted - self.observed
+        weights: Pixels = self.pixel_weights() * self.pictures.is_exact
+        residual = self.predicted - self.pictures.observed
         level = np.float32(np.sum(weights * residual**2) / np.count_nonzero(weights))
         return self.as_map(np.sqrt(level / self.diagonal(weights, self.quadratics())))
-
-
-def _stacked(images: Sequence[NDArray[Any]]) -> Pixels:
-    """Images one below the other, shape (pixels, 3), in columns."""
-    rows = [image.reshape(-1, 3) for image in images]
-    return np.asfortranarray(np.concatenate(rows), dtype=np.float32)
 
 
 def _conjugate_gradients(

@@ -86,8 +86,8 @@ def test_a_smooth_map_seen_by_mirrors_is_recovered(
     assert metric(result.texels, smooth_map) < 0.2 * metric(np.ones_like(smooth_map), smooth_map)
 
 
-@pytest.mark.parametrize("loss", losses.__all__)
-@pytest.mark.parametrize("prior", priors.__all__)
+@pytest.mark.parametrize("loss", [kind.__name__ for kind in losses.LOSSES])
+@pytest.mark.parametrize("prior", [kind.__name__ for kind in priors.PRIORS])
 def test_every_loss_and_prior_recovers_the_map(
     smooth_scene: ei.Scene, picture: Image, smooth_map: Image, loss: str, prior: str
 ) -> None:
@@ -104,7 +104,7 @@ def test_every_loss_and_prior_recovers_the_map(
     assert np.sum((found.texels - smooth_map)[is_seen] ** 2) < 0.1 * start
 
 
-@pytest.mark.parametrize("prior", priors.__all__)
+@pytest.mark.parametrize("prior", [kind.__name__ for kind in priors.PRIORS])
 def test_a_weight_that_the_data_choose_predicts_another_picture_no_worse_than_the_default(
     smooth_scene: ei.Scene, picture: Image, prior: str
 ) -> None:
@@ -339,7 +339,7 @@ def test_a_brighter_picture_gives_a_map_brighter_by_as_much(
 
 
 @pytest.mark.parametrize("exposure", [0.01, 8.0])
-@pytest.mark.parametrize("loss", losses.__all__)
+@pytest.mark.parametrize("loss", [kind.__name__ for kind in losses.LOSSES])
 def test_exposure_divides_out(
     smooth_scene: ei.Scene, picture: Image, loss: str, exposure: float
 ) -> None:
@@ -356,7 +356,8 @@ def test_an_exposure_per_channel_divides_out(
     exposure = np.float32((4, 0.5, 2))
     view = ei.View(exposure * picture, exposure=exposure)
     found = ei.estimate(smooth_scene, view, optimizer=ei.Transport())
-    np.testing.assert_allclose(found.texels, result.texels, rtol=1e-3)
+    # The loss's epsilon is a value of the pictures, not of the radiance.
+    np.testing.assert_allclose(found.texels, result.texels, rtol=5e-3)
 
 
 @pytest.mark.parametrize("garbage", [1e6, -1e3, 1e30])

@@ -437,10 +437,65 @@ print(select_variant(), mi.variant())
     assert run_python(code).stdout.split() == ["scalar_rgb", "scalar_rgb"]
 
 
-def test_a_missing_libatomic_is_explained_with_the_command_that_mends_it() -> None:
-    error = ImportError("libatomic.so.1: cannot open shared object file")
-    explanation = backend._explain_import_error("mitsuba", error)
-    assert "apt-get install libatomic1" in explanation
+ABSENT = "libatomic.so.1: cannot open shared object file: No such file or directory"
+
+
+@pytest.fixture
+def broken_drjit(tmp_path: Path) -> Callable[[str], dict[str, str]]:
+    """Makes an environment in which importing Dr.Jit runs some code."""
+
+    def make(code: str) -> dict[str, str]:
+        (tmp_path / "drjit.py").write_text(code)
+        (tmp_path / "mitsuba.py").write_text("import drjit\n")
+        return {"PYTHONPATH": str(tmp_path)}
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        (
+            f"try:\n    raise ImportError({ABSENT!r})\nexcept ImportError:\n    print(missing)",
+            "mitsuba needs the system library libatomic.so.1, which is missing; install it with "
+            "'apt-get install libatomic1' (Debian, Ubuntu), 'dnf install libatomic' "
+            "(Fedora, RHEL), 'apk add libatomic' (Alpine) or 'pacman -S gcc-libs' (Arch)",
+        ),
+        (
+            "raise ImportError('libX11.so.6: cannot open shared object file: ...')",
+            "mitsuba needs the system library libX11.so.6, which is missing; "
+            "install the package of your system that has libX11.so.6",
+        ),
+        (
+            "raise SystemError('two\\nlines')",
+            "mitsuba cannot be imported (SystemError: two lines); reinstall it: "
+            "'pip install --force-reinstall mitsuba'",
+        ),
+    ],
+    ids=["libatomic", "another library", "anything else"],
+)
+def test_whatever_importing_drjit_raises_ends_a_command_with_one_line(
+    broken_drjit: Callable[[str], dict[str, str]], code: str, words: str
+) -> None:
+    command = """
+import sys
+from envmap_inverse.bundled import bunny
+from envmap_inverse.cli import main
+sys.argv = ["envmap-inverse", "params", str(bunny()), "--trust-input"]
+main()
+"""
+    done = run_python(command, **broken_drjit(code))
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", f"error: {words}\n")
+
+
+def test_without_a_library_that_mitsuba_needs_no_probe_is_run_and_remembered(
+    install: Install, probed: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install("libLLVM-19.so.1")
+    monkeypatch.setattr(backend, "missing_libraries", lambda: ["libatomic.so.1"])
+    assert [library.problem for library in backend.find_libllvm()] == [backend.NOT_PROBED]
+    monkeypatch.setattr(backend, "missing_libraries", list)
+    assert [library.problem for library in backend.find_libllvm()] == [None]
 
 
 # The GPU

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import typer
 
-from envmap_inverse import BackendError
 from envmap_inverse.backend import LibLLVM, doctor
 from envmap_inverse.commands import doctor as command
 
@@ -27,10 +26,17 @@ def fails(error: Exception) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def examine(monkeypatch: pytest.MonkeyPatch) -> Examine:
+def answer() -> dict[str, Any]:
+    """What the child process says that tries a variant; tests change it."""
+    return {"variant": "llvm_ad_rgb", "sum": 2.0}
+
+
+@pytest.fixture
+def examine(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]) -> Examine:
     """The findings by name, on a machine that has no GPU and one libLLVM that is too old."""
     monkeypatch.setattr(doctor.backend, "find_libllvm", lambda: iter([LIBRARY]))
     monkeypatch.setattr(doctor.backend, "cuda_works", lambda: False)
+    monkeypatch.setattr(doctor, "_try_variant", lambda: answer)
     return lambda: {finding.name: finding for finding in doctor.examine()}
 
 
@@ -39,30 +45,78 @@ def test_a_library_that_is_passed_over_is_told_with_the_reason(examine: Examine)
     assert (found.found, found.remedy) == ("/lib/libLLVM-14.so.1 [LLVM 14]: old", "")
 
 
-def test_a_missing_package_is_told_with_what_installs_it(
+def test_a_package_that_is_missing_or_of_another_version_is_told_with_what_installs_it(
     examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(doctor, "_PACKAGES", ("numpy", "no-such-package"))
+    demands = ["no-such-package>=2", "numpy<1.0", "scipy>1", "flip>1; extra == 'flip'"]
+    monkeypatch.setattr(doctor.metadata, "requires", lambda name: demands * (name == "mitsuba"))
     found = examine()
-    assert found["numpy"].remedy == ""
     assert found["no-such-package"].found == "not installed"
-    assert found["no-such-package"].remedy == "pip install no-such-package"
+    assert found["no-such-package"].remedy == "pip install 'no-such-package>=2'"
+    assert found["numpy"].found == f"{np.__version__}, but mitsuba needs <1.0"
+    assert found["numpy"].remedy == "pip install 'numpy<1.0'"
+    assert found["scipy"].remedy == ""
+    assert "flip" not in found
 
 
-def test_a_missing_libatomic_is_told_with_what_installs_it(
+def test_the_packages_are_those_that_the_wheels_demand(examine: Examine) -> None:
+    found = examine()
+    assert {"mitsuba", "drjit", "numpy", "OpenEXR".lower(), "typer"} <= {n.lower() for n in found}
+    assert "pytest" not in found  # demanded by an extra
+
+
+def test_a_python_that_is_too_old_is_told(
     examine: Examine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    libraries = SimpleNamespace(CDLL=fails(OSError("cannot open shared object file")))
-    monkeypatch.setattr(doctor, "ctypes", libraries)
-    found = examine()["libatomic.so.1"]
-    assert found.found == "missing"
-    assert "apt-get install libatomic1" in found.remedy
+    monkeypatch.setattr(doctor.platform, "python_version", lambda: "3.9.2")
+    assert examine()["python"].remedy == "install Python >=3.11"
+
+
+def test_a_missing_system_library_is_told_with_what_installs_it_and_ends_no_look(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "is_missing", "libatomic.so.1".__eq__)
+    found = examine()
+    assert found["libatomic.so.1"].found == "missing"
+    assert found["libatomic.so.1"].remedy.startswith("install it with 'apt-get install libatomic1'")
+    assert found["libz.so.1"].found == "present"
+    assert found["variant"].found == "not tried: a system library is missing"
+    assert "ffmpeg" in found
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "remedy"),
+    [("memory", "free_memory", "end other programs"), ("disk", "shutil", "make room on the disk")],
+)
+def test_a_lack_of_memory_or_disk_is_told(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch, name: str, function: str, remedy: str
+) -> None:
+    monkeypatch.setattr(doctor, "free_memory", lambda: 2**20)
+    full = SimpleNamespace(disk_usage=lambda _: SimpleNamespace(free=2**20))
+    monkeypatch.setattr(doctor, "shutil", full)
+    found = examine()[name]
+    assert found.found.startswith("0.000977 GiB free")
+    assert found.remedy.startswith(remedy)
+
+
+@pytest.mark.parametrize(
+    "look", ["_python", "_packages", "_disk", "_libllvm", "_variant", "_ffmpeg"]
+)
+def test_whatever_one_look_raises_the_others_are_taken(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    whole = examine()
+    monkeypatch.setattr(doctor, look, fails(NameError("no name\nis defined")))
+    found = examine()
+    (failed,) = (f for f in found.values() if f.found == "failed (NameError: no name is defined)")
+    assert "new environment" in failed.remedy
+    assert {"envmap_inverse", "memory", "kernel cache"} <= set(found) & set(whole)
 
 
 def test_a_machine_without_a_backend_has_its_error_for_a_remedy(
-    examine: Examine, monkeypatch: pytest.MonkeyPatch
+    examine: Examine, answer: dict[str, Any]
 ) -> None:
-    monkeypatch.setattr(doctor.backend, "select_variant", fails(BackendError("install LLVM 16")))
+    answer["problem"] = "install LLVM 16"
     found = examine()
     assert (found["variant"].found, found["variant"].remedy) == ("none works", "install LLVM 16")
     assert "libLLVM in use" not in found
@@ -73,17 +127,30 @@ def test_a_machine_without_a_backend_has_its_error_for_a_remedy(
     [("llvm_ad_rgb", "no GPU, a libLLVM works"), ("cuda_ad_rgb", "a GPU works")],
 )
 def test_the_variant_is_told_with_the_reason(
-    examine: Examine, monkeypatch: pytest.MonkeyPatch, variant: str, reason: str
+    examine: Examine, answer: dict[str, Any], variant: str, reason: str
 ) -> None:
-    monkeypatch.setattr(doctor.backend, "select_variant", lambda: variant)
-    kernels = SimpleNamespace(
-        JitBackend=SimpleNamespace(LLVM=1),
-        has_backend=lambda _: False,
-        opaque=lambda *_: np.ones(16),
-    )
-    monkeypatch.setattr(doctor, "dr", kernels)
-    monkeypatch.setattr(doctor, "mi", SimpleNamespace(Float=float))
+    answer["variant"] = variant
     assert examine()["variant"].found == f"{variant} ({reason}; a kernel gave 2)"
+
+
+def test_a_variant_is_tried_in_a_child_process() -> None:
+    answer = doctor._try_variant()
+    assert answer["sum"] == 2
+    assert answer["variant"] in {"llvm_ad_rgb", "cuda_ad_rgb"}
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"),
+    [
+        ("import os; os.abort()", "a test kernel ended with signal 6; install"),
+        ("raise NameError('no luck')", "a test kernel failed: NameError: no luck; install"),
+    ],
+)
+def test_a_backend_that_ends_its_process_is_a_finding(
+    monkeypatch: pytest.MonkeyPatch, code: str, problem: str
+) -> None:
+    monkeypatch.setattr(doctor, "_TRY_VARIANT", code)
+    assert doctor._try_variant()["problem"].startswith(problem)
 
 
 def test_a_missing_ffmpeg_is_told_with_what_installs_it(
@@ -93,10 +160,11 @@ def test_a_missing_ffmpeg_is_told_with_what_installs_it(
 
     monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_version", fails(RuntimeError("no ffmpeg exe")))
     found = examine()["ffmpeg"]
-    assert (found.found, found.remedy) == ("no ffmpeg exe", "pip install imageio-ffmpeg")
+    assert found.found == "no ffmpeg exe"
+    assert found.remedy == "pip install --force-reinstall imageio-ffmpeg"
 
 
-def test_the_command_ends_with_what_is_missing(
+def test_the_command_begins_and_ends_with_what_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     findings = [
@@ -108,7 +176,10 @@ def test_the_command_ends_with_what_is_missing(
         command.doctor()
     assert end.value.exit_code == 1
     assert capsys.readouterr().out.splitlines() == [
+        "missing: scipy: pip install scipy",
+        "",
         "python                3.11",
         "scipy                 not installed",
+        "",
         "missing: scipy: pip install scipy",
     ]

@@ -12,9 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 from envmap_inverse import InputError, images
-from envmap_inverse.commands.convert import Kind, RowConvention, convert, pattern
+from envmap_inverse.bundled import MAPS, map_file
+from envmap_inverse.commands import convert as command
+from envmap_inverse.commands.convert import Kind, convert, pattern
+from envmap_inverse.console.options import RowConvention
 from envmap_inverse.images import read_image, write_image
-from envmap_inverse.sphere.projections import AngularMap, Latlong
+from envmap_inverse.sphere.latlong import resample, texel_solid_angles
+from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
 from envmap_inverse.sphere.reproject import reproject, rotation
 
 Image = NDArray[np.float32]
@@ -46,25 +50,100 @@ def test_the_values_are_those_of_the_library(ours: Path) -> None:
     out = ours.with_name("out.exr")
     convert(ours, out, to=Kind.angular, rotate="y=40,x=-15", exposure=2)
     matrix = rotation(("y", 40), ("x", -15))
-    expected = reproject(read_image(ours), Latlong(32, 64), AngularMap(64, 64), matrix)
+    expected = reproject(read_image(ours), Latlong(32, 64), AngularMap(128, 128), matrix)
     np.testing.assert_allclose(read_image(out), 2 * expected, rtol=1e-6)
 
 
+BEHIND = "ignore:.*a mirror ball hardly shows what is behind it"
+
+
+@pytest.mark.filterwarnings(BEHIND)
 @pytest.mark.parametrize(
     ("kind", "size"),
     [
         (Kind.latlong, (64, 32)),
         (Kind.blender, (64, 32)),
-        (Kind.cube, (64, 48)),
-        (Kind.ball, (64, 64)),
-        (Kind.angular, (64, 64)),
+        (Kind.cube, (128, 96)),
+        (Kind.ball, (128, 128)),
+        (Kind.angular, (128, 128)),
     ],
 )
-def test_a_full_turn_keeps_its_pixels(ours: Path, kind: Kind, size: tuple[int, int]) -> None:
+def test_the_default_size_holds_the_detail_and_leads_back(
+    ours: Path, kind: Kind, size: tuple[int, int]
+) -> None:
     there, back = ours.with_name("there.exr"), ours.with_name("back.exr")
     convert(ours, there, to=kind)
     convert(there, back, from_=kind)
     assert (shape(there), shape(back)) == (size, (64, 32))
+
+
+def rms(error: Image) -> float:
+    """Root mean square over the sphere."""
+    weights = texel_solid_angles(*error.shape[:2])[..., None]
+    return float(np.sqrt(np.sum(weights * error**2) / (3 * np.sum(weights))))
+
+
+@pytest.mark.filterwarnings(BEHIND)
+@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize(
+    ("kind", "as_wide"),
+    [
+        (Kind.cube, Cube(48, 64)),
+        (Kind.ball, MirrorBall(64, 64)),
+        (Kind.angular, AngularMap(64, 64)),
+    ],
+)
+def test_there_and_back_adds_a_hundredth_of_what_means_over_as_many_columns_add(
+    tmp_path: Path, name: str, kind: Kind, as_wide: Projection
+) -> None:
+    texels = resample(read_image(map_file(name)), 32, 64).astype(np.float32)
+    write_image(tmp_path / "map.exr", texels)
+    convert(tmp_path / "map.exr", tmp_path / "there.exr", to=kind, trust_input=True)
+    convert(tmp_path / "there.exr", tmp_path / "back.exr", from_=kind, trust_input=True)
+    flat = Latlong(32, 64)
+    plain = reproject(reproject(texels, flat, as_wide), as_wide, flat)
+    error = rms(read_image(tmp_path / "back.exr") - texels)
+    assert error < 0.01 * rms(plain - texels)
+
+
+def test_a_turned_cube_map_turns_back(tmp_path: Path) -> None:
+    texels = resample(read_image(map_file("museum")), 32, 64).astype(np.float32)
+    names = [tmp_path / f"{name}.exr" for name in ("map", "there", "back")]
+    write_image(names[0], texels)
+    convert(names[0], names[1], to=Kind.cube, rotate="x=20,y=50", trust_input=True)
+    convert(names[1], names[2], from_=Kind.cube, rotate="y=-50,x=-20", trust_input=True)
+    assert rms(read_image(names[2]) - texels) < 0.01 * rms(texels)
+
+
+def test_a_map_too_small_for_the_detail_of_a_cube_map_says_so(tmp_path: Path) -> None:
+    noise = np.random.default_rng(5).uniform(0, 1, (48, 64, 3))
+    write_image(tmp_path / "cube.exr", noise)
+    with pytest.warns(UserWarning, match=r"back\.exr: IN has detail .* 32 x 16 does not hold"):
+        convert(tmp_path / "cube.exr", tmp_path / "back.exr", from_=Kind.cube)
+    plain = reproject(noise, Cube(48, 64), Latlong(16, 32))
+    np.testing.assert_allclose(read_image(tmp_path / "back.exr"), plain, rtol=1e-5)
+
+
+def test_a_size_that_holds_less_than_the_map_is_named(ours: Path) -> None:
+    with pytest.warns(UserWarning, match=r"a latlong map 50 wide, IN that of one 64 wide"):
+        convert(ours, ours.with_name("out.exr"), to=Kind.cube, size="100")
+
+
+def test_a_ball_is_said_to_show_little_of_what_is_behind_it(ours: Path) -> None:
+    with pytest.warns(UserWarning, match=r"within 37 degrees of -z its pixels are coarser"):
+        convert(ours, ours.with_name("out.exr"), to=Kind.ball)
+
+
+def test_an_image_that_would_be_too_large_is_as_large_as_may_be(
+    ours: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "MAX_PIXELS", 100**2)
+    with (
+        pytest.warns(UserWarning, match="128 pixels would keep all detail"),
+        pytest.warns(UserWarning, match="a latlong map 50 wide"),
+    ):
+        convert(ours, ours.with_name("out.exr"), to=Kind.angular)
+    assert shape(ours.with_name("out.exr")) == (100, 100)
 
 
 @pytest.mark.parametrize(
@@ -82,7 +161,7 @@ def test_size_is_the_width_or_both_sides(
     ours: Path, kind: Kind, option: str, size: tuple[int, int]
 ) -> None:
     out = ours.with_name("out.exr")
-    convert(ours, out, to=kind, size=option)
+    pattern(out, to=kind, size=option)
     assert shape(out) == size
 
 
@@ -177,7 +256,7 @@ def test_in_is_not_overwritten(ours: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert ours.read_bytes() == before
 
 
-@pytest.mark.parametrize("name", ["out.jpg", "out", "out.tif"])
+@pytest.mark.parametrize("name", ["out.gif", "out", "out.tif"])
 def test_an_unknown_kind_of_file_is_refused(ours: Path, name: str) -> None:
     with pytest.raises(InputError, match=f"{name}: unknown kind of image; use one of"):
         convert(ours, ours.with_name(name))

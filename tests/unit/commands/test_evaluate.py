@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from envmap_inverse import InputError
 from envmap_inverse.commands import evaluate as command
-from envmap_inverse.commands.evaluate import Protocol, RowConvention, evaluate
+from envmap_inverse.commands.evaluate import Protocol, evaluate
+from envmap_inverse.console.options import RowConvention
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.sphere.latlong import resample

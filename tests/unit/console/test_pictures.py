@@ -45,6 +45,12 @@ def test_a_folder_stands_for_its_pictures_in_order(folder: Path) -> None:
     assert names(find_pictures([folder])) == ["a.png", "b.exr", "c.exr"]
 
 
+def test_a_folder_of_arrays_is_a_folder_of_pictures(tmp_path: Path) -> None:
+    for name in ("b", "a"):
+        np.save(tmp_path / f"{name}.npy", np.ones((3, 4, 3), np.float32))
+    assert names(find_pictures([tmp_path])) == ["a.npy", "b.npy"]
+
+
 def test_a_pattern_stands_for_its_files_in_order(folder: Path) -> None:
     assert names(find_pictures([folder / "*.exr"])) == ["b.exr", "c.exr"]
 

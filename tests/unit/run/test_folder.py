@@ -23,8 +23,9 @@ from envmap_inverse.metrics import angular_error, log_rmse, rmse
 from envmap_inverse.problem.problem import Record
 from envmap_inverse.run import folder as artifacts
 from envmap_inverse.run import frames as frames_module
-from envmap_inverse.run.folder import RunFolder, to_json
+from envmap_inverse.run.folder import RunFolder
 from envmap_inverse.run.frames import FrameWriter
+from envmap_inverse.system.strict_json import to_json
 
 MakeIteration = Callable[..., Iteration]
 OpenRun = Callable[..., RunFolder]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -159,7 +160,15 @@ def test_an_obj_file_that_counts_from_one_passes(tmp_path: Path, face: str) -> N
 
 @pytest.mark.parametrize(
     ("face", "index"),
-    [("1 2 -1", "-1"), ("1 2/2/-3 3", "-3"), ("4294967297 2 3", "4294967297"), ("1 2 -", "-")],
+    [
+        ("1 2 -1", "-1"),
+        ("1 2/2/-3 3", "-3"),
+        ("4294967297 2 3", "4294967297"),
+        ("1/4294967297 2 3", "4294967297"),
+        ("  1   2 \t -1", "-1"),
+        ("1-3 2 3", "-3"),
+        ("1 2 -", "-"),
+    ],
 )
 def test_an_obj_index_that_mitsuba_misreads_is_refused(
     tmp_path: Path, face: str, index: str
@@ -167,4 +176,30 @@ def test_an_obj_index_that_mitsuba_misreads_is_refused(
     path = tmp_path / "mesh.obj"
     path.write_text(f"v 0 0 0\n  f {face}\n")
     with pytest.raises(InputError, match=f"mesh.obj: a face points to vertex {index};"):
+        check_obj(path)
+
+
+@pytest.mark.parametrize("before", ["  ", "\t", "\r", "\n\n", "v 0 0 0\n", "# f 1 2 3\n"])
+def test_an_obj_face_is_looked_at_wherever_its_line_begins(tmp_path: Path, before: str) -> None:
+    path = tmp_path / "mesh.obj"
+    path.write_bytes(f"{before}f 1 2 -1".encode())
+    with pytest.raises(InputError, match="a face points to vertex -1;"):
+        check_obj(path)
+
+
+@pytest.mark.parametrize("face", ["1 2 3 # not -1", "1 2 3 # f -1", "1 2 3 and -1"])
+def test_what_follows_the_indices_of_an_obj_face_is_passed_over(tmp_path: Path, face: str) -> None:
+    path = tmp_path / "mesh.obj"
+    path.write_text(f"f {face}\nf 1 2 3\n")
+    check_obj(path)
+
+
+@pytest.mark.parametrize(
+    "repeated", ["1 ", "123456789/", " ", "f ", "f -1", "\t", "\r", "\n", "f 1\n"]
+)
+def test_a_hostile_obj_file_is_read_in_linear_time(tmp_path: Path, repeated: str) -> None:
+    """A million of anything would take hours if two of them cost each other a step."""
+    path = tmp_path / "mesh.obj"
+    path.write_text("f " + repeated * 10**6 + "x")
+    with contextlib.suppress(InputError):
         check_obj(path)

@@ -24,6 +24,7 @@ def parameters() -> Parameters:
         {
             name: Parameter(
                 name=name,
+                key=f"key of {name}",
                 shape=shape,
                 type="Float",
                 is_differentiable=name == "b",
@@ -45,5 +46,6 @@ def test_a_table_tells_every_parameter(parameters: Parameters) -> None:
 def test_parameters_can_be_chosen(parameters: Parameters) -> None:
     assert list(parameters.differentiable()) == list(parameters.keep("b")) == ["b"]
     assert len(parameters.keep(["b", "a"])) == 2
+    assert list(parameters.keep("key of b")) == ["b"]
     with pytest.raises(KeyError, match="no parameter 'c'; there are: a, b"):
         parameters.keep("c")

@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
 from envmap_inverse import InputError
+from envmap_inverse.sphere.latlong import Rows
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
 
 Array = NDArray[np.float64]
@@ -338,3 +339,14 @@ def test_a_disc_shows_its_axis_however_near_a_direction_is(
     projection, direction = kind(7, 7), np.array([[0.0, aside, forwards], [aside, aside, forwards]])
     found = projection.directions(*projection.pixels(direction))
     np.testing.assert_allclose(found, direction, atol=1e-7)
+
+
+@pytest.mark.parametrize("rows", ["corner", "centred"])
+def test_taps_are_what_a_look_up_takes(rows: Rows, rng: np.random.Generator) -> None:
+    projection = Latlong(8, 16, rows=rows, offset=0.25)
+    image = rng.uniform(size=(8, 16, 3)).astype(np.float32)
+    directions = np.concatenate([rng.normal(size=(50, 3)), np.eye(3), -np.eye(3)])
+    index, share = projection.taps(directions)
+    np.testing.assert_allclose(share.sum(axis=0), 1)
+    values = np.sum(share[..., None] * image.reshape(-1, 3)[index], axis=0)
+    np.testing.assert_allclose(values, projection.look_up(image)(directions), atol=1e-6)

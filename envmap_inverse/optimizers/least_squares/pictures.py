@@ -1,0 +1,116 @@
+"""The pictures of a problem as least squares sees them: pixels in columns, in radiance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.optimizers.least_squares.gains import Gains
+from envmap_inverse.problem.problem import Problem
+
+__all__ = ["Pictures", "Pixels"]
+
+Pixels = NDArray[Any]
+"""Shape (pixels of all views, 3), in columns."""
+
+
+class Pictures:
+    """The pixels of all views, in units of the pictures' mean radiance.
+
+    Predictions that its methods take are of the map alone; `offset` is the other emitters' light.
+
+    Attributes:
+        weights: of the objective's pixels, times 3 so that those of a channel sum to 1.
+        images: the values of the pictures, 0 where they do not count.
+        observed: the pictures in radiance by the present exposures, without the offset.
+        is_exact: which values are not clipped.
+        gains: the exposures.
+        unit: the pictures' mean radiance.
+        offset: the other emitters' light.
+    """
+
+    def __init__(self, problem: Problem, offset: NDArray[np.float32]) -> None:
+        """Find the unit, and bring the pictures to radiance by the known exposures."""
+        views = problem.views
+        self._views, self._loss = views, problem.loss
+        self.weights = _stacked([v.weights * np.float32(3 / len(views)) for v in views])
+        self.images: Pixels = np.where(
+            self.weights > 0, _stacked([v.image for v in views]), np.float32(0)
+        )
+        self._is_over = _stacked([v.is_over for v in views]) > 0
+        self._is_under = _stacked([v.is_under for v in views]) > 0
+        self.is_exact = ~(self._is_over | self._is_under)
+        self.gains = Gains(views)
+        light = np.maximum(self.images / self.gains.rows(self.gains.exposures), 0)
+        known = self.weights * self.gains.is_known()
+        self.unit = float(np.sum(known * light) / np.sum(known)) or 1.0
+        self.offset: Pixels = offset / np.float32(self.unit)
+        self._expose()
+
+    def target(self, predicted: Pixels) -> Pixels:
+        """The values nearest to a prediction that the pictures allow."""
+        if self.is_exact.all():
+            return self.observed
+        above = np.where(self._is_over, np.maximum(self.observed, predicted), self.observed)
+        return np.where(self._is_under, np.minimum(self.observed, predicted), above)
+
+    def loss_weights(self, predicted: Pixels) -> Pixels:
+        """The loss's weights of squared differences in radiance."""
+        weight = self._loss.weight(self._gain * predicted, self._gain * self.observed)
+        return np.asarray(self._gain**2 * weight, np.float32)
+
+    def losses(self, predicted: Pixels) -> Pixels:
+        """The loss of each value of the pictures."""
+        gain = self._gain
+        return np.asarray(self._loss(gain * predicted, gain * self.target(predicted)))
+
+    def noise(self, predicted: Pixels) -> Pixels:
+        """Variance of the pictures' radiance, by the noise models of the views."""
+        light = self._factors * self.light(predicted)
+        parts = [
+            view.noise_model.variance(rows)
+            for view, rows in zip(self._views, self.gains.split(light), strict=True)
+        ]
+        return np.asarray(np.concatenate(parts) / self._factors**2, np.float32)
+
+    # Exposures
+
+    def light(self, predicted: Pixels) -> Pixels:
+        """The predicted light, that of other emitters included."""
+        return predicted + self.offset
+
+    def light_sums(self, pixels: Pixels, predicted: Pixels) -> NDArray[np.float32]:
+        """What a change of each unknown exposure does to the residuals, times pixels."""
+        if not self.gains.num_unknown:
+            return np.zeros(0, np.float32)
+        return self.gains.sums(self.light(predicted) * pixels)
+
+    def multiply_gains(self, factors: NDArray[np.float32]) -> None:
+        """Multiply the unknown exposures."""
+        if self.gains.num_unknown:
+            self.gains.multiply(factors)
+            self._expose()
+
+    def fit_gains(self, predicted: Pixels) -> None:
+        """Make the unknown exposures fit a prediction."""
+        if self.gains.num_unknown:
+            weights = self.weights * self.loss_weights(predicted) * self.is_exact
+            self.gains.fit(self.light(predicted), self.images, weights)
+            self._expose()
+
+    def _expose(self) -> None:
+        """Bring the pictures to radiance by the present exposures."""
+        self._factors = self.gains.rows(self.gains.exposures * np.float32(self.unit))
+        self.observed: Pixels = self.images / self._factors - self.offset
+        # Losses see pictures in units of their mean, whatever the exposure.
+        mean = float(np.sum(self.weights * np.maximum(self.images, 0))) / 3 or 1.0
+        self._gain: Pixels = self._factors / np.float32(mean)
+
+
+def _stacked(images: Sequence[NDArray[Any]]) -> Pixels:
+    """Images one below the other, shape (pixels, 3), in columns."""
+    rows = [image.reshape(-1, 3) for image in images]
+    return np.asfortranarray(np.concatenate(rows), dtype=np.float32)

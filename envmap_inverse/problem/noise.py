@@ -1,0 +1,130 @@
+"""The noise of a picture: how far its values lie from the light that made them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage, optimize
+
+from envmap_inverse.errors import InputError
+
+__all__ = ["Noise", "estimate_noise"]
+
+BLOCK = 8
+"""Pixels on a side of the blocks in which a picture is taken for flat."""
+
+NUM_LEVELS = 12
+QUANTILE = 0.2
+"""Of the blocks of one brightness, so many are taken for flat; the others hold edges."""
+
+_HIGH_PASS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
+"""Of independent noise it keeps the variance; linear gradients it takes away (Immerkaer 1996)."""
+
+_FLATTEST = 0.6
+"""The variance of the flattest blocks over that of the noise, by simulation of normal noise."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """Standard deviation of a picture's values, given the value p that the light would give.
+
+    The variance is read^2 + shot p + (relative p)^2: what a sensor adds to darkness, the number of
+    photons (Foi et al. 2008), and what scales with the light, such as errors of the scene.
+
+    Attributes:
+        read: standard deviation where there is no light, in units of the picture's values.
+        shot: variance per value, in the same units.
+        relative: standard deviation as a share of the value.
+
+    Example:
+        >>> noise = ei.Noise(read=0.01, shot=0.001)
+        >>> round(float(noise.variance(np.float32(0.9))), 6)
+        0.001
+    """
+
+    read: float = 0.0
+    shot: float = 0.0
+    relative: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        for name in ("read", "shot", "relative"):
+            value = getattr(self, name)
+            if not (np.isfinite(value) and value >= 0):
+                raise InputError(f"noise: {name} must be 0 or a positive number; found {value}")
+
+    def variance(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Variance of a picture's values, from those that the light would give without noise."""
+        light = np.maximum(values, 0)
+        return np.asarray(
+            self.read**2 + self.shot * light + (self.relative * light) ** 2, np.float32
+        )
+
+
+def estimate_noise(image: ArrayLike, counts: NDArray[np.bool_] | None = None) -> Noise:
+    """Estimate the noise of a picture from its flattest blocks.
+
+    The picture is filtered so that independent noise stays and smooth shading goes. Of the blocks
+    of about equal brightness, those of least variance are taken for flat; the curve of the noise
+    model is fitted to their variances by non-negative least squares on relative errors. What has
+    detail everywhere looks noisier than it is; noise that was smoothed or compressed away is not
+    found.
+
+    Args:
+        image: values in proportion to radiance, shape (h, w, 3).
+        counts: which values to go by, shape (h, w, 3); all if None.
+
+    Returns:
+        The noise, all 0 if the picture is too small to tell or has none.
+
+    Example:
+        >>> grey = np.full((64, 64, 3), 0.5) + np.random.default_rng(1).normal(0, 0.01, (64, 64, 3))
+        >>> bool(0.008 < ei.estimate_noise(grey).variance(np.float32(0.5)) ** 0.5 < 0.012)
+        True
+    """
+    image = np.asarray(image, np.float64)
+    height, width, _ = image.shape
+    if min(height, width) < 3 * BLOCK:
+        return Noise()
+    usable = np.ones(image.shape, bool) if counts is None else counts
+    rest = ndimage.convolve(image, _HIGH_PASS[:, :, None], mode="nearest")
+    # A block counts if all that the filter reached counts.
+    usable = ndimage.binary_erosion(usable, np.ones((3, 3, 1), bool), border_value=1)
+    means, variances, shares = (_blocks(array) for array in (image, rest**2, usable))
+    full = shares == 1
+    levels, flattest = _flattest(means[full], variances[full])
+    if len(levels) == 0:
+        return Noise()
+    design = np.stack([np.ones_like(levels), levels, levels**2], axis=1)
+    scaled = design / flattest[:, None]
+    size = np.maximum(scaled.max(axis=0), 1e-300)
+    found, _ = optimize.nnls(scaled / size, np.ones(len(levels)))
+    read, shot, relative = found / size
+    return Noise(read=float(np.sqrt(read)), shot=float(shot), relative=float(np.sqrt(relative)))
+
+
+def _blocks(array: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Means over whole blocks, flat; those of all channels."""
+    height, width, channels = array.shape
+    rows, columns = height // BLOCK, width // BLOCK
+    cut = array[: rows * BLOCK, : columns * BLOCK].astype(np.float64)
+    means = cut.reshape(rows, BLOCK, columns, BLOCK, channels).mean(axis=(1, 3))
+    return np.asarray(means.ravel())
+
+
+def _flattest(
+    means: NDArray[np.float64], variances: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Brightness and noise of the flattest blocks, for levels of about as many blocks each."""
+    order = np.argsort(means)
+    order = order[variances[order] > 0]  # what has no noise at all was painted
+    levels, flattest = [], []
+    for part in (
+        np.array_split(order, min(NUM_LEVELS, len(order) // 16)) if len(order) >= 16 else ()
+    ):
+        flat = part[variances[part] <= np.quantile(variances[part], QUANTILE)]
+        levels.append(max(means[flat].mean(), 0.0))
+        flattest.append(variances[flat].mean() / _FLATTEST)
+    return np.array(levels), np.array(flattest)

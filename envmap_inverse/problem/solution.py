@@ -1,0 +1,102 @@
+"""What a solver gives back, and what it reports on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Iteration", "OnIteration", "Record", "Solution"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One line of a history.
+
+    Attributes:
+        index: iteration, from 0.
+        loss: mean loss of the pictures, without priors: before the step of an Adam iteration, after
+            a round of the transport optimizer.
+        error: sum of squared errors of the map after it; None without a ground truth.
+        seconds: since the optimizer began.
+    """
+
+    index: int
+    loss: float
+    error: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Iteration(Record):
+    """What `on_iteration` is told; the arrays are copied to NumPy when they are asked for.
+
+    Attributes:
+        texels_on_device: makes `texels`.
+        image_on_device: makes `image`.
+
+    Example:
+        >>> def stop_early(iteration: ei.Iteration) -> bool:
+        ...     return iteration.index == 1
+        >>> adam = ei.Adam(iterations=9)
+        >>> len(ei.estimate(scene, image, optimizer=adam, on_iteration=stop_early).history)
+        2
+    """
+
+    texels_on_device: Callable[[], NDArray[np.float32]] = field(repr=False)
+    image_on_device: Callable[[], NDArray[np.float32]] = field(repr=False)
+
+    @cached_property
+    def texels(self) -> NDArray[np.float32]:
+        """The map after this iteration, shape (H, W, 3)."""
+        return self.texels_on_device()
+
+    @cached_property
+    def image(self) -> NDArray[np.float32]:
+        """The first view as this iteration rendered it, shape (h, w, 3)."""
+        return self.image_on_device()
+
+
+OnIteration = Callable[[Iteration], bool | None]
+"""Called after each iteration; returning True ends the run, which keeps what it has."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Solution:
+    """What an optimizer found.
+
+    Attributes:
+        texels: the map, shape (H, W, 3).
+        history: a record per iteration.
+        phases: seconds by phase.
+        status: "done", "interrupted", or why the run ended early.
+        num_dropped: steps that were not taken because of NaN or infinity.
+        coverage: column sums of the light transport, if the optimizer knows them.
+        deviation: standard deviation of each texel, if the optimizer estimates it.
+        exposures: of each view and channel, shape (views, 3).
+
+    Example:
+        >>> ei.Solution(texels=np.ones((8, 16, 3), np.float32))
+        <Solution of 16 x 8 texels, done: 0 iterations>
+    """
+
+    texels: NDArray[np.float32]
+    history: tuple[Record, ...] = ()
+    phases: dict[str, float] = field(default_factory=dict)
+    status: str = "done"
+    num_dropped: int = 0
+    coverage: NDArray[np.float32] | None = None
+    deviation: NDArray[np.float32] | None = None
+    exposures: NDArray[np.float32] | None = None
+
+    def __repr__(self) -> str:
+        """One line."""
+        height, width, _ = self.texels.shape
+        last = f", loss {self.history[-1].loss:.4g}" if self.history else ""
+        return (
+            f"<Solution of {width} x {height} texels, {self.status}: {len(self.history)} "
+            f"iterations{last}>"
+        )

@@ -1,0 +1,36 @@
+"""False colours, for quantities."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["false_colours"]
+
+# Nine colours of viridis (Smith and van der Walt, CC0), from dark to bright.
+_VIRIDIS = np.array(
+    [
+        [68, 1, 84],
+        [71, 44, 122],
+        [59, 81, 139],
+        [44, 113, 142],
+        [33, 144, 141],
+        [39, 173, 129],
+        [92, 200, 99],
+        [170, 220, 50],
+        [253, 231, 37],
+    ]
+)
+
+
+def false_colours(share: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Viridis, whose lightness grows evenly: dark blue for 0, bright yellow for 1.
+
+    Args:
+        share: from 0 to 1, shape (...); what lies outside has the colour of the nearer end.
+
+    Returns:
+        RGB from 0 to 255, shape (..., 3).
+    """
+    stops = np.linspace(0, 1, len(_VIRIDIS))
+    return np.stack([np.interp(share, stops, channel) for channel in _VIRIDIS.T], axis=-1)

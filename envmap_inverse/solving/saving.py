@@ -1,0 +1,99 @@
+"""The files of an estimate. `Estimate.save` writes them, and the folder of a run has them too."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from envmap_inverse.backend import mi
+from envmap_inverse.errors import InputError, cannot_write
+from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
+from envmap_inverse.problem.problem import Record
+from envmap_inverse.system.strict_json import to_json
+from envmap_inverse.system.writing import write_bytes
+from envmap_inverse.version import __version__
+
+if TYPE_CHECKING:
+    from envmap_inverse.solving.estimate import Estimate
+
+__all__ = ["line_of", "save", "summary_of", "versions", "write_maps"]
+
+
+def save(result: Estimate, folder: Path) -> None:
+    """Write an estimate's files; see `Estimate.save`."""
+    if (folder / "run.toml").exists():
+        raise InputError(
+            f"{folder}: holds a run of the command line (run.toml); name another folder"
+        )
+    exposure = display_exposure(result.texels)
+    summary = summary_of(result) | {
+        "exposure": exposure,
+        "seconds": {"total": result.seconds, **result.phases},
+        "versions": versions(),
+    }
+    lines = "".join(f"{line_of(record)}\n" for record in result.history)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "summary.json").unlink(missing_ok=True)  # stands for a complete folder
+        write_maps(folder, result, exposure)
+        write_bytes(folder / "history.jsonl", lines.encode())
+        write_bytes(folder / "summary.json", f"{to_json(summary, indent=2)}\n".encode())
+    except OSError as error:
+        raise cannot_write(str(folder), error) from None
+
+
+def write_maps(folder: Path, result: Estimate, exposure: float) -> None:
+    """Write `envmap.exr`, `coverage.exr`, `deviation.exr` (if it is known) and `envmap.png`.
+
+    Args:
+        folder: where; it exists.
+        result: the estimate.
+        exposure: factor on the map for the PNG.
+
+    Raises:
+        OSError: if a file cannot be written.
+    """
+    write_image(folder / "envmap.exr", result.texels)
+    write_image(folder / "coverage.exr", result.coverage)
+    if result.deviation is None:
+        (folder / "deviation.exr").unlink(missing_ok=True)
+    else:
+        write_image(folder / "deviation.exr", result.deviation)
+    write_bytes(folder / "envmap.png", encode_png(tonemap(result.texels, exposure)))
+
+
+def summary_of(result: Estimate) -> dict[str, Any]:
+    """The entries of `summary.json` that follow from an estimate alone."""
+    last = result.history[-1]
+    return {
+        "status": result.status,
+        "iterations": len(result.history),
+        "dropped_steps": result.num_dropped,
+        "loss": last.loss,
+        "error": last.error,
+        "negative_share": float((result.texels < 0).mean()),
+        "seen_share": float(np.any(result.coverage > 0, axis=2).mean()),
+        "exposures": None if result.exposures is None else result.exposures.tolist(),
+    }
+
+
+def line_of(record: Record, metrics: Mapping[str, float] | None = None) -> str:
+    """The line of `history.jsonl` of one iteration."""
+    line = {key: getattr(record, key) for key in ("index", "loss", "error", "seconds")}
+    return to_json(line | dict(metrics or {}))
+
+
+def versions() -> dict[str, str]:
+    """Versions of what took part, and the variant."""
+    found = {name: metadata.version(name) for name in ("mitsuba", "drjit", "numpy")}
+    return {
+        "envmap_inverse": __version__,
+        **found,
+        "python": platform.python_version(),
+        "variant": str(mi.variant()),
+    }
