@@ -14,23 +14,28 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from envmap_inverse.commands.choices import losses, optimizers, parameterizations, priors
 from envmap_inverse.commands.convert import convert, pattern
 from envmap_inverse.commands.coverage import coverage
 from envmap_inverse.commands.demo import demo
 from envmap_inverse.commands.doctor import doctor
 from envmap_inverse.commands.estimate import estimate
 from envmap_inverse.commands.evaluate import evaluate
+from envmap_inverse.commands.help import help_
 from envmap_inverse.commands.report import report
 from envmap_inverse.commands.scene import params, render
-from envmap_inverse.console.logs import show_warning, start_logging
+from envmap_inverse.console.logs import show_warning
 from envmap_inverse.console.output import say
+from envmap_inverse.console.parsing import Command, Group
 from envmap_inverse.console.running import fail
 from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
 from envmap_inverse.version import __version__
 
 app = typer.Typer(
     name="envmap-inverse",
+    cls=Group,
     help="Recover the HDR environment map that lit a scene from pictures of it.",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -40,17 +45,17 @@ app = typer.Typer(
 def _main(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
-    verbose: Annotated[
-        int, typer.Option("-v", "--verbose", count=True, help="Tell what is done; -vv tells more.")
+    verbose: Annotated[  # noqa: ARG001 - see `Command.invoke`
+        int, typer.Option("-v", "--verbose", count=True, help="Say what is done; -vv says more.")
     ] = 0,
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Say nothing of a run but warnings and errors.")
+    quiet: Annotated[  # noqa: ARG001
+        bool, typer.Option("-q", "--quiet", help="Show nothing of a run but warnings and errors.")
     ] = False,
-    log_file: Annotated[
-        Path | None, typer.Option(help="Append everything that -vv tells to a file, with times.")
+    log_file: Annotated[  # noqa: ARG001
+        Path | None,
+        typer.Option(help="Append to a file, with times, everything that -vv shows."),
     ] = None,
 ) -> None:
-    start_logging(verbose, quiet=quiet, log_file=log_file)
     if version:
         say(f"envmap-inverse {__version__}")
     elif context.invoked_subcommand is None:
@@ -59,19 +64,24 @@ def _main(
 
 COMMANDS = (
     demo,
-    params,
-    render,
     estimate,
+    render,
+    params,
+    coverage,
     evaluate,
     report,
     convert,
     pattern,
-    coverage,
+    optimizers,
+    losses,
+    priors,
+    parameterizations,
     doctor,
 )
 
 for command in COMMANDS:
-    app.command()(command)
+    app.command(cls=Command)(command)
+app.command("help", cls=Command)(help_)
 
 
 def main() -> None:

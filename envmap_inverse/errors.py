@@ -1,18 +1,28 @@
-"""The two errors that the package raises on purpose. Their messages are one line each."""
+"""The errors that the package raises on purpose. Their messages are one line for each fault."""
 
+import difflib
 import errno
 import math
+import numbers
 import re
+from collections.abc import Callable, Iterable, Sequence
+from typing import ParamSpec, TypeVar
 
 __all__ = [
     "BackendError",
+    "CombinedInputError",
+    "Faults",
     "InputError",
     "cannot_write",
     "check_positive",
     "check_seed",
+    "did_you_mean",
     "is_out_of_memory",
     "tells_of_memory",
 ]
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 _OUT_OF_MEMORY = re.compile("bad_alloc|out of memory|allocate|MemoryError", re.IGNORECASE)
 
@@ -27,6 +37,75 @@ class InputError(ValueError):
         ...     print(error)
         spp must be at least 1; found 0
     """
+
+
+class CombinedInputError(InputError):
+    """Several faults of one input, a line each.
+
+    Attributes:
+        errors: the faults, in the order in which they were found.
+    """
+
+    def __init__(self, errors: Sequence[Exception]) -> None:
+        """Args: errors: at least one."""
+        super().__init__("\n".join(map(str, errors)))
+        self.errors = tuple(errors)
+
+
+class Faults:
+    """Collects what is wrong with an input, so that all of it is reported at once.
+
+    Example:
+        >>> faults = Faults()
+        >>> faults.attempt(check_positive, learning_rate=-1)
+        >>> faults.attempt(check_positive, floor=0)
+        >>> faults.report()
+        Traceback (most recent call last):
+        envmap_inverse.errors.CombinedInputError: learning_rate must be positive; found -1
+        floor must be positive; found 0
+    """
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._errors: list[Exception] = []
+
+    def attempt(self, make: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
+        """Call a function; returns what it returns, or None if it met a fault, which is kept."""
+        try:
+            return make(*args, **kwargs)
+        except CombinedInputError as error:
+            self._errors += error.errors
+        except (InputError, FileNotFoundError) as error:
+            self._errors.append(error)
+        return None
+
+    def keep(self, error: InputError) -> None:
+        """Keep a fault that was found elsewhere."""
+        self._errors.append(error)
+
+    def need(self, make: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        """Call a function without whose result nothing more can be checked.
+
+        Raises:
+            InputError: if it meets a fault; all that was kept before is reported with it.
+        """
+        try:
+            return make(*args, **kwargs)
+        except (InputError, FileNotFoundError) as error:
+            self._errors += error.errors if isinstance(error, CombinedInputError) else [error]
+            self.report()
+            raise
+
+    def report(self) -> None:
+        """Raise the faults that were kept.
+
+        Raises:
+            InputError: if there are any; the only one itself, or several as `CombinedInputError`.
+        """
+        if len(self._errors) == 1:
+            raise self._errors[0]
+        if self._errors:
+            raise CombinedInputError(self._errors)
 
 
 class BackendError(RuntimeError):
@@ -44,9 +123,11 @@ def check_positive(**values: float) -> None:
     """Check numbers given by their names.
 
     Raises:
-        InputError: if one is not above 0, or not finite.
+        InputError: if one is not above 0, not finite, or no number.
     """
     for name, value in values.items():
+        if not isinstance(value, numbers.Real):
+            raise InputError(f"{name} must be a number; found {value!r}")
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} must be positive; found {value}")
 
@@ -59,6 +140,21 @@ def check_seed(seed: int) -> None:
     """
     if not 0 <= seed < 2**32:
         raise InputError(f"seed must be from 0 to 2^32 - 1; found {seed}")
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """The end of a message about an unknown name: the nearest known one, or nothing.
+
+    Args:
+        name: what was found.
+        names: what is known; case does not count.
+
+    Returns:
+        "; did you mean 'Huber'?", or "" if no name is near.
+    """
+    known = {candidate.lower(): candidate for candidate in names}
+    near = difflib.get_close_matches(name.lower(), known, n=1)
+    return f"; did you mean {known[near[0]]!r}?" if near else ""
 
 
 def cannot_write(name: str, error: OSError) -> Exception:

@@ -30,6 +30,7 @@ from envmap_inverse.scene.envmap import as_map
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene, load_scene
 from envmap_inverse.sphere.latlong import angle_between, resample
+from envmap_inverse.system.progress import stage
 
 __all__ = [
     "angular_mean_deg",
@@ -332,9 +333,12 @@ def _errors(
     shots: Shots, estimate: NDArray[Any], truth: NDArray[Any], metrics: tuple[Metric, ...]
 ) -> Errors:
     errors = {}
-    for name, (scene, spp) in shots.items():
-        pair = _pair(scene, estimate, truth, spp=spp)
-        errors[name] = {metric.__name__: metric(*pair) for metric in metrics}
+    with stage("Rendering under both maps", len(shots)) as shown:
+        for number, (name, (scene, spp)) in enumerate(shots.items()):
+            shown.advance(number, name.replace("_", " "))
+            pair = _pair(scene, estimate, truth, spp=spp)
+            errors[name] = {metric.__name__: metric(*pair) for metric in metrics}
+        shown.advance(len(shots))
     return errors
 
 

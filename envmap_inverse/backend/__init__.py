@@ -34,6 +34,7 @@ from envmap_inverse.backend.system_libraries import (
 )
 from envmap_inverse.errors import BackendError
 from envmap_inverse.system.memory import free_memory, gibibytes
+from envmap_inverse.system.progress import stage
 
 __all__ = ["LibLLVM", "dr", "find_libllvm", "limited_threads", "mi", "select_variant"]
 
@@ -119,6 +120,13 @@ def select_variant(variant: str | None = None) -> str:
     Raises:
         BackendError: if no usable backend is found, or the variant does not exist.
     """
+    if "mitsuba" in sys.modules:
+        return _select_variant(variant)
+    with stage("Starting Mitsuba"):
+        return _select_variant(variant)
+
+
+def _select_variant(variant: str | None) -> str:
     current = mi.variant()
     if current is not None and variant in (None, current):
         if current.startswith("llvm"):

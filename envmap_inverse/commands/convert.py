@@ -13,9 +13,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse.console.options import RowConvention, TrustInput
+from envmap_inverse.console.options import OverwriteFile, RowConvention, TrustInput, check_new
 from envmap_inverse.console.output import say
-from envmap_inverse.errors import InputError, cannot_write
+from envmap_inverse.errors import Faults, InputError, cannot_write
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import MAX_PIXELS, read_image, srgb_to_linear, write_image
 from envmap_inverse.sphere.pattern import draw_pattern
@@ -103,21 +103,30 @@ def convert(
     size: Size = None,
     rotate: Rotate = None,
     exposure: Annotated[float, typer.Option(help="Factor on all values, e.g. for a PNG.")] = 1.0,
+    overwrite: OverwriteFile = False,
     trust_input: TrustInput = False,
 ) -> None:
     """Convert an environment map: file format, projection, rows, size, orientation.
 
     Values are linear radiance; a PNG or JPEG is clipped at 1 and sRGB-encoded.
+
+    Examples:
+        envmap-inverse convert run/envmap.exr light.exr --to blender
+        envmap-inverse convert ball.hdr map.exr --from ball --size 1024 --rotate y=90
     """
     if output.exists() and source.exists() and output.samefile(source):
         raise InputError(f"{output}: is IN and OUT; name another file for OUT")
-    _check_rows("--rows", from_, rows)
-    _check_rows("--to-rows", to, to_rows)
-    if not (np.isfinite(exposure) and exposure > 0):
-        raise InputError(f"--exposure {exposure}: must be a positive number")
-    matrix = _parse_rotation(rotate)
+    faults = Faults()
+    faults.attempt(check_new, output, overwrite=overwrite)
+    faults.attempt(_check_rows, "--rows", from_, rows)
+    faults.attempt(_check_rows, "--to-rows", to, to_rows)
+    faults.attempt(_check_exposure, exposure)
+    faults.attempt(_parse_rotation, rotate)
+    if size is not None:
+        faults.attempt(_parse_size, size, to)
     if not trust_input:
-        read_apart(None, [source])
+        faults.attempt(read_apart, None, [source])
+    faults.report()
     image = read_image(source)
     _check_finite(source, image)
     height, width, _ = image.shape
@@ -125,6 +134,7 @@ def convert(
         given = _projection(from_, rows, height, width)
     except InputError as error:
         raise InputError(f"{source}: {error}; name what it is with --from") from None
+    matrix = _parse_rotation(rotate)
     if size is None:
         wanted = _holding(to, to_rows, given.detail, output)
     else:
@@ -138,8 +148,15 @@ def pattern(
     to_rows: ToRows = None,
     size: Size = None,
     rotate: Rotate = None,
+    overwrite: OverwriteFile = False,
 ) -> None:
-    """Write a map that labels +X, -X, +Y, -Y, +Z and -Z, to see how a program reads maps."""
+    """Write a map that labels +X, -X, +Y, -Y, +Z and -Z, to see how a program reads maps.
+
+    Examples:
+        envmap-inverse pattern pattern.exr
+        envmap-inverse pattern pattern.png --to blender --size 2048
+    """
+    check_new(output, overwrite=overwrite)
     _check_rows("--to-rows", to, to_rows)
     wanted = _wanted(to, to_rows, size or "1024")
     face = max(64, max(wanted.height, wanted.width) // 2)
@@ -153,7 +170,12 @@ def _write(path: Path, image: NDArray[np.float32], kind: Kind) -> None:
         write_image(path, image)
     except OSError as error:
         raise cannot_write(str(path), error) from None
-    say(f"{path}: {kind.value}, {image.shape[1]} x {image.shape[0]}")
+    say(f"wrote {path}: {kind.value}, {image.shape[1]} x {image.shape[0]}")
+
+
+def _check_exposure(exposure: float) -> None:
+    if not (np.isfinite(exposure) and exposure > 0):
+        raise InputError(f"--exposure {exposure}: must be a positive number")
 
 
 def _check_rows(option: str, kind: Kind, rows: RowConvention | None) -> None:

@@ -19,11 +19,12 @@ from envmap_inverse.console.options import (
     definitions,
     sensor_numbers,
 )
-from envmap_inverse.console.output import console, coverage_table, say
+from envmap_inverse.console.output import coverage_table, say, say_table
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.recording.planning import ViewCoverage, rank_views
 from envmap_inverse.report.coverage import write_coverage
 from envmap_inverse.scene.scene import load_scene
+from envmap_inverse.system.progress import stage
 
 __all__ = ["coverage"]
 
@@ -31,7 +32,8 @@ __all__ = ["coverage"]
 def coverage(
     scene: SceneFile,
     sensor: Annotated[
-        str | None, typer.Option(help="Candidates, e.g. 0 or 0,1,2; by default all sensors.")
+        str | None,
+        typer.Option(metavar="K,...", help="Candidates, e.g. 0 or 0,1,2; by default all sensors."),
     ] = None,
     cameras: Cameras = None,
     noise: Annotated[
@@ -41,18 +43,23 @@ def coverage(
     spp: Spp = 16,
     seed: Seed = 0,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder for a picture and maps.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder for a picture and maps."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     define: Define = None,
     envmap_name: EnvmapName = None,
     trust_input: TrustInput = False,
 ) -> None:
-    """Tell what sensors would see of the environment map, and which picture to take first.
+    """Say what sensors would see of the environment map, and which picture to take first.
 
     A view sees where it at least halves the variance of a patch of 6 x 6 degrees whose light is
     known to 100 % beforehand. Deviations are lower bounds, relative to uniform light, and halve
     with twice the film's size; bits are the mean of log2(deviation before / after).
+
+    Examples:
+        envmap-inverse coverage scene.xml
+        envmap-inverse coverage scene.xml --sensor 0,2 -o advice
     """
     defined = definitions(define)
     if not trust_input:
@@ -62,17 +69,16 @@ def coverage(
     candidates = range(loaded.num_sensors) if sensor is None else sensor_numbers(sensor)
     for index in set(candidates):
         loaded.set_film_size(size, index)
-    with console.status(f"Tracing {len(candidates)} views"):
+    with stage(f"Tracing {len(candidates)} views"):
         views = rank_views(loaded, candidates, noise=noise, spp=spp, seed=seed)
     if output is not None:
-        write_coverage(output, views)
+        with stage(f"Writing {output.name}"):
+            write_coverage(output, views)
     names = [str(loaded.sensor(view.sensor).id()) for view in views]
     if as_json:
         say(json.dumps([_line(*pair) for pair in zip(views, names, strict=True)], indent=2))
         return
-    with console.capture() as table:
-        console.print(coverage_table(views, names))
-    say(table.get())
+    say_table(coverage_table(views, names))
 
 
 def _line(view: ViewCoverage, name: str) -> dict[str, object]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from envmap_inverse.bundled import bunny
+from envmap_inverse.console.logs import collected_warnings
 from envmap_inverse.console.options import Frames, Overwrite, Report, given_settings
 from envmap_inverse.console.output import comparison_table, say_table, tell
 from envmap_inverse.console.running import run
@@ -21,6 +22,8 @@ from envmap_inverse.report import write_comparison
 from envmap_inverse.run.folder import RunFolder
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import load_scene
+from envmap_inverse.system.process import seconds_since_start
+from envmap_inverse.system.progress import stage
 
 __all__ = ["demo"]
 
@@ -36,7 +39,8 @@ class DemoOptimizer(enum.StrEnum):
 def demo(
     context: typer.Context,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Folder; by default bunny-demo.")
+        Path | None,
+        typer.Option("-o", "--output", metavar="DIR", help="Folder; by default bunny-demo."),
     ] = None,
     size: Annotated[int, typer.Option(help="Width and height of the picture.")] = 512,
     iterations: Annotated[int, typer.Option(help="Steps of Adam.")] = 100,
@@ -50,12 +54,17 @@ def demo(
     """Recover the light of a museum from a picture of a metal bunny.
 
     Runs the tutorial's job (Adam) and, by default, then ours (transport), in the folder transport.
+
+    Examples:
+        envmap-inverse demo
+        envmap-inverse demo -o small --size 128 --optimizer transport
     """
     adam = Adam(iterations=iterations)
-    begun = time.perf_counter()
-    scene = load_scene(bunny())
-    scene.set_film_size(size)
-    truth, view = scene.envmap.texels, View(render(scene, spp=16, seed=2**30))
+    starting, begun = seconds_since_start(), time.perf_counter()
+    with stage("Rendering the picture"):
+        scene = load_scene(bunny())
+        scene.set_film_size(size)
+        truth, view = scene.envmap.texels, View(render(scene, spp=16, seed=2**30))
     loading = time.perf_counter() - begun
     folder = output or _free_folder("bunny-demo")
     names = ["adam", "transport"] if optimizer == DemoOptimizer.both else [optimizer.value]
@@ -72,7 +81,19 @@ def demo(
             ground_truth=truth,
         )
         run_folder = RunFolder(path, settings, overwrite=overwrite, frames=frames)
-        runs.append(run(run_folder, problem, chosen, loading=loading, report=report))
+        with collected_warnings() as notes:
+            runs.append(
+                run(
+                    run_folder,
+                    problem,
+                    chosen,
+                    starting=starting,
+                    loading=loading,
+                    notes=notes,
+                    report=report,
+                    can_resume=False,
+                )
+            )
     if len(runs) > 1:
         say_table(comparison_table(dict(zip(names, runs, strict=True))))
         if report:

@@ -11,7 +11,11 @@ __all__ = ["doctor"]
 
 
 def doctor() -> None:
-    """Print what is missing and how to get it, what backend is used and why."""
+    """Print what is missing and how to get it, what backend is used and why.
+
+    Examples:
+        envmap-inverse doctor
+    """
     with console.status("Looking at this machine"):
         findings = list(examine())
     missing = [

@@ -16,11 +16,15 @@ from rich.table import Table
 
 from envmap_inverse.console.options import RowConvention, TrustInput, read_map
 from envmap_inverse.console.output import say, say_table
+from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.protocols import relighting, three_spheres
 from envmap_inverse.report import write_evaluation
 from envmap_inverse.sphere.latlong import resample
+from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall
+from envmap_inverse.sphere.reproject import reproject
+from envmap_inverse.system.progress import stage
 from envmap_inverse.system.strict_json import to_json
 
 __all__ = ["evaluate"]
@@ -46,6 +50,22 @@ _LABELS = {
 }
 
 
+class Projection(enum.StrEnum):
+    """Values of --projection."""
+
+    latlong = "latlong"
+    cube = "cube"
+    ball = "ball"
+    angular = "angular"
+
+
+_PROJECTIONS: dict[Projection, type[Cube | MirrorBall | AngularMap]] = {
+    Projection.cube: Cube,
+    Projection.ball: MirrorBall,
+    Projection.angular: AngularMap,
+}
+
+
 class Protocol(enum.StrEnum):
     """Values of --protocol; each name is that of the function, and of the results in JSON."""
 
@@ -64,6 +84,13 @@ def evaluate(
         RowConvention,
         typer.Option(help="Rows of all files: corner-aligned as Mitsuba's, or pixel-centred."),
     ] = RowConvention.corner,
+    projection: Annotated[
+        Projection | None,
+        typer.Option(
+            help="What files that are not 2:1 show: all directions as a latlong map of another "
+            "shape, a cube map, a mirror ball or an angular map."
+        ),
+    ] = None,
     protocol: Annotated[
         list[Protocol] | None,
         typer.Option(
@@ -74,7 +101,9 @@ def evaluate(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="Also show both maps on an HTML page, e.g. evaluation.html."
+            *("-o", "--output"),
+            metavar="PAGE",
+            help="Also show both maps on an HTML page, e.g. evaluation.html.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -83,17 +112,23 @@ def evaluate(
     """Measure how far one environment map is from another.
 
     Maps are compared at TRUTH's size; others are resampled to it, which keeps their integral.
+
+    Examples:
+        envmap-inverse evaluate run/envmap.exr true.exr --coverage run/coverage.exr
+        envmap-inverse evaluate run/envmap.exr true.exr --protocol relight -o page.html
     """
-    if not trust_input:
-        read_apart(None, [estimate, truth, *([coverage] if coverage is not None else [])])
-    true_map = _read_radiance(truth)
-    size = true_map.shape[:2]
-    true_map, estimated = (
-        _fitted(texels, size, rows) for texels in (true_map, _read_radiance(estimate))
-    )
-    seen, strength = None, None
-    if coverage is not None:
-        strength = read_map(coverage)
+    faults = Faults()
+    with stage("Reading maps"):
+        if not trust_input:
+            read_apart(None, [estimate, truth, *([coverage] if coverage is not None else [])])
+        true_map: Any = faults.attempt(_read_radiance, truth, projection)
+        estimated: Any = faults.attempt(_read_radiance, estimate, projection)
+        strength = faults.attempt(_read_coverage, coverage, projection)
+        faults.report()
+    size = np.shape(true_map)[:2]
+    true_map, estimated = (_fitted(texels, size, rows) for texels in (true_map, estimated))
+    seen = None
+    if strength is not None:
         seen = _fitted(np.any(strength > 0, axis=2)[..., None], size, rows) > 0.5
     results = compare_maps(estimated, true_map, seen)
     protocols = {
@@ -107,24 +142,60 @@ def evaluate(
             say_table(_protocol_table(objects, name.replace("_", " ")))
     if output is None:
         return
-    options = {"coverage": coverage, "rows": rows.value, "protocol": protocol or None}
-    page = write_evaluation(
-        output,
-        estimate,
-        texels=np.asarray(estimated, np.float32),
-        ground_truth=np.asarray(true_map, np.float32),
-        coverage=None if strength is None or seen is None else _shown(strength, seen, rows),
-        metrics=results,
-        protocols=protocols,
-        settings={"estimate": str(estimate), "truth": str(truth), **_given(options)},
-        command=_command(estimate, truth, output, options),
-    )
+    options = {
+        "coverage": coverage,
+        "rows": rows.value,
+        "projection": projection and projection.value,
+        "protocol": protocol or None,
+    }
+    with stage(f"Writing {output.name}"):
+        page = write_evaluation(
+            output,
+            estimate,
+            texels=np.asarray(estimated, np.float32),
+            ground_truth=np.asarray(true_map, np.float32),
+            coverage=None if strength is None or seen is None else _shown(strength, seen, rows),
+            metrics=results,
+            protocols=protocols,
+            settings={"estimate": str(estimate), "truth": str(truth), **_given(options)},
+            command=_command(estimate, truth, output, options),
+        )
     if not as_json:
         say(f"report in {page}")
 
 
-def _read_radiance(path: Path) -> NDArray[np.float32]:
-    texels = read_map(path)
+def _read_coverage(path: Path | None, projection: Projection | None) -> Any:
+    return None if path is None else _as_latlong(path, read_map(path), projection)
+
+
+def _as_latlong(
+    path: Path, image: NDArray[np.float32], projection: Projection | None
+) -> NDArray[np.float32]:
+    """What a file shows as a latlong map: itself if it is 2:1, whatever --projection says.
+
+    Raises:
+        InputError: if it is not, and nothing says what it is, or it cannot be that.
+    """
+    height, width, _ = image.shape
+    if width in {2 * height, 2 * height - 2}:  # with both poles a row each, or not
+        return image
+    if projection is None:
+        raise InputError(
+            f"{path}: is {width} x {height}, not 2:1 as a latlong map; say what it is with "
+            f"--projection {'|'.join(Projection)}"
+        )
+    if projection == Projection.latlong:
+        return image
+    try:
+        given = _PROJECTIONS[projection](height, width)
+    except InputError as error:
+        raise InputError(f"{path}: --projection {projection}: {error}") from None
+    width = max(4, given.detail)
+    return reproject(image, given, Latlong(width // 2, width))
+
+
+def _read_radiance(path: Path, projection: Projection | None) -> Any:
+    texels = _as_latlong(path, read_map(path), projection)
     negative = (texels < 0).mean()
     if negative > 0:
         warnings.warn(

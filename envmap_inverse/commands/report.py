@@ -10,6 +10,7 @@ import typer
 from envmap_inverse.console.output import say
 from envmap_inverse.errors import InputError
 from envmap_inverse.report import write_comparison, write_report
+from envmap_inverse.system.progress import stage
 
 __all__ = ["report"]
 
@@ -20,14 +21,25 @@ def report(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="The page; of one run by default DIR/report.html."),
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PAGE",
+            help="The page; of one run by default DIR/report.html.",
+        ),
     ] = None,
 ) -> None:
-    """Show a run on one HTML page that works offline, or compare several runs."""
-    if len(run) == 1:
-        page = write_report(run[0], output)
-    elif output is None:
-        raise InputError("-o: name the page that compares the runs, e.g. -o compare.html")
-    else:
-        page = write_comparison(run, output)
+    """Show a run on one HTML page that works offline, or compare several runs.
+
+    Examples:
+        envmap-inverse report run
+        envmap-inverse report first second -o compare.html
+    """
+    with stage(f"Writing {'report.html' if output is None else output.name}"):
+        if len(run) == 1:
+            page = write_report(run[0], output)
+        elif output is None:
+            raise InputError("-o: name the page that compares the runs, e.g. -o compare.html")
+        else:
+            page = write_comparison(run, output)
     say(f"report in {page}")

@@ -14,22 +14,25 @@ from envmap_inverse.console.cameras import Cameras, take_cameras
 from envmap_inverse.console.options import (
     Define,
     EnvmapName,
+    OverwriteFile,
     SceneFile,
     Seed,
     Size,
     Spp,
     TrustInput,
+    check_new,
     definitions,
     given_files,
     read_map,
 )
 from envmap_inverse.console.output import say
-from envmap_inverse.errors import cannot_write
+from envmap_inverse.errors import Faults, cannot_write
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
 from envmap_inverse.scene.rendering import render as render_image
 from envmap_inverse.scene.scene import load_scene
 from envmap_inverse.system.memory import check_memory
+from envmap_inverse.system.progress import stage
 
 __all__ = ["params", "render"]
 
@@ -40,16 +43,25 @@ def params(
     envmap_name: EnvmapName = None,
     trust_input: TrustInput = False,
 ) -> None:
-    """Print the scene's parameters and which of them are differentiable."""
+    """Print the scene's parameters and which of them are differentiable.
+
+    Examples:
+        envmap-inverse params scene.xml
+    """
     defined = definitions(define)
-    if not trust_input:
-        read_apart(scene, [], envmap=envmap_name, define=defined)
-    say(str(load_scene(scene, envmap=envmap_name, define=defined).parameters))
+    with stage(f"Reading {scene.name}"):
+        if not trust_input:
+            read_apart(scene, [], envmap=envmap_name, define=defined)
+        table = str(load_scene(scene, envmap=envmap_name, define=defined).parameters)
+    say(table)
 
 
 def render(
     scene: SceneFile,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Image: .exr, .hdr or .png.")],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="IMAGE", help="Image: .exr, .hdr, .npy or .png."),
+    ],
     envmap: Annotated[
         Path | None,
         typer.Option(
@@ -59,25 +71,42 @@ def render(
     ] = None,
     spp: Spp = 64,
     seed: Seed = 0,
-    sensor: Annotated[int, typer.Option(help="Index of the sensor.")] = 0,
+    sensor: Annotated[int, typer.Option(metavar="K", help="Index of the sensor.")] = 0,
     cameras: Cameras = None,
     size: Size = None,
     define: Define = None,
     envmap_name: EnvmapName = None,
+    overwrite: OverwriteFile = False,
     trust_input: TrustInput = False,
 ) -> None:
-    """Render one image in linear RGB."""
-    defined = definitions(define)
-    if not trust_input:
-        images = given_files(envmap)
-        read_apart(scene, images, cameras=cameras, envmap=envmap_name, define=defined)
-    loaded = load_scene(scene, envmap=envmap_name, define=defined)
-    take_cameras(loaded, cameras)
-    if size is not None:
-        loaded.set_film_size(size, sensor)
+    """Render one image in linear RGB.
+
+    Examples:
+        envmap-inverse render scene.xml -o image.exr
+        envmap-inverse render scene.xml -o image.png --envmap run/envmap.exr --spp 256
+    """
+    faults = Faults()
+    defined = faults.attempt(definitions, define) or {}
+    faults.attempt(check_new, output, overwrite=overwrite)
+    with stage(f"Reading {scene.name}"):
+        if not trust_input:
+            faults.need(
+                read_apart,
+                scene,
+                given_files(envmap),
+                cameras=cameras,
+                envmap=envmap_name,
+                define=defined,
+            )
+        loaded = faults.need(load_scene, scene, envmap=envmap_name, define=defined)
+        take_cameras(loaded, cameras)
+        if size is not None:
+            faults.attempt(loaded.set_film_size, size, sensor)
+        texels = None if envmap is None else faults.attempt(read_map, envmap)
+        faults.report()
     check_memory(prod(loaded.film_size(sensor)), 0)
-    texels = None if envmap is None else read_map(envmap)
-    image = render_image(loaded, texels, spp=spp, seed=seed, sensor=sensor)
+    with stage(f"Rendering {output.name}"):
+        image = render_image(loaded, texels, spp=spp, seed=seed, sensor=sensor)
     if not np.isfinite(image).all():
         share = f"{100 * (1 - np.isfinite(image).mean()):.2g} %"
         warnings.warn(f"{output}: {share} of its values are NaN or infinite", stacklevel=1)
@@ -85,3 +114,4 @@ def render(
         write_image(output, image)
     except OSError as error:
         raise cannot_write(f"-o {output}", error) from None
+    say(f"wrote {output}: {image.shape[1]} x {image.shape[0]}")

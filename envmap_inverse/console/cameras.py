@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from envmap_inverse.console.options import panelled
 from envmap_inverse.console.pictures import parse_sensors
 from envmap_inverse.scene.camera_files import read_cameras
 from envmap_inverse.scene.cameras import Camera, match_cameras
@@ -17,7 +16,8 @@ __all__ = ["Cameras", "choose_sensors", "take_cameras"]
 
 Cameras = Annotated[
     Path | None,
-    typer.Option(
+    panelled(
+        "Pictures",
         metavar="FILE|DIR",
         help="Cameras in place of the scene's sensors: transforms.json, or a COLMAP text model.",
     ),

@@ -7,8 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from envmap_inverse.console.options import panelled
 from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.problem.problem import Problem, start_exposures
@@ -18,13 +17,19 @@ __all__ = ["LOOPBACK", "Live", "LiveHost", "LivePort", "live_view"]
 
 Live = Annotated[
     bool,
-    typer.Option(help="Serve a page that shows the run while it goes, and print its address."),
+    panelled("Running", help="Serve a page that shows the run while it goes; print its address."),
 ]
 LivePort = Annotated[
-    int, typer.Option(min=0, max=65535, help="Port of that page; by default a free one.")
+    int,
+    panelled("Running", min=0, max=65535, help="Port of that page; by default a free one."),
 ]
 LiveHost = Annotated[
-    str, typer.Option(help="Address to serve it at; all but the default open it to a network.")
+    str,
+    panelled(
+        "Running",
+        metavar="ADDRESS",
+        help="Address to serve it at; all but the default open it to a network.",
+    ),
 ]
 
 

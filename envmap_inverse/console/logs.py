@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from envmap_inverse.console import output as console
 from envmap_inverse.errors import cannot_write
 
-__all__ = ["MET_WARNINGS", "show_warning", "start_logging"]
-
-MET_WARNINGS: list[str] = []
-"""Every warning of this process."""
+__all__ = ["collected_warnings", "show_warning", "start_logging"]
 
 _LOGGER = logging.getLogger("envmap_inverse")
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
@@ -31,7 +32,7 @@ def start_logging(verbose: int, *, quiet: bool, log_file: Path | None) -> None:
     """
     console.set_quiet(quiet)
     logging.raiseExceptions = False  # a full disk costs the log's lines, not the run
-    terminal = logging.StreamHandler()
+    terminal = _StandardError()
     terminal.setLevel(_LEVELS[min(verbose, 2)])
     terminal.setFormatter(_OneLine())
     handlers: list[logging.Handler] = [terminal]
@@ -47,9 +48,41 @@ def start_logging(verbose: int, *, quiet: bool, log_file: Path | None) -> None:
 
 
 def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Write a warning as one line, and keep it for the summary."""
-    MET_WARNINGS.append(str(message))
+    """Write a warning as one line."""
     _LOGGER.warning("%s", message)
+
+
+@contextmanager
+def collected_warnings() -> Iterator[list[str]]:
+    """Collect the warnings of one run; they are shown all the same.
+
+    A warning that an earlier run has shown is shown again.
+
+    Yields:
+        The messages so far, the earliest first.
+    """
+    met: list[str] = []
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def keep(message: Warning | str, *rest: Any, **named: Any) -> None:
+            met.append(str(message))
+            show(message, *rest, **named)
+
+        warnings.showwarning = keep
+        yield met
+
+
+class _StandardError(logging.Handler):
+    """Writes to what standard error is at that time: a live line may stand in for it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record."""
+        try:
+            sys.stderr.write(f"{self.format(record)}\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            self.handleError(record)
 
 
 class _OneLine(logging.Formatter):

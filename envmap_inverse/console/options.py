@@ -14,8 +14,9 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import Faults, InputError, did_you_mean
 from envmap_inverse.images import read_image
+from envmap_inverse.losses import LOSSES, Loss
 from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
@@ -25,10 +26,12 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.scene.envmap import as_map
 
 __all__ = [
+    "OPTIMIZERS",
     "Define",
     "EnvmapName",
     "Frames",
     "Overwrite",
+    "OverwriteFile",
     "Report",
     "RowConvention",
     "SceneFile",
@@ -36,18 +39,26 @@ __all__ = [
     "Size",
     "Spp",
     "TrustInput",
+    "check_new",
     "definitions",
     "given_files",
     "given_settings",
     "make_choice",
+    "make_loss",
     "make_optimizer",
     "make_priors",
     "names_of",
     "number_or_image",
+    "panelled",
     "read_map",
     "resolved_settings",
     "sensor_numbers",
 ]
+
+
+def panelled(panel: str, *names: str, **options: Any) -> Any:
+    """A `typer.Option` in a panel of the help."""
+    return typer.Option(*names, rich_help_panel=panel, **options)
 
 
 class RowConvention(enum.StrEnum):
@@ -60,31 +71,42 @@ class RowConvention(enum.StrEnum):
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
 Define = Annotated[
     list[str] | None,
-    typer.Option(
+    panelled(
+        "Scene",
         metavar="NAME=VALUE",
         help="Value of a $NAME of the scene, in place of its default; may be given several times.",
     ),
 ]
 EnvmapName = Annotated[
     str | None,
-    typer.Option(metavar="ID", help="The environment map to use, of a scene that has several."),
+    panelled(
+        "Scene", metavar="ID", help="The environment map to use, of a scene that has several."
+    ),
 ]
 Size = Annotated[
-    int | None, typer.Option(help="Longer side of the film in pixels, in place of the scene's.")
+    int | None,
+    panelled("Pictures", help="Longer side of the film in pixels, in place of the scene's."),
 ]
-Spp = Annotated[int, typer.Option(help="Samples per pixel.")]
-Seed = Annotated[int, typer.Option(help="Seed; the same one gives the same result.")]
+Spp = Annotated[int, panelled("Optimizer", help="Samples per pixel.")]
+Seed = Annotated[int, panelled("Optimizer", help="Seed; the same one gives the same result.")]
 Overwrite = Annotated[
-    bool, typer.Option("--overwrite", help="Replace an earlier run in the folder.")
+    bool, panelled("Output", "--overwrite", help="Replace an earlier run in the folder.")
 ]
-Report = Annotated[bool, typer.Option(help="Also write report.html, which shows it all.")]
-Frames = Annotated[bool, typer.Option(help="Also write a picture of every iteration, and a video.")]
+OverwriteFile = Annotated[
+    bool, panelled("Output", "--overwrite", help="Replace the file if there is one.")
+]
+Report = Annotated[bool, panelled("Output", help="Also write report.html, which shows it all.")]
+Frames = Annotated[
+    bool, panelled("Output", help="Also write a picture of every iteration, and a video.")
+]
 TrustInput = Annotated[
     bool,
-    typer.Option("--trust-input", help="Read files at once, not in a guarded process first."),
+    panelled(
+        "Running", "--trust-input", help="Read files at once, not in a guarded process first."
+    ),
 ]
 
-_OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
+OPTIMIZERS: dict[str, type[Adam] | type[Transport]] = {"adam": Adam, "transport": Transport}
 
 
 _OF_THE_CALL = {"config", "overwrite", "trust_input", "resume", "checkpoint_every"} | {
@@ -139,16 +161,18 @@ def make_optimizer(
     name: str, *, robust: bool, parameterization: str | None, **options: Any
 ) -> Optimizer:
     """An optimizer with the options that were given."""
-    kind = _OPTIMIZERS[name]
+    kind = OPTIMIZERS[name]
     given = {key: value for key, value in options.items() if value is not None}
     if parameterization is not None:
         given["parameterization"] = make_choice(
             PARAMETERIZATIONS, "--parameterization", parameterization
         )
     known = {field.name for field in dataclasses.fields(kind)}
-    unknown = [*given.keys() - known, *(["robust"] if robust and kind is not Adam else [])]
-    for key in unknown:
-        raise InputError(f"--{key.replace('_', '-')}: the {name} optimizer has no such option")
+    faults = Faults()
+    for key in [*given.keys() - known, *(["robust"] if robust and kind is not Adam else [])]:
+        option = f"--{key.replace('_', '-')}"
+        faults.keep(InputError(f"{option}: the {name} optimizer has no such option"))
+    faults.report()
     return Adam.robust(**given) if robust else kind(**given)
 
 
@@ -158,7 +182,28 @@ def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Pr
         return default
     if specs == ["none"]:
         return ()
-    return tuple(make_choice(PRIORS, "--prior", spec) for spec in specs)
+    faults = Faults()
+    made = [faults.attempt(make_choice, PRIORS, "--prior", spec) for spec in specs]
+    faults.report()
+    return tuple(made)  # type: ignore[arg-type]  # None would have been a fault
+
+
+def make_loss(spec: str | None, default: Loss) -> Loss:
+    """The loss of --loss, or the default without one."""
+    if spec is None:
+        return default
+    loss: Loss = make_choice(LOSSES, "--loss", spec)
+    return loss
+
+
+def check_new(path: Path, *, overwrite: bool) -> None:
+    """Refuse to write a file that is there already, unless it may be replaced.
+
+    Raises:
+        InputError: if it is there.
+    """
+    if path.exists() and not overwrite:
+        raise InputError(f"{path}: is there already; name another file, or add --overwrite")
 
 
 def definitions(option: list[str] | None) -> dict[str, str]:
@@ -217,15 +262,41 @@ def names_of(kinds: Iterable[type[Any]]) -> str:
 
 
 def make_choice(kinds: Sequence[type[Any]], option: str, spec: str) -> Any:
-    """Make an instance of the one of these dataclasses that NAME[:key=value,...] names."""
+    """Make an instance of the one of these dataclasses that NAME[:key=value,...] names.
+
+    Raises:
+        InputError: if there is no such name or key, or a value cannot be; the message says which
+            there are.
+    """
     name, _, arguments = spec.partition(":")
     named = {kind.__name__.lower(): kind for kind in kinds}
     if name.lower() not in named:
-        raise InputError(f"{option} {name!r}: unknown; choose one of {names_of(kinds)}")
+        near = did_you_mean(name, [kind.__name__ for kind in kinds])
+        raise InputError(f"{option} {name!r}: unknown; choose one of {names_of(kinds)}{near}")
     kind = named[name.lower()]
+    keys = [field.name for field in dataclasses.fields(kind)]
+    allowed = f"its keys are: {', '.join(keys) or 'none'}"
+    values = _values(f"{option} {spec!r}", arguments, allowed)
+    for key in values:
+        if key not in keys:
+            raise InputError(
+                f"{option} {spec!r}: no key {key!r}; {allowed}{did_you_mean(key, keys)}"
+            )
     try:
-        values = tomllib.loads(arguments.replace(",", "\n"))
         return kind(**values)
-    except (tomllib.TOMLDecodeError, TypeError, ValueError) as error:
-        fields = ", ".join(field.name for field in dataclasses.fields(kind)) or "none"
-        raise InputError(f"{option} {spec!r}: {error}; its keys are: {fields}") from None
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{option} {spec!r}: {error}; {allowed}") from None
+
+
+def _values(source: str, arguments: str, allowed: str) -> dict[str, Any]:
+    """The values of key=value,... by their keys: numbers, true, false, or words as they are."""
+    values: dict[str, Any] = {}
+    for part in arguments.split(",") if arguments else []:
+        key, equals, word = (piece.strip() for piece in part.partition("="))
+        if not (key and equals and word):
+            raise InputError(f"{source}: {part!r} is not key=value; {allowed}")
+        try:
+            values[key] = tomllib.loads(f"value = {word}")["value"]
+        except tomllib.TOMLDecodeError:
+            values[key] = word
+    return values

@@ -1,23 +1,18 @@
-"""What a run shows while it goes: a live line on a terminal, plain lines elsewhere."""
+"""Words and tables on standard output."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
-from types import TracebackType
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from envmap_inverse.problem.problem import Iteration
 from envmap_inverse.recording.planning import ViewCoverage
 
 __all__ = [
-    "ProgressDisplay",
     "comparison_table",
     "console",
     "coverage_table",
@@ -84,49 +79,3 @@ def coverage_table(views: Sequence[ViewCoverage], names: Sequence[str]) -> Table
         cells.insert(4, f"{view.gain:.2f} bits")
         table.add_row(*cells)
     return table
-
-
-class ProgressDisplay(AbstractContextManager["ProgressDisplay"]):
-    """Shows iterations: rate, loss and (with a ground truth) error."""
-
-    def __init__(self, iterations: int) -> None:
-        """Args: iterations: how many there will be at most."""
-        self._live: Progress | None = None
-        if console.is_terminal:
-            self._live = Progress(
-                TextColumn("[bold]{task.description}"),
-                BarColumn(),
-                MofNCompleteColumn(),
-                TextColumn("{task.fields[numbers]}"),
-                TimeElapsedColumn(),
-                console=console,
-            )
-            self._task = self._live.add_task("Iteration", total=iterations, numbers="")
-
-    def __enter__(self) -> ProgressDisplay:
-        """Start the live line."""
-        if self._live is not None:
-            self._live.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Leave the last state of the live line standing."""
-        if self._live is not None:
-            self._live.stop()
-
-    def show(self, iteration: Iteration) -> None:
-        """Show one iteration."""
-        error = "" if iteration.error is None else f"error={iteration.error:.6g} "
-        numbers = f"{error}loss={iteration.loss:.4g}"
-        if self._live is None:
-            tell(f"Iteration {iteration.index:03d}: {numbers}")
-            return
-        rate = (iteration.index + 1) / max(iteration.seconds, 1e-9)
-        self._live.update(
-            self._task, completed=iteration.index + 1, numbers=f"{numbers}  {rate:.0f}/s"
-        )

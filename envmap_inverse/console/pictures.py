@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from envmap_inverse.console.options import sensor_numbers
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.images import READABLE, clipping_levels, read_image, read_mask
 from envmap_inverse.problem.problem import Exposure, View
 
@@ -27,6 +27,7 @@ VIEW_KEYS = ("image", "sensor", "mask", "exposure")
 def find_pictures(references: Sequence[Path]) -> list[Path]:
     """The files that are named; folders and patterns stand for the pictures in them, in order."""
     found: list[Path] = []
+    faults = Faults()
     for reference in references:
         if reference.is_dir():
             inside = sorted(p for p in reference.iterdir() if p.suffix.lower() in READABLE)
@@ -35,8 +36,10 @@ def find_pictures(references: Sequence[Path]) -> list[Path]:
         else:
             inside = [reference]
         if not inside:
-            raise InputError(f"{reference}: no picture there; use one of {', '.join(READABLE)}")
+            kinds = ", ".join(READABLE)
+            faults.keep(InputError(f"{reference}: no picture there; use one of {kinds}"))
         found += inside
+    faults.report()
     return found
 
 
@@ -66,21 +69,26 @@ def read_views(
     count = len(pictures)
     mask_names = _one_each("--mask", list(masks or ["none"]), count)
     words = _one_each("--exposure", (exposures or "1").split(","), count)
-    views = []
-    for path, sensor, mask, word in zip(pictures, sensors, mask_names, words, strict=True):
+    faults = Faults()
+
+    def read_view(path: Path, sensor: int, mask: str, word: str) -> View:
         top, bottom = clipping_levels(path, gamma=gamma) if censoring else (None, None)
-        views.append(
-            View(
-                read_image(path, gamma=gamma),
-                sensor=sensor,
-                mask=None if mask == "none" else read_mask(mask),
-                exposure=_exposure(word),
-                white=top if white is None else white,
-                black=bottom if black is None else black,
-                name=str(path),
-            )
+        return View(
+            read_image(path, gamma=gamma),
+            sensor=sensor,
+            mask=None if mask == "none" else read_mask(mask),
+            exposure=_exposure(word),
+            white=top if white is None else white,
+            black=bottom if black is None else black,
+            name=str(path),
         )
-    return views
+
+    views = [
+        faults.attempt(read_view, *taken)
+        for taken in zip(pictures, sensors, mask_names, words, strict=True)
+    ]
+    faults.report()
+    return [view for view in views if view is not None]
 
 
 def find_masks(option: Sequence[str] | None) -> list[str]:

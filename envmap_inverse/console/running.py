@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -13,8 +15,8 @@ from typing import Any
 import typer
 
 from envmap_inverse.backend import limited_threads
-from envmap_inverse.console.logs import MET_WARNINGS
-from envmap_inverse.console.output import ProgressDisplay, say, tell
+from envmap_inverse.console.output import say, tell
+from envmap_inverse.console.progress import PlainProgress
 from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.problem.problem import Iteration, Problem, start_exposures
@@ -24,6 +26,7 @@ from envmap_inverse.run.checkpoints import Checkpoints, fingerprints
 from envmap_inverse.run.folder import MAX_PICTURES, RunFolder, bytes_of_run
 from envmap_inverse.solving.estimate import solve
 from envmap_inverse.system.memory import check_disk, check_memory
+from envmap_inverse.system.progress import is_watched, stage, watched_by
 
 CHECKPOINT_EVERY = 30.0
 
@@ -54,15 +57,34 @@ def run(
     problem: Problem,
     optimizer: Optimizer,
     *,
+    starting: float,
     loading: float,
+    notes: Sequence[str],
     report: bool,
     live: LiveView | None = None,
     checkpoint_every: float = CHECKPOINT_EVERY,
     threads: int | None = None,
+    can_resume: bool = True,
 ) -> dict[str, Any]:
     """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it.
 
     A signal that comes when the problem is solved ends nothing: all files are written.
+
+    Args:
+        run_folder: takes the files.
+        problem: what to solve.
+        optimizer: what solves it.
+        starting: seconds from the start of the program to the start of the command.
+        loading: seconds of reading the scene and the pictures.
+        notes: warnings of this run, which may grow.
+        report: whether to write the report.
+        live: shows the run as well.
+        checkpoint_every: seconds between two checkpoints.
+        threads: cores to render with.
+        can_resume: whether the same command with --resume goes on with the run.
+
+    Returns:
+        What `summary.json` holds.
     """
     checkpoints = Checkpoints(
         run_folder.path,
@@ -70,7 +92,7 @@ def run(
         every=checkpoint_every,
         before=run_folder.flush,
     )
-    with _stop_at_signal() as stop, run_folder:
+    with _stop_at_signal() as stop, run_folder, _shown():
         earlier, _ = checkpoints.restore() or ([], {})
         run_folder.begin(
             problem.views[0].image,
@@ -84,25 +106,57 @@ def run(
 
         def on_iteration(iteration: Iteration) -> bool:
             run_folder.add(iteration)
-            display.show(iteration)
             if live is not None:
                 live.show(iteration)
             return stop.number is not None
 
-        with ProgressDisplay(optimizer.num_steps) as display, limited_threads(threads):
+        with limited_threads(threads):
             result = solve(problem, optimizer, on_iteration, checkpoints)
         run_folder.close()
-        summary = run_folder.finish(result, problem, loading=loading, notes=MET_WARNINGS)
+        summary = run_folder.finish(
+            result, problem, loading=loading, notes=notes, starting=starting
+        )
         if result.status == "done":
             checkpoints.remove()
-        _print_summary(run_folder.path, summary)
-        page = write_report(run_folder.path) if report else None
+        seconds = dict(summary["seconds"])
+        page = _write_report(run_folder.path, seconds) if report else None
+    _print_summary(run_folder.path, summary, seconds)
+    if result.status == "interrupted":
+        _print_interruption(summary["iterations"], optimizer.num_steps, can_resume=can_resume)
     if page is not None:
         tell(f"report in {page}")
     if live is not None:
         live.end(result.status, page)
     _exit_if_ended_early(stop, result.status)
     return summary
+
+
+def _shown() -> AbstractContextManager[None]:
+    """Show the stages of a run as lines, if no terminal shows them and the run is not quiet."""
+    return nullcontext() if is_watched() else watched_by(PlainProgress())
+
+
+def _write_report(folder: Path, seconds: dict[str, float]) -> Path:
+    """Write the report, and add the time that this takes to the seconds by phase."""
+    begun = time.perf_counter()
+    with stage("Writing report.html"):
+        page = write_report(folder)
+    seconds["report"] = time.perf_counter() - begun
+    seconds["total"] += seconds["report"]
+    return page
+
+
+def _print_interruption(done: int, total: int, *, can_resume: bool) -> None:
+    """Say that a run was interrupted, and how to go on."""
+    tell(f"interrupted after {done} of {total} iterations; the files are of the map so far")
+    if can_resume:
+        tell(f"go on with: {_command_to_resume(sys.argv[1:])}")
+
+
+def _command_to_resume(arguments: Sequence[str]) -> str:
+    """The command line that goes on with a run that another one began."""
+    kept = [word for word in arguments if word not in {"--overwrite", "--resume"}]
+    return shlex.join(["envmap-inverse", *kept, "--resume"])
 
 
 def _exit_if_ended_early(stop: _Stop, status: str) -> None:
@@ -141,11 +195,10 @@ def _stop_at_signal() -> Iterator[_Stop]:
             restore()
 
 
-def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
-    seconds = summary["seconds"]
+def _print_summary(folder: Path, summary: Mapping[str, Any], seconds: Mapping[str, float]) -> None:
     lines = [
-        f"{summary['iterations']} iterations in {seconds['optimize']:.2f} s, "
-        f"{seconds['total']:.1f} s in total",
+        f"{summary['iterations']} iterations in {seconds['optimize']:.2f} s; "
+        f"{seconds['total']:.1f} s since the start: {_phases(seconds)}",
         f"final loss {_number(summary['loss'])}",
     ]
     if summary["error"] is not None:
@@ -167,11 +220,20 @@ def _print_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     tell("\n".join(lines))
 
 
+def _phases(seconds: Mapping[str, float]) -> str:
+    """Seconds by phase, in the order in which they passed, without those that took no time."""
+    phases = {name: value for name, value in seconds.items() if name != "total"}
+    if "solve" in phases:
+        del phases["optimize"]  # which is the sum of several
+    phases["other"] = seconds["total"] - sum(phases.values())
+    return ", ".join(f"{name} {value:.1f}" for name, value in phases.items() if value >= 0.05)
+
+
 def _number(value: float | None) -> str:
     return "not finite" if value is None else f"{value:.6g}"
 
 
 def fail(message: str, status: int) -> int:
-    """Write an error as one line; returns the exit status."""
-    sys.stderr.write(f"error: {message}\n")
+    """Write an error, a line for each fault; returns the exit status."""
+    sys.stderr.write("".join(f"error: {line}\n" for line in message.splitlines()))
     return status

@@ -21,7 +21,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 from envmap_inverse import backend
-from envmap_inverse.errors import BackendError, InputError, tells_of_memory
+from envmap_inverse.errors import BackendError, Faults, InputError, tells_of_memory
 from envmap_inverse.system.memory import free_memory
 
 __all__ = ["Reader", "read_apart"]
@@ -122,17 +122,19 @@ class Reader(AbstractContextManager["Reader"]):
             define: values for the scene's `$name` parameters.
 
         Raises:
-            InputError: if the child refuses one, dies of it, takes too long or runs out of memory.
+            InputError: if the child refuses any, dies of it, takes too long or runs out of memory.
             BackendError: if it cannot start.
         """
+        faults = Faults()
         for path in images:
-            self._read("image", path)
+            faults.attempt(self._read, "image", path)
         for path in masks:
-            self._read("mask", path)
+            faults.attempt(self._read, "mask", path)
         if cameras is not None:
-            self._read("cameras", cameras)
+            faults.attempt(self._read, "cameras", cameras)
         if scene is not None:
-            self._read("scene", scene, envmap, dict(define))
+            faults.attempt(self._read, "scene", scene, envmap, dict(define))
+        faults.report()
         _LOGGER.info("a guarded process has read the files")
 
     def _start(self) -> None:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.images import clipping_levels, read_image
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.noise import Noise, estimate_noise
 from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
+from envmap_inverse.scene.arrays import as_numbers, as_radiance
 from envmap_inverse.scene.envmap import as_texels
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene
@@ -96,7 +97,7 @@ class View:
         """Read the file, if the image is named, and check shapes and values."""
         if isinstance(self.image, str | Path):
             self._read(self.image)
-        image = _as_rgb(self.image)
+        image = _as_rgb(_naming(self.name, as_radiance, self.image))
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
         _check_finite(self.name, image)
@@ -225,15 +226,10 @@ class Problem:
         """Check that the views fit the scene's films."""
         if not self.views:
             raise InputError("no reference image given; at least one is needed")
+        faults = Faults()
         for view in self.views:
-            check_film(self.scene, view.sensor)
-            film, size = self.scene.film_size(view.sensor), view.image.shape[1::-1]
-            if film != size:
-                raise InputError(
-                    f"{view.name}: is {size[0]} x {size[1]} but the film of sensor "
-                    f"{view.sensor} is {film[0]} x {film[1]}; set the film's size with --size "
-                    "(scene.set_film_size) or resize the image"
-                )
+            faults.attempt(_check_fit, self.scene, view)
+        faults.report()
 
     def __repr__(self) -> str:
         """A line per part."""
@@ -301,6 +297,18 @@ def start_exposures(views: Sequence[View]) -> tuple[NDArray[np.float32], NDArray
     return exposures, unknown
 
 
+def _check_fit(scene: Scene, view: View) -> None:
+    """Refuse a view that the film of its sensor cannot take."""
+    check_film(scene, view.sensor)
+    film, size = scene.film_size(view.sensor), view.image.shape[1::-1]
+    if film != size:
+        raise InputError(
+            f"{view.name}: is {size[0]} x {size[1]} but the film of sensor {view.sensor} is "
+            f"{film[0]} x {film[1]}; set the film's size with --size (scene.set_film_size) or "
+            "resize the image"
+        )
+
+
 def _clipped(view: View, levels: Censored) -> View:
     """The view, clipped at these levels where it has none of its own."""
     white = levels.white if view.white is None else view.white
@@ -309,15 +317,19 @@ def _clipped(view: View, levels: Censored) -> View:
 
 
 def _named(name: str, texels: ArrayLike, scene: Scene) -> NDArray[np.float32]:
+    return _naming(name, as_texels, texels, scene.envmap.resolution)
+
+
+def _naming(name: str, make: Callable[..., NDArray[Any]], *arguments: Any) -> NDArray[Any]:
+    """Call a function; its errors name what they are about."""
     try:
-        return as_texels(texels, scene.envmap.resolution)
+        return make(*arguments)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
 
 
-def _as_rgb(image: ArrayLike) -> NDArray[np.float32]:
+def _as_rgb(array: NDArray[np.float32]) -> NDArray[np.float32]:
     """An image of one channel, (h, w) or (h, w, 1), as one of three: grey light."""
-    array = np.asarray(image, np.float32)
     if array.ndim == 2:
         array = array[:, :, None]
     if array.ndim == 3 and array.shape[2] == 1:
@@ -343,13 +355,18 @@ def _checked_exposure(name: str, exposure: ArrayLike) -> float | NDArray[np.floa
 
 
 def _checked_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    array = np.asarray(mask, np.float32)
+    given = _naming(f"{name}: its mask", as_numbers, mask)
+    array = np.asarray(given, np.float32)
     if array.shape != shape[:2]:
         raise InputError(
             f"{name}: its mask has {array.shape} (rows, columns) but the image {shape[:2]}"
         )
     if not ((array >= 0) & (array <= 1)).all():
-        raise InputError(f"{name}: mask values must lie from 0 to 1")
+        bytes_ = "; divide bytes by 255" if given.dtype.kind == "u" else ""
+        raise InputError(
+            f"{name}: mask values must lie from 0 to 1; found {array.min():g} to {array.max():g}"
+            f"{bytes_}"
+        )
     if not array.any():
         raise InputError(f"{name}: the mask leaves no pixel")
     return array

@@ -28,6 +28,7 @@ from envmap_inverse.recording.tracing import PathTracer
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.memory import free_memory, gibibytes
+from envmap_inverse.system.progress import stage
 from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
 
 __all__ = ["LightTransport"]
@@ -120,7 +121,7 @@ class LightTransport:
         chunks: list[list[Future[Pairs]]] = []
         num_done, measured = 0, np.zeros(2)
         begun, tracing = time.perf_counter(), 0.0
-        with ThreadPoolExecutor(num_cores()) as pool:
+        with stage("Recording paths", 1.0) as shown, ThreadPoolExecutor(num_cores()) as pool:
             for view, sensor in enumerate(sensors):
                 tracer = PathTracer(scene, settings, sensor, spp, seed * len(sensors) + view)
                 per_chunk = min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp
@@ -138,7 +139,7 @@ class LightTransport:
                         ]
                     )
                     num_done += len(pixels)
-                    _LOGGER.info("recording: %.0f %% of the paths", 100 * num_done / total)
+                    shown.advance(num_done / total)
                     if on_progress is not None:
                         on_progress(num_done / total)
             red_green, blue_squares = zip(

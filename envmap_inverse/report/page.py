@@ -10,9 +10,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
@@ -31,6 +30,9 @@ from envmap_inverse.report.pictures import (
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
 from envmap_inverse.run.reading import Image, Run
 from envmap_inverse.version import __version__
+
+if TYPE_CHECKING:
+    import jinja2
 
 __all__ = ["page"]
 
@@ -299,6 +301,8 @@ def _resource(name: str) -> str:
 
 @functools.cache
 def _template() -> jinja2.Template:
+    import jinja2  # noqa: PLC0415 - only pages need it
+
     environment = jinja2.Environment(
         autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )

@@ -28,10 +28,11 @@ from envmap_inverse.scene.rendering import render
 from envmap_inverse.solving.estimate import Estimate
 from envmap_inverse.solving.saving import line_of, summary_of, versions, write_maps
 from envmap_inverse.system.folder_lock import FolderLock
+from envmap_inverse.system.progress import Stage, stage
 from envmap_inverse.system.strict_json import to_json
 from envmap_inverse.system.writing import append_line, unfinished_files, write_bytes
 
-__all__ = ["MAX_PICTURES", "RunFolder", "bytes_of_run"]
+__all__ = ["MAX_PICTURES", "RunFolder", "bytes_of_run", "check_free"]
 
 FINAL_SPP = 64
 MAX_PICTURES = 6
@@ -64,6 +65,29 @@ def bytes_of_run(num_pixels: int, num_texels: int, num_frames: int, num_others: 
     # Two checkpoints of six arrays like the map; the report and its thumbnails.
     results += 2 * 6 * 16 * num_texels + 8 * (num_pixels + 4 * num_texels)
     return results + 2**22 + num_frames * (3 * (num_pixels + num_texels) + 2 * BLOCK)
+
+
+def check_free(path: Path, *, overwrite: bool, resume: bool = False) -> None:
+    """Check that a run may write to a folder, as far as can be seen without writing.
+
+    Raises:
+        InputError: if it is no folder, or holds a run that is neither to be replaced nor resumed.
+    """
+    try:
+        if path.exists() and not path.is_dir():
+            raise InputError(f"{path}: cannot be written: it is a file, not a folder")
+        is_begun = resume and (path / "run.toml").exists()
+        if path.exists() and not (overwrite or is_begun) and (earlier := _files_of_run(path)):
+            raise InputError(
+                f"{path}: already holds a run ({earlier[0].name}); "
+                "name another folder with -o, or add --overwrite"
+            )
+    except OSError as error:
+        raise cannot_write(str(path), error) from None
+
+
+def _files_of_run(path: Path) -> list[Path]:
+    return [file for file in path.iterdir() if _OWN_FILES.fullmatch(file.name)]
 
 
 class RunFolder:
@@ -143,13 +167,8 @@ class RunFolder:
 
     def _clear(self, overwrite: bool) -> None:
         """Remove an earlier run, if that was asked for."""
-        earlier = [file for file in self.path.iterdir() if _OWN_FILES.fullmatch(file.name)]
-        if earlier and not overwrite:
-            raise InputError(
-                f"{self.path}: already holds a run ({earlier[0].name}); "
-                "name another folder with -o, or add --overwrite"
-            )
-        for file in earlier:
+        check_free(self.path, overwrite=overwrite)
+        for file in _files_of_run(self.path):
             file.unlink()
 
     def _check_resumable(self) -> None:
@@ -196,7 +215,7 @@ class RunFolder:
         if earlier:
             self._restore_thumbnails(len(earlier))
         if self._wants_frames:
-            self._write_png("out_ref.png", radiance)
+            self._write_png(self.path / "out_ref.png", radiance)
             self._frames = FrameWriter(self.path, self._exposure, earlier)
 
     def _begin_history(self, earlier: Sequence[Record]) -> None:
@@ -239,46 +258,77 @@ class RunFolder:
             self._frames.add(iteration)
 
     def finish(
-        self, result: Estimate, problem: Problem, *, loading: float, notes: list[str]
+        self,
+        result: Estimate,
+        problem: Problem,
+        *,
+        loading: float,
+        notes: Sequence[str],
+        starting: float = 0.0,
     ) -> dict[str, Any]:
         """Write the results and let others have the folder; returns what `summary.json` holds.
 
         Args:
             result: what was found.
             problem: what was solved; its first views are rendered with the result.
-            loading: seconds before the estimate.
+            loading: seconds of reading the scene and the pictures.
             notes: warnings that the run met.
+            starting: seconds before that, from the start of the program.
         """
         begun = time.perf_counter()
+        with stage("Writing files") as shown:
+            self._write_results(result, problem, shown)
+        phases = {"start": starting, "load": loading, **result.phases}
+        phases["files"] = time.perf_counter() - begun
+        total = starting + loading + time.perf_counter() - self._started
+        summary = self._summary(result, problem, {"total": total, **phases}, notes)
+        write_bytes(self.path / "summary.json", f"{to_json(summary, indent=2)}\n".encode())
+        self._lock.release()
+        return summary
+
+    def _write_results(self, result: Estimate, problem: Problem, shown: Stage) -> None:
+        """Write the map, what the views show under it, and what is known about it."""
+
+        def begin(name: str) -> Path:
+            path = self.path / name
+            shown.advance(shown.done + 1, name, f"writing {path}")
+            return path
+
         if result.exposures is not None:
             self._exposure = display_exposure(problem.views[0].image / result.exposures[0])
+        begin("envmap.exr, coverage.exr")
         write_maps(self.path, result, self._exposure)
-        self._thumbnails.write(self.path / "thumbnails.npz", self._exposure)
+        self._thumbnails.write(begin("thumbnails.npz"), self._exposure)
         for number, view in enumerate(problem.views[:MAX_PICTURES]):
+            path = begin("render.exr" if number == 0 else f"render_{number}.exr")
             image = render(
                 problem.scene, result.texels, spp=FINAL_SPP, seed=2**31, sensor=view.sensor
             )
             warn_of_dark_pixels(view, image)
+            write_image(path, image)
             if number == 0:
-                write_image(self.path / "render.exr", image)
-                self._write_png("render.png", image)
+                self._write_png(begin("render.png"), image)
             else:
-                write_image(self.path / f"reference_{number}.exr", view.image)
-                write_image(self.path / f"render_{number}.exr", image)
-        phases = {"load": loading, **result.phases, "files": time.perf_counter() - begun}
+                write_image(begin(f"reference_{number}.exr"), view.image)
+
+    def _summary(
+        self,
+        result: Estimate,
+        problem: Problem,
+        seconds: Mapping[str, float],
+        notes: Sequence[str],
+    ) -> dict[str, Any]:
+        """What `summary.json` holds."""
         truth = problem.ground_truth
-        summary = summary_of(result) | {
+        return summary_of(result) | {
             "metrics": {} if truth is None else compare_maps(result.texels, truth, result.coverage),
             "clipped_share": [view.clipped_share for view in problem.views],
             "exposure": self._exposure,
-            "seconds": {"total": loading + time.perf_counter() - self._started, **phases},
+            "seconds": dict(seconds),
             "settings": self._settings,
             "versions": versions(),
-            "warnings": notes,
+            "warnings": list(notes),
         }
-        write_bytes(self.path / "summary.json", f"{to_json(summary, indent=2)}\n".encode())
-        self._lock.release()
-        return summary
 
     def close(self) -> None:
         """Close the history and wait for the frames."""
@@ -295,8 +345,8 @@ class RunFolder:
         self._measuring += time.perf_counter() - begun
         return numbers
 
-    def _write_png(self, name: str, image: NDArray[np.float32]) -> None:
-        write_bytes(self.path / name, encode_png(tonemap(image, self._exposure)))
+    def _write_png(self, path: Path, image: NDArray[np.float32]) -> None:
+        write_bytes(path, encode_png(tonemap(image, self._exposure)))
 
 
 def _is_of(line: bytes, record: Record) -> bool:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError
+from envmap_inverse.scene.arrays import as_radiance
 from envmap_inverse.sphere import latlong
 
 __all__ = ["Envmap", "as_map", "as_texels"]
@@ -151,7 +152,7 @@ def as_texels(texels_or_rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray
         InputError: if the shape is another, or a number is NaN or infinite.
     """
     width, height = resolution
-    array = np.asarray(texels_or_rgba, np.float32)
+    array = as_radiance(texels_or_rgba)
     if array.shape == (width * height * 4,):
         array = latlong.unflatten_rgba(array, resolution)
     if array.shape != (height, width, 3):
@@ -176,7 +177,7 @@ def as_map(
     Raises:
         InputError: if it is neither, or a number is NaN or infinite.
     """
-    array = np.asarray(texels_or_rgba, np.float32)
+    array = as_radiance(texels_or_rgba)
     if array.ndim == 3 and array.shape[0] >= 2 and array.shape[1] >= 3:
         return as_texels(array, (array.shape[1], array.shape[0]))
     if resolution is None:

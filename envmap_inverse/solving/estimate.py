@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,12 +19,16 @@ from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.protocol import Keeper, Optimizer
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.plausibility import checked
-from envmap_inverse.problem.problem import OnIteration, Problem, Record, ViewLike
+from envmap_inverse.problem.problem import Iteration, OnIteration, Problem, Record, ViewLike
+from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.scene.rendering import sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving import notebook as display
+from envmap_inverse.solving.arguments import check_kinds
+from envmap_inverse.solving.notebook_progress import shown_in_notebook
 from envmap_inverse.solving.saving import save
 from envmap_inverse.sphere import latlong
+from envmap_inverse.system.progress import Stage, is_watched, stage
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -138,6 +143,8 @@ def estimate(
 ) -> Estimate:
     """Recover the environment map that lit a scene when reference images of it were taken.
 
+    In a notebook a progress bar is shown meanwhile.
+
     The scene's own map is not looked at, and is in place again at the end. Of numbers that no light
     has it warns; see `plausibility.checked`.
 
@@ -166,16 +173,20 @@ def estimate(
         >>> result.texels.shape
         (8, 16, 3)
     """
+    check_kinds(scene, optimizer, loss, priors)
     chosen = optimizer or Adam()
-    problem = Problem.create(
-        scene,
-        views,
-        loss=loss or chosen.default_loss,
-        priors=chosen.default_priors if priors is None else priors,
-        initial=initial,
-        ground_truth=ground_truth,
-    )
-    return solve(checked(problem), chosen, on_iteration)
+    with shown_in_notebook():
+        problem = Problem.create(
+            scene,
+            views,
+            loss=loss or chosen.default_loss,
+            priors=chosen.default_priors if priors is None else priors,
+            initial=initial,
+            ground_truth=ground_truth,
+        )
+        problem = checked(problem)
+        check_sight(problem)
+        return solve(problem, chosen, on_iteration)
 
 
 def solve(
@@ -196,7 +207,8 @@ def solve(
     scene = problem.scene
     _LOGGER.info("%s, %d views, %s", optimizer, len(problem.views), problem.loss)
     with scene.envmap.holding(scene.envmap.texels):
-        solution = loop.run(optimizer, problem, on_iteration, keeper)
+        with _reported(on_iteration, optimizer.num_steps) as reporting:
+            solution = loop.run(optimizer, problem, reporting, keeper)
         started_coverage = time.perf_counter()
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
     seconds = time.perf_counter()
@@ -214,11 +226,34 @@ def solve(
     )
 
 
+@contextmanager
+def _reported(on_iteration: OnIteration | None, num_steps: int) -> Iterator[OnIteration | None]:
+    """An `on_iteration` that also reports a stage, which begins with the first iteration."""
+    if not is_watched():  # so that nothing is read from the device in vain
+        yield on_iteration
+        return
+    with ExitStack() as held:
+        stages: list[Stage] = []
+
+        def report(iteration: Iteration) -> bool | None:
+            if not stages:
+                stages.append(held.enter_context(stage("Solving", num_steps)))
+            is_ended = on_iteration(iteration) if on_iteration else None
+            error = "" if iteration.error is None else f"error={iteration.error:.6g} "
+            numbers = f"{error}loss={iteration.loss:.4g}"
+            line = f"Iteration {iteration.index:03d}: {numbers}"
+            stages[0].advance(iteration.index + 1, numbers, line)
+            return is_ended
+
+        yield report
+
+
 def _coverage(problem: Problem) -> NDArray[np.float32]:
     """Mean over the views of T^T weights, rendered under a white map so that all is sampled."""
     problem.scene.envmap.write(np.ones_like(problem.initial))
-    columns = [
-        sum_of_transport(problem.scene, view.sensor, view.weights, COVERAGE_SPP)
-        for view in problem.views
-    ]
+    with stage("Measuring the coverage"):
+        columns = [
+            sum_of_transport(problem.scene, view.sensor, view.weights, COVERAGE_SPP)
+            for view in problem.views
+        ]
     return np.asarray(np.mean(columns, axis=0), np.float32)

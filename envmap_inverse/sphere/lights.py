@@ -6,9 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from envmap_inverse.sphere.latlong import angle_between, texel_directions
 
@@ -93,6 +91,8 @@ def match_lights(first: Lights, second: Lights) -> tuple[NDArray[np.intp], NDArr
         (pairs, degrees): indices into the first and into the second map's lights, shape (M, 2), and
         the angles between the two of each pair, shape (M,).
     """
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - slow to import
+
     degrees = np.degrees(angle_between(first.directions[:, None], second.directions[None]))
     rows, columns = linear_sum_assignment(np.minimum(degrees, MAX_ANGLE))
     pairs = np.stack([rows, columns], axis=1)[degrees[rows, columns] < MAX_ANGLE]
@@ -104,6 +104,8 @@ def _blobs(bright: NDArray[np.bool_]) -> NDArray[np.intp]:
 
     All texels of a pole row are one point of the sphere, so they share a node of the graph.
     """
+    from scipy.sparse.csgraph import connected_components  # noqa: PLC0415 - slow to import
+
     height, width = bright.shape
     node = np.arange(height * width).reshape(height, width)
     node[0], node[-1] = node[0, 0], node[-1, 0]

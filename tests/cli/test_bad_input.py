@@ -201,6 +201,60 @@ def test_an_output_folder_that_cannot_be_made(refused: Callable[..., str]) -> No
     )
 
 
+def test_all_that_is_wrong_is_told_at_once(
+    call: Call, folder: Path, make_run: Callable[..., Path]
+) -> None:
+    make_run(folder / "out")
+    (folder / "damaged.exr").write_text("not an image\n" * 100)
+    options = ("--loss", "Hubr", "--prior", "Tikhonov:wight=1", "--mask", "none.png")
+    done = call(
+        "estimate", "scene.xml", "missing.exr", "damaged.exr", "-o", "out", *options, cwd=folder
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    patterns = (
+        "--loss 'Hubr': unknown; .*; did you mean 'Huber'",
+        "--prior 'Tikhonov:wight=1': no key 'wight'; its keys are: weight; did you mean 'weight'",
+        r"out: already holds a run .*--overwrite",
+        r"missing\.exr: no such image file",
+        r"damaged\.exr: .*not an image",
+        r".*none\.png: no such image file",
+    )
+    lines = done.stderr.splitlines()
+    for line, pattern in zip(lines, patterns, strict=True):
+        assert re.match(f"error: {pattern}", line), line
+
+
+def test_every_picture_that_does_not_fit_is_named(
+    call: Call, folder: Path, scene_xml: Callable[..., str]
+) -> None:
+    write_image(folder / "wide.exr", np.ones((4, 6, 3)))
+    write_image(folder / "tall.exr", np.ones((6, 4, 3)))
+    pictures = ("wide.exr", "reference.exr", "tall.exr")
+    done = call(
+        *("estimate", "scene.xml", *pictures, "-o", "out", "--sensor", 0, "--loss", "L7"),
+        cwd=folder,
+    )
+    assert done.returncode == 2
+    assert [line.split()[1] for line in done.stderr.splitlines()] == [
+        "--loss",
+        "wide.exr:",
+        "tall.exr:",
+    ]
+
+
+def test_a_scene_whose_camera_sees_nothing_is_refused_before_it_runs(
+    refused: Callable[..., str], folder: Path, scene_xml: Callable[..., str]
+) -> None:
+    closed = '<shape type="sphere"><float name="radius" value="9"/><bsdf type="diffuse"/></shape>'
+    (folder / "scene.xml").write_text(scene_xml(closed))
+    assert "no light of the environment map reaches the pictures" in refused(*ESTIMATE)
+
+
+def test_an_image_is_replaced_only_if_it_may_be(refused: Callable[..., str], folder: Path) -> None:
+    line = refused("render", "scene.xml", "-o", "reference.exr")
+    assert "reference.exr: is there already; name another file, or add --overwrite" in line
+
+
 # Cameras
 
 
@@ -301,7 +355,7 @@ def test_an_image_that_cannot_be_rendered_or_written(
         (("line.exr", "map.exr"), r"line\.exr: a map must have shape \(2 or more, 3 or more, 3\)"),
         (("nan.exr", "map.exr"), r"nan\.exr: 3 .* are NaN or infinite, first in row 5, column 2"),
         (("map.exr", "map.exr", "--coverage", "nan.exr"), r"nan\.exr: 3 .* are NaN or infinite"),
-        (("map.exr", "map.exr", "--rows", "top"), r"--rows.*'corner', 'centred'"),
+        (("map.exr", "map.exr", "--rows", "top"), "--rows 'top': unknown; .* corner, centred"),
     ],
 )
 def test_maps_that_cannot_be_compared(

@@ -4,9 +4,11 @@ import json
 import os
 import pty
 import re
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -100,7 +102,14 @@ def test_the_demo_says_how_it_went_and_where_to_look(demo: tuple[Path, Completed
         "001",
         "002",
     ]
-    assert "3 iterations in" in done.stdout
+    waited = re.search(
+        r"3 iterations in [\d.]+ s; ([\d.]+) s since the start: start [\d.]+, (.*)$",
+        done.stdout,
+        re.MULTILINE,
+    )
+    assert waited
+    phases = [float(word) for word in re.findall(r"[\d.]+", waited[0].partition("start: ")[2])]
+    assert sum(phases) == pytest.approx(float(waited[1]), abs=0.1 * (1 + len(phases)))
     assert "sum of squared errors" in done.stdout
     results, report = done.stdout.splitlines()[-2:]
     assert f"results in {folder.name}/" in results
@@ -315,7 +324,8 @@ def test_a_terminal_shows_a_live_line(
     truth = ("--iterations", 40, "--ground-truth", "map.exr")
     terminal = {"TERM": "xterm", "COLUMNS": "120"}
     seen = b""
-    with start(*arguments, *truth, cwd=inputs, stdout=theirs, env=terminal) as process:
+    streams = {"stdout": theirs, "stderr": theirs}
+    with start(*arguments, *truth, cwd=inputs, **streams, env=terminal) as process:
         os.close(theirs)
         try:
             while chunk := os.read(ours, 65536):
@@ -325,8 +335,13 @@ def test_a_terminal_shows_a_live_line(
         os.close(ours)
         assert process.wait(timeout=60) == 0
     text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", seen.decode())
-    assert re.search(r"40/40 .*error=[\d.]+ loss=[\d.e-]+ .*/s", text)
+    assert re.search(r"Solving .*40/40 +error=[\d.]+ loss=[\d.e-]+ ", text)
+    assert re.search(r"Solving .* \d?\d:\d\d\W", text)  # the time that is left
     assert "Iteration 003:" not in text
+    stages = ("Reading scene.xml", "Starting Mitsuba", "Solving", "Writing files", "Writing report")
+    for name in stages:
+        assert name in text, name
+    assert "render.png" in text
 
 
 @pytest.mark.parametrize(
@@ -347,6 +362,11 @@ def test_a_signal_ends_a_run_with_its_status_after_saving(
     assert process.returncode == status
     assert "Traceback" not in stderr
     assert "results in" in rest
+    assert re.search(r"^interrupted after \d+ of 1000000 iterations", rest, re.MULTILINE)
+    again = re.search(r"^go on with: (envmap-inverse .*)$", rest, re.MULTILINE)
+    assert again
+    words = [*map(str, arguments), "--iterations", "1000000", "--resume"]
+    assert shlex.split(again[1]) == ["envmap-inverse", *words]
     summary = json.loads((folder / "summary.json").read_text())
     history = history_of(folder)
     assert summary["status"] == "interrupted"
@@ -396,7 +416,8 @@ def test_render_writes_the_image_that_the_library_renders(
         *("--spp", 8, "--seed", 5, "--size", 6),
         cwd=inputs,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"wrote {tmp_path / 'image.exr'}: 6 x 6\n"
     scene = ei.load_scene(inputs / "scene.xml")
     scene.set_film_size(6)
     expected = ei.render(scene, spp=8, seed=5)
@@ -505,12 +526,27 @@ def test_the_version_is_that_of_the_package(call: Call) -> None:
     assert (done.returncode, done.stdout) == (0, f"envmap-inverse {ei.__version__}\n")
 
 
+def test_the_package_is_the_command(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "envmap_inverse", "--version"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == f"envmap-inverse {ei.__version__}\n"
+
+
+def test_the_command_starts_without_what_only_runs_need(environment: dict[str, str]) -> None:
+    code = "import sys, envmap_inverse.cli; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    slow = {"mitsuba", "drjit", "scipy.optimize", "scipy.special", "jinja2", "IPython"}
+    assert slow.isdisjoint(done.stdout.split())
+
+
 def test_help_names_every_command(call: Call) -> None:
     alone, asked = call(), call("--help")
     assert alone.returncode == asked.returncode == 0
     assert alone.stdout == asked.stdout
     for command in ("demo", "params", "render", "estimate", "evaluate", "report", "doctor"):
-        assert re.search(rf"^  {command} +[A-Z].*\.$", asked.stdout, re.MULTILINE), command
+        assert re.search(rf"^  {command} +[A-Z]", asked.stdout, re.MULTILINE), command
 
 
 def test_help_explains_every_option_of_estimate(call: Call) -> None:

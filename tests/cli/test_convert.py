@@ -17,7 +17,7 @@ def test_convert_writes_what_it_is_asked_for(call: Call, inputs: Path, tmp_path:
     more = ("--size", "32x16", "--rotate", "y=90,z=-90", "--exposure", 2)
     done = call("convert", inputs / "map.exr", out, *options, *more)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"{out}: three.js, 32 x 16\n"
+    assert done.stdout == f"wrote {out}: three.js, 32 x 16\n"
     assert read_image(out).shape == (16, 32, 3)
 
 

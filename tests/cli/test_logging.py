@@ -61,7 +61,8 @@ def test_a_log_file_tells_everything_with_times_and_modules(
 
 
 def test_two_vs_tell_more_than_one(call: Call, inputs: Path, tmp_path: Path) -> None:
-    arguments = ("render", "scene.xml", "--spp", 1, "-o", tmp_path / "image.exr", "--trust-input")
+    output = ("-o", tmp_path / "image.exr", "--overwrite")
+    arguments = ("render", "scene.xml", "--spp", 1, *output, "--trust-input")
     once, twice = (call(option, *arguments, cwd=inputs).stderr for option in ("-v", "-vv"))
     assert "info: loaded scene.xml" in once
     assert "debug: wrote" not in once

@@ -4,7 +4,13 @@ import errno
 
 import pytest
 
-from envmap_inverse.errors import is_out_of_memory
+from envmap_inverse.errors import (
+    CombinedInputError,
+    Faults,
+    InputError,
+    did_you_mean,
+    is_out_of_memory,
+)
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -29,3 +35,51 @@ def test_a_lack_of_memory_is_known_by_its_kind_words_or_cause(error: Exception) 
 @pytest.mark.parametrize("error", [ValueError("no"), caused(KeyError("a"), OSError("b"))])
 def test_other_errors_are_no_lack_of_memory(error: Exception) -> None:
     assert not is_out_of_memory(error)
+
+
+def refuse(*messages: str) -> None:
+    faults = Faults()
+    for message in messages:
+        faults.keep(InputError(message))
+    faults.report()
+
+
+def test_all_faults_are_reported_in_order() -> None:
+    faults = Faults()
+    assert faults.attempt(int, "3") == 3
+    assert faults.attempt(refuse, "a", "b") is None
+    faults.keep(InputError("c"))
+    with pytest.raises(CombinedInputError, match=r"^a\nb\nc$") as caught:
+        faults.report()
+    assert [str(error) for error in caught.value.errors] == ["a", "b", "c"]
+
+
+def test_a_single_fault_is_itself() -> None:
+    with pytest.raises(InputError) as caught:
+        refuse("alone")
+    assert type(caught.value) is InputError
+
+
+def test_no_faults_no_error() -> None:
+    Faults().report()
+
+
+def test_what_is_needed_reports_what_came_before() -> None:
+    faults = Faults()
+    faults.keep(InputError("a"))
+    assert faults.need(int, "3") == 3
+    with pytest.raises(InputError, match=r"^a\nb$"):
+        faults.need(refuse, "b")
+
+
+def test_what_is_no_fault_goes_through() -> None:
+    with pytest.raises(ZeroDivisionError):
+        Faults().attempt(lambda: 1 / 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("Hubr", "; did you mean 'Huber'?"), ("mse", "; did you mean 'MSE'?"), ("xyz", "")],
+)
+def test_the_nearest_name_is_proposed_if_one_is_near(name: str, words: str) -> None:
+    assert did_you_mean(name, ["MSE", "Huber", "LogMSE"]) == words

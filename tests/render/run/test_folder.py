@@ -33,7 +33,7 @@ def finished(
     problem = Problem.create(scene, reference, loss=ei.MSE(), ground_truth=scene.envmap.texels)
     result = solve(problem, ei.Adam(iterations=4, learning_rate=2), run.add)
     run.close()
-    summary = run.finish(result, problem, loading=100, notes=["a warning"])
+    summary = run.finish(result, problem, starting=7, loading=100, notes=["a warning"])
     np.testing.assert_array_equal(scene.envmap.texels, make_scene().envmap.texels)
     return folder, result, summary, reference
 
@@ -137,7 +137,7 @@ def test_the_summary_tells_the_seconds_in_total_and_by_phase(
     seconds = dict(finished[2]["seconds"])
     total = seconds.pop("total")
     assert set(seconds) >= {"load", "optimize", "coverage", "files"}
-    assert seconds["load"] == 100
+    assert (seconds["start"], seconds["load"]) == (7, 100)
     assert all(value > 0 for value in seconds.values())
     assert sum(seconds.values()) <= total
 

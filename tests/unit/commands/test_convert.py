@@ -184,8 +184,37 @@ def test_the_rows_of_in_and_out_can_be_chosen(ours: Path) -> None:
     centred = RowConvention.centred
     convert(ours, out, rows=centred, to=Kind.blender)
     np.testing.assert_array_equal(read_image(out), np.roll(read_image(ours), 16, axis=1))
-    convert(ours, out, from_=Kind.usd, to_rows=centred)
+    convert(ours, out, from_=Kind.usd, to_rows=centred, overwrite=True)
     np.testing.assert_array_equal(read_image(out), read_image(ours))
+
+
+def test_a_file_is_replaced_only_if_it_may_be(ours: Path) -> None:
+    out = ours.with_name("out.npy")
+    out.write_bytes(b"dear to someone")
+    for write in (lambda: convert(ours, out), lambda: pattern(out, size="16")):
+        with pytest.raises(InputError, match=r"out\.npy: is there already; .*--overwrite"):
+            write()
+        assert out.read_bytes() == b"dear to someone"
+    convert(ours, out, overwrite=True)
+    np.testing.assert_array_equal(read_image(out), read_image(ours))
+
+
+def test_all_that_is_wrong_with_a_conversion_is_told_at_once(ours: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        convert(ours, ours, exposure=-1, rotate="up", trust_input=True)
+    assert str(caught.value).count("\n") == 0  # IN is OUT: nothing else matters
+    with pytest.raises(InputError) as caught:
+        convert(
+            *(ours, ours.with_name("b.npy")),
+            exposure=-1,
+            rotate="up",
+            to=Kind.cube,
+            to_rows=RowConvention.corner,
+            size="x",
+            trust_input=True,
+        )
+    options = [line.split()[0] for line in str(caught.value).splitlines()]
+    assert options == ["--to-rows", "--exposure", "--rotate", "--size"]
 
 
 def test_the_pattern_is_drawn_for_the_program(tmp_path: Path) -> None:

@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from envmap_inverse import InputError
 from envmap_inverse.commands import evaluate as command
-from envmap_inverse.commands.evaluate import Protocol, evaluate
+from envmap_inverse.commands.evaluate import Projection, Protocol, evaluate
 from envmap_inverse.console.options import RowConvention
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.sphere.latlong import resample
+from envmap_inverse.sphere.projections import Latlong, MirrorBall
+from envmap_inverse.sphere.reproject import reproject
 
 Map = NDArray[np.float64]
 Measure = Callable[..., dict[str, Any]]
@@ -75,6 +77,40 @@ def test_a_coverage_of_another_size_tells_where_most_of_a_texel_is_seen(
     seen = np.zeros((8, 16))
     seen[:, :8] = 1
     assert measure(estimate, truth, coverage) == compare_maps(estimate, truth, seen)
+
+
+@pytest.mark.parametrize("which", ["estimate", "truth", "coverage"])
+def test_what_is_no_map_of_two_to_one_is_refused(measure: Measure, which: str) -> None:
+    maps = {
+        "estimate": np.ones((8, 16, 3)),
+        "truth": np.ones((8, 16, 3)),
+        which: np.ones((9, 9, 3)),
+    }
+    with pytest.raises(InputError, match=rf"{which}\.exr: is 9 x 9, not 2:1 .*--projection"):
+        measure(**maps)
+
+
+def test_all_that_are_no_maps_are_named(measure: Measure) -> None:
+    with pytest.raises(InputError, match=r"truth\.exr: is 9 x 9.*\n.*estimate\.exr: is 6 x 8"):
+        measure(np.ones((8, 6, 3)), np.ones((9, 9, 3)))
+
+
+def test_rows_at_both_poles_are_no_other_shape(measure: Measure) -> None:
+    assert measure(np.ones((9, 16, 3)), np.ones((8, 16, 3)))["sse"] == 0
+
+
+def test_a_latlong_map_of_another_shape_is_taken_if_it_is_said_to_be_one(measure: Measure) -> None:
+    tall = np.ones((16, 16, 3))
+    assert measure(tall, np.ones((8, 16, 3)), projection=Projection.latlong)["sse"] == 0
+
+
+def test_a_mirror_ball_is_compared_by_the_light_that_it_shows(measure: Measure) -> None:
+    truth = smooth_map(32, 64)
+    ball = reproject(truth, Latlong(32, 64), MirrorBall(128, 128))
+    found = measure(ball, truth, projection=Projection.ball)
+    assert 0 < found["relative_rmse"] < 0.02
+    with pytest.raises(InputError, match=r"estimate\.exr: --projection cube: a cube map is"):
+        measure(ball, truth, projection=Projection.cube)
 
 
 def test_centred_files_have_nearly_the_errors_of_corner_aligned_ones(measure: Measure) -> None:

@@ -50,7 +50,10 @@ def test_what_was_chosen_is_written_down_as_it_is_chosen(
         ("Nothing", "--loss 'Nothing': unknown; choose one of MSE, Censored, Huber"),
         ("Huber:delta", "--loss 'Huber:delta': .*; its keys are: delta, relative, epsilon"),
         ("Huber:delta=-1", "--loss 'Huber:delta=-1': delta must be positive"),
-        ("Huber:gamma=1", "unexpected keyword argument 'gamma'; its keys are: delta"),
+        ("Huber:gamma=1", "--loss 'Huber:gamma=1': no key 'gamma'; its keys are: delta, relative"),
+        ("Huber:detla=1", "no key 'detla'; its keys are: .*; did you mean 'delta'"),
+        ("hubr", "--loss 'hubr': unknown; .*; did you mean 'Huber'"),
+        ("Huber:delta=wide", "--loss 'Huber:delta=wide': delta must be a number; found 'wide'"),
         ("MSE:delta=1", "its keys are: none"),
     ],
 )

@@ -1,0 +1,105 @@
+"""`envmap-inverse losses`, `priors`, `optimizers` and `parameterizations`."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import json
+import re
+import textwrap
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from envmap_inverse.console.options import OPTIMIZERS
+from envmap_inverse.console.output import say
+from envmap_inverse.losses import LOSSES
+from envmap_inverse.parameterizations import PARAMETERIZATIONS
+from envmap_inverse.priors import PRIORS
+
+__all__ = ["losses", "optimizers", "parameterizations", "priors"]
+
+WIDTH, MARGIN, COLUMN = 88, "    ", 28
+
+
+def losses() -> None:
+    """List the losses: what each measures, its keys and their defaults.
+
+    Examples:
+        envmap-inverse losses
+        envmap-inverse estimate scene.xml photo.exr -o run --loss Huber:delta=0.1
+    """
+    say(_listing("--loss", _members(LOSSES)))
+
+
+def priors() -> None:
+    """List the priors: what each prefers, its keys and their defaults.
+
+    Examples:
+        envmap-inverse priors
+        envmap-inverse estimate scene.xml photo.exr -o run --prior TotalVariation:weight=0.1
+    """
+    say(_listing("--prior", _members(PRIORS)))
+
+
+def parameterizations() -> None:
+    """List what Adam can change in place of texels, with keys and defaults.
+
+    Examples:
+        envmap-inverse parameterizations
+        envmap-inverse estimate scene.xml photo.exr -o run --parameterization Pyramid:levels=5
+    """
+    say(_listing("--parameterization", _members(PARAMETERIZATIONS)))
+
+
+def optimizers() -> None:
+    """List the optimizers: how each works, its settings and their defaults.
+
+    Examples:
+        envmap-inverse optimizers
+        envmap-inverse estimate scene.xml photo.exr -o run --optimizer transport
+    """
+    say(_listing("--optimizer", OPTIMIZERS))
+
+
+def _members(kinds: Iterable[type]) -> dict[str, type]:
+    return {kind.__name__: kind for kind in kinds}
+
+
+def _listing(option: str, kinds: Mapping[str, type]) -> str:
+    """What an option's values are, each with its keys."""
+    return "\n\n".join(_entry(f"{option} {name}", kind) for name, kind in kinds.items())
+
+
+def _entry(title: str, kind: type) -> str:
+    """A name, the first paragraph of its docstring, and a line or more for each key."""
+    text = inspect.cleandoc(kind.__doc__ or "")
+    about = " ".join(text.partition("\n\n")[0].split())
+    lines = [title, textwrap.fill(about, WIDTH, initial_indent=MARGIN, subsequent_indent=MARGIN)]
+    meanings = _attributes(text)
+    for field in dataclasses.fields(kind):
+        key = f"{MARGIN}{field.name}{_default(field)}"
+        meaning = textwrap.fill(meanings.get(field.name, ""), WIDTH - COLUMN)
+        first, *rest = meaning.splitlines() or [""]
+        lines.append(f"{key:<{COLUMN - 1}} {first}".rstrip())
+        lines += [f"{'':{COLUMN}}{line}" for line in rest]
+    return "\n".join(lines)
+
+
+def _default(field: dataclasses.Field[Any]) -> str:
+    """A field's default as it would be typed, or nothing if that depends on the rest."""
+    factory = field.default_factory
+    value = field.default if factory is dataclasses.MISSING else factory()
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"={value:g}"
+    if isinstance(value, bool | int | str):
+        return f"={json.dumps(value)}"
+    return f"={type(value).__name__}"
+
+
+def _attributes(text: str) -> dict[str, str]:
+    """Names and descriptions of a Google-style docstring's attributes."""
+    section = text.partition("\nAttributes:\n")[2].partition("\n\n")[0]
+    entries = re.findall(r"^ {4}(\w+): ((?:.+\n?)(?:^ {8}.*\n?)*)", section, re.MULTILINE)
+    return {name: " ".join(words.split()) for name, words in entries}

@@ -1,0 +1,114 @@
+"""Lay out what `--help` prints: a docstring, its examples, and the options in panels."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+
+__all__ = ["long_name", "placeholder", "split_examples", "summary", "usage", "write_panels"]
+
+_EXAMPLES = "\n\nExamples:\n"
+
+
+def split_examples(text: str) -> tuple[str, list[str]]:
+    """The words of a command's docstring, and the command lines under its `Examples:`."""
+    words, _, examples = inspect.cleandoc(text).partition(_EXAMPLES)
+    return words, [line.strip() for line in examples.splitlines() if line.strip()]
+
+
+def summary(text: str) -> str:
+    """The first paragraph of a docstring in one line."""
+    return " ".join(inspect.cleandoc(text).partition("\n\n")[0].split())
+
+
+def usage(params: Sequence[Any]) -> list[str]:
+    """The words after a command's name: what it needs, and that it has options."""
+    words = [
+        placeholder(param) if param.required else f"[{placeholder(param)}]"
+        for param in params
+        if param.param_type_name == "argument"
+    ]
+    needed = [param for param in params if param.param_type_name == "option" and param.required]
+    words += [f"{min(param.opts, key=len)} {placeholder(param)}" for param in needed]
+    return [*words, "[OPTIONS]"]
+
+
+def write_panels(formatter: Any, params: Sequence[Any], titles: Iterable[str] = ()) -> None:
+    """Write the arguments, then a list of options for each panel.
+
+    Args:
+        formatter: takes them.
+        params: of the command.
+        titles: of the panels that come first, in this order.
+    """
+    arguments = [_row(param) for param in params if param.param_type_name == "argument"]
+    if arguments:
+        with formatter.section("Arguments"):
+            formatter.write_dl(arguments)
+    panels: dict[str, list[tuple[str, str]]] = {title: [] for title in titles}
+    rest = next(reversed(panels), "Options")  # where options without a panel go
+    for param in params:
+        if param.param_type_name == "option" and not param.hidden:
+            panels.setdefault(param.rich_help_panel or rest, []).append(_row(param))
+    for title, rows in panels.items():
+        if rows:
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
+
+def long_name(param: Any) -> str:
+    """What messages call a parameter: its longest option, or an argument's placeholder."""
+    if param.param_type_name == "argument":
+        return placeholder(param).removesuffix("...")
+    return str(max(param.opts, key=len))
+
+
+def placeholder(param: Any) -> str:
+    """What stands for a parameter's value: FILE, N, X, or the values that it can have."""
+    if param.metavar is not None:
+        return str(param.metavar)
+    if param.param_type_name == "option" and (param.is_flag or param.count):
+        return ""
+    kind = param.type_descriptor.annotation
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        return "|".join(member.value for member in kind)
+    return {int: "N", float: "X", Path: "FILE"}.get(kind, "TEXT")
+
+
+def _row(param: Any) -> tuple[str, str]:
+    """A parameter's names and what it does."""
+    if param.param_type_name == "argument":
+        return placeholder(param), _sentence(param)
+    names = ", ".join(sorted(param.opts, key=len))
+    if param.secondary_opts:
+        names += f" / {', '.join(param.secondary_opts)}"
+    return f"{names} {placeholder(param)}".rstrip(), _sentence(param)
+
+
+def _sentence(param: Any) -> str:
+    """A parameter's help, and its default if the help does not give it."""
+    value, words = param.default, param.help or ""
+    if param.required:
+        return words if param.param_type_name == "argument" else f"{words} [required]"
+    if value is None or value is False or value == () or param.name == "help":
+        return words
+    if isinstance(value, bool):
+        value = param.opts[0]
+    elif isinstance(value, enum.Enum):
+        value = value.value
+    elif isinstance(value, float):
+        value = f"{value:g}"
+    elif param.param_type_name == "option" and param.count:
+        return words
+    return f"{words} [default: {value}]"
+
+
+def help_of(context: Any, name: str, command: Any) -> str:
+    """The help of one of a group's commands, which is not called."""
+    with typer.Context(command, info_name=name, parent=context) as inner:
+        return str(command.get_help(inner))

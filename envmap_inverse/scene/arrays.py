@@ -1,0 +1,49 @@
+"""Take the arrays of radiance that callers give, and refuse what cannot be radiance."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from envmap_inverse.errors import InputError
+
+__all__ = ["as_numbers", "as_radiance"]
+
+
+def as_radiance(values: ArrayLike) -> NDArray[np.float32]:
+    """An array of linear radiance, any shape, as float32.
+
+    Raises:
+        InputError: if it is a file's name, holds sRGB bytes, or is no array of numbers.
+    """
+    array = as_numbers(values)
+    if array.dtype.kind == "u":
+        raise InputError(
+            f"holds {array.dtype} values, as 8-bit pictures do: they are sRGB-encoded, not linear "
+            "radiance; read the file with envmap_inverse.images.read_image, or convert the array "
+            "with srgb_to_linear(array / 255)"
+        )
+    return np.asarray(array, np.float32)
+
+
+def as_numbers(values: Any) -> NDArray[Any]:
+    """An array of real numbers, as it is.
+
+    Raises:
+        InputError: if it is a file's name, or no array of numbers.
+    """
+    if isinstance(values, str | Path):
+        raise InputError(
+            f"is the name {str(values)!r} where an array is due; read the file first, e.g. with "
+            "envmap_inverse.images.read_image"
+        )
+    try:
+        array = np.asarray(values)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"is no array of numbers: {error}") from None
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"is no array of numbers; found {type(values).__name__}")
+    return array

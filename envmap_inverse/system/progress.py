@@ -1,0 +1,105 @@
+"""Report what a long call is doing to whoever watches: a terminal, a notebook, or nobody.
+
+What takes time opens a `stage` and advances it; it knows nothing of who watches. Who watches is an
+`Observer`, for the length of a `watched_by` context. Threads that such a call starts are not seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Protocol
+
+__all__ = ["Observer", "Stage", "is_watched", "stage", "watched_by"]
+
+
+class Observer(Protocol):
+    """What is told of stages; a stage may begin and end inside another."""
+
+    def begin(self, stage: Stage) -> None:
+        """A stage begins."""
+
+    def update(self, stage: Stage) -> None:
+        """A stage has advanced, to `stage.done`."""
+
+    def end(self, stage: Stage) -> None:
+        """A stage has ended, perhaps by an error."""
+
+
+_LOGGER = logging.getLogger(__name__)
+
+_observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
+
+
+class Stage:
+    """A part of a long call.
+
+    Attributes:
+        name: what is done, to be read as "Recording ...".
+        total: `done` at the end; None if that is not known, 1.0 for shares.
+        done: how far it is.
+        detail: what it is at.
+        line: the same as a line of its own, for an observer that writes lines; "" for none.
+        seconds: since it began.
+    """
+
+    def __init__(self, name: str, total: float | None) -> None:
+        """Begin the stage; see `stage`."""
+        self.name = name
+        self.total = total
+        self.done = 0.0
+        self.detail = self.line = ""
+        self._begun = time.perf_counter()
+        self._observer = _observer.get()
+        _LOGGER.info("%s", name)
+        if self._observer is not None:
+            self._observer.begin(self)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since it began."""
+        return time.perf_counter() - self._begun
+
+    def advance(self, done: float, detail: str = "", line: str = "") -> None:
+        """Report how far the stage is, and what it is at; see the attributes."""
+        self.done, self.detail, self.line = done, detail, line
+        if self._observer is not None:
+            self._observer.update(self)
+
+    def end(self) -> None:
+        """Report that it has ended."""
+        if self._observer is not None:
+            self._observer.end(self)
+
+
+@contextmanager
+def stage(name: str, total: float | None = None) -> Iterator[Stage]:
+    """A part of a long call, which ends with the context.
+
+    Args:
+        name: what is done, e.g. "Recording".
+        total: what `done` will be at the end; None if that is not known, 1.0 for shares.
+    """
+    begun = Stage(name, total)
+    try:
+        yield begun
+    finally:
+        begun.end()
+
+
+@contextmanager
+def watched_by(observer: Observer | None) -> Iterator[None]:
+    """Report the stages of this context to an observer, or to nobody."""
+    token = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(token)
+
+
+def is_watched() -> bool:
+    """Whether anybody is told of stages."""
+    return _observer.get() is not None

@@ -1,0 +1,57 @@
+"""Arguments of another kind than `estimate` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import envmap_inverse as ei
+from envmap_inverse.solving.arguments import check_kinds
+
+SCENE = SimpleNamespace(envmap=None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("transport", None, None), "optimizer: is the string 'transport'; .*mean 'Transport()'"),
+        ((ei.Transport, None, None), "optimizer: is the class Transport; call it: .*=Transport()"),
+        ((3, None, None), "optimizer: found int; give one of Transport(), Adam()"),
+        ((ei.MSE(), None, None), "optimizer: found MSE; give one of Transport(), Adam()"),
+        ((None, "hubr", None), "loss: is the string 'hubr'; .*; did you mean 'Huber()'"),
+        ((None, ei.MSE, None), "loss: is the class MSE; call it: loss=MSE()"),
+        ((None, None, ei.Smoothness()), "priors: is one prior; .*: priors=(Smoothness(),)"),
+        ((None, None, ei.Smoothness), "priors: is the class Smoothness; call it"),
+        ((None, None, ["Tikhonov"]), "priors: is the string 'Tikhonov'; .*; did you mean"),
+        ((None, None, "Tikhonov"), "priors: is the string 'Tikhonov'"),
+        ((None, None, [ei.MSE()]), "priors: found MSE; give one of Chromaticity(), "),
+        ((None, None, 0.1), "priors: found float"),
+    ],
+)
+def test_what_is_no_such_object_is_refused_with_what_to_write(
+    arguments: tuple[Any, Any, Any], message: str
+) -> None:
+    with pytest.raises(ei.InputError, match=message.replace("(", r"\(").replace(")", r"\)")):
+        check_kinds(SCENE, *arguments)
+
+
+@pytest.mark.parametrize("scene", ["scene.xml", Path("scene.xml"), {"type": "scene"}, None])
+def test_a_scene_that_is_not_loaded_is_refused(scene: Any) -> None:
+    with pytest.raises(ei.InputError, match=r"^scene: found .*; load it with load_scene"):
+        ei.estimate(scene, [])
+
+
+def test_all_wrong_arguments_are_named() -> None:
+    with pytest.raises(ei.InputError, match=r"^optimizer: .*\nloss: .*\npriors: ") as caught:
+        check_kinds(SCENE, "adam", "mse", ["tikhonov", ei.Tikhonov(), "smoothness"])
+    assert str(caught.value).count("\n") == 3
+
+
+@pytest.mark.parametrize("chosen", [None, (), [ei.Tikhonov()], (ei.Tikhonov(), ei.Smoothness())])
+def test_what_is_right_passes(chosen: Any) -> None:
+    for optimizer in (None, ei.Adam(), ei.Transport()):
+        for loss in (None, ei.MSE(), ei.Censored(), ei.Huber()):
+            check_kinds(SCENE, optimizer, loss, chosen)
