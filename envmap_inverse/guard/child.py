@@ -6,9 +6,10 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from envmap_inverse import backend
@@ -23,6 +24,7 @@ __all__ = ["serve"]
 BYTES_PER_SECOND = 2**20
 """By which a file's size adds to the seconds that it may take."""
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _MESHES = {".ply": "ply", ".obj": "obj", ".serialized": "serialized"}
 
 
@@ -76,7 +78,9 @@ class _Child:
         self._announce([path])
         read_cameras(path)
 
-    def _scene(self, path: Path, envmap: str | None, define: dict[str, str]) -> None:
+    def _scene(
+        self, path: Path, envmap: str | None = None, define: Mapping[str, str] = _NOTHING
+    ) -> None:
         self._select_variant()
         self._announce([path])
         files = files_of(path, define)

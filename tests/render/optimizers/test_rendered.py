@@ -136,7 +136,8 @@ def test_a_scene_that_prb_cannot_differentiate_is_rendered_with_its_own_integrat
 
 def test_a_radiancemeter_is_left_to_transport(make_scene: MakeScene) -> None:
     film = {"type": "hdrfilm", "width": 1, "height": 1, "rfilter": {"type": "box"}}
-    scene = make_scene(sensor0={"type": "radiancemeter", "film": film})
+    look = mi.ScalarTransform4f().look_at([0, 0, 4], [0, 0, 0], [0, 1, 0])
+    scene = make_scene(sensor0={"type": "radiancemeter", "film": film, "to_world": look})
     reference = np.ones((1, 1, 3))
     with pytest.raises(ei.InputError, match="a radiancemeter cannot be differentiated"):
         ei.estimate(scene, reference, optimizer=ei.Adam(iterations=1))
