@@ -15,6 +15,7 @@ __all__ = [
     "InputError",
     "cannot_write",
     "check_positive",
+    "check_seed",
     "did_you_mean",
     "is_out_of_memory",
     "tells_of_memory",
@@ -129,6 +130,16 @@ def check_positive(**values: float) -> None:
             raise InputError(f"{name} must be a number; found {value!r}")
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} must be positive; found {value}")
+
+
+def check_seed(seed: int) -> None:
+    """Check that a seed is one.
+
+    Raises:
+        InputError: if it is negative or takes more than 32 bits.
+    """
+    if not 0 <= seed < 2**32:
+        raise InputError(f"seed must be from 0 to 2^32 - 1; found {seed}")
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:

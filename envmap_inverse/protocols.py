@@ -26,8 +26,9 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.backend import mi, select_variant
 from envmap_inverse.bundled import MATERIALS, scene_file
 from envmap_inverse.errors import InputError
+from envmap_inverse.scene.envmap import as_map
 from envmap_inverse.scene.rendering import render
-from envmap_inverse.scene.scene import Scene, as_map, load_scene
+from envmap_inverse.scene.scene import Scene, load_scene
 from envmap_inverse.sphere.latlong import angle_between, resample
 from envmap_inverse.system.progress import stage
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import z_test
 from hypothesis import HealthCheck, settings
 from numpy.typing import NDArray
-from scipy import stats
 
 import envmap_inverse as ei
 from envmap_inverse import backend
@@ -30,7 +30,6 @@ settings.register_profile(
 )
 settings.load_profile("deterministic")
 
-Images = NDArray[np.floating]
 
 MATERIALS = {
     "mirror": {"type": "conductor", "material": "Cu"},
@@ -240,37 +239,7 @@ def make_run(random_map: Callable[..., NDArray[np.float32]]) -> Callable[..., Pa
     return make
 
 
-SIGNIFICANCE = 0.01
-"""Probability that a comparison of two equal renderings fails; seeds are fixed, so it never does
-by chance once it has passed."""
-
-
-def p_values(first: Images, second: Images) -> NDArray[np.float64]:
-    """Welch's test of each value: do both stacks of independent images have one mean?"""
-    means = [images.mean(axis=0, dtype=np.float64) for images in (first, second)]
-    errors = [
-        images.var(axis=0, ddof=1, dtype=np.float64) / len(images) for images in (first, second)
-    ]
-    variance = errors[0] + errors[1]
-    rounding = 1e-5 * (np.abs(means[0]) + np.abs(means[1]) + 1e-3)
-    difference = means[0] - means[1]
-    is_exact = variance <= rounding**2  # no noise: then the means must agree
-    variance = np.maximum(variance, rounding**2)
-    z = difference / np.sqrt(variance)
-    degrees = min(len(first), len(second)) - 1
-    p = 2 * stats.t.sf(np.abs(z), degrees)
-    return np.where(is_exact, np.abs(difference) <= 3 * rounding, p)
-
-
 @pytest.fixture(scope="session")
-def differ() -> Callable[[Images, Images], bool]:
-    """Whether two stacks of renderings, of independent seeds each, differ in some pixel.
-
-    The significance of one value is that of all after Sidak: 1 - (1 - a)^(1 / n).
-    """
-
-    def test(first: Images, second: Images) -> bool:
-        p = p_values(np.asarray(first), np.asarray(second))
-        return bool(p.min() < 1 - (1 - SIGNIFICANCE) ** (1 / p.size))
-
-    return test
+def differ() -> Callable[[z_test.Images, z_test.Images], bool]:
+    """Whether two stacks of renderings, of independent seeds each, differ in some pixel."""
+    return z_test.differ

@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from envmap_inverse.console.cameras import Cameras, take_cameras
-from envmap_inverse.console.options import SceneFile, Seed, Spp, TrustInput, sensor_numbers
+from envmap_inverse.console.options import (
+    Define,
+    EnvmapName,
+    SceneFile,
+    Seed,
+    Spp,
+    TrustInput,
+    definitions,
+    sensor_numbers,
+)
 from envmap_inverse.console.output import coverage_table, say, say_table
 from envmap_inverse.console.scenes import load_with_map
 from envmap_inverse.guard.reader import read_apart
@@ -38,6 +47,8 @@ def coverage(
         typer.Option("-o", "--output", metavar="DIR", help="Folder for a picture and maps."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    define: Define = None,
+    envmap_name: EnvmapName = None,
     trust_input: TrustInput = False,
 ) -> None:
     """Say what sensors would see of the environment map, and which picture to take first.
@@ -50,9 +61,10 @@ def coverage(
         envmap-inverse coverage scene.xml
         envmap-inverse coverage scene.xml --sensor 0,2 -o advice
     """
+    defined = definitions(define)
     if not trust_input:
-        read_apart(scene, [], cameras=cameras)
-    loaded, _ = load_with_map(scene, None)
+        read_apart(scene, [], cameras=cameras, envmap=envmap_name, define=defined)
+    loaded, _ = load_with_map(scene, None, envmap_name=envmap_name, define=defined)
     take_cameras(loaded, cameras)
     candidates = range(loaded.num_sensors) if sensor is None else sensor_numbers(sensor)
     for index in set(candidates):

@@ -22,12 +22,15 @@ from envmap_inverse.console.optimizers import (
     optimizer_settings,
 )
 from envmap_inverse.console.options import (
+    Define,
+    EnvmapName,
     Frames,
     Overwrite,
     Report,
     SceneFile,
     Seed,
     TrustInput,
+    definitions,
     given_files,
     given_settings,
     make_loss,
@@ -236,6 +239,8 @@ def estimate(
         panelled("Pictures", help="Layer of EXR pictures that have several, e.g. V.Combined."),
     ] = None,
     cameras: Cameras = None,
+    define: Define = None,
+    envmap_name: EnvmapName = None,
     loss: Annotated[
         str | None,
         panelled(
@@ -315,6 +320,7 @@ def estimate(
     spec = "robust" if robust and optimizer is None else optimizer
     faults = Faults()
     with collected_warnings() as notes:
+        defined = faults.attempt(definitions, define) or {}
         chosen = faults.attempt(make_optimizer, spec, **given)
         film_size = faults.attempt(film_size_of, size, full_size=full_size)
         texels = faults.attempt(map_size_of, map_size)
@@ -325,9 +331,19 @@ def estimate(
         with stage(f"Reading {scene.name} and {len(pictures)} picture(s)"):
             if not trust_input:
                 named = [Path(name) for name in masks if name != "none"]
-                images, layers = [*pictures, *files], dict.fromkeys(pictures, layer)
-                faults.need(read_apart, scene, images, named, cameras=cameras, layers=layers)
-            loaded, has_unknown_map = faults.need(load_with_map, scene, texels)
+                faults.need(
+                    read_apart,
+                    scene,
+                    [*pictures, *files],
+                    named,
+                    cameras=cameras,
+                    layers=dict.fromkeys(pictures, layer),
+                    envmap=envmap_name,
+                    define=defined,
+                )
+            loaded, has_unknown_map = faults.need(
+                load_with_map, scene, texels, envmap_name=envmap_name, define=defined
+            )
             if spec is None:
                 spec = default_spec(loaded)
                 chosen = faults.attempt(make_optimizer, spec, **given)

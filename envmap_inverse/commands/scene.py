@@ -12,6 +12,8 @@ import typer
 
 from envmap_inverse.console.cameras import Cameras, take_cameras
 from envmap_inverse.console.options import (
+    Define,
+    EnvmapName,
     FilmSize,
     OverwriteFile,
     SceneFile,
@@ -19,6 +21,7 @@ from envmap_inverse.console.options import (
     Spp,
     TrustInput,
     check_new,
+    definitions,
     given_files,
     pixel_size,
     read_map,
@@ -36,16 +39,23 @@ from envmap_inverse.system.progress import stage
 __all__ = ["params", "render"]
 
 
-def params(scene: SceneFile, trust_input: TrustInput = False) -> None:
+def params(
+    scene: SceneFile,
+    define: Define = None,
+    envmap_name: EnvmapName = None,
+    trust_input: TrustInput = False,
+) -> None:
     """Print the scene's parameters and which of them are differentiable.
 
     Examples:
         envmap-inverse params scene.xml
     """
+    defined = definitions(define)
     with stage(f"Reading {scene.name}"):
         if not trust_input:
-            read_apart(scene, [])
-        table = str(load_with_map(scene, None)[0].parameters)
+            read_apart(scene, [], envmap=envmap_name, define=defined)
+        loaded, _ = load_with_map(scene, None, envmap_name=envmap_name, define=defined)
+        table = str(loaded.parameters)
     say(table)
 
 
@@ -56,13 +66,19 @@ def render(
         typer.Option("-o", "--output", metavar="IMAGE", help="Image: .exr, .hdr, .npy or .png."),
     ],
     envmap: Annotated[
-        Path | None, typer.Option(help="Environment map to use in place of the scene's.")
+        Path | None,
+        typer.Option(
+            help="Radiance of the environment map, in place of the scene's, whose scale does not "
+            "apply to it."
+        ),
     ] = None,
     spp: Spp = 64,
     seed: Seed = 0,
     sensor: Annotated[int, typer.Option(metavar="K", help="Index of the sensor.")] = 0,
     cameras: Cameras = None,
     size: FilmSize = None,
+    define: Define = None,
+    envmap_name: EnvmapName = None,
     overwrite: OverwriteFile = False,
     trust_input: TrustInput = False,
 ) -> None:
@@ -73,15 +89,25 @@ def render(
         envmap-inverse render scene.xml -o image.png --envmap run/envmap.exr --spp 256
     """
     faults = Faults()
+    defined = faults.attempt(definitions, define) or {}
     faults.attempt(check_new, output, overwrite=overwrite)
     wanted = faults.attempt(pixel_size, "--size", size)
     with stage(f"Reading {scene.name}"):
         if not trust_input:
-            faults.need(read_apart, scene, given_files(envmap), cameras=cameras)
+            faults.need(
+                read_apart,
+                scene,
+                given_files(envmap),
+                cameras=cameras,
+                envmap=envmap_name,
+                define=defined,
+            )
         if envmap is None:
-            loaded = faults.need(load_scene, scene)
+            loaded = faults.need(load_scene, scene, envmap=envmap_name, define=defined)
         else:
-            loaded, _ = faults.need(load_with_map, scene, None)
+            loaded, _ = faults.need(
+                load_with_map, scene, None, envmap_name=envmap_name, define=defined
+            )
         take_cameras(loaded, cameras)
         if wanted is not None:
             faults.attempt(loaded.set_film_size, wanted, sensor)

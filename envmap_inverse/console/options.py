@@ -19,9 +19,11 @@ from envmap_inverse.images import read_image
 from envmap_inverse.losses import LOSSES, Loss
 from envmap_inverse.priors import PRIORS, Prior
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.scene.scene import as_map
+from envmap_inverse.scene.envmap import as_map
 
 __all__ = [
+    "Define",
+    "EnvmapName",
     "FilmSize",
     "Frames",
     "Overwrite",
@@ -33,6 +35,7 @@ __all__ = [
     "Spp",
     "TrustInput",
     "check_new",
+    "definitions",
     "given_files",
     "given_settings",
     "kind_of",
@@ -63,6 +66,20 @@ class RowConvention(enum.StrEnum):
 
 
 SceneFile = Annotated[Path, typer.Argument(metavar="SCENE", help="Mitsuba scene (XML).")]
+Define = Annotated[
+    list[str] | None,
+    panelled(
+        "Scene",
+        metavar="NAME=VALUE",
+        help="Value of a $NAME of the scene, in place of its default; may be given several times.",
+    ),
+]
+EnvmapName = Annotated[
+    str | None,
+    panelled(
+        "Scene", metavar="ID", help="The environment map to use, of a scene that has several."
+    ),
+]
 FilmSize = Annotated[
     str | None,
     panelled(
@@ -168,6 +185,21 @@ def check_new(path: Path, *, overwrite: bool) -> None:
     """
     if path.exists() and not overwrite:
         raise InputError(f"{path}: is there already; name another file, or add --overwrite")
+
+
+def definitions(option: list[str] | None) -> dict[str, str]:
+    """The values of a scene's `$name` parameters that --define gives.
+
+    Raises:
+        InputError: if one has no name or no "=".
+    """
+    values = {}
+    for word in option or []:
+        name, equals, value = word.partition("=")
+        if not (name.isidentifier() and equals):
+            raise InputError(f"--define {word!r}: give NAME=VALUE, e.g. --define resolution=512")
+        values[name] = value
+    return values
 
 
 def read_map(path: Path) -> NDArray[np.float32]:

@@ -27,7 +27,7 @@ __all__ = ["PANELS", "Command", "Group"]
 COMMON = ("verbose", "quiet", "log_file")
 """Options of the program that every command takes as well."""
 
-PANELS = ("Pictures", "Light", "Optimizer", "Loss and priors", "Output", "Running")
+PANELS = ("Scene", "Pictures", "Light", "Optimizer", "Loss and priors", "Output", "Running")
 """Titles of the panels of options, in the order of the help."""
 
 

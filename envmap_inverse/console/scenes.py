@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -50,14 +51,24 @@ def map_size_of(option: str | None) -> tuple[int, int] | None:
         raise InputError(f"--map-size {option}: {error}") from None
 
 
-def load_with_map(path: Path, map_size: tuple[int, int] | None) -> tuple[Scene, bool]:
+def load_with_map(
+    path: Path,
+    map_size: tuple[int, int] | None,
+    *,
+    envmap_name: str | None = None,
+    define: Mapping[str, str] | None = None,
+) -> tuple[Scene, bool]:
     """A scene with a map of this size, and whether the map is one that had to be added.
 
     Without a size, the scene's own map keeps its own, and one that is added has the default.
     """
     backend.select_variant()
-    is_added = not has_envmap(path)
-    return load_scene(path, envmap=map_size or (DEFAULT_MAP_SIZE if is_added else None)), is_added
+    is_added = not has_envmap(path, define)
+    wanted = (map_size or DEFAULT_MAP_SIZE) if is_added else envmap_name
+    scene = load_scene(path, envmap=wanted, define=define)
+    if map_size is not None:
+        scene.set_map_size(*map_size)
+    return scene, is_added
 
 
 def add_unknown_map(scene: Scene, size: tuple[int, int]) -> None:

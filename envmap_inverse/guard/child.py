@@ -7,9 +7,10 @@ import json
 import os
 import resource
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from envmap_inverse import backend
@@ -24,6 +25,7 @@ __all__ = ["serve"]
 BYTES_PER_SECOND = 2**20
 """By which a file's size adds to the seconds that it may take."""
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _MESHES = {".ply": "ply", ".obj": "obj", ".serialized": "serialized"}
 
 
@@ -32,9 +34,10 @@ def serve() -> None:
 
     The arguments of the process, after its first, are the number of the connection's descriptor,
     the bytes of memory that it may take, and the seconds that a small file may take. A request is
-    a kind and a path, and of an image its layer. The answers are "reading" with the seconds that
-    it may take from now on and the files that a scene names, any number of times; then "done",
-    "refused" with the reason, or "out of memory".
+    a kind, a path, of an image its layer, and of a scene the name of its map and the values of its
+    `$name` parameters. The answers are "reading" with the seconds that it may take from now on and
+    the files that a scene names, any number of times; then "done", "refused" with the reason, or
+    "out of memory".
     """
     descriptor, memory, seconds = sys.argv[2:]
     # Unlike the address space, this counts no memory that Dr.Jit and LLVM merely reserve.
@@ -77,12 +80,14 @@ class _Child:
         self._announce([path])
         read_cameras(path)
 
-    def _scene(self, path: Path) -> None:
+    def _scene(
+        self, path: Path, envmap: str | None = None, define: Mapping[str, str] = _NOTHING
+    ) -> None:
         self._select_variant()
         self._announce([path])
-        files = files_of(path)
+        files = files_of(path, define)
         self._announce([path, *files], files)
-        read_scene(path, None, {})
+        read_scene(path, envmap, define)
         dr.sync_thread()
 
     def _file(self, path: Path) -> None:

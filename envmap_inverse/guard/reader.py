@@ -18,6 +18,7 @@ from contextlib import AbstractContextManager, ExitStack
 from multiprocessing.connection import Pipe
 from pathlib import Path
 from types import MappingProxyType, TracebackType
+from typing import Any
 
 from envmap_inverse import backend
 from envmap_inverse.errors import BackendError, Faults, InputError, tells_of_memory
@@ -34,6 +35,7 @@ START_SECONDS = 120.0
 MEMORY_SHARE = 0.75
 """Of the memory that is free."""
 
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 _LOGGER = logging.getLogger(__name__)
 
 # The package's own __init__ would import far more than reading takes.
@@ -51,16 +53,14 @@ def read_apart(
     images: Iterable[Path],
     masks: Iterable[Path] = (),
     cameras: Path | None = None,
+    *,
     layers: Mapping[Path, str | None] | None = None,
+    envmap: str | None = None,
+    define: Mapping[str, str] = _NOTHING,
 ) -> None:
     """Read a scene, images, masks and cameras in a child process, to see that it survives them.
 
-    Args:
-        scene: see `Reader.read`, as for the others.
-        images: files.
-        masks: files.
-        cameras: a file or folder.
-        layers: of images, the layer to read.
+    The arguments are those of `Reader.read`.
 
     Raises:
         InputError: if it does not; see `Reader.read`.
@@ -69,7 +69,15 @@ def read_apart(
     with Reader() as reader:
         if scene is not None:
             backend.select_variant()  # takes about as long as the child's start
-        reader.read(scene=scene, images=images, masks=masks, cameras=cameras, layers=layers or {})
+        reader.read(
+            scene=scene,
+            images=images,
+            masks=masks,
+            cameras=cameras,
+            layers=layers or {},
+            envmap=envmap,
+            define=define,
+        )
 
 
 class Reader(AbstractContextManager["Reader"]):
@@ -103,6 +111,8 @@ class Reader(AbstractContextManager["Reader"]):
         masks: Iterable[Path] = (),
         cameras: Path | None = None,
         layers: Mapping[Path, str | None] = MappingProxyType({}),
+        envmap: str | None = None,
+        define: Mapping[str, str] = _NOTHING,
     ) -> None:
         """Have the child read files.
 
@@ -112,6 +122,8 @@ class Reader(AbstractContextManager["Reader"]):
             masks: files for `read_mask`.
             cameras: a file or folder for `read_cameras`, which may name a picture.
             layers: of images, the layer to read.
+            envmap: id of the environment map to use, needed if the scene has several.
+            define: values for the scene's `$name` parameters.
 
         Raises:
             InputError: if the child refuses any, dies of it, takes too long or runs out of memory.
@@ -125,7 +137,7 @@ class Reader(AbstractContextManager["Reader"]):
         if cameras is not None:
             faults.attempt(self._read, "cameras", cameras)
         if scene is not None:
-            faults.attempt(self._read, "scene", scene)
+            faults.attempt(self._read, "scene", scene, envmap, dict(define))
         faults.report()
         _LOGGER.info("a guarded process has read the files")
 
@@ -159,7 +171,7 @@ class Reader(AbstractContextManager["Reader"]):
     def _end(self) -> None:
         self._held.close()
 
-    def _read(self, kind: str, path: Path, *options: str | None) -> None:
+    def _read(self, kind: str, path: Path, *options: Any) -> None:
         """Have the child read one file; a dead child is replaced."""
         files: list[str] = []
         try:
@@ -171,7 +183,7 @@ class Reader(AbstractContextManager["Reader"]):
                 self._read("file", Path(file))  # the culprit's error goes out in place of ours
             raise InputError(f"{path}: {failure}") from None
 
-    def _ask(self, request: list[str | None], files: list[str]) -> None:
+    def _ask(self, request: list[Any], files: list[str]) -> None:
         """Send a request and follow the answers; puts the files that a scene names into `files`."""
         try:
             self._connection.send_bytes(json.dumps(request).encode())

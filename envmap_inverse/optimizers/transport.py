@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, check_seed
 from envmap_inverse.losses import Loss, QuasiLikelihood
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
@@ -16,7 +16,6 @@ from envmap_inverse.optimizers.protocol import Keeper, Solver
 from envmap_inverse.priors import Chromaticity, Prior, Tikhonov, TotalVariation
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import LightTransport
-from envmap_inverse.scene.rendering import check_seed
 
 __all__ = ["Transport"]
 

@@ -18,8 +18,9 @@ from envmap_inverse.priors import Prior
 from envmap_inverse.problem.noise import Noise, estimate_noise
 from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
 from envmap_inverse.scene.arrays import as_numbers, as_radiance
+from envmap_inverse.scene.envmap import as_texels
 from envmap_inverse.scene.rendering import check_film
-from envmap_inverse.scene.scene import Scene, as_texels
+from envmap_inverse.scene.scene import Scene
 
 __all__ = [
     "Iteration",
@@ -48,9 +49,10 @@ class View:
     `black` at most. It costs nothing to exceed such a bound (a censored observation).
 
     Attributes:
-        image: linear RGB radiance times exposure, shape (h, w, 3). A `Picture`, or the name of an
-            image file, gives its upright values, its mask (times the one that is given), and
-            `white` and `black` unless they are given; a file also gives its name.
+        image: linear RGB radiance times exposure, shape (h, w, 3); one of grey values, (h, w) or
+            (h, w, 1), stands for grey light. A `Picture`, or the name of an image file, gives its
+            upright values, its mask (times the one that is given), and `white` and `black` unless
+            they are given; a file also gives its name.
         sensor: index of the scene's sensor that took it.
         mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); None weighs all alike.
         exposure: factor from radiance to the image's values: a number, one per channel, or "auto"
@@ -104,7 +106,7 @@ class View:
         """Read the file, if the image is named, and check shapes and values."""
         if isinstance(self.image, str | Path | Picture):
             self._take(self.image)
-        image = np.ascontiguousarray(_naming(self.name, as_radiance, self.image))
+        image = _as_rgb(_naming(self.name, as_radiance, self.image))
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
         _check_finite(self.name, image)
@@ -359,6 +361,15 @@ def _naming(name: str, make: Callable[..., NDArray[Any]], *arguments: Any) -> ND
         return make(*arguments)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
+
+
+def _as_rgb(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """An image of one channel, (h, w) or (h, w, 1), as one of three: grey light."""
+    if array.ndim == 2:
+        array = array[:, :, None]
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = np.repeat(array, 3, axis=2)
+    return np.ascontiguousarray(array)
 
 
 def _check_finite(name: str, array: NDArray[np.float32]) -> None:

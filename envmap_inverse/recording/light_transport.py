@@ -20,12 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, check_seed
 from envmap_inverse.recording.assembly import Pairs, assemble, joined
 from envmap_inverse.recording.blocks import Block, blocks_of, column, num_cores, on_all_cores
 from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.tracing import PathTracer
-from envmap_inverse.scene.rendering import check_seed, render
+from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.memory import free_memory, gibibytes
 from envmap_inverse.system.progress import stage
@@ -41,7 +41,7 @@ PIECE = 2**16
 """Paths that are assembled at a time."""
 
 OFFSET_SPP = 256
-FORMAT = 3
+FORMAT = 4
 
 _LOGGER = logging.getLogger(__name__)
 _MATRICES = ("red", "green", "blue", "squares")

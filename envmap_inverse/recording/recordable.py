@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
-from envmap_inverse.scene.rendering import PathSettings, check_film, path_settings, scene_integrator
+from envmap_inverse.scene.integrators import (
+    PathSettings,
+    has_flags,
+    path_settings,
+    scene_integrator,
+)
+from envmap_inverse.scene.parameters import objects_of
+from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene
 
 __all__ = ["recordable_paths", "why_not_recordable"]
@@ -17,18 +25,18 @@ def recordable_paths(scene: Scene, sensors: Sequence[int]) -> PathSettings:
     """The paths of a scene, if tracing them by their materials renders what Mitsuba renders.
 
     Raises:
-        InputError: if not: the message names the integrator or medium at fault; or if a film is not
-            RGB, or the scene has no integrator.
+        InputError: if not: the message names the integrator, material, map or medium at fault; or
+            if a film is not RGB, or the scene has no integrator.
     """
     for sensor in sensors:
         check_film(scene, sensor)
-    settings = path_settings(scene)
-    if settings is None:
-        name = str(scene.mi_scene.integrator()).partition("[")[0]
-        raise InputError(f"the light transport of {name} cannot be recorded{_REMEDY}")
-    for shape in scene.mi_scene.shapes():
-        if shape.interior_medium() is not None or shape.exterior_medium() is not None:
-            raise InputError(f"participating media cannot be recorded{_REMEDY}")
+    scene_integrator(scene)
+    try:
+        settings = path_settings(scene)
+        _check_map(scene)
+        _check_media(scene)
+    except InputError as error:
+        raise InputError(f"{error}{_REMEDY}") from None
     return settings
 
 
@@ -44,3 +52,22 @@ def why_not_recordable(scene: Scene) -> str | None:
     except InputError as error:
         return str(error).removesuffix(_REMEDY)
     return None
+
+
+def _check_map(scene: Scene) -> None:
+    """Refuse a map whose `to_world` is no rotation, where Mitsuba samples the map itself.
+
+    It then takes directions for the map's that are not, so that its picture is not linear in the
+    map. Mirrors, glass and the background only look the map up.
+    """
+    if not scene.envmap.is_rotated and has_flags(scene, "Smooth"):
+        raise InputError(
+            f"the to_world of {scene.envmap.name!r} is no rotation (it scales, shears, or turns "
+            "about an axis that is not of length 1), and the light transport of rough materials "
+            "cannot be recorded with it; give it axes of length 1 and no scale"
+        )
+
+
+def _check_media(scene: Scene) -> None:
+    if any(isinstance(part, mi.Medium) for part in objects_of(scene.mi_scene)):
+        raise InputError("participating media cannot be recorded")

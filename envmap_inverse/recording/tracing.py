@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.scene.rendering import PathSettings
+from envmap_inverse.scene.integrators import PathSettings
 from envmap_inverse.scene.scene import Scene
 
 __all__ = ["PathTracer", "Paths", "Sampler"]
@@ -65,7 +65,7 @@ class PathTracer:
         self.width, self.height = scene.film_size(sensor)
         self.num_pixels = self.width * self.height
         self.filters = [_PixelFilter(film, axis) for axis in range(2)]
-        self.to_local = mi.Transform4f(np.linalg.inv(scene.envmap.to_world))
+        self.to_local = mi.Transform4f(scene.envmap.to_local)
 
     def trace(self, pixels: range) -> Paths:
         """Follow the paths of some pixels."""
@@ -76,7 +76,7 @@ class PathTracer:
         ray, weight = self.primary_rays(pixel, sampler)
         direction, throughput = _traced(self.scene.mi_scene, self.settings, ray, sampler)
         texel, x, y = self.texel_at(direction)
-        throughput *= weight * self.scene.envmap.scale
+        throughput *= weight
         values = [throughput.x, throughput.y, throughput.z]
         dr.eval(values, texel, x, y)
         return Paths(
@@ -101,8 +101,9 @@ class PathTracer:
         time = mi.Float(self.sensor.shutter_open())
         if self.sensor.shutter_open_time() > 0:
             time += sampler.next() * self.sensor.shutter_open_time()
-        ray, weight = self.sensor.sample_ray(time, 0, position, aperture)
-        return ray, weight * (weight_x * weight_y / self.spp)
+        # Some sensors have no `sample_ray`; the differentials that are not used cost nothing.
+        ray, weight = self.sensor.sample_ray_differential(time, 0, position, aperture)
+        return mi.Ray3f(ray), weight * (weight_x * weight_y / self.spp)
 
     def texel_at(self, direction: Any) -> tuple[Any, Any, Any]:
         """The upper left texel of a direction's footprint in Mitsuba's `envmap`; see `Paths`."""
@@ -203,61 +204,118 @@ def _golden_ratio(dimensions: int) -> float:
     return x
 
 
+@dataclass
+class _Walk:
+    """Where paths are, as a loop of Dr.Jit carries it.
+
+    Attributes:
+        bounce: events so far.
+        depth: segments so far, as the integrator counts them.
+        ray: the present segment.
+        hit: where it ends.
+        beta: throughput.
+        eta: relative index of refraction.
+        random: generator of the next numbers.
+        active: whether it goes on.
+        shown: whether the map would be seen, if it left the scene now.
+        escaped: whether it has left the scene, and the map is seen.
+    """
+
+    bounce: Any
+    depth: Any
+    ray: Any
+    hit: Any
+    beta: Any
+    eta: Any
+    random: Any
+    active: Any
+    shown: Any
+    escaped: Any
+
+
 def _traced(scene: Any, settings: PathSettings, ray: Any, sampler: Sampler) -> Any:
     """Follow paths until they leave the scene: last direction and throughput.
 
     The loop is that of Mitsuba's `path` without emitter sampling. A path that does not leave, or
     that `hide_emitters` cuts off, has throughput 0.
     """
-    integrator = mi.load_dict({"type": "path", "hide_emitters": settings.hide_emitters})
-    context = mi.BSDFContext()
-    first_lobe = sampler.stratified(2)
-    first_direction = mi.Point2f(sampler.stratified(3), sampler.stratified(4))
+    first = sampler.stratified(2), mi.Point2f(sampler.stratified(3), sampler.stratified(4))
     hit = scene.ray_intersect_preliminary(ray, coherent=True)
     if settings.hide_emitters:
-        skip = hit.is_valid() & (hit.shape.emitter() != None)  # noqa: E711 - elementwise
-        beyond = hit.compute_surface_interaction(ray, mi.RayFlags.Minimal, skip).spawn_ray(ray.d)
-        hit[skip] = integrator.skip_area_emitters(scene, beyond, True, skip)
-    start_active = hit.is_valid()
-    start_escaped = ~start_active & (not settings.hide_emitters and settings.max_depth != 0)
-    max_depth = mi.UInt32(settings.max_depth % 2**32)
-
-    def body(
-        depth: Any, ray: Any, hit: Any, beta: Any, eta: Any, random: Any, active: Any, escaped: Any
-    ) -> Any:
-        active = active & (depth + 1 < max_depth)
-        interaction = hit.compute_surface_interaction(ray, mi.RayFlags.All, active)
-        bsdf = interaction.bsdf(ray)
-        is_first = depth == 0
-        lobe = dr.select(is_first, first_lobe, random.next_float32())
-        u = mi.Point2f(random.next_float32(), random.next_float32())
-        direction = dr.select(is_first, first_direction, u)
-        sample, bsdf_weight = bsdf.sample(context, interaction, lobe, direction, active)
-        ray = interaction.spawn_ray(interaction.to_world(sample.wo))
-        eta = eta * sample.eta
-        beta = dr.select(active, beta * bsdf_weight, beta)
-        beta_max = dr.max(beta)
-        active &= dr.all(dr.isfinite(beta)) & dr.all(dr.isfinite(ray.d)) & (beta_max != 0)
-        survival = dr.minimum(beta_max * dr.square(eta), 0.95)
-        is_roulette = depth >= settings.rr_depth
-        beta = dr.select(active & is_roulette, beta / survival, beta)
-        active &= ~is_roulette | (random.next_float32() < survival)
-        hit = scene.ray_intersect_preliminary(ray, coherent=False, active=active)
-        escaped = escaped | (active & ~hit.is_valid())
-        return depth + 1, ray, hit, beta, eta, random, active & hit.is_valid(), escaped
-
-    state = (
-        mi.UInt32(0),
-        mi.Ray3f(ray),
-        hit,
-        mi.Color3f(1),
-        mi.Float(1),
-        sampler.random,
-        start_active,
-        start_escaped,
+        hit = _beyond_emitters(scene, ray, hit, mi.Bool(True))
+    is_shown = mi.Bool(not settings.hide_emitters)
+    start = _Walk(
+        bounce=mi.UInt32(0),
+        depth=mi.UInt32(0),
+        ray=mi.Ray3f(ray),
+        hit=hit,
+        beta=mi.Color3f(1),
+        eta=mi.Float(1),
+        random=sampler.random,
+        active=hit.is_valid(),
+        shown=is_shown,
+        escaped=~hit.is_valid() & is_shown & (settings.max_depth != 0),
     )
-    _, ray, _, beta, _, _, _, escaped = dr.while_loop(
-        state, lambda *state: state[6], body, label="light transport"
+    (end,) = dr.while_loop(
+        (start,),
+        lambda walk: walk.active,
+        lambda walk: (_next(scene, settings, walk, *first),),
+        label="light transport",
     )
     up = mi.Vector3f(0, 1, 0)
-    return dr.select(escaped, ray.d, up), dr.select(escaped, beta, 0)
+    return dr.select(end.escaped, end.ray.d, up), dr.select(end.escaped, end.beta, 0)
+
+
+def _next(
+    scene: Any, settings: PathSettings, walk: _Walk, first_lobe: Any, first_direction: Any
+) -> _Walk:
+    """Paths after the event at the end of their segment; the first one has its own numbers."""
+    max_depth = mi.UInt32(settings.max_depth % 2**32)
+    depth = walk.depth + 1 if settings.counts_nulls else walk.depth
+    active = walk.active & (depth < max_depth)
+    interaction = walk.hit.compute_surface_interaction(walk.ray, mi.RayFlags.All, active)
+    is_first = walk.bounce == 0
+    lobe = dr.select(is_first, first_lobe, walk.random.next_float32())
+    u = mi.Point2f(walk.random.next_float32(), walk.random.next_float32())
+    direction = dr.select(is_first, first_direction, u)
+    sample, weight = interaction.bsdf(walk.ray).sample(
+        mi.BSDFContext(), interaction, lobe, direction, active
+    )
+    is_null = mi.has_flag(sample.sampled_type, mi.BSDFFlags.Null)
+    if not settings.counts_nulls:
+        depth = walk.depth + dr.select(is_null, mi.UInt32(0), mi.UInt32(1))
+        active &= depth < max_depth
+    shown = walk.shown | (~is_null if settings.hides_beyond_nulls else active)
+    ray = interaction.spawn_ray(interaction.to_world(sample.wo))
+    eta = walk.eta * sample.eta
+    beta = dr.select(active, walk.beta * weight, walk.beta)
+    beta_max = dr.max(beta)
+    active &= dr.all(dr.isfinite(beta)) & dr.all(dr.isfinite(ray.d)) & (beta_max != 0)
+    survival = dr.minimum(beta_max * dr.square(eta), 0.95)
+    is_roulette = walk.bounce >= settings.rr_depth
+    beta = dr.select(active & is_roulette, beta / survival, beta)
+    active &= ~is_roulette | (walk.random.next_float32() < survival)
+    hit = scene.ray_intersect_preliminary(ray, coherent=False, active=active)
+    if settings.hide_emitters and not settings.counts_nulls:
+        hit = _beyond_emitters(scene, ray, hit, depth == 0)
+    return _Walk(
+        bounce=walk.bounce + 1,
+        depth=depth,
+        ray=ray,
+        hit=hit,
+        beta=beta,
+        eta=eta,
+        random=walk.random,
+        active=active & hit.is_valid(),
+        shown=shown,
+        escaped=walk.escaped | (active & ~hit.is_valid() & shown),
+    )
+
+
+def _beyond_emitters(scene: Any, ray: Any, hit: Any, active: Any) -> Any:
+    """The hit behind the area lights that a ray meets first."""
+    skip = active & hit.is_valid() & (hit.shape.emitter() != None)  # noqa: E711 - elementwise
+    beyond = hit.compute_surface_interaction(ray, mi.RayFlags.Minimal, skip).spawn_ray(ray.d)
+    integrator = mi.load_dict({"type": "path", "hide_emitters": True})
+    hit[skip] = integrator.skip_area_emitters(scene, beyond, True, skip)
+    return hit

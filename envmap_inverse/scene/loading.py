@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,23 +46,29 @@ def read_scene(
     config.merge_equivalent = False  # or sensors with equal films would share one
     config.merge_meshes = False  # or shapes would stand in the order of their memory addresses
     if isinstance(source, Mapping):
-        return _instantiate(config, "the dictionary", envmap, mi.parser.parse_dict, dict(source))
+        described = dict(source)
+        parse = partial(mi.parser.parse_dict, config, described)
+        return _instantiate(config, "the dictionary", envmap, parse)
     path, strings = Path(source), {name: str(value) for name, value in defaults.items()}
     check_xml(path, strings)
     with _resolving_beside(path):
-        return _instantiate(config, str(path), envmap, mi.parser.parse_file, str(path), **strings)
+        return _instantiate(config, str(path), envmap, partial(_parsed, config, path, strings))
 
 
-def files_of(path: Path) -> list[Path]:
+def files_of(path: Path, define: Mapping[str, str]) -> list[Path]:
     """The files besides XML that a scene's elements name; they are not opened.
+
+    Args:
+        path: the scene's XML file.
+        define: values for its `$name` parameters.
 
     Raises:
         InputError: if the XML cannot be read, or would crash Mitsuba.
         FileNotFoundError: if there is no such file.
     """
-    check_xml(path, {})
+    check_xml(path, define)
     with _resolving_beside(path), _refusing(str(path)):
-        state = mi.parser.parse_file(mi.parser.ParserConfig(mi.variant()), str(path))
+        state = _parsed(mi.parser.ParserConfig(mi.variant()), path, define)
         named = [_file_of(node) for node in state.nodes]
     return [file for file in named if file is not None and file.is_file()]
 
@@ -76,7 +84,7 @@ def has_envmap(path: Path, defaults: Mapping[str, Any] | None = None) -> bool:
     check_xml(path, strings)
     with _resolving_beside(path), _refusing(str(path)):
         config = mi.parser.ParserConfig(mi.variant())
-        return any(map(_is_envmap, mi.parser.parse_file(config, str(path), **strings).nodes))
+        return any(map(_is_envmap, _parsed(config, path, strings).nodes))
 
 
 @contextmanager
@@ -92,16 +100,21 @@ def _resolving_beside(path: Path) -> Iterator[None]:
         mi.set_file_resolver(resolver)
 
 
+def _parsed(config: Any, path: Path, define: Mapping[str, str]) -> Any:
+    """The parsed XML of a file."""
+    reserved = sorted({"config", "filename"} & set(define))
+    if reserved:
+        raise InputError(
+            f"${reserved[0]} cannot be defined, as Mitsuba's loader has that name; rename it"
+        )
+    return mi.parser.parse_file(config, str(path), **define)
+
+
 def _instantiate(
-    config: Any,
-    name: str,
-    envmap: str | tuple[int, int] | None,
-    parse: Any,
-    *args: Any,
-    **kw: Any,
+    config: Any, name: str, envmap: str | tuple[int, int] | None, parse: Callable[[], Any]
 ) -> Any:
     with _refusing(name):
-        state = parse(config, *args, **kw)
+        state = parse()
         _keep_one_envmap(state, envmap if isinstance(envmap, str) else None)
         if isinstance(envmap, tuple) and not any(map(_is_envmap, state.nodes)):
             _add_envmap(state, name, *envmap)
@@ -129,6 +142,9 @@ def _refusing(name: str) -> Iterator[None]:
     except Exception as error:  # noqa: BLE001 - Mitsuba raises RuntimeError, TypeError and others
         text = " ".join(str(error).split())
         message = text.partition("] ")[2] if text.startswith("[parser.cpp") else text
+        undefined = re.search(r"undefined parameter: \$(\w+)", message)
+        if undefined:
+            message += f"; give it a value: --define {undefined[1]}=VALUE (define= of load_scene)"
         raise InputError(f"{name}: {message}") from None
 
 
@@ -144,7 +160,8 @@ def _keep_one_envmap(state: Any, wanted: str | None) -> None:
     names = ", ".join(repr(name) for name in nodes) or "none"
     if wanted is None:
         raise InputError(
-            f"the scene has several environment maps: {names}; choose one with envmap=..."
+            f"the scene has several environment maps: {names}; choose one with --envmap-name "
+            "(envmap= of load_scene)"
         )
     if wanted not in nodes:
         raise InputError(f"the scene has no environment map {wanted!r}; there are: {names}")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
 
-__all__ = ["Parameter", "Parameters", "describe", "stable_names", "value_of"]
+__all__ = ["Parameter", "Parameters", "describe", "objects_of", "stable_names", "value_of"]
 
 _KINDS = ("Sensor", "Shape", "Emitter", "BSDF", "Medium", "Volume", "Texture", "Integrator")
 _DECORATION = re.compile("^smooth|(mesh|light|emitter|bsdf|brdf|medium)$")
@@ -157,6 +157,11 @@ def _describe(params: Any, key: str, name: str) -> Parameter:
         is_differentiable=not flags & mi.ParamFlags.NonDifferentiable,
         is_discontinuous=bool(flags & mi.ParamFlags.Discontinuous),
     )
+
+
+def objects_of(mi_scene: Any) -> list[Any]:
+    """Every object of a Mitsuba scene that `mi.traverse` reaches, those in shape groups too."""
+    return list(mi.traverse(mi_scene).hierarchy)
 
 
 def value_of(params: Any, name: str) -> NDArray[Any] | str:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import InputError
-from envmap_inverse.scene.scene import Scene, as_map
+from envmap_inverse.errors import InputError, check_seed, is_out_of_memory
+from envmap_inverse.scene.envmap import as_map
+from envmap_inverse.scene.integrators import gradient_integrator, scene_integrator
+from envmap_inverse.scene.scene import Scene
 
-__all__ = ["gradient_integrator", "render"]
+__all__ = ["check_differentiable", "check_film", "render", "rgb", "sum_of_transport"]
 
 
 def render(
@@ -96,70 +97,17 @@ def check_film(scene: Scene, sensor: int) -> None:
         )
 
 
-def check_seed(seed: int) -> None:
-    """Check that a seed is one.
+def check_differentiable(scene: Scene, sensor: int) -> None:
+    """Check that what a sensor sees can be differentiated.
 
     Raises:
-        InputError: if it is negative or takes more than 32 bits.
+        InputError: if it is a radiancemeter: its one ray for all samples makes Dr.Jit abort.
     """
-    if not 0 <= seed < 2**32:
-        raise InputError(f"seed must be from 0 to 2^32 - 1; found {seed}")
-
-
-def scene_integrator(scene: Scene) -> Any:
-    """The scene's integrator.
-
-    Raises:
-        InputError: if it has none.
-    """
-    integrator = scene.mi_scene.integrator()
-    if integrator is None:
-        raise InputError('the scene has no integrator; add <integrator type="path"/>')
-    return integrator
-
-
-@dataclass(frozen=True, kw_only=True)
-class PathSettings:
-    """What `path` and `prb` have in common.
-
-    Attributes:
-        max_depth: longest path in segments; -1 for no limit.
-        rr_depth: depth from which Russian roulette may end a path.
-        hide_emitters: whether emitters are invisible to the sensor.
-    """
-
-    max_depth: int
-    rr_depth: int
-    hide_emitters: bool
-
-
-def path_settings(scene: Scene) -> PathSettings | None:
-    """Settings of the scene's `path`, `prb` or `direct` integrator; None if it is another one."""
-    integrator = scene_integrator(scene)
-    name = str(integrator).partition("[")[0]
-    if name not in {"PathIntegrator", "PRBIntegrator", "BasicPRBIntegrator", "DirectIntegrator"}:
-        return None
-    numbers = {key: int(n) for key, n in re.findall(r"(\w+_depth) = (-?\d+)", str(integrator))}
-    max_depth = numbers.get("max_depth", 2)
-    return PathSettings(
-        max_depth=-1 if max_depth >= 2**31 else max_depth,
-        rr_depth=numbers.get("rr_depth", 5),
-        hide_emitters=bool(integrator.hide_emitters),
-    )
-
-
-def gradient_integrator(scene: Scene) -> Any:
-    """The integrator with which to differentiate a scene.
-
-    Mitsuba's `prb` of the same depth where the scene says `path`: the same estimator, three times
-    faster to differentiate (Vicini et al. 2021, Path Replay Backpropagation). Any other integrator
-    is used as it is.
-    """
-    integrator = scene_integrator(scene)
-    settings = path_settings(scene)
-    if settings is None or not str(integrator).startswith("PathIntegrator"):
-        return integrator
-    return mi.load_dict({"type": "prb", **asdict(settings)})
+    if scene.sensor(sensor).class_name() == "RadianceMeter":
+        raise InputError(
+            f"sensor {sensor}: a radiancemeter cannot be differentiated; use the transport "
+            "optimizer, or a perspective sensor with a narrow fov"
+        )
 
 
 def sum_of_transport(scene: Scene, sensor: int, weights: NDArray[np.float32], spp: int) -> Any:
@@ -174,15 +122,28 @@ def sum_of_transport(scene: Scene, sensor: int, weights: NDArray[np.float32], sp
     Returns:
         Gradient of sum(weights * image) with respect to the texels, shape (H, W, 3), float32.
     """
-    halo = mi.TensorXf(dr.detach(scene.envmap.params[f"{scene.envmap.name}.data"]))
-    dr.enable_grad(halo)
-    scene.envmap.write_halo(halo)
+    check_differentiable(scene, sensor)
+    try:
+        return _gradient(scene, sensor, weights, spp, gradient_integrator(scene))
+    except RuntimeError as error:
+        own = scene_integrator(scene)
+        if own is gradient_integrator(scene) or is_out_of_memory(error):
+            raise
+        return _gradient(scene, sensor, weights, spp, own)
+
+
+def _gradient(
+    scene: Scene, sensor: int, weights: NDArray[np.float32], spp: int, integrator: Any
+) -> NDArray[np.float32]:
+    tensor = scene.envmap.to_tensor(mi.Float(scene.envmap.rgba))
+    dr.enable_grad(tensor)
+    scene.envmap.write_tensor(tensor)
     image = mi.render(
         scene.mi_scene,
         scene.envmap.params,
         sensor=scene.sensor(sensor),
-        integrator=gradient_integrator(scene),
+        integrator=integrator,
         spp=spp,
     )
     dr.backward(dr.sum(rgb(image) * mi.TensorXf(weights)))
-    return np.array(dr.grad(halo), np.float32)[:, 1:-1]
+    return scene.envmap.texels_of(dr.grad(tensor))

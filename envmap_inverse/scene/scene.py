@@ -1,7 +1,4 @@
-"""Load a scene and reach its differentiable parameters and its environment map.
-
-The only file that knows Mitsuba's parameter keys, tensor layouts and halo columns.
-"""
+"""Load a scene and reach its differentiable parameters, sensors and environment map."""
 
 from __future__ import annotations
 
@@ -9,9 +6,8 @@ import logging
 import operator
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -20,20 +16,19 @@ from envmap_inverse import backend
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 from envmap_inverse.scene import films
-from envmap_inverse.scene.arrays import as_radiance
 from envmap_inverse.scene.cameras import Camera
+from envmap_inverse.scene.envmap import Envmap, as_texels
 from envmap_inverse.scene.loading import read_scene
 from envmap_inverse.scene.parameters import Parameters, describe, stable_names, value_of
 from envmap_inverse.sphere import latlong
 
-__all__ = ["Envmap", "Scene", "load_scene"]
+__all__ = ["Scene", "load_scene"]
 
 _LOGGER = logging.getLogger(__name__)
 
 MAX_TEXELS = 2**27
 """Of a map: 16384 x 8192, as of images that are read."""
 
-_Scalar = TypeVar("_Scalar", bound=np.generic)
 _HOW_TO_ADD = (
     "load_scene(..., envmap=(256, 128)) adds an unknown one, as estimate and coverage do by "
     "themselves, and render --envmap FILE takes a known one"
@@ -96,12 +91,13 @@ class Scene:
         Nothing in it changes when the scene is loaded again.
         """
         yield str(self.mi_scene.integrator())
+        of_map = {f"{self.envmap.name}.{key}" for key in ("data", "scale")}
         for part in (self.mi_scene, *self._sensors):
             params = mi.traverse(part)
             for node in params.hierarchy:  # some settings of BSDFs are no parameters
                 yield str(node) if isinstance(node, mi.BSDF) else node.class_name()
             for key, name in stable_names(params).items():
-                if part is not self.mi_scene or key != f"{self.envmap.name}.data":
+                if part is not self.mi_scene or key not in of_map:
                     yield name
                     yield value_of(params, key)
         yield from map(str, self._sensors)  # their films' filters are no parameters
@@ -186,96 +182,12 @@ class Scene:
         self.envmap.write(texels)
 
 
-class Envmap:
-    """The environment map of a scene: a live view, without halo columns."""
-
-    def __init__(self, params: Any, name: str) -> None:
-        """Args: params: the map's own `mi.SceneParameters`. name: the emitter's id."""
-        self.name = name
-        self.params = params
-        self._key = f"{name}.data"
-
-    def __repr__(self) -> str:
-        """One line: its name and size."""
-        width, height = self.resolution
-        return f"<Envmap {self.name!r} of {width} x {height} texels>"
-
-    @property
-    def resolution(self) -> tuple[int, int]:
-        """(width, height), without halo."""
-        height, width, _ = self.params[self._key].shape
-        return width - 2, height
-
-    @property
-    def texels(self) -> NDArray[np.float32]:
-        """Linear RGB radiance (before `scale`), shape (H, W, 3), float32; a copy."""
-        halo = np.array(self.params[self._key], np.float32)
-        return np.ascontiguousarray(halo[:, 1:-1])
-
-    @property
-    def rgba(self) -> NDArray[np.float32]:
-        """The texels as flat float32 (W*H*4,), alpha 1; a copy."""
-        return latlong.flatten_rgba(self.texels)
-
-    @property
-    def scale(self) -> float:
-        """Factor by which the emitter multiplies its texels."""
-        return float(self.params[f"{self.name}.scale"][0])
-
-    @property
-    def to_world(self) -> NDArray[np.float64]:
-        """Rotation from the map's frame to the world, shape (4, 4)."""
-        matrix = np.array(self.params[f"{self.name}.to_world"].matrix, np.float64)
-        return matrix.reshape(4, 4)
-
-    def write(self, texels: NDArray[np.float32]) -> None:
-        """Put texels (H, W, 3) into the scene, of any resolution and sign, unchecked."""
-        self.write_halo(mi.TensorXf(np.ascontiguousarray(_with_halo(texels), np.float32)))
-
-    def write_halo(self, tensor: Any) -> None:
-        """Put a `mi.TensorXf` (H, W + 2, 3), gradients and all, into the scene."""
-        self.params[self._key] = tensor
-        self.params.update()
-
-    @property
-    def halo_shape(self) -> tuple[int, int, int]:
-        """Shape of Mitsuba's tensor: (H, W + 2, 3), one halo column on each side."""
-        width, height = self.resolution
-        return height, width + 2, 3
-
-    def halo_index(self) -> NDArray[np.uint32]:
-        """Where each value of the tensor (H, W + 2, 3) stands in the flat RGBA array."""
-        width, height = self.resolution
-        texel = np.arange(height * width).reshape(height, width)
-        halo = _with_halo(texel)
-        return _index(halo[:, :, None] * 4 + np.arange(3))
-
-    def rgba_index(self) -> NDArray[np.uint32]:
-        """Where each value of the flat RGBA array stands in the tensor; alpha points to red."""
-        width, height = self.resolution
-        row, column = np.divmod(np.arange(height * width), width)
-        first = (row * (width + 2) + column + 1) * 3
-        return _index(first[:, None] + np.array([0, 1, 2, 0]))
-
-    @contextmanager
-    def holding(self, texels: NDArray[np.float32] | None) -> Iterator[None]:
-        """Put texels into the scene, and the present ones back at the end; None changes nothing."""
-        if texels is None:
-            yield
-            return
-        before = self.texels
-        try:
-            self.write(texels)
-            yield
-        finally:
-            self.write(before)
-
-
 def load_scene(
     source: str | Path | Mapping[str, Any] | Any,
     *,
     envmap: str | tuple[int, int] | None = None,
     variant: str | None = None,
+    define: Mapping[str, Any] | None = None,
     **defaults: Any,
 ) -> Scene:
     """Load a scene that is lit by an environment map.
@@ -286,7 +198,8 @@ def load_scene(
             (width, height): a scene without a map gets one of 1 everywhere, the unknown, in place
             of a constant emitter or a sky; the map of another scene is resampled.
         variant: Mitsuba variant; by default the one already set, or the best that works here.
-        **defaults: values for the `$name` parameters of an XML file.
+        define: values for the `$name` parameters of an XML file, in place of its defaults.
+        **defaults: the same, for names that are no argument's.
 
     Raises:
         InputError: if the scene cannot be read or has no environment map; the message carries
@@ -307,7 +220,7 @@ def load_scene(
     elif isinstance(source, mi.Scene):
         scene = Scene(source)
     else:
-        scene = _read(source, size or envmap, defaults)
+        scene = _read(source, size or envmap, {**(define or {}), **defaults})
     if size is not None:
         scene.set_map_size(*size)
     return scene
@@ -347,54 +260,6 @@ def check_map_size(width: int, height: int) -> tuple[int, int]:
             f"a map has at least 3 x 2 texels, and at most {MAX_TEXELS}; found {width} x {height}"
         )
     return width, height
-
-
-def as_texels(texels_or_rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray[np.float32]:
-    """Texels (H, W, 3) of an array that holds them or flat RGBA, checked for shape and finiteness.
-
-    Raises:
-        InputError: if the shape is another, or a number is NaN or infinite.
-    """
-    width, height = resolution
-    array = as_radiance(texels_or_rgba)
-    if array.shape == (width * height * 4,):
-        array = latlong.unflatten_rgba(array, resolution)
-    if array.shape != (height, width, 3):
-        raise InputError(
-            f"a map for this scene must have shape ({height}, {width}, 3), "
-            f"or ({width * height * 4},) as flat RGBA; found {array.shape}"
-        )
-    bad = ~np.isfinite(array)
-    if bad.any():
-        row, column, _ = np.argwhere(bad)[0]
-        raise InputError(
-            f"{bad.sum()} texel values are NaN or infinite, first in row {row}, column {column}"
-        )
-    return array
-
-
-def as_map(
-    texels_or_rgba: ArrayLike, resolution: tuple[int, int] | None = None
-) -> NDArray[np.float32]:
-    """Texels (H, W, 3) of any size from 3 x 2, or flat RGBA of a given one, checked as `as_texels`.
-
-    Raises:
-        InputError: if it is neither, or a number is NaN or infinite.
-    """
-    array = as_radiance(texels_or_rgba)
-    if array.ndim == 3 and array.shape[0] >= 2 and array.shape[1] >= 3:
-        return as_texels(array, (array.shape[1], array.shape[0]))
-    if resolution is None:
-        raise InputError(f"a map must have shape (2 or more, 3 or more, 3); found {array.shape}")
-    return as_texels(array, resolution)
-
-
-def _with_halo(columns: NDArray[_Scalar]) -> NDArray[_Scalar]:
-    return np.concatenate([columns[:, -1:], columns, columns[:, :1]], axis=1)
-
-
-def _index(numbers: NDArray[Any]) -> NDArray[np.uint32]:
-    return np.asarray(numbers, np.uint32).ravel()
 
 
 def _share(mask: NDArray[np.bool_]) -> str:

@@ -56,6 +56,21 @@ def test_sound_files_pass(reader: Reader, inputs: Path) -> None:
     reader.read(scene=inputs / "scene.xml", images=[inputs / "reference.exr"])
 
 
+def test_scenes_are_read_apart_with_the_map_and_the_values_that_were_chosen(
+    reader: Reader, inputs: Path, tmp_path: Path
+) -> None:
+    scene = Path(shutil.copytree(inputs, tmp_path / "work")) / "scene.xml"
+    text = scene.read_text()
+    first = text[text.index("<emitter") : text.index("</emitter>") + len("</emitter>")]
+    second = first.replace("my_envmap", "other").replace("map.exr", "$name.exr")
+    scene.write_text(text.replace(first, first + second))
+    with pytest.raises(InputError, match=r"undefined parameter: \$name; .* --define name=VALUE"):
+        reader.read(scene=scene)
+    with pytest.raises(InputError, match=r"several environment maps: .* --envmap-name"):
+        reader.read(scene=scene, define={"name": "map"})
+    reader.read(scene=scene, define={"name": "map"}, envmap="other")
+
+
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT])
 def test_a_crash_is_an_error_that_names_the_file_and_the_signal(
     reader: Reader, scene: Path, number: signal.Signals

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.scene.rendering import gradient_integrator
+from envmap_inverse.scene.integrators import gradient_integrator
 
 Images = NDArray[np.floating]
 MakeMap = Callable[..., NDArray[np.float32]]
@@ -100,6 +100,6 @@ def differentiable_image(scene: ei.Scene, integrator: Any) -> tuple[Any, Any]:
     """The map's tensor, and an image that depends on it, by the same paths each time."""
     tensor = mi.TensorXf(dr.detach(scene.envmap.params[f"{scene.envmap.name}.data"]))
     dr.enable_grad(tensor)
-    scene.envmap.write_halo(tensor)
+    scene.envmap.write_tensor(tensor)
     options: dict[str, Any] = {"integrator": integrator, "spp": 16, "seed": 4, "seed_grad": 5}
     return tensor, mi.render(scene.mi_scene, scene.envmap.params, **options)

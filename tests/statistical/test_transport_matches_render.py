@@ -148,6 +148,8 @@ def test_a_crop_window_sees_its_part_of_the_film(
         {"max_depth": 1},
         {"max_depth": 2},
         {"type": "prb", "max_depth": 3},
+        {"type": "prb", "max_depth": 0},
+        {"type": "prb_basic", "max_depth": 3},
         {"max_depth": -1},
         {"max_depth": -1, "rr_depth": 1},
         {"hide_emitters": True},
@@ -175,11 +177,51 @@ def test_russian_roulette_spares_paths_of_negative_weight(
     assert not differ(predictions(scene), renderings(scene))
 
 
+@pytest.mark.parametrize(
+    "samples", [{}, {"emitter_samples": 0, "bsdf_samples": 1}, {"shading_samples": 3}], ids=str
+)
 def test_the_direct_integrator_is_a_path_of_two_segments(
-    scene_dict: Callable[..., dict[str, Any]], differ: Differ
+    scene_dict: Callable[..., dict[str, Any]], differ: Differ, samples: dict[str, int]
 ) -> None:
-    scene = ei.load_scene(scene_dict("diffuse", size=(10, 8), integrator={"type": "direct"}))
+    integrator = {"type": "direct", **samples}
+    scene = ei.load_scene(scene_dict("diffuse", size=(10, 8), integrator=integrator))
     assert not differ(predictions(scene), renderings(scene))
+
+
+NULLS = {
+    "null": {"type": "null"},
+    "thindielectric": {"type": "thindielectric"},
+    "leaf": {"type": "mask", "opacity": 0.4, "nested": {"type": "conductor"}},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "hide_emitters"),
+    [("path", True), ("prb", True), ("direct", True), ("volpath", True), ("volpath", False)],
+)
+def test_what_is_seen_through_null_events_is_shown_as_the_integrator_shows_it(
+    build: Callable[..., ei.Scene], differ: Differ, kind: str, hide_emitters: bool
+) -> None:
+    """A window, a leaf and nothing in front of a diffuse sphere and of the map."""
+    panes = {
+        name: {
+            "type": "rectangle",
+            "to_world": mi.ScalarTransform4f().translate([x, 0, 1.6]).scale([0.3, 0.9, 1]),
+            "bsdf": bsdf,
+        }
+        for x, (name, bsdf) in zip((-0.8, 0, 0.8), NULLS.items(), strict=True)
+    }
+    depth = {} if kind == "direct" else {"max_depth": 4}
+    made = build(**panes)
+    integrator = mi.load_dict({"type": kind, "hide_emitters": hide_emitters, **depth})
+    scene = ei.Scene(with_integrator(made.mi_scene, integrator))
+    assert not differ(predictions(scene), renderings(scene))
+
+
+def with_integrator(mi_scene: Any, integrator: Any) -> Any:
+    """A Mitsuba scene of the same parts."""
+    parts = [*mi_scene.shapes(), *mi_scene.sensors(), mi_scene.environment(), integrator]
+    return mi.load_dict({"type": "scene", **{f"part{k}": part for k, part in enumerate(parts)}})
 
 
 LAMP = {
@@ -203,6 +245,23 @@ def test_the_map_has_the_scale_and_the_turn_of_the_scene(
 ) -> None:
     to_world = mi.ScalarTransform4f().rotate([0.6, 0.8, 0], 70)
     scene = build(envmap={"scale": 2.5, "to_world": to_world})
+    assert not differ(predictions(scene), renderings(scene))
+
+
+def test_a_mirrored_map_lights_as_it_is_rendered(
+    build: Callable[..., ei.Scene], differ: Differ
+) -> None:
+    scene = build(envmap={"to_world": mi.ScalarTransform4f().scale([-1, 1, 1])})
+    assert not differ(predictions(scene), renderings(scene))
+
+
+@pytest.mark.parametrize("matrix", ["scale", "long axis"])
+def test_mirrors_show_a_map_that_is_not_merely_turned_as_they_are_rendered(
+    build: Callable[..., ei.Scene], differ: Differ, matrix: str
+) -> None:
+    transform = mi.ScalarTransform4f()
+    turn = transform.scale([1, 2, 1]) if matrix == "scale" else transform.rotate([1, 1, 0], 40)
+    scene = build(bsdf=BSDFS["conductor"], envmap={"to_world": turn})
     assert not differ(predictions(scene), renderings(scene))
 
 

@@ -147,3 +147,11 @@ def test_closed_streams_are_opened_to_nowhere(monkeypatch: pytest.MonkeyPatch) -
     finally:
         for stream in streams:
             stream.close()
+
+
+def test_every_command_that_loads_a_scene_has_the_options_of_scenes() -> None:
+    commands = typer.main.get_command(cli.app).commands.values()
+    options = {command.name: {p.name for p in command.params} for command in commands}
+    loading = {name for name, names in options.items() if "scene" in names}
+    assert loading >= {"params", "render", "estimate", "coverage"}
+    assert all(options[name] >= {"define", "envmap_name"} for name in loading)

@@ -10,14 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import InputError, check_positive
+from envmap_inverse.errors import InputError, check_positive, check_seed
 from envmap_inverse.losses import MSE, Loss
 from envmap_inverse.optimizers.adam.sources import (
     GradientSource,
     RecordedGradients,
     RenderedGradients,
     freeze,
-    without_halo_gradient,
 )
 from envmap_inverse.optimizers.adam.state import AdamState, Best
 from envmap_inverse.optimizers.adam.step import Descent, stepper
@@ -28,7 +27,6 @@ from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.problem import Problem, Solution, start_exposures
 from envmap_inverse.recording.light_transport import LightTransport
-from envmap_inverse.scene.rendering import check_seed
 from envmap_inverse.sphere import latlong
 
 __all__ = ["Adam"]
@@ -186,8 +184,6 @@ class _Descending:
         )
         self.advance = freeze(advance) if adam.frozen else advance
         self.schedule = _schedule(adam)
-        self.rgba_index = mi.UInt32(self.envmap.rgba_index())
-        self.halo_index = mi.UInt32(self.envmap.halo_index())
         rgba = mi.Float(latlong.flatten_rgba(problem.initial))
         parameters = adam.parameterization.from_texels(rgba, self.envmap.resolution)
         self.now = AdamState(descent=Descent.begin(parameters, to_texels(parameters)))
@@ -237,11 +233,11 @@ class _Descending:
 
     def iterate(self, index: int) -> tuple[Any, Callable[[], NDArray[np.float32]]]:
         """Advance the state by one step; returns the loss and what makes the first image."""
-        halo = self.with_halo(self.now.descent.texels)
-        loss, image, gradient = self.source.differentiate(index, halo, self.observed)
+        texels = self.now.descent.texels
+        loss, image, gradient = self.source.differentiate(index, texels, self.observed)
         if self.problem.priors:
             gradient += self.prior_gradient()
-        descent = self.advance(self.now.descent, gradient, self.rgba_index, loss, *self.schedule)
+        descent = self.advance(self.now.descent, gradient, loss, *self.schedule)
         dr.eval(vars(descent), loss)  # else each unfrozen step computes all earlier ones again
         self.now = replace(self.now, descent=descent)
         is_last = index == self.adam.iterations - 1
@@ -252,7 +248,7 @@ class _Descending:
     def measure(self, index: int) -> None:
         """Keep the present average if none had a lower loss."""
         texels, best = self.now.descent.average, self.now.best
-        loss = self.source.loss(self.with_halo(texels), self.held_out)
+        loss = self.source.loss(texels, self.held_out)
         if loss < (best.loss if best else np.inf):
             best = Best(texels=texels, loss=loss, index=index)
             self.now = replace(self.now, best=best)
@@ -267,21 +263,17 @@ class _Descending:
         return int(self.now.descent.dropped_in_a_row[0]) if is_due else 0
 
     def prior_gradient(self) -> Any:
-        """Gradient of the priors' energies, in the layout of the tensor with halo."""
+        """Gradient of the priors' energies, flat RGBA."""
         texels = self.as_map(self.now.descent.texels)
         total = np.zeros((texels.size // 3, 3))
         for prior in self.problem.priors:
             form = prior.quadratic(texels, self.problem.initial)
             total += form.matrix @ (texels.reshape(-1, 3) - form.centre) * (2 / 3)
-        return without_halo_gradient(total.reshape(texels.shape))
+        return mi.Float(latlong.flatten_rgba(total.reshape(texels.shape)))
 
     def error(self) -> Any:
         """Sum of squared errors of the result so far, on the device."""
         return None if self.truth is None else dr.sum(dr.square(self.now.result - self.truth))
-
-    def with_halo(self, rgba: Any) -> Any:
-        """Mitsuba's tensor of a map, flat."""
-        return dr.gather(mi.Float, rgba, self.halo_index)
 
     def as_map(self, rgba: Any) -> NDArray[np.float32]:
         return latlong.unflatten_rgba(np.array(rgba), self.envmap.resolution)

@@ -12,15 +12,20 @@ from typing import Any
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.scene.rendering import gradient_integrator, rgb
+from envmap_inverse.scene.integrators import gradient_integrator
+from envmap_inverse.scene.rendering import check_differentiable, rgb
 
-__all__ = ["comparer", "nearest"]
+__all__ = ["Comparer", "comparer", "nearest"]
 
 Comparer = Callable[[Any, Any, Any, int, bool], tuple[Any, Any]]
 
 
-def comparer(problem: Problem) -> Comparer:
+def comparer(problem: Problem, integrator: Any = None) -> Comparer:
     """A function that compares all views of a scene with observations.
+
+    Args:
+        problem: the scene and its views.
+        integrator: what renders; by default `gradient_integrator`.
 
     Returns:
         A function of the map's `mi.SceneParameters`, for each view its bounds and weights as
@@ -28,7 +33,10 @@ def comparer(problem: Problem) -> Comparer:
         whether to send the loss's gradient back. It returns the loss, and the
         first picture as a tensor (h, w, 3) or as a `mi.Color3f` of its pixels.
     """
-    integrator = gradient_integrator(problem.scene)
+    if integrator is None:
+        integrator = gradient_integrator(problem.scene)
+    for view in problem.views:
+        check_differentiable(problem.scene, view.sensor)
     sensors = [problem.scene.sensor(view.sensor) for view in problem.views]
     is_boxed = all(_is_boxed(integrator, sensor) for sensor in sensors)
     return (_without_films if is_boxed else _with_films)(problem, integrator, sensors)

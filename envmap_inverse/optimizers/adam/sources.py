@@ -7,6 +7,7 @@ device, and `differentiate` compares a map with them.
 from __future__ import annotations
 
 import gc
+import warnings
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -15,16 +16,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.optimizers.adam.rendered import comparer, nearest
+from envmap_inverse.errors import InputError, is_out_of_memory
+from envmap_inverse.optimizers.adam.rendered import Comparer, comparer, nearest
 from envmap_inverse.problem.problem import Problem, View
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.scene.integrators import scene_integrator
+from envmap_inverse.sphere import latlong
 
 __all__ = [
     "GradientSource",
     "RecordedGradients",
     "RenderedGradients",
     "freeze",
-    "without_halo_gradient",
 ]
 
 LOSS_SPP = 16
@@ -33,7 +36,7 @@ _T = TypeVar("_T")
 
 
 Comparison = tuple[Any, Callable[[], NDArray[np.float32]], Any]
-"""Loss, a function that makes the image (h, w, 3), and gradient in the layout of the halo."""
+"""Loss, a function that makes the image (h, w, 3), and gradient by the flat RGBA map."""
 
 
 class GradientSource(Protocol):
@@ -42,16 +45,16 @@ class GradientSource(Protocol):
     def load(self, views: Sequence[View]) -> Any:
         """The problem's views, which may have other masks, on the device."""
 
-    def differentiate(self, index: int, halo: Any, observations: Any) -> Comparison:
+    def differentiate(self, index: int, rgba: Any, observations: Any) -> Comparison:
         """Loss and first image of a map, and the loss's gradient by the map.
 
         Args:
             index: each has random numbers of its own.
-            halo: Mitsuba's tensor of the map, flat.
+            rgba: the map, flat `mi.Float` (W*H*4,).
             observations: what `load` gave.
         """
 
-    def loss(self, halo: Any, observations: Any) -> float:
+    def loss(self, rgba: Any, observations: Any) -> float:
         """Loss of a map, with little noise, and random numbers that no index has."""
 
 
@@ -63,7 +66,8 @@ class RenderedGradients:
         self.envmap, self.spp = problem.scene.envmap, spp
         self.seed, self.count = seed, len(problem.views)
         self.shape = problem.views[0].image.shape
-        self.compare = freeze(comparer(problem)) if frozen else comparer(problem)
+        self.ways = _ways(problem, frozen=frozen)
+        self.is_proven = False
 
     def load(self, views: Sequence[View]) -> Any:
         """See `GradientSource`."""
@@ -76,25 +80,44 @@ class RenderedGradients:
             for v in views
         ]
 
-    def differentiate(self, index: int, halo: Any, observations: Any) -> Comparison:
+    def differentiate(self, index: int, rgba: Any, observations: Any) -> Comparison:
         """See `GradientSource`."""
-        tensor = mi.TensorXf(halo, self.envmap.halo_shape)
-        dr.enable_grad(tensor)
         first = self.seed + index * self.count
-        loss, pixels = self._compare(tensor, observations, first, self.spp)
-        return loss, partial(_as_image, pixels, self.shape), dr.grad(tensor).array
+        tensor, loss, pixels = self._compare(rgba, observations, first, self.spp, True)
+        return loss, partial(_as_image, pixels, self.shape), self.envmap.gradient_of(tensor)
 
-    def loss(self, halo: Any, observations: Any) -> float:
+    def loss(self, rgba: Any, observations: Any) -> float:
         """See `GradientSource`."""
-        tensor = mi.TensorXf(halo, self.envmap.halo_shape)
-        loss, _ = self._compare(tensor, observations, self.seed - self.count, LOSS_SPP)
+        first = self.seed - self.count
+        _, loss, _ = self._compare(rgba, observations, first, LOSS_SPP, False)
         return float(loss[0])
 
-    def _compare(self, tensor: Any, observations: Any, seed: int, spp: int) -> tuple[Any, Any]:
-        self.envmap.write_halo(tensor)
-        seeds = [dr.opaque(mi.UInt32, (seed + k) % 2**32) for k in range(self.count)]
-        wants_gradient = dr.grad_enabled(tensor)
-        return self.compare(self.envmap.params, observations, seeds, spp, wants_gradient)
+    def _compare(
+        self, rgba: Any, observations: Any, seed: int, spp: int, wants_gradient: bool
+    ) -> tuple[Any, Any, Any]:
+        """Mitsuba's tensor of the map, loss and pixels, in the first way that works here."""
+        while True:
+            tensor = self.envmap.to_tensor(rgba)
+            if wants_gradient:
+                dr.enable_grad(tensor)
+            self.envmap.write_tensor(tensor)
+            seeds = [dr.opaque(mi.UInt32, (seed + k) % 2**32) for k in range(self.count)]
+            _, compare = self.ways[0]
+            try:
+                loss, pixels = compare(self.envmap.params, observations, seeds, spp, wants_gradient)
+            except RuntimeError as error:
+                if self.is_proven or is_out_of_memory(error):
+                    raise
+                del self.ways[0]
+                if not self.ways:
+                    raise InputError(
+                        f"Mitsuba cannot differentiate the scene ({_cause(error)}); use the "
+                        "transport optimizer, or another integrator"
+                    ) from None
+                warnings.warn(self.ways[0][0], stacklevel=2)
+            else:
+                self.is_proven = True
+                return tensor, loss, pixels
 
 
 class RecordedGradients:
@@ -102,7 +125,7 @@ class RecordedGradients:
 
     def __init__(self, problem: Problem, *, spp: int, seed: int) -> None:
         """Args: spp: paths per pixel."""
-        self.loss_function, self.shape = problem.loss, problem.scene.envmap.halo_shape
+        self.loss_function, self.resolution = problem.loss, problem.scene.envmap.resolution
         self.size = problem.views[0].image.shape
         sensors = [view.sensor for view in problem.views]
         self.transport = LightTransport.record(problem.scene, sensors, spp=spp, seed=seed)
@@ -118,24 +141,24 @@ class RecordedGradients:
         weights = mi.Float(np.concatenate([v.weights.ravel() for v in views]) / len(views))
         return np.concatenate(gain), bounds, weights
 
-    def differentiate(self, _index: int, halo: Any, observations: Any) -> Comparison:
+    def differentiate(self, _index: int, rgba: Any, observations: Any) -> Comparison:
         """See `GradientSource`; the paths are the same for each index."""
-        light, prediction, loss = self._compare(halo, observations)
+        light, prediction, loss = self._compare(rgba, observations)
         dr.backward(loss)
         pixels = dr.grad(prediction).numpy().reshape(-1, 3) * observations[0]
-        height, width, _ = self.shape
-        gradient = self.transport.rmatvec(pixels).reshape(height, width - 2, 3)
+        width, height = self.resolution
+        gradient = self.transport.rmatvec(pixels).reshape(height, width, 3)
         image = light[: self.size[0] * self.size[1]].reshape(self.size)
-        return dr.detach(loss), lambda: image, without_halo_gradient(gradient)
+        return dr.detach(loss), lambda: image, mi.Float(latlong.flatten_rgba(gradient))
 
-    def loss(self, halo: Any, observations: Any) -> float:
+    def loss(self, rgba: Any, observations: Any) -> float:
         """See `GradientSource`; the paths are those of the steps."""
-        return float(self._compare(halo, observations)[2][0])
+        return float(self._compare(rgba, observations)[2][0])
 
-    def _compare(self, halo: Any, observations: Any) -> tuple[NDArray[np.float32], Any, Any]:
+    def _compare(self, rgba: Any, observations: Any) -> tuple[NDArray[np.float32], Any, Any]:
         """Light (pixels, 3), and on the device the predicted values and their loss."""
         gain, bounds, weights = observations
-        texels = np.array(halo).reshape(self.shape)[:, 1:-1].reshape(-1, 3)
+        texels = np.ascontiguousarray(np.array(rgba).reshape(-1, 4)[:, :3])
         light = self.transport.matvec(texels) + self.transport.offset
         prediction = mi.Float(np.ascontiguousarray(light * gain).ravel())
         dr.enable_grad(prediction)
@@ -149,10 +172,32 @@ def _as_image(pixels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return array if array.ndim == 3 else np.ascontiguousarray(array.T).reshape(shape)
 
 
-def without_halo_gradient(gradient: NDArray[Any]) -> Any:
-    """A gradient (H, W, 3) in the layout of the tensor with halo, whose own is 0."""
-    padded = np.pad(gradient, ((0, 0), (1, 1), (0, 0)))
-    return mi.Float(np.ascontiguousarray(padded, np.float32).ravel())
+def _ways(problem: Problem, *, frozen: bool) -> list[tuple[str, Comparer]]:
+    """Ways to compare, the fastest first, each with what to say of the ones before it.
+
+    Dr.Jit cannot freeze every sensor and integrator, and Mitsuba's `prb` cannot differentiate every
+    emitter, nor any scene as long as one of those is in the same process.
+    """
+    ways = [
+        (
+            "Dr.Jit cannot replay the steps of this scene: Adam renders each of them anew, which "
+            "is slower and gives the same numbers",
+            comparer(problem),
+        ),
+        (
+            "Mitsuba's prb cannot differentiate this scene: Adam renders with the scene's own "
+            "integrator, which is slower",
+            comparer(problem, scene_integrator(problem.scene)),
+        ),
+    ]
+    return [("", freeze(comparer(problem))), *ways] if frozen else ways
+
+
+def _cause(error: BaseException) -> str:
+    """What an error that Mitsuba raised came from, in a line."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return " ".join(str(error).split())
 
 
 def freeze(function: Callable[..., _T]) -> Callable[..., _T]:

@@ -63,17 +63,15 @@ def stepper(
         averages: whether to average the maps.
 
     Returns:
-        A function of the descent so far, the gradient of the loss by Mitsuba's tensor of the map,
-        where in it each value of flat RGBA stands (for alpha, anywhere), the loss, and for each
-        step its size and the share that its map takes in the average.
+        A function of the descent so far, the gradient of the loss by the flat RGBA map (for alpha,
+        anything), the loss, and for each step its size and the share that its map takes in the
+        average.
     """
 
-    def advance(
-        before: Descent, gradient: Any, rgba_index: Any, loss: Any, sizes: Any, shares: Any
-    ) -> Descent:
+    def advance(before: Descent, gradient: Any, loss: Any, sizes: Any, shares: Any) -> Descent:
         x = mi.Float(before.parameters)
         dr.enable_grad(x)
-        dr.backward(to_texels(x) * dr.gather(mi.Float, gradient, rgba_index))
+        dr.backward(to_texels(x) * gradient)
         g = dr.grad(x)
         is_good = dr.all(dr.isfinite(g)) & dr.isfinite(loss)
         mean = beta1 * before.mean + (1 - beta1) * g

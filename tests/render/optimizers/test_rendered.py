@@ -21,9 +21,8 @@ MakeScene = Callable[..., ei.Scene]
 def compared(problem: Problem, spp: int) -> tuple[float, NDArray[Any], NDArray[Any]]:
     """Loss, image and gradient of a map of ones."""
     source = RenderedGradients(problem, spp=spp, seed=3, frozen=False)
-    envmap = problem.scene.envmap
-    halo = mi.Float(np.ones(envmap.halo_shape, np.float32).ravel())
-    loss, image, gradient = source.differentiate(5, halo, source.load(problem.views))
+    white = mi.Float(np.ones_like(problem.scene.envmap.rgba))
+    loss, image, gradient = source.differentiate(5, white, source.load(problem.views))
     return float(loss[0]), image(), np.array(gradient)
 
 
@@ -102,3 +101,51 @@ def test_only_a_box_filter_needs_no_film(
     monkeypatch.setattr(comparers, "_with_films", lambda *_: films.append(kind))
     comparers.comparer(problem)
     assert films == ([] if is_boxed else [kind])
+
+
+@pytest.mark.parametrize("kind", ["thinlens", "orthographic"])
+def test_what_cannot_be_replayed_is_rendered_anew_with_a_word(
+    make_scene: MakeScene, kind: str
+) -> None:
+    to_world = mi.ScalarTransform4f().look_at([0, 0, 4], [0, 0, 0], [0, 1, 0])
+    film = {"type": "hdrfilm", "width": 4, "height": 4, "rfilter": {"type": "box"}}
+    lens = {"aperture_radius": 0.1, "focus_distance": 4.0, "fov": 40} if kind == "thinlens" else {}
+    scene = make_scene(sensor0={"type": kind, "to_world": to_world, "film": film, **lens})
+    reference = ei.render(scene, spp=4)
+    with pytest.warns(UserWarning, match=r"Dr\.Jit cannot replay the steps of this scene"):
+        found = ei.estimate(scene, reference, optimizer=ei.Adam(iterations=3))
+    plain = ei.estimate(scene, reference, optimizer=ei.Adam(iterations=3, frozen=False))
+    np.testing.assert_allclose(found.texels, plain.texels, rtol=1e-5)
+    assert found.history[-1].loss < found.history[0].loss
+
+
+def test_a_scene_that_prb_cannot_differentiate_is_rendered_with_its_own_integrator(
+    make_scene: MakeScene,
+) -> None:
+    """As long as a directional area light is alive, in another scene, `prb` fails."""
+    lamp = {"type": "directionalarea", "radiance": 1.0}
+    other = make_scene(lamp={"type": "rectangle", "emitter": lamp})
+    scene = make_scene("diffuse")
+    reference = ei.render(scene, spp=4)
+    with pytest.warns(UserWarning, match="Mitsuba's prb cannot differentiate this scene"):
+        found = ei.estimate(scene, reference, optimizer=ei.Adam(iterations=3, frozen=False))
+    assert other.envmap.resolution == scene.envmap.resolution
+    assert found.history[-1].loss < found.history[0].loss
+    assert found.coverage.max() > 0
+
+
+def test_a_radiancemeter_is_left_to_transport(make_scene: MakeScene) -> None:
+    film = {"type": "hdrfilm", "width": 1, "height": 1, "rfilter": {"type": "box"}}
+    look = mi.ScalarTransform4f().look_at([0, 0, 4], [0, 0, 0], [0, 1, 0])
+    scene = make_scene(sensor0={"type": "radiancemeter", "film": film, "to_world": look})
+    reference = np.ones((1, 1, 3))
+    with pytest.raises(ei.InputError, match="a radiancemeter cannot be differentiated"):
+        ei.estimate(scene, reference, optimizer=ei.Adam(iterations=1))
+    ei.LightTransport.record(scene, spp=4)
+
+
+def test_a_meter_on_a_surface_is_recorded(make_scene: MakeScene) -> None:
+    film = {"type": "hdrfilm", "width": 2, "height": 2, "rfilter": {"type": "box"}}
+    floor = {"type": "rectangle", "sensor": {"type": "irradiancemeter", "film": film}}
+    scene = make_scene(sensor0=floor)
+    assert ei.LightTransport.record(scene, spp=4).coverage.max() > 0

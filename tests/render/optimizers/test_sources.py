@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 import envmap_inverse as ei
 from envmap_inverse import losses
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.scene.rendering import gradient_integrator
+from envmap_inverse.scene.integrators import gradient_integrator
 from envmap_inverse.sphere import latlong
 
 MakeScene = Callable[..., ei.Scene]
@@ -37,8 +37,7 @@ def leaf(scene: ei.Scene) -> Any:
     """The flat RGBA texture as a variable that the scene's map depends on."""
     rgba = mi.Float(scene.envmap.rgba)
     dr.enable_grad(rgba)
-    halo = dr.gather(mi.Float, rgba, mi.UInt32(scene.envmap.halo_index()))
-    scene.envmap.write_halo(mi.TensorXf(halo, scene.envmap.halo_shape))
+    scene.envmap.write_tensor(scene.envmap.to_tensor(rgba))
     return rgba
 
 

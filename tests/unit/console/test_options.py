@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from envmap_inverse import InputError, losses, parameterizations, priors
 from envmap_inverse.commands.estimate import _read_config
 from envmap_inverse.console.options import (
+    definitions,
     given_files,
     make_choice,
     pixel_size,
@@ -108,3 +110,18 @@ def test_a_config_that_is_no_toml_is_refused_by_its_name(tmp_path: Path, text: b
     context: Any = None  # is not looked at before the file
     with pytest.raises(InputError, match=r"--config .*run\.toml: not TOML: "):
         _read_config(context, tmp_path / "run.toml")
+
+
+def test_definitions_are_names_and_values() -> None:
+    assert definitions(["size=512", "file=a=b.exr", "empty="]) == {
+        "size": "512",
+        "file": "a=b.exr",
+        "empty": "",
+    }
+    assert definitions(None) == {}
+
+
+@pytest.mark.parametrize("word", ["size", "=3", "a b=3", "$size=3"])
+def test_a_definition_without_a_name_or_a_value_is_refused(word: str) -> None:
+    with pytest.raises(InputError, match=f"--define '{re.escape(word)}': give NAME=VALUE"):
+        definitions([word])

@@ -37,7 +37,16 @@ def image() -> np.ndarray:
     return np.ones((4, 6, 3), np.float32)
 
 
-@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1), (4, 6, 4), (1, 4, 6, 3), (0, 6, 3)])
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1)])
+def test_a_grey_picture_is_one_of_grey_light(
+    shape: tuple[int, ...], rng: np.random.Generator
+) -> None:
+    grey = rng.uniform(size=shape).astype(np.float32)
+    expected = np.repeat(grey.reshape(4, 6, 1), 3, axis=2)
+    np.testing.assert_array_equal(View(grey).image, expected)
+
+
+@pytest.mark.parametrize("shape", [(6,), (4, 6, 2), (4, 6, 4), (1, 4, 6, 3), (0, 6, 3), (0, 6)])
 def test_a_view_must_be_rgb(shape: tuple[int, ...]) -> None:
     with pytest.raises(InputError, match=r"must have shape \(h, w, 3\); found"):
         View(np.ones(shape))
