@@ -22,7 +22,9 @@ from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.parameterizations import Direct, Exp, Parameterization, Pyramid, Softplus
 from envmap_inverse.priors import Chromaticity, Prior, Smoothness, Tikhonov, TotalVariation
 from envmap_inverse.problem.noise import Noise, estimate_noise
-from envmap_inverse.problem.problem import Iteration, Problem, Solution, View
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.solution import Iteration, Solution
+from envmap_inverse.problem.view import View
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.recording.planning import Information, ViewCoverage, rank_views
 from envmap_inverse.scene.camera_files import read_cameras

@@ -24,7 +24,8 @@ from envmap_inverse.console.running import run
 from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.problem.problem import Problem, View
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.view import View
 from envmap_inverse.report import write_comparison
 from envmap_inverse.run.folder import RunFolder
 from envmap_inverse.scene.rendering import render

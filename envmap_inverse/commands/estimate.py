@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import tomllib
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +12,7 @@ import typer
 from numpy.typing import NDArray
 
 from envmap_inverse.console.cameras import Cameras, choose_sensors
+from envmap_inverse.console.config import read_config
 from envmap_inverse.console.live import LOOPBACK, Live, LiveHost, LivePort, live_view
 from envmap_inverse.console.logs import collected_warnings
 from envmap_inverse.console.optimizers import (
@@ -46,7 +46,6 @@ from envmap_inverse.console.pictures import (
     Orientation,
     find_masks,
     find_pictures,
-    flat_options,
     read_views,
     say_who_took_what,
 )
@@ -58,7 +57,7 @@ from envmap_inverse.console.scenes import (
     load_with_map,
     map_size_of,
 )
-from envmap_inverse.errors import Faults, InputError, did_you_mean
+from envmap_inverse.errors import Faults
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.losses import LOSSES, Censored
 from envmap_inverse.optimizers.transport import Transport
@@ -66,8 +65,9 @@ from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.priors import PRIORS
 from envmap_inverse.problem.fitting import fit_films, map_size_for
 from envmap_inverse.problem.plausibility import checked
-from envmap_inverse.problem.problem import Problem, as_views
+from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
+from envmap_inverse.problem.view import as_views
 from envmap_inverse.run.folder import RunFolder, check_free
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.sphere.latlong import resample
@@ -75,28 +75,6 @@ from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
 
 __all__ = ["estimate"]
-
-
-def _read_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Make a TOML file's values the defaults; what the command line says overrides them."""
-    if path is None:
-        return None
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"--config {path}: cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"--config {path}: not TOML: {error}") from None
-    if "view" in values:
-        values |= flat_options(values.pop("view"), f"--config {path}")
-    known = {parameter.name for parameter in context.command.params} - {"trust_input"}
-    faults = Faults()
-    for name in sorted(set(values) - known):
-        near = did_you_mean(name, known)
-        faults.keep(InputError(f"--config {path}: unknown option {name!r}{near}"))
-    faults.report()
-    context.default_map = {**(context.default_map or {}), **values}
-    return path
 
 
 def _read_ground_truth(path: Path | None, scene: Scene) -> NDArray[np.floating[Any]] | None:
@@ -271,7 +249,7 @@ def estimate(
         Path | None,
         panelled(
             "Running",
-            callback=_read_config,
+            callback=read_config,
             is_eager=True,
             help="TOML file with values for these options, e.g. the run.toml of another run.",
         ),

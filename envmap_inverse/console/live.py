@@ -10,7 +10,8 @@ from typing import Annotated
 from envmap_inverse.console.options import panelled
 from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Optimizer
-from envmap_inverse.problem.problem import Problem, start_exposures
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.view import start_exposures
 from envmap_inverse.report.live import LOOPBACK, LiveView
 
 __all__ = ["LOOPBACK", "Live", "LiveHost", "LivePort", "live_view"]

@@ -15,7 +15,7 @@ from envmap_inverse.console.options import sensor_numbers
 from envmap_inverse.console.output import tell
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.images import Picture, endings, is_readable, read_mask, read_picture
-from envmap_inverse.problem.problem import Exposure, View
+from envmap_inverse.problem.view import Exposure, View
 from envmap_inverse.scene.scene import Scene
 
 __all__ = [

@@ -25,7 +25,9 @@ from envmap_inverse.console.output import (
 from envmap_inverse.console.progress import PlainProgress
 from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Optimizer
-from envmap_inverse.problem.problem import Iteration, Problem, start_exposures
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.solution import Iteration
+from envmap_inverse.problem.view import start_exposures
 from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
 from envmap_inverse.run.checkpoints import Checkpoints, fingerprints

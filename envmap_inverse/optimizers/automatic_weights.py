@@ -10,7 +10,8 @@ import numpy as np
 from envmap_inverse.optimizers.held_out import split
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
 from envmap_inverse.priors import with_factor
-from envmap_inverse.problem.problem import Problem, View
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.view import View
 from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["with_chosen_weights"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from envmap_inverse.problem.problem import View
+from envmap_inverse.problem.view import View
 
 __all__ = ["split"]
 

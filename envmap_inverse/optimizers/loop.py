@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from envmap_inverse.optimizers.protocol import Keeper, Optimizer, Step
-from envmap_inverse.problem.problem import Iteration, OnIteration, Problem, Record, Solution
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
 
 __all__ = ["run"]
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from envmap_inverse.losses import Loss
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem.problem import Problem, Record, Solution
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.solution import Record, Solution
 from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["Keeper", "Optimizer", "Solver", "State", "Step"]

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.problem.noise import Noise
-from envmap_inverse.problem.problem import View
+from envmap_inverse.problem.view import View
 from envmap_inverse.scene.films import has_crop_window, scaled_size
 from envmap_inverse.scene.scene import Scene
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.problem.problem import Problem, View, start_exposures
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.view import View, start_exposures
 
 __all__ = ["LARGEST", "checked", "warn_of_dark_pixels"]
 

@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.problem.problem import Problem, View
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.view import View
 from envmap_inverse.scene.rendering import render
 
 __all__ = ["check_sight"]

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import display_exposure, encode_jpeg, shrink, tonemap
-from envmap_inverse.problem.problem import Iteration, Record
+from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.system.strict_json import to_json
 
 __all__ = ["LOOPBACK", "LiveView"]

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Optimizer, State
-from envmap_inverse.problem.problem import Problem, Record
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.solution import Record
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.memory import gibibytes
 from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays

@@ -21,7 +21,8 @@ from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
 from envmap_inverse.metrics import angular_error, compare_maps, log_rmse, rmse
 from envmap_inverse.problem.plausibility import warn_of_dark_pixels
-from envmap_inverse.problem.problem import Iteration, Problem, Record
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.run.frames import FrameWriter
 from envmap_inverse.run.thumbnails import ThumbnailWriter
 from envmap_inverse.scene.rendering import render

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from envmap_inverse.images import Uint8Image, tonemap
-from envmap_inverse.problem.problem import Iteration, Record
+from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.system.writing import naming, temporary_name, write_bytes
 
 __all__ = ["FrameWriter"]

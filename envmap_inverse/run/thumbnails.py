@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import Uint8Image, shrink, tonemap, write_bytes
-from envmap_inverse.problem.problem import Iteration
+from envmap_inverse.problem.solution import Iteration
 from envmap_inverse.system.sealed_arrays import write_arrays
 
 __all__ = ["ThumbnailWriter", "Thumbnails"]

@@ -20,15 +20,10 @@ from envmap_inverse.optimizers.protocol import Keeper, Optimizer
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.fitting import fit_films
 from envmap_inverse.problem.plausibility import checked
-from envmap_inverse.problem.problem import (
-    Iteration,
-    OnIteration,
-    Problem,
-    Record,
-    ViewLike,
-    as_views,
-)
+from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
+from envmap_inverse.problem.solution import Iteration, OnIteration, Record
+from envmap_inverse.problem.view import ViewLike, as_views
 from envmap_inverse.scene.rendering import sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving import notebook as display

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import display_exposure, encode_png, tonemap
-from envmap_inverse.problem.problem import Record
+from envmap_inverse.problem.solution import Record
 from envmap_inverse.sphere import latlong
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import numpy as np
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
-from envmap_inverse.problem.problem import Record
+from envmap_inverse.problem.solution import Record
 from envmap_inverse.system.strict_json import to_json
 from envmap_inverse.system.writing import write_bytes
 from envmap_inverse.version import __version__

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from playwright.sync_api import expect
 
-from envmap_inverse.problem.problem import Iteration
+from envmap_inverse.problem.solution import Iteration
 from envmap_inverse.report.live import LiveView
 
 Open = Callable[..., Any]

@@ -17,7 +17,8 @@ import numpy as np
 import pytest
 
 import envmap_inverse as ei
-from envmap_inverse.problem.problem import Problem, Record
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.solution import Record
 from envmap_inverse.run.checkpoints import Checkpoints
 from envmap_inverse.run.folder import RunFolder
 from envmap_inverse.solving.estimate import solve

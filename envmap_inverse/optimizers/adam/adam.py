@@ -25,7 +25,9 @@ from envmap_inverse.optimizers.least_squares.exposures import with_found_exposur
 from envmap_inverse.optimizers.protocol import Keeper, Solver, State, Step
 from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem.problem import Problem, Solution, start_exposures
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.solution import Solution
+from envmap_inverse.problem.view import start_exposures
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.sphere import latlong
 

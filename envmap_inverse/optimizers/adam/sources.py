@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError, is_out_of_memory
 from envmap_inverse.optimizers.adam.rendered import Comparer, comparer, nearest
-from envmap_inverse.problem.problem import Problem, View
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.view import View
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.scene.integrators import scene_integrator
 from envmap_inverse.sphere import latlong

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.problem.problem import View, start_exposures
+from envmap_inverse.problem.view import View, start_exposures
 
 __all__ = ["Gains"]
 

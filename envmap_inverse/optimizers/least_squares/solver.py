@@ -14,7 +14,8 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.priors import Quadratic
-from envmap_inverse.problem.problem import Problem, Solution
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.solution import Solution
 from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["LeastSquares", "Settings"]

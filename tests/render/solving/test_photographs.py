@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse.metrics import log_rmse
-from envmap_inverse.problem.problem import start_exposures
+from envmap_inverse.problem.view import start_exposures
 
 Image = NDArray[np.float32]
 MakeScene = Callable[..., ei.Scene]

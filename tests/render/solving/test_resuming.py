@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 import envmap_inverse as ei
 from envmap_inverse.backend import limited_threads
 from envmap_inverse.optimizers.protocol import Optimizer, State
-from envmap_inverse.problem.problem import Problem, Record
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.solution import Record
 from envmap_inverse.run.checkpoints import fingerprints
 from envmap_inverse.solving.estimate import solve
 

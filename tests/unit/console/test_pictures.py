@@ -20,7 +20,7 @@ from envmap_inverse.console.pictures import (
     say_who_took_what,
 )
 from envmap_inverse.images import write_image
-from envmap_inverse.problem.problem import View
+from envmap_inverse.problem.view import View
 
 SETTINGS: dict[str, Any] = {
     "masks": [],

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from envmap_inverse import MSE, InputError, View
 from envmap_inverse.images import Picture
-from envmap_inverse.problem.problem import Problem, start_exposures
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.view import start_exposures
 
 
 class FakeScene:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from envmap_inverse import InputError, Iteration, View
 from envmap_inverse.console.live import live_view
-from envmap_inverse.problem.problem import Record
+from envmap_inverse.problem.solution import Record
 from envmap_inverse.report.live import LOOPBACK, MAX_LINES, LiveView
 
 REFERENCE = np.ones((4, 6, 3), np.float32)

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import State
-from envmap_inverse.problem.problem import Record
+from envmap_inverse.problem.solution import Record
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.run.checkpoints import Checkpoints
 from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from envmap_inverse import InputError, Iteration
 from envmap_inverse.images import display_exposure, read_image, tonemap
 from envmap_inverse.metrics import angular_error, log_rmse, rmse
-from envmap_inverse.problem.problem import Record
+from envmap_inverse.problem.solution import Record
 from envmap_inverse.run import folder as artifacts
 from envmap_inverse.run import frames as frames_module
 from envmap_inverse.run.folder import RunFolder

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import envmap_inverse as ei
-from envmap_inverse.problem.problem import Record
+from envmap_inverse.problem.solution import Record
 
 SVG = "{http://www.w3.org/2000/svg}"
 Make = Callable[..., ei.Estimate]
