@@ -103,7 +103,11 @@ def test_options_and_keys_add_up() -> None:
     ("spec", "options", "message"),
     [
         ("newton", {}, "--optimizer 'newton': unknown; choose one of Transport, Adam, robust"),
-        ("adam:gamma=1", {}, "--optimizer 'adam:gamma=1': no key 'gamma'; its keys are: iterations"),
+        (
+            "adam:gamma=1",
+            {},
+            "--optimizer 'adam:gamma=1': no key 'gamma'; its keys are: iterations",
+        ),
         ("adam:parameterization='Exp'", {}, "no key 'parameterization'"),
         ("adam:iterations=0", {}, "iterations must be at least 1; found 0"),
         ("adam:beta1=1", {}, "beta1 must be from 0 to less than 1; found 1"),
