@@ -14,7 +14,7 @@ __all__ = ["Avif", "Webp"]
 
 
 class Webp:
-    """8 bits, in the encoding of its profile; sRGB without one."""
+    """8 bits, in the encoding of the profile; sRGB without one."""
 
     endings = (".webp",)
 
@@ -24,7 +24,7 @@ class Webp:
 
 
 class Avif:
-    """8 bits (of 10 or 12), in the encoding of its profile or code points."""
+    """8 bits (of 10 or 12), in the encoding of the profile or code points."""
 
     endings = (".avif",)
 

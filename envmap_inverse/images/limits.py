@@ -1,4 +1,4 @@
-"""What every reader checks before it decodes, and keeps off the terminal while it does."""
+"""Check sizes before decoding, and keep decoders off the terminal."""
 
 from __future__ import annotations
 
