@@ -63,7 +63,7 @@ class _Child:
         kind, name, *options = json.loads(self._connection.recv_bytes())
         try:
             getattr(self, f"_{kind}")(Path(name), *options)
-        except Exception as error:  # noqa: BLE001 - what is no refusal, the caller will meet again
+        except Exception as error:  # noqa: BLE001 - the caller meets any other error again
             self._send(*self._verdict(error))
         else:
             self._send("done")
