@@ -1,4 +1,4 @@
-"""Take the arrays of radiance that callers give, and refuse what cannot be radiance."""
+"""Accept arrays of radiance from callers, and refuse what cannot be radiance."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["as_numbers", "as_radiance"]
 
 
 def as_radiance(values: ArrayLike) -> NDArray[np.float32]:
-    """An array of linear radiance, any shape, as float32.
+    """Convert an array of linear radiance, of any shape, to float32.
 
     Raises:
-        InputError: if it is a file's name, holds sRGB bytes, or is no array of numbers.
+        InputError: if it is a file's name, holds sRGB bytes, or is not an array of numbers.
     """
     array = as_numbers(values)
     if array.dtype.kind == "u":
@@ -30,10 +30,10 @@ def as_radiance(values: ArrayLike) -> NDArray[np.float32]:
 
 
 def as_numbers(values: Any) -> NDArray[Any]:
-    """An array of real numbers, as it is.
+    """Return an array of real numbers, unchanged.
 
     Raises:
-        InputError: if it is a file's name, or no array of numbers.
+        InputError: if it is a file's name, or not an array of numbers.
     """
     if isinstance(values, str | Path):
         raise InputError(
