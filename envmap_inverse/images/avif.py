@@ -31,5 +31,5 @@ class Avif:
     def read(self, path: Path, settings: Reading) -> Picture:
         """The first picture."""
         if not features.check("avif"):
-            raise InputError(f"{path}: this Pillow reads no AVIF; pip install 'pillow>=11.3'")
+            raise InputError(f"{path}: this Pillow cannot read AVIF; pip install 'pillow>=11.3'")
         return read_by_pillow(path, settings)

@@ -87,7 +87,7 @@ def _decoded(path: Path) -> tuple[NDArray[Any], Any, tuple[str, ...]]:
         kind = str(spec.format)
         if kind not in _KINDS or spec.nchannels > 8:
             raise InputError(
-                f"{path}: has {spec.nchannels} channels of {kind}, which is no picture"
+                f"{path}: has {spec.nchannels} channels of {kind}, which is not a picture"
             )
         values = file.read_image(0, 0, 0, spec.nchannels, _KINDS[kind])
         if values is None:

@@ -48,7 +48,7 @@ def encoding_of_codes(primaries: int, transfer: int) -> Encoding:
     if primaries not in _PRIMARIES or transfer not in _CURVES:
         curve = _HDR.get(transfer, f"transfer {transfer}")
         raise InputError(
-            f"its colours are coded as {curve}, primaries {primaries} (H.273), which is not read; "
+            f"its colours are coded as {curve}, primaries {primaries} (H.273), which is unknown; "
             "convert it to sRGB, or to linear values in an EXR"
         )
     name, chromaticities = _PRIMARIES[primaries]

@@ -59,7 +59,7 @@ class Hdr:
             InputError: if a value is NaN or infinite.
         """
         if not np.isfinite(image).all():
-            raise InputError("HDR files hold no NaN or infinity; write EXR")
+            raise InputError("HDR files cannot hold NaN or infinity; write EXR")
         backend.select_variant()
         stream = mi.MemoryStream()
         mi.Bitmap(image).write(stream, mi.Bitmap.FileFormat.RGBE)

@@ -37,13 +37,13 @@ def as_numbers(values: Any) -> NDArray[Any]:
     """
     if isinstance(values, str | Path):
         raise InputError(
-            f"is the name {str(values)!r} where an array is due; read the file first, e.g. with "
+            f"is the name {str(values)!r}, but must be an array; read the file first, e.g. with "
             "envmap_inverse.images.read_image"
         )
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise InputError(f"is no array of numbers: {error}") from None
+        raise InputError(f"is not an array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
-        raise InputError(f"is no array of numbers; found {type(values).__name__}")
+        raise InputError(f"is not an array of numbers; found {type(values).__name__}")
     return array

@@ -82,7 +82,7 @@ class Camera:
         if not all(abs(value) < MAX_COORDINATE for value in self.principal_point):
             return f"its principal point {self.principal_point} is not finite"
         if not 0 < np.float32(self._degrees) < 180:
-            return f"its angle of {self._degrees:g} degrees (focal length {x:g}) is no camera's"
+            return f"its angle of {self._degrees:g} degrees (focal length {x:g}) is impossible"
         if abs(x - y) > MAX_ASPECT_ERROR * min(x, y):
             return (
                 f"its pixels are not square (focal lengths {x:g} and {y:g}), but those of a "

@@ -137,7 +137,7 @@ class _Binary:
         self._place += num_bytes
 
     def _fail(self) -> None:
-        raise InputError(f"{self._path}: is cut off, or no binary COLMAP model")
+        raise InputError(f"{self._path}: is cut off, or is not a binary COLMAP model")
 
 
 def _intrinsics(model: str, width: int, height: int, values: Sequence[float]) -> dict[str, Any]:

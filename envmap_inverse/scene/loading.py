@@ -105,7 +105,7 @@ def _parsed(config: Any, path: Path, define: Mapping[str, str]) -> Any:
     reserved = sorted({"config", "filename"} & set(define))
     if reserved:
         raise InputError(
-            f"${reserved[0]} cannot be defined, as Mitsuba's loader has that name; rename it"
+            f"${reserved[0]} cannot be defined, as Mitsuba's loader uses that name; rename it"
         )
     return mi.parser.parse_file(config, str(path), **define)
 

@@ -107,7 +107,7 @@ def _check_faces(path: Path, element: _Element, rows: NDArray[np.void], num_vert
     names = element.indices()
     for name in (name for name in names if name.endswith(".count")):
         if (rows[name] != 3).any():
-            raise InputError(f"{path}: has faces that are no triangles; triangulate the mesh")
+            raise InputError(f"{path}: has faces that are not triangles; triangulate the mesh")
     for name in (name for name in names if not name.endswith(".count")):
         outside = ~((rows[name] >= 0) & (rows[name] < num_vertices))
         if outside.any():
@@ -134,7 +134,7 @@ def _ply_header(path: Path, data: bytes) -> tuple[str, list[_Element], int]:
         if len(set(names)) < len(names):
             raise InputError(f"{path}: its header names a property of {element.name} twice")
     if len(orders) != 1:
-        raise InputError(f"{path}: its header does not tell one format")
+        raise InputError(f"{path}: its header does not name one format")
     return orders[0], elements, match.end()
 
 
@@ -168,7 +168,7 @@ def _ascii_rows(
     try:
         values = np.array(words[:num_values], np.float64).reshape(element.count, -1)
     except ValueError:
-        raise InputError(f"{path}: the values of its {element.name} are no numbers") from None
+        raise InputError(f"{path}: the values of its {element.name} are not numbers") from None
     end = len(data) - len(words[num_values]) if len(words) > num_values else len(data)
     is_integer = np.array([kind[0] != "f" for _, kind in element.columns])
     if (values[:, is_integer] % 1 != 0).any():

@@ -176,7 +176,7 @@ class Scene:
         texels = as_texels(texels_or_rgba, self.envmap.resolution)
         if (texels < 0).any():
             raise InputError(
-                f"{_share(texels < 0)} of the texel values are negative, which no light is; "
+                f"{_share(texels < 0)} of the texel values are negative, which light cannot be; "
                 "set them to 0 first, e.g. np.maximum(texels, 0)"
             )
         self.envmap.write(texels)

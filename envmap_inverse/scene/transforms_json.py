@@ -160,7 +160,7 @@ def _picture_size(folder: Path, file_path: str) -> tuple[int, int]:
     for path in (folder / file_path, folder / f"{file_path}.png"):
         if path.is_file():
             return read_picture(path).upright.size
-    raise InputError(f"no w and h, nor {folder / file_path} to tell them; add w and h")
+    raise InputError(f"no w and h, nor {folder / file_path} to take them from; add w and h")
 
 
 def _whole(value: Any) -> int:

@@ -54,6 +54,6 @@ class FolderLock:
         except BlockingIOError:
             os.close(self._descriptor)
             raise InputError(
-                f"{self._path.parent}: another run is writing into it; wait for its end, or name "
+                f"{self._path.parent}: another run is writing into it; wait until it ends, or name "
                 "another folder with -o"
             ) from None
