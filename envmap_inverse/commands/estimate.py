@@ -149,7 +149,7 @@ def estimate(
         str | None,
         typer.Option(
             metavar="N|WxH",
-            help="Size in pixels to which pictures are averaged down: the longer side, or width and "
+            help="Size in pixels to which pictures are averaged down: longer side, or width and "
             "height. By default they keep their own size up to a megapixel. The films follow, and "
             "keep their horizontal field of view.",
         ),
