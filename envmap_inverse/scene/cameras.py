@@ -119,7 +119,7 @@ class Camera:
 def match_cameras(cameras: Sequence[Camera], pictures: Sequence[str | Path]) -> list[int]:
     """Find each picture's camera, by name, or by order if no picture has a camera's name.
 
-    An only camera took all pictures, unless some have its name and others do not.
+    A single camera took all pictures, unless some have its name and others do not.
 
     Names are compared without their folders and endings. Warns if order decides.
 
