@@ -9,6 +9,7 @@ import time
 import tomllib
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -23,10 +24,12 @@ from envmap_inverse.metrics import angular_error, compare_maps, log_rmse, rmse
 from envmap_inverse.problem.plausibility import warn_of_dark_pixels
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
+from envmap_inverse.problem.view import start_exposures
 from envmap_inverse.run.frames import FrameWriter
 from envmap_inverse.run.thumbnails import ThumbnailWriter
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.solving.estimate import Estimate
+from envmap_inverse.solving.fit import Fit, judge
 from envmap_inverse.solving.saving import line_of, summary_of, versions, write_maps
 from envmap_inverse.system.folder_lock import FolderLock
 from envmap_inverse.system.progress import Stage, stage
@@ -129,6 +132,7 @@ class RunFolder:
         self._exposure = 1.0
         self._ground_truth: NDArray[np.float32] | None = None
         self.metrics: dict[str, float] = {}
+        self._fit: Fit | None = None
         self._measuring = dict.fromkeys(_HISTORY_METRICS, 0.0)
         self._started = time.perf_counter()
         try:
@@ -307,17 +311,25 @@ class RunFolder:
         begin("envmap.exr, coverage.exr")
         write_maps(self.path, result, self._exposure)
         self._thumbnails.write(begin("thumbnails.npz"), self._exposure)
+        pairs = []
         for number, view in enumerate(problem.views[:MAX_PICTURES]):
             path = begin("render.exr" if number == 0 else f"render_{number}.exr")
-            image = render(
-                problem.scene, result.texels, spp=FINAL_SPP, seed=2**31, sensor=view.sensor
+            first, second = (
+                render(problem.scene, result.texels, FINAL_SPP // 2, seed, view.sensor)
+                for seed in (2**31, 2**31 + 1)
             )
+            pairs.append((first, second))
+            image = (first + second) / np.float32(2)
             warn_of_dark_pixels(view, image)
             write_image(path, image)
             if number == 0:
                 self._write_png(begin("render.png"), image)
             else:
                 write_image(begin(f"reference_{number}.exr"), view.image)
+        exposures = start_exposures(problem.views)[0]
+        if result.exposures is not None:
+            exposures = result.exposures
+        self._fit = judge(problem.views[: len(pairs)], pairs, exposures[: len(pairs)])
 
     def _summary(
         self,
@@ -332,6 +344,8 @@ class RunFolder:
             "metrics": {} if truth is None else compare_maps(result.texels, truth, result.coverage),
             "clipped_share": [view.clipped_share for view in problem.views],
             "exposure": self._exposure,
+            "fit": None if self._fit is None else asdict(self._fit),
+            "noise": [asdict(view.noise_model) for view in problem.views],
             "seconds": dict(seconds),
             "settings": self._settings,
             "versions": versions(),
