@@ -256,7 +256,7 @@ def _exposure(word: str) -> Exposure:
 
 
 def _noise(text: str) -> Noise | Literal["auto"]:
-    """The noise that --noise names."""
+    """Parse --noise."""
     if text == "auto":
         return "auto"
     made: Noise = make_choice((Noise,), "--noise", f"noise:{'' if text == 'none' else text}")

@@ -256,7 +256,7 @@ def _print_summary(
 
 
 def _errors_in_words(summary: Mapping[str, Any], first: Errors | None) -> list[str]:
-    """The errors of the map, if the truth is known, and why they may disagree."""
+    """Report the errors of the map, if the truth is known, and why they may disagree."""
     if summary["error"] is None:
         return []
     lines = []
@@ -274,7 +274,7 @@ def _errors_in_words(summary: Mapping[str, Any], first: Errors | None) -> list[s
 
 
 def _fit_in_words(fit: Mapping[str, Any]) -> str:
-    """The verdict on a fit, and why."""
+    """Report the verdict on a fit, and the reason."""
     words = {
         "within noise": "the scene and the map explain the pictures",
         "partly": "the scene and the map explain the pictures, but for small errors",

@@ -126,7 +126,7 @@ class Reader(AbstractContextManager["Reader"]):
             define: values for the scene's `$name` parameters.
 
         Raises:
-            InputError: if the child refuses any, dies of it, takes too long or runs out of memory.
+            InputError: if the child refuses a file, crashes, takes too long or runs out of memory.
             BackendError: if it cannot start.
         """
         faults = Faults()

@@ -75,7 +75,7 @@ def _decoded(file: Image.Image) -> tuple[Image.Image, Encoding | None, tuple[str
         return file, read_profile(profile), ()
     except InputError as error:
         reason = str(error)
-    try:  # a table profile, as of CMYK: to 8-bit sRGB
+    try:  # a table profile, e.g. of CMYK: to 8-bit sRGB
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode = "L" if file.mode in _GREYS else "RGB"
         target = ImageCms.createProfile("sRGB")

@@ -43,7 +43,7 @@ def encoding_of_codes(primaries: int, transfer: int) -> Encoding:
     """The encoding that two code points stand for.
 
     Raises:
-        InputError: if it is not one of those known; the message is to follow a file's name.
+        InputError: if the encoding is unknown; the message is to follow a file's name.
     """
     if primaries not in _PRIMARIES or transfer not in _CURVES:
         curve = _HDR.get(transfer, f"transfer {transfer}")

@@ -36,7 +36,7 @@ REC_709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 """The primaries of sRGB and of all radiance here (ITU-R BT.709-6)."""
 
 MIN_SHIFT = 2e-3
-"""Matrices nearer to the identity are taken for it: profiles round their primaries."""
+"""Matrices this near to the identity count as it: profiles round their primaries."""
 
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]

@@ -67,7 +67,7 @@ class Picture:
         camera: settings of the camera.
         jpeg_quality: 1 to 100, as the IJG's encoder counts; None for other files.
         subsampling: colour subsampling of a JPEG, "4:4:4", "4:2:2" or "4:2:0"; None for others.
-        notes: phrases that tell the user what was done or chosen in reading.
+        notes: phrases that report to the user what was done or chosen in reading.
     """
 
     image: NDArray[np.float32]

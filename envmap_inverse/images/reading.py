@@ -101,8 +101,8 @@ def clipping_levels(
 ) -> tuple[float | None, float | None]:
     """The linear values at which an image read by `read_image` is clipped, at the top and bottom.
 
-    For integers they are those of the second highest and the second lowest value, as compression
-    moves values by one; for other files they are None.
+    For integers they belong to the second highest and the second lowest value, as compression moves
+    values by one; for other files they are None.
     """
     picture = read_picture(path, gamma=gamma)
     return picture.white, picture.black

@@ -20,7 +20,7 @@ Pairs = tuple[Any, Any]
 def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
     """Assemble rows of T: (pixels x paths) (paths x texels), entries of equal pairs summed.
 
-    A complex matrix holds two real ones; their product takes little longer than that of one.
+    A complex matrix holds two real ones; multiplying both takes little longer than multiplying one.
 
     Returns:
         Red + i green, and blue + i squares.

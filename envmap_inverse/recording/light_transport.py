@@ -91,9 +91,9 @@ class LightTransport:
     ) -> LightTransport:
         """Trace the paths of some views and record where they lead.
 
-        The expected image is the same as that of the scene's `path` or `prb` integrator. Pixels
-        are sampled in proportion to the film's reconstruction filter, so that each path belongs
-        to one pixel (Ernst et al. 2006, Filter Importance Sampling).
+        In expectation the image equals what the scene's `path` or `prb` integrator renders.
+        Pixels are sampled in proportion to the film's reconstruction filter, so that each path
+        belongs to one pixel (Ernst et al. 2006, Filter Importance Sampling).
 
         Args:
             scene: the scene to trace; its map does not matter.

@@ -55,7 +55,7 @@ def why_not_recordable(scene: Scene) -> str | None:
 
 
 def _check_map(scene: Scene) -> None:
-    """Refuse a map whose `to_world` is no rotation, where Mitsuba samples the map itself.
+    """Refuse a map whose `to_world` is not a rotation, if Mitsuba samples the map itself.
 
     Mitsuba then samples directions that do not match the map, so that its picture is not linear
     in the map. Mirrors, glass and the background only look the map up.

@@ -266,7 +266,7 @@ def _frames(run: Run) -> list[int]:
 
 
 def _thinned(run: Run) -> list[dict[str, Any]]:
-    """The history; a long one is thinned evenly, keeping the last line and those of thumbnails."""
+    """The history; a long one is thinned, keeping the last line and lines with thumbnails."""
     step = math.ceil(len(run.history) / MAX_HISTORY) or 1
     kept = {*range(0, len(run.history), step), len(run.history) - 1, *_frames(run)}
     return [line for number, line in enumerate(run.history) if number in kept]

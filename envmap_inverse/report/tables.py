@@ -226,7 +226,7 @@ def lights(texels: NDArray[np.float32]) -> list[Light]:
 
 
 def phases(runs: Sequence[Run]) -> list[list[Phase]]:
-    """Seconds by phase of each run, with the rest, without phases that are sums of others."""
+    """Seconds by phase of each run, and the rest, leaving out phases that are sums of others."""
     found = []
     for run in runs:
         if not run.pictures:

@@ -139,7 +139,7 @@ def _prb(integrator: Any) -> PathSettings:
 
 
 def _volpath(integrator: Any) -> PathSettings:
-    """`volpath` without a medium: null events are no segments."""
+    """`volpath` without a medium: null events do not end segments."""
     return _numbers(integrator, hides_beyond_nulls=True, counts_nulls=False)
 
 
