@@ -56,7 +56,7 @@ def spawn(
 
 
 def measure(method: str, reference: Path, iterations: int, cores: int) -> Measured:
-    """What `spawn` does, in this process, which must not have imported anything yet."""
+    """Do what `spawn` does, in this process, which must not have imported anything yet."""
     start = time.perf_counter()
     import envmap_inverse as ei  # noqa: PLC0415 - what is measured
 

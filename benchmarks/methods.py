@@ -50,7 +50,7 @@ def bundled_case(
 
 
 def lit_case(scene: ei.Scene, truth: NDArray[np.float32]) -> Case:
-    """What all sensors of a scene see under a map of any resolution, at 16 spp."""
+    """Render all sensors of a scene under a map of any resolution, at 16 spp."""
     scene.envmap.write(truth)
     references = [ei.render(scene, spp=16, seed=12345, sensor=k) for k in range(scene.num_sensors)]
     return Case(scene=scene, truth=truth, references=references)

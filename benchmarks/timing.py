@@ -23,7 +23,7 @@ def timed(function: Callable[..., Any], *args: Any, **options: Any) -> tuple[flo
 
 @dataclass(frozen=True)
 class Runs(Generic[K]):
-    """What `interleaved` found.
+    """The result of `interleaved`.
 
     Attributes:
         seconds: of each run, by method.

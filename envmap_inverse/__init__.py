@@ -1,7 +1,7 @@
 """Recover the HDR environment map that lit a scene from pictures of it.
 
-Importing this sets no Mitsuba variant and starts no backend; it only tells Dr.Jit, if it is not
-loaded yet, where a libLLVM is that works.
+Importing this sets no Mitsuba variant and starts no backend; if Dr.Jit is not loaded yet, it only
+points Dr.Jit to a libLLVM that works.
 """
 
 from envmap_inverse.backend import point_to_libllvm as _point_to_libllvm

@@ -1,4 +1,4 @@
-"""`python -m envmap_inverse` is the command `envmap-inverse`."""
+"""Run the command `envmap-inverse` as `python -m envmap_inverse`."""
 
 from envmap_inverse.cli import main
 

@@ -31,10 +31,10 @@ def bunny() -> Path:
 
 
 def scene_file(name: str) -> Path:
-    """The XML file of one of the `OBJECTS`, lit by a map of its own.
+    """The XML file of one of the `OBJECTS`, with its own map.
 
     Raises:
-        InputError: if there is none of that name.
+        InputError: if nothing has that name.
         FileNotFoundError: if the bundled scenes are missing.
     """
     _check_name("object", name, OBJECTS)
@@ -42,10 +42,10 @@ def scene_file(name: str) -> Path:
 
 
 def map_file(name: str) -> Path:
-    """The EXR file of one of the `MAPS`, each 250 x 125 texels.
+    """The EXR file of one of the `MAPS`, each of 250 x 125 texels.
 
     Raises:
-        InputError: if there is none of that name.
+        InputError: if nothing has that name.
         FileNotFoundError: if the bundled scenes are missing.
     """
     _check_name("map", name, MAPS)
@@ -53,7 +53,7 @@ def map_file(name: str) -> Path:
 
 
 def bundled_scene(name: str = "bunny", material: str = "mirror") -> Scene:
-    """The scene of one of the `OBJECTS` made of one of the `MATERIALS`.
+    """Load the scene of one of the `OBJECTS`, made of one of the `MATERIALS`.
 
     Raises:
         InputError: if there is no such object or material.
@@ -63,7 +63,7 @@ def bundled_scene(name: str = "bunny", material: str = "mirror") -> Scene:
     scene = load_scene(scene_file(name)).mi_scene
     for shape in scene.shapes():
         shape.set_bsdf(mi.load_dict(MATERIALS[material]))
-    # A scene made anew, or else `dr.freeze` does not find the new BSDF where several are alive.
+    # Rebuild the scene: `dr.freeze` would not find a new BSDF where several are alive.
     parts = [scene.integrator(), *scene.sensors(), *scene.shapes(), scene.environment()]
     return load_scene({"type": "scene", **{part.id(): part for part in parts}})
 

@@ -46,14 +46,14 @@ def _main(
     context: typer.Context,
     version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
     verbose: Annotated[  # noqa: ARG001 - see `Command.invoke`
-        int, typer.Option("-v", "--verbose", count=True, help="Say what is done; -vv says more.")
+        int, typer.Option("-v", "--verbose", count=True, help="Log what is done; -vv logs more.")
     ] = 0,
     quiet: Annotated[  # noqa: ARG001
-        bool, typer.Option("-q", "--quiet", help="Show nothing of a run but warnings and errors.")
+        bool, typer.Option("-q", "--quiet", help="Show only warnings and errors of a run.")
     ] = False,
     log_file: Annotated[  # noqa: ARG001
         Path | None,
-        typer.Option(help="Append to a file, with times, everything that -vv shows."),
+        typer.Option(help="Append everything that -vv shows to a file, with times."),
     ] = None,
 ) -> None:
     if version:
@@ -85,7 +85,7 @@ app.command("help", cls=Command)(help_)
 
 
 def main() -> None:
-    """Run the command line; the exit status tells how it went (see the README)."""
+    """Run the command line; the exit status reports the outcome (see the README)."""
     _open_closed_streams()
     warnings.showwarning = show_warning
     guard = _SignalGuard()
@@ -100,7 +100,7 @@ def main() -> None:
     except BackendError as error:
         status = fail(str(error), 1)
     except Exception as error:  # noqa: BLE001 - the last resort
-        if guard.number is not None:  # Dr.Jit makes an error of its own of what passes through it
+        if guard.number is not None:  # Dr.Jit wraps errors that pass through it
             sys.exit(128 + guard.number)
         status = fail(_explained(error), 1)
     guard.ignore_signals()
@@ -112,12 +112,12 @@ def _run_command() -> object:
         return app(prog_name="envmap-inverse", standalone_mode=False)
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):
-            return 0  # nobody reads the help any more
+            return 0  # the reader of the help is gone
         raise
 
 
 def _open_closed_streams() -> None:
-    """Have what the caller has closed (`>&-`) lead nowhere, and no file take its number."""
+    """Point closed standard streams (`>&-`) at /dev/null, so that no file takes their numbers."""
     for name in ("stdin", "stdout", "stderr"):
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)
@@ -125,20 +125,20 @@ def _open_closed_streams() -> None:
 
 
 class _SignalGuard:
-    """Ends the process at SIGINT or SIGTERM, but not what cleans up behind it.
+    """Ends the process at SIGINT or SIGTERM, but lets it clean up.
 
     Attributes:
-        number: of the signal that came.
+        number: number of the signal that arrived.
     """
 
     def __init__(self) -> None:
-        """Begin to listen."""
+        """Start listening for signals."""
         self.number: int | None = None
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._end_at_once)
 
     def ignore_signals(self) -> None:
-        """Let what goes on come to its end."""
+        """Ignore further signals, so that cleaning up can finish."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
 
@@ -151,14 +151,14 @@ class _SignalGuard:
 
 
 def _explained(error: BaseException) -> str:
-    """A failure that is not the input's in one line."""
+    """Describe a failure that the input did not cause, in one line."""
     if os.environ.get("ENVMAP_INVERSE_DEBUG"):
         traceback.print_exception(error)
     if is_out_of_memory(error):
         return "out of memory; a smaller --size or --spp needs less"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
-    while error.__cause__ is not None:  # Dr.Jit's outer errors tell only where they passed
+    while error.__cause__ is not None:  # Dr.Jit's outer errors only say where they passed
         error = error.__cause__
     words = " ".join(str(error).split())
     return f"{type(error).__name__}: {words} (ENVMAP_INVERSE_DEBUG=1 shows where)"

@@ -1,4 +1,4 @@
-"""The errors that the package raises on purpose. Their messages are one line for each fault."""
+"""The errors that the package raises on purpose. Their messages have one line for each fault."""
 
 import difflib
 import errno
@@ -28,7 +28,7 @@ _OUT_OF_MEMORY = re.compile("bad_alloc|out of memory|allocate|MemoryError", re.I
 
 
 class InputError(ValueError):
-    """Something the caller gave cannot be used; the message says what, why, and the remedy.
+    """An input from the caller cannot be used; the message says which, why, and the remedy.
 
     Example:
         >>> try:
@@ -66,11 +66,11 @@ class Faults:
     """
 
     def __init__(self) -> None:
-        """Begin with none."""
+        """Start without faults."""
         self._errors: list[Exception] = []
 
     def attempt(self, make: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
-        """Call a function; returns what it returns, or None if it met a fault, which is kept."""
+        """Call a function and return its result; if it meets a fault, keep that and return None."""
         try:
             return make(*args, **kwargs)
         except CombinedInputError as error:
@@ -80,14 +80,14 @@ class Faults:
         return None
 
     def keep(self, error: InputError) -> None:
-        """Keep a fault that was found elsewhere."""
+        """Keep a fault found elsewhere."""
         self._errors.append(error)
 
     def need(self, make: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        """Call a function without whose result nothing more can be checked.
+        """Call a function whose result all further checks need.
 
         Raises:
-            InputError: if it meets a fault; all that was kept before is reported with it.
+            InputError: if it meets a fault; the faults kept before are reported with it.
         """
         try:
             return make(*args, **kwargs)
@@ -97,10 +97,10 @@ class Faults:
             raise
 
     def report(self) -> None:
-        """Raise the faults that were kept.
+        """Raise the faults kept so far.
 
         Raises:
-            InputError: if there are any; the only one itself, or several as `CombinedInputError`.
+            InputError: if there are any; several are raised as one `CombinedInputError`.
         """
         if len(self._errors) == 1:
             raise self._errors[0]
@@ -120,10 +120,10 @@ class BackendError(RuntimeError):
 
 
 def check_positive(**values: float) -> None:
-    """Check numbers given by their names.
+    """Check numbers, given by name.
 
     Raises:
-        InputError: if one is not above 0, not finite, or no number.
+        InputError: if one is not above 0, not finite, or not a number.
     """
     for name, value in values.items():
         if not isinstance(value, numbers.Real):
@@ -133,21 +133,21 @@ def check_positive(**values: float) -> None:
 
 
 def check_seed(seed: int) -> None:
-    """Check that a seed is one.
+    """Check that a seed can be used.
 
     Raises:
-        InputError: if it is negative or takes more than 32 bits.
+        InputError: if it is negative or needs more than 32 bits.
     """
     if not 0 <= seed < 2**32:
         raise InputError(f"seed must be from 0 to 2^32 - 1; found {seed}")
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """The end of a message about an unknown name: the nearest known one, or nothing.
+    """Suggest the nearest known name, as the end of a message about an unknown one.
 
     Args:
-        name: what was found.
-        names: what is known; case does not count.
+        name: the unknown name.
+        names: the known names; case does not count.
 
     Returns:
         "; did you mean 'Huber'?", or "" if no name is near.
@@ -158,11 +158,11 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def cannot_write(name: str, error: OSError) -> Exception:
-    """What to raise where a file or folder that the caller named cannot be written.
+    """Make the error to raise if a file or folder that the caller named cannot be written.
 
     Args:
         name: the file or folder, as the caller named it.
-        error: what happened. A full or broken disk stays an `OSError`: another name mends the rest.
+        error: the cause. A full or broken disk stays an `OSError`; otherwise another name helps.
     """
     if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EIO}:
         return OSError(error.errno, error.strerror, name)
@@ -170,7 +170,7 @@ def cannot_write(name: str, error: OSError) -> Exception:
 
 
 def is_out_of_memory(error: BaseException | None) -> bool:
-    """Whether an error, or one that led to it, is a lack of memory."""
+    """Whether an error, or one that led to it, is due to a lack of memory."""
     while error is not None:
         if isinstance(error, MemoryError) or tells_of_memory(str(error)):
             return True
@@ -179,5 +179,5 @@ def is_out_of_memory(error: BaseException | None) -> bool:
 
 
 def tells_of_memory(words: str) -> bool:
-    """Whether a library's words are of a lack of memory."""
+    """Whether a library's message is about a lack of memory."""
     return _OUT_OF_MEMORY.search(words) is not None

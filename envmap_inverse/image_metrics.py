@@ -1,7 +1,7 @@
 """Errors between images. NumPy and SciPy only; HDR-FLIP needs the extra `flip`.
 
 Every function takes an image, the reference, both (h, w, C), and optionally a mask (h, w): the
-weight of each pixel from 0 (ignored) to 1. Channels count alike. Every function raises an
+weight of each pixel from 0 (ignored) to 1. Channels count equally. Every function raises an
 `InputError` if the shapes do not fit or the mask leaves no pixel.
 """
 
@@ -46,7 +46,7 @@ def relative_mse(
     minimization", ACM TOG 30(6), 2011.
 
     Returns:
-        A ratio; 0 or more. A black image has at most 1.
+        A ratio; 0 or more, for a black image at most 1.
     """
     a, b, weights = _checked(image, reference, mask)
     return _mean((a - b) ** 2 / (b**2 + epsilon), weights)
@@ -79,8 +79,8 @@ def ssim(
     deviation 1.5, C1 = (0.01 peak)^2 and C2 = (0.03 peak)^2, it is the mean of
     (2 mu_x mu_y + C1) (2 sigma_xy + C2) / ((mu_x^2 + mu_y^2 + C1) (sigma_x^2 + sigma_y^2 + C2))
     over the pixels whose window lies in the image: Wang et al., "Image quality assessment: from
-    error visibility to structural similarity", IEEE TIP 13(4), 2004. A mask weighs the windows by
-    their middle; their other pixels may be outside of it.
+    error visibility to structural similarity", IEEE TIP 13(4), 2004. A mask weights each window by
+    its centre; its other pixels may lie outside the mask.
 
     Args:
         image: values up to `peak`, e.g. tone-mapped ones up to 1; at least 11 x 11 pixels.
@@ -89,7 +89,7 @@ def ssim(
         peak: the largest value there can be.
 
     Returns:
-        From -1 to 1, which equal images have.
+        From -1 to 1; equal images have 1.
     """
     a, b, weights = _checked(image, reference, mask)
     if min(weights.shape) <= 2 * WINDOW_RADIUS:
@@ -108,11 +108,11 @@ def ssim(
 
 
 def hdr_flip(image: ArrayLike, reference: ArrayLike, *, mask: ArrayLike | None = None) -> float:
-    """Mean HDR-FLIP: how visible the difference is when one alternates between the images.
+    """Mean HDR-FLIP: how visible the difference is when alternating between the images.
 
-    It is the largest LDR-FLIP over a range of exposures that the reference sets, at 67 pixels per
-    degree of the visual field: Andersson et al., "Visualizing errors in rendered high dynamic range
-    images", Eurographics 2021 (Short Papers), by the authors' package `flip-evaluator`.
+    It is the largest LDR-FLIP over a range of exposures that the reference determines, at 67 pixels
+    per degree of the visual field: Andersson et al., "Visualizing errors in rendered high dynamic
+    range images", Eurographics 2021 (Short Papers), by the authors' package `flip-evaluator`.
 
     Args:
         image: linear RGB; negative values count as 0.
@@ -123,7 +123,7 @@ def hdr_flip(image: ArrayLike, reference: ArrayLike, *, mask: ArrayLike | None =
         From 0 (nobody sees it) to 1.
 
     Raises:
-        InputError: also if `flip-evaluator` is not installed, or an image holds NaN or infinity.
+        InputError: also if `flip-evaluator` is not installed, or an image has NaN or infinity.
     """
     try:
         from flip_evaluator import evaluate  # noqa: PLC0415 - an optional dependency
@@ -132,7 +132,7 @@ def hdr_flip(image: ArrayLike, reference: ArrayLike, *, mask: ArrayLike | None =
             "HDR-FLIP needs flip-evaluator; install it with pip install 'envmap-inverse[flip]'"
         ) from None
     a, b, weights = _checked(image, reference, mask)
-    # On what it cannot use, flip-evaluator ends the process.
+    # flip-evaluator ends the process if it cannot use its input.
     if not (np.isfinite(a).all() and np.isfinite(b).all() and b.max() > 1e-5 and b.shape[2] == 3):
         raise InputError("HDR-FLIP needs RGB images without NaN, and a reference that is not black")
     first, second = (np.maximum(array, 0).astype(np.float32) for array in (a, b))
@@ -142,7 +142,7 @@ def hdr_flip(image: ArrayLike, reference: ArrayLike, *, mask: ArrayLike | None =
 def _checked(
     image: ArrayLike, reference: ArrayLike, mask: ArrayLike | None
 ) -> tuple[Image, Image, Image]:
-    """Both images, and the weights of their pixels (h, w)."""
+    """Check both images; return them, and the weights of their pixels (h, w)."""
     a, b = np.asarray(image, np.float64), np.asarray(reference, np.float64)
     if a.shape != b.shape or a.ndim != 3:
         raise InputError(f"images must have one shape (h, w, C); found {a.shape} and {b.shape}")

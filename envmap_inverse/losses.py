@@ -1,11 +1,11 @@
 """Losses: how far a rendered pixel is from an observed one.
 
-A loss is a function of two arrays, NumPy's or Dr.Jit's alike, that gives a value per element; the
-optimizers average it over pixels, channels and views. For least squares it also gives the weight w
-with which w (p - o)^2 stands for it near a prediction p: both have the same gradient there.
+A loss is a function of two arrays, from NumPy or Dr.Jit, that returns a value per element; the
+optimizers average it over pixels, channels and views. For least squares it also returns the weight
+w with which w (p - o)^2 replaces it near a prediction p: both have the same gradient there.
 
 Adam sees renderings of few samples. Their noise has no effect on the mean gradient of `MSE`, which
-is linear in them, but biases that of the other losses; more `spp`, or `recorded_spp`, mends it.
+is linear in them, but biases those of the other losses; more `spp`, or `recorded_spp`, helps.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class Loss(Protocol):
-    """What an optimizer needs of a loss.
+    """The functions that an optimizer calls on a loss.
 
     Example:
         >>> class AbsoluteError:
@@ -79,14 +79,14 @@ class MSE:
 class Censored:
     """Another loss, one-sided where an observation is clipped (Tobin 1958).
 
-    From `white` up an observation says "at least so bright", from `black` down "at most": a
-    prediction on that side costs nothing. `estimate` takes the two levels for those of the views
-    that have none of their own.
+    From `white` up, an observation is a lower bound, and from `black` down, an upper bound: a
+    prediction beyond it costs nothing. `estimate` uses the two levels for views without levels of
+    their own.
 
     Attributes:
         loss: the other loss.
-        white: values of the pictures from which they are clipped; 1.0 for linearized 8-bit ones.
-        black: the same at the bottom.
+        white: value from which pictures are clipped at the top; 1.0 for linearized 8-bit ones.
+        black: value from which pictures are clipped at the bottom.
 
     Example:
         >>> loss = ei.Censored(ei.MSE(), white=1.0)
@@ -112,13 +112,13 @@ class Censored:
     def weight(
         self, prediction: NDArray[np.float32], observation: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """That of the other loss, or 0 where the prediction costs nothing."""
+        """The other loss's weight, or 0 where the prediction costs nothing."""
         nearest = self._nearest(prediction, observation)
         weight = self.loss.weight(prediction, observation)
         return np.asarray(weight * (nearest == observation), np.float32)
 
     def _nearest(self, prediction: Any, observation: Any) -> Any:
-        """The value nearest to the prediction that the observation allows."""
+        """The value allowed by the observation that is nearest to the prediction."""
         select = np.where if isinstance(prediction, np.ndarray) else dr.select
         smaller, larger = -_maximum(-prediction, -observation), _maximum(prediction, observation)
         above = select(observation >= self.white, larger, observation)
@@ -129,11 +129,11 @@ class Censored:
 class Huber:
     """Squared up to a residual r of delta, linear beyond it: r^2, or delta (2 |r| - delta).
 
-    Outliers (a reflection that the scene lacks, a person) pull no harder than delta (Huber 1964).
+    Outliers (a reflection missing from the scene, a person) pull no harder than delta (Huber 1964).
     The residual r is p - o, or, if relative, (p - o) / max(o, epsilon).
 
     Attributes:
-        delta: residual from which it is linear: in radiance, or as a share of the observation.
+        delta: residual from which the loss is linear: radiance, or a share of the observation.
         relative: whether residuals are relative to the observation.
         epsilon: radiance below which relative residuals count absolutely. The transport optimizer
             measures it, and a delta that is not relative, in units of the pictures' mean.
@@ -175,8 +175,8 @@ class Huber:
 class LogMSE:
     """Squared difference of logarithms, (log(p + epsilon) - log(o + epsilon))^2.
 
-    A factor counts alike in bright and in dark pixels, upwards and downwards. Below 0 the logarithm
-    goes on as its tangent there, so that a negative prediction has a gradient too.
+    A factor counts the same in bright and in dark pixels, upwards and downwards. Below 0 the
+    logarithm continues as its tangent, so that a negative prediction has a gradient too.
 
     Attributes:
         epsilon: radiance below which differences fade. The transport optimizer measures it in units
@@ -201,7 +201,7 @@ class LogMSE:
     def weight(
         self, prediction: NDArray[np.float32], observation: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """The slope of log(p + epsilon), times that of its chord from the observation; positive."""
+        """Slope of log(p + epsilon), times the slope of its chord to the observation; positive."""
         p, o = np.asarray(prediction, np.float64), np.asarray(observation, np.float64)
         slope = 1 / (np.maximum(p, 0) + self.epsilon)
         is_far = np.abs(p - o) > 1e-6 / slope
@@ -219,9 +219,9 @@ class QuasiLikelihood:
     """Deviance of an observation whose variance is p^2 + epsilon^2, up to a factor.
 
     The loss is the integral of 2 (t - o) / (t^2 + epsilon^2) over t from the observation to the
-    prediction (Wedderburn 1974): bright and dark pixels count alike, and the noise of an
-    observation does not change how much it counts. It grows with the logarithm of a prediction
-    that is too bright, and hard with one that is too dark.
+    prediction (Wedderburn 1974): bright and dark pixels count equally, and an observation's noise
+    does not change how much it counts. The loss grows with the logarithm of a prediction that is
+    too bright, and steeply for one that is too dark.
 
     Attributes:
         epsilon: radiance below which errors count absolutely. The transport optimizer measures it
@@ -262,7 +262,7 @@ class QuasiLikelihood:
 class RelativeMSE:
     """Relative squared error, (p - o)^2 / max(p, o, epsilon)^2; the denominator has no gradient.
 
-    Bright and dark pixels count alike, so that a few lamps do not outweigh a room.
+    Bright and dark pixels count equally, so that a few lamps do not outweigh a room.
 
     Attributes:
         epsilon: radiance below which errors count absolutely. The transport optimizer measures it
@@ -295,7 +295,7 @@ class RelativeMSE:
 
 
 def _maximum(a: Any, b: Any) -> Any:
-    """The larger of each pair; of NumPy and Dr.Jit arrays alike."""
+    """The larger of each pair, for NumPy and Dr.Jit arrays."""
     return (np.maximum if isinstance(a, np.ndarray) else dr.maximum)(a, b)
 
 
@@ -307,4 +307,4 @@ LOSSES: tuple[type[Loss], ...] = (
     QuasiLikelihood,
     RelativeMSE,
 )
-"""What `--loss` offers and what the tests of losses try."""
+"""The losses that `--loss` offers and the tests try."""

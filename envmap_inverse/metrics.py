@@ -1,10 +1,10 @@
 """Errors between environment maps. NumPy and SciPy only.
 
-Every function takes the estimate, the ground truth, both texels (H, W, 3) with corner-aligned rows,
-and optionally `weights` (H, W): the part of each texel that counts, from 0 to 1, which restricts
-the error to a region of the sphere. Except in `sum_of_squared_errors`, texels weigh by their exact
-solid angle (`latlong.texel_solid_angles`), so that means are integrals over the sphere of the
-bilinear interpolation of the texels' errors. Channels count alike. Every function raises a
+Every function takes the estimate and the ground truth, both texels (H, W, 3) with corner-aligned
+rows, and optionally `weights` (H, W): the part of each texel that counts, from 0 to 1, to restrict
+the error to a region of the sphere. Except in `sum_of_squared_errors`, texels are weighted by their
+exact solid angle (`latlong.texel_solid_angles`), so that means are integrals over the sphere of the
+bilinear interpolation of the texels' errors. Channels count equally. Every function raises a
 `ValueError` if the shapes differ or the weights leave no texel.
 """
 
@@ -40,14 +40,14 @@ Weights = NDArray[np.float64]
 def compare_maps(
     estimate: ArrayLike, ground_truth: ArrayLike, coverage: ArrayLike | None = None
 ) -> dict[str, Any]:
-    """Every error between two maps, by its name in `summary.json` and `evaluate --json`.
+    """Compute all errors between two maps, by their names in `summary.json` and `evaluate --json`.
 
     Args:
         estimate: texels (H, W, 3).
         ground_truth: texels of the same shape.
         coverage: how strongly the pictures see each texel, shape (H, W) or (H, W, 3). A texel is
-            seen if its coverage is above 0 in any channel: if light from there reached a picture
-            along any of the paths that were traced.
+            seen if its coverage is above 0 in any channel, that is, if any traced path carried
+            light from there to a picture.
 
     Returns:
         `sse`, `rmse`, `relative_rmse`, `log_rmse`, `si_rmse`, `angular_mean_deg`,
@@ -97,7 +97,7 @@ def sum_of_squared_errors(
 ) -> float:
     """Sum over all texels and channels of (estimate - ground_truth)^2, the tutorial's error.
 
-    Texels count alike, whatever solid angle they subtend; alpha, equal in both, adds nothing.
+    All texels count equally, whatever solid angle they subtend; alpha, equal in both, adds nothing.
 
     Returns:
         Radiance squared; 0 or more.
@@ -132,7 +132,7 @@ def relative_rmse(
     reconstruction using greedy error minimization", ACM TOG 30(6), 2011.
 
     Returns:
-        A ratio; 0 or more. A black estimate has at most 1.
+        A ratio; 0 or more, for a black estimate at most 1.
     """
     a, b, w = _checked(estimate, ground_truth, weights)
     return _root_mean(w, (a - b) ** 2 / (b**2 + epsilon))
@@ -147,8 +147,8 @@ def log_rmse(
 ) -> float:
     """Root mean square over the sphere of log(estimate + floor) - log(ground_truth + floor).
 
-    Negative values count as 0; below the radiance `floor` differences fade. As in Eigen, Puhrsch
-    and Fergus, "Depth map prediction from a single image", NIPS 2014, but for the floor.
+    Negative values count as 0; below the radiance `floor` differences fade. Apart from the floor,
+    as in Eigen, Puhrsch and Fergus, "Depth map prediction from a single image", NIPS 2014.
 
     Returns:
         Natural-log units; 0 or more. A map off by the factor e has about 1.
@@ -160,7 +160,7 @@ def log_rmse(
 def si_rmse(
     estimate: ArrayLike, ground_truth: ArrayLike, *, weights: ArrayLike | None = None
 ) -> float:
-    """RMSE after the estimate is multiplied by the one number s that makes it least.
+    """RMSE after the estimate is multiplied by the number s that minimizes it.
 
     With <x, y> the mean over the sphere and the channels of x y, s = <e, t> / <e, e> (0 for a black
     estimate). After Grosse et al., "Ground truth dataset and baseline evaluations for intrinsic
@@ -180,9 +180,9 @@ def angular_error(
 ) -> float:
     """Mean over the sphere of the angle between two texels taken as RGB vectors.
 
-    It compares colours, not brightness. Negative values count as 0; a black texel has the angle
-    of grey. The error of colour constancy: Hordley and Finlayson, "Reevaluation of color constancy
-    algorithm performance", JOSA A 23(5), 2006.
+    It compares colours, not brightness. Negative values count as 0; a black texel counts as grey.
+    This is the error measure of colour constancy: Hordley and Finlayson, "Reevaluation of color
+    constancy algorithm performance", JOSA A 23(5), 2006.
 
     Returns:
         Degrees, from 0 to 90.
@@ -210,7 +210,7 @@ def tonemapped_psnr(
 
     Both are shown as min(1, alpha L^(1/2.4)), the tone mapping of StyleLight (Wang et al., ECCV
     2022), with the alpha that shows the median of the ground truth's positive values as 0.5; the
-    median is that of the whole sphere's solid angle. Negative values are shown as 0.
+    median is by solid angle over the whole sphere. Negative values are shown as 0.
 
     Returns:
         Decibels, 0 or more; infinite for maps that look the same.
@@ -227,7 +227,7 @@ def tonemapped_psnr(
 def energy_ratio(
     estimate: ArrayLike, ground_truth: ArrayLike, *, weights: ArrayLike | None = None
 ) -> NDArray[np.float64]:
-    """Integral of the estimate over the sphere, divided by that of the ground truth.
+    """Integral of the estimate over the sphere, divided by the ground truth's.
 
     Returns:
         A ratio per channel, shape (3,); 1 is right, infinite or NaN where the truth is black.
@@ -240,16 +240,16 @@ def energy_ratio(
 def compare_lights(
     estimate: ArrayLike, ground_truth: ArrayLike, *, weights: ArrayLike | None = None
 ) -> dict[str, float | int | None]:
-    """How far the brightest lights of the estimate are from the true ones.
+    """Compare the brightest lights of the estimate with the true ones.
 
     The lights of each map are its bright blobs (`lights.find_lights`: three times its mean
-    luminance, a hundredth of its energy), in the best pairs that are within 30 degrees
+    luminance, a hundredth of its energy), paired in the best way within 30 degrees
     (`lights.match_lights`).
 
     Returns:
-        `ground_truth` and `estimate`: the numbers of lights; `missed` and `extra`: how many of them
-        have no partner; `direction_mean_deg`, weighted by the energies of the true lights, and
-        `direction_max_deg`: degrees from 0 to 30, None if there is no pair.
+        `ground_truth` and `estimate`: the numbers of lights; `missed` and `extra`: how many of
+        those have no partner; `direction_mean_deg`, weighted by the energies of the true lights,
+        and `direction_max_deg`: degrees from 0 to 30, None if there is no pair.
     """
     a, b, w = _checked(estimate, ground_truth, weights)
     found, true = find_lights(a, w), find_lights(b, w)
@@ -268,7 +268,7 @@ def compare_lights(
 def _checked(
     estimate: ArrayLike, ground_truth: ArrayLike, weights: ArrayLike | None
 ) -> tuple[Texels, Texels, Weights]:
-    """Both maps, and each texel's share of the (weighted) solid angle: shape (H, W), sum 1."""
+    """Check both maps; return them and each texel's share of the weighted solid angle, sum 1."""
     first, second = np.asarray(estimate, np.float64), np.asarray(ground_truth, np.float64)
     if first.shape != second.shape:
         raise ValueError(f"maps of unequal shape: {first.shape} and {second.shape}")
@@ -289,7 +289,7 @@ def _root_mean(shares: Weights, squares: Texels) -> float:
 
 
 def _colour_angles(a: Texels, b: Texels) -> NDArray[np.float64]:
-    """Radians between the texels, shape (H, W)."""
+    """Angle in radians between the texels' colours, shape (H, W)."""
     a, b = (np.maximum(array, 0) for array in (a, b))
     a, b = (np.where(array.any(axis=2, keepdims=True), array, 1.0) for array in (a, b))
     return angle_between(a, b)

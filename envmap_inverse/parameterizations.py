@@ -1,7 +1,7 @@
-"""Parameterizations: which numbers stand for the map while Adam changes them.
+"""Parameterizations: the numbers that Adam changes in place of the texels.
 
-A parameterization is a pair of functions of flat Dr.Jit arrays: the RGBA texels that parameters
-stand for, which Adam differentiates automatically, and parameters for given texels.
+A parameterization is a pair of functions on flat Dr.Jit arrays: one from parameters to RGBA
+texels, which Adam differentiates automatically, and one from texels to parameters.
 """
 
 # ruff: noqa: ARG002 - most have no use for the resolution
@@ -18,7 +18,7 @@ __all__ = ["PARAMETERIZATIONS", "Direct", "Exp", "Parameterization", "Pyramid", 
 
 
 class Parameterization(Protocol):
-    """What Adam needs of a parameterization.
+    """The functions that Adam calls on a parameterization.
 
     Example:
         >>> class SquareRoot:
@@ -34,10 +34,10 @@ class Parameterization(Protocol):
     """
 
     def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
-        """The map (width, height) that parameters stand for, flat RGBA; alpha is of no account."""
+        """Convert parameters to a map of (width, height) texels, flat RGBA; alpha is ignored."""
 
     def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
-        """Parameters of a map, flat RGBA, or of the nearest one that has parameters."""
+        """Convert a map, flat RGBA, to parameters, or else the nearest map that has parameters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,13 +90,13 @@ class Exp:
 class Pyramid:
     """texel = exp(sum of levels): log radiance as a sum of ever coarser maps.
 
-    Each level has half the rows and columns of the one before and is interpolated bilinearly, on
-    the sphere: columns are periodic, the first and the last row are the poles. A step moves a whole
-    region through the coarse levels, by the mean of what its texels ask for, and its details
-    through the fine ones: light spreads to texels that few paths reach, and noise does not.
+    Each level has half the rows and columns of the one before and is interpolated bilinearly on the
+    sphere: columns are periodic, and the first and the last row are the poles. A step moves a whole
+    region through the coarse levels, by the mean of its texels' gradients, and its details through
+    the fine ones: light spreads to texels that few paths reach, but noise does not.
 
     Attributes:
-        levels: number of maps, the texels' own among them.
+        levels: number of maps, including the one at full resolution.
         floor: radiance from which darker texels start.
 
     Example:
@@ -134,7 +134,7 @@ class Pyramid:
         return dr.exp(total)
 
     def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
-        """See `Parameterization`; the finest level has it all."""
+        """See `Parameterization`; everything goes into the finest level."""
         sizes = [4 * columns * rows for columns, rows in (resolution, *self._coarser(resolution))]
         parameters = dr.zeros(mi.Float, sum(sizes))
         finest = dr.log(dr.maximum(texels, self.floor))
@@ -153,7 +153,7 @@ class Softplus:
     """texel = knee log(1 + exp(parameter / knee)): exponential below the knee, linear above it.
 
     Attributes:
-        knee: radiance at which one goes over into the other.
+        knee: radiance at the transition.
         floor: radiance from which darker texels start.
 
     Example:
@@ -181,4 +181,4 @@ class Softplus:
 
 
 PARAMETERIZATIONS: tuple[type[Parameterization], ...] = (Direct, Exp, Pyramid, Softplus)
-"""What `--parameterization` offers and what the tests of parameterizations try."""
+"""The parameterizations that `--parameterization` offers and the tests try."""

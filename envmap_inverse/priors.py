@@ -1,12 +1,12 @@
 """Priors: what is known about environment maps before a picture is seen. NumPy and SciPy only.
 
-A prior is an energy of the map. Near a map it is stood for by a quadratic form
+A prior is an energy of the map. Near a map it is approximated by a quadratic form
 
     1/3 sum_c (x_c - centre_c)^T matrix (x_c - centre_c)
 
-whose gradient there is its own, so that gradient descent and reweighted least squares can both use
-it. Energies are means over the sphere and the channels, as losses are means over pixels and
-channels. The transport optimizer measures radiance in units of the pictures' mean.
+with the same gradient there, so that gradient descent and reweighted least squares can both use it.
+Energies are means over the sphere and the channels, as losses are means over pixels and channels.
+The transport optimizer measures radiance in units of the pictures' mean.
 """
 
 from __future__ import annotations
@@ -40,16 +40,16 @@ class Quadratic:
     """A quadratic form.
 
     Attributes:
-        matrix: symmetric and positive semi-definite: its product with a map (H * W, 3), and its
+        matrix: symmetric and positive semi-definite; has a product with a map (H * W, 3), and a
             `diagonal()` (H * W,), the mean over the channels. A sparse matrix acts on each channel.
-        centre: where it is 0, shape (H * W, 3).
+        centre: the map at which the form is 0, shape (H * W, 3).
     """
 
     matrix: Any
     centre: NDArray[np.float32]
 
     def energy(self, texels: ArrayLike) -> float:
-        """Value at a map x: (x - centre)^T matrix (x - centre), the mean over the channels.
+        """Value at a map x: (x - centre)^T matrix (x - centre), averaged over the channels.
 
         Args:
             texels: shape (H, W, 3).
@@ -62,7 +62,7 @@ Weight = float | Literal["auto"]
 
 
 class Prior(Protocol):
-    """What an optimizer needs of a prior; it is a dataclass with a field `weight`.
+    """The functions that an optimizer calls on a prior, a dataclass with a field `weight`.
 
     Example:
         >>> priors: list[ei.Prior] = [ei.Smoothness(weight=1e-3), ei.Tikhonov()]
@@ -76,7 +76,7 @@ class Prior(Protocol):
         """How much it counts beside the loss, or "auto"."""
 
     def energy(self, texels: ArrayLike, initial: ArrayLike) -> float:
-        """What the map costs: the formula of the prior's own docstring, weight and all.
+        """Energy of the map, by the formula in the prior's docstring, weight included.
 
         Args:
             texels: the map, shape (H, W, 3).
@@ -87,9 +87,9 @@ class Prior(Protocol):
         """
 
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
-        """Approximate the prior near `texels` by a quadratic form that has its gradient there.
+        """Approximate the prior near `texels` by a quadratic form with the same gradient there.
 
-        What the docstring of the prior calls without gradient is held.
+        Quantities that have no gradient according to the prior's docstring are held constant.
 
         Args:
             texels: shape (H, W, 3).
@@ -162,7 +162,7 @@ class _Colouring:
         return rest
 
     def diagonal(self) -> NDArray[np.float32]:
-        """Mean over the channels."""
+        """Diagonal, averaged over the channels."""
         squares = np.sum(self.chroma**2, axis=1)
         product: NDArray[np.float32] = self.weights[:, 0] * (np.float32(1 / 3) + squares / 9)
         return product
@@ -209,11 +209,11 @@ class TotalVariation:
     """Total variation of log radiance, which keeps edges and treats dark and bright alike.
 
     The mean over the texels of weight (sqrt(r^2 + sharpness^2) - sharpness), summed over neighbours
-    by the ties of `latlong.sphere_edges`, with r the root mean square over the channels of their
-    difference, relative to their mean radiance, which has no gradient. Reweighted as in
-    lagged-diffusivity iteration (Vogel and Oman 1996). That pulls at the brighter of two neighbours
-    as hard as at the darker, where a lamp in a dark room should hardly be pulled at; so what is
-    bright beyond `bright` is tied by the darker of the two.
+    with the weights of `latlong.sphere_edges`. r is the root mean square over the channels of their
+    difference, relative to their mean radiance, which has no gradient. It is reweighted as in
+    lagged-diffusivity iteration (Vogel and Oman 1996). That pulls the brighter of two neighbours as
+    hard as the darker one, while a lamp in a dark room should hardly be pulled; so texels brighter
+    than `bright` are tied by the darker of the two.
 
     Attributes:
         weight: how much it counts beside the loss, or "auto".
@@ -256,7 +256,7 @@ class TotalVariation:
         return Quadratic(matrix=matrix, centre=np.zeros_like(initial.reshape(-1, 3)))
 
     def _differences(self, texels: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
-        """Neighbours, their ties, r and the level that it is relative to."""
+        """Neighbours, the weights of their ties, r, and the level that r is relative to."""
         first, second, ties = latlong.sphere_edges(*texels.shape[:2])
         flat = texels.reshape(-1, 3)
         brightness = np.maximum(flat, 0).mean(axis=1)
@@ -271,8 +271,8 @@ class TotalVariation:
 class Tikhonov:
     """Pull towards the start map, relative to the brighter of the two.
 
-    Mean over the sphere and the channels of weight (x - start)^2 / max(x, start)^2, the larger of
-    the means over the channels; it has no gradient.
+    Mean over the sphere and the channels of weight (x - start)^2 / max(x, start)^2. The maximum is
+    the larger of the means over the channels; it has no gradient.
 
     Attributes:
         weight: how much it counts beside the loss, or "auto".
@@ -303,11 +303,11 @@ class Tikhonov:
 
 
 PRIORS: tuple[type[Prior], ...] = (Chromaticity, Smoothness, Tikhonov, TotalVariation)
-"""What `--prior` offers and what the tests of priors try."""
+"""The priors that `--prior` offers and the tests try."""
 
 
 def with_factor(prior: Prior, factor: float) -> Prior:
-    """The prior with its default weight times a factor, if its weight is "auto"; else itself."""
+    """Replace the weight "auto" of a prior by the default weight times a factor."""
     if prior.weight != "auto":
         return prior
     known = cast("Any", prior)
@@ -316,7 +316,7 @@ def with_factor(prior: Prior, factor: float) -> Prior:
 
 
 def _energy_of_form(prior: Prior, texels: ArrayLike, initial: ArrayLike) -> float:
-    """Energy of a prior that is a quadratic form but for what it holds."""
+    """Energy of a prior that is a quadratic form apart from quantities held constant."""
     maps = np.asarray(texels, np.float32), np.asarray(initial, np.float32)
     return prior.quadratic(*maps).energy(maps[0])
 

@@ -1,17 +1,17 @@
-"""How well an environment map lights things: errors between pictures, not between maps.
+"""Measure how well an environment map lights objects: errors between pictures, not maps.
 
-*Three spheres* is how papers on lighting estimation compare: StyleLight (Wang et al., ECCV 2022),
-whose published evaluation is followed here, and DiffusionLight (Phongthawee et al., CVPR 2024),
-which added the normalized RMSE. *Relighting* is what an artist would see: an object that the
-estimate has never met, in linear HDR.
+*Three spheres* is the comparison used by papers on lighting estimation: StyleLight (Wang et al.,
+ECCV 2022), whose published evaluation is followed here, and DiffusionLight (Phongthawee et al.,
+CVPR 2024), which added the normalized RMSE. *Relighting* is what an artist would see: an object
+that the estimate was not made from, in linear HDR.
 
-What can be compared with published figures: materials, tone mapping, view of the spheres, pixels
-that count and formulas are theirs. What cannot: they estimate the map from one photograph of a
-room, of unknown shape and clipped, on test sets of their own (Laval indoor, Poly Haven), turned
-and cropped in their own way; with a known shape and material the task is far easier. They render
-in Blender Cycles with 5 samples and a denoiser, here it is Mitsuba with enough samples to need
-none. Their program takes the percentiles of the normalized RMSE over the whole picture, black
-background and all, the lower one being the 0.01st; here it is the 0.1st, over the sphere.
+Materials, tone mapping, the view of the spheres, the pixels that count and the formulas are as
+published. Published figures still cannot be compared directly. The papers estimate the map from one
+clipped photograph of a room of unknown shape, on their own test sets (Laval indoor, Poly Haven),
+turned and cropped in their own way; a known shape and material are far easier. They render in
+Blender Cycles with 5 samples and a denoiser; here Mitsuba takes enough samples to need no denoiser.
+Their program takes the percentiles of the normalized RMSE over the whole picture, including the
+black background, the lower one being the 0.01st; here it is the 0.1st, over the sphere.
 """
 
 from __future__ import annotations
@@ -60,15 +60,15 @@ SIZE, SPP = 128, 144
 
 @dataclass(frozen=True, kw_only=True)
 class _Sphere:
-    """A sphere of Mitsuba's `principled` BSDF, and the picture that is taken of it.
+    """A sphere with Mitsuba's `principled` BSDF, and how it is pictured.
 
     Attributes:
         metallic: 0 or 1.
         roughness: from 0 to 1.
-        size: pixels of a side.
+        size: length of the picture's side in pixels.
         spp: samples per pixel, a square.
-        emitter_samples: directions of each sample that are chosen by the map, beside one by the
-            BSDF; none for a mirror, where they only add noise.
+        emitter_samples: directions per sample chosen by the map, besides one chosen by the BSDF;
+            0 for a mirror, where they only add noise.
     """
 
     metallic: float
@@ -79,7 +79,7 @@ class _Sphere:
 
 
 _SPHERES = {
-    # The mirror needs pixels, as many as were published; the others, being smooth, need samples.
+    # The mirror needs as many pixels as published; the others are smooth and need samples.
     "diffuse": _Sphere(metallic=0.0, roughness=0.364, size=128, spp=256, emitter_samples=2),
     "matte": _Sphere(metallic=1.0, roughness=0.3271, size=128, spp=256, emitter_samples=1),
     "mirror": _Sphere(metallic=1.0, roughness=0.0, size=288, spp=16, emitter_samples=0),
@@ -87,21 +87,21 @@ _SPHERES = {
 
 
 def three_spheres(estimate: ArrayLike, truth: ArrayLike) -> Errors:
-    """Errors of three spheres under two tone-mapped maps, as StyleLight and DiffusionLight have it.
+    """Errors of three spheres under two tone-mapped maps, after StyleLight and DiffusionLight.
 
     Each map is tone-mapped by itself (`tone_mapped`), so that its brightness does not matter. Noise
-    is below 1 % of an error, and up to 3 % of angles of 0.2 and 10 % of normalized RMSEs of 0.03.
+    is below 1 % of an error, but up to 3 % of an angle of 0.2 or 10 % of a normalized RMSE of 0.03.
 
     Args:
         estimate: texels (H, W, 3), linear radiance; negative values count as 0.
         truth: texels, of any size.
 
     Returns:
-        For "diffuse", "matte" and "mirror" the results of `rmse_per_pixel`, which is the papers'
-        RMSE, `rmse_per_channel`, `si_rmse`, `angular_mean_deg` and `normalized_rmse`.
+        For "diffuse", "matte" and "mirror" the results of `rmse_per_pixel` (the papers' RMSE),
+        `rmse_per_channel`, `si_rmse`, `angular_mean_deg` and `normalized_rmse`.
 
     Raises:
-        InputError: if either is no map, or holds NaN or infinity.
+        InputError: if either is not a map, or has NaN or infinity.
     """
     toned = _toned(estimate), _toned(truth)
     metrics = (rmse_per_pixel, rmse_per_channel, si_rmse, angular_mean_deg, normalized_rmse)
@@ -109,9 +109,9 @@ def three_spheres(estimate: ArrayLike, truth: ArrayLike) -> Errors:
 
 
 def relighting(estimate: ArrayLike, truth: ArrayLike) -> Errors:
-    """Errors of an object, the bundled knot, relit in each of the bundled materials, linear HDR.
+    """Errors of the bundled knot, relit in each of the bundled materials, in linear HDR.
 
-    To judge an estimate by what it has not seen, leave out the material it was made from.
+    To judge an estimate by pictures that it has not seen, leave out the material it was made from.
 
     Args:
         estimate: texels (H, W, 3), linear radiance.
@@ -119,11 +119,11 @@ def relighting(estimate: ArrayLike, truth: ArrayLike) -> Errors:
 
     Returns:
         For "mirror_knot", "rough_knot", "plastic_knot" and "diffuse_knot" the results of
-        `relative_error`, in which noise is about 1 %, and `normwise_error`, in which it is 2 %; on
-        plastic, where a few glints decide, 6 %, and under a small sun 25 %.
+        `relative_error`, with about 1 % of noise, and of `normwise_error`, with 2 %; on plastic,
+        where a few glints decide, with 6 %, and under a small sun with 25 %.
 
     Raises:
-        InputError: if either is no map, holds NaN or infinity, or the shapes differ.
+        InputError: if either is not a map, has NaN or infinity, or the shapes differ.
     """
     maps = as_map(estimate), as_map(truth)
     if maps[0].shape != maps[1].shape:
@@ -132,14 +132,14 @@ def relighting(estimate: ArrayLike, truth: ArrayLike) -> Errors:
 
 
 def sphere_images(texels: ArrayLike) -> Images:
-    """The pictures of `three_spheres` under one map, tone-mapped as there.
+    """Render the pictures of `three_spheres` under one map, tone-mapped as there.
 
     Args:
         texels: shape (H, W, 3), linear radiance.
 
     Returns:
-        For each sphere its picture (h, w, 3), to be shown as it is, without an sRGB curve, on
-        black; and its mask (h, w): the pixels it covers, even in part.
+        For each sphere its picture (h, w, 3) on black, to be shown as it is, without an sRGB curve;
+        and its mask (h, w): the pixels that it covers, even in part.
 
     Raises:
         InputError: if it is no map, or holds NaN or infinity.
@@ -148,7 +148,7 @@ def sphere_images(texels: ArrayLike) -> Images:
 
 
 def relighting_images(texels: ArrayLike) -> Images:
-    """The pictures of `relighting` under one map.
+    """Render the pictures of `relighting` under one map.
 
     Args:
         texels: shape (H, W, 3), linear radiance.
@@ -163,7 +163,7 @@ def relighting_images(texels: ArrayLike) -> Images:
 
 
 def tone_mapped(texels: ArrayLike) -> NDArray[np.float64]:
-    """StyleLight's tone mapping: alpha I^(1/2.4), not clipped.
+    """Apply StyleLight's tone mapping: alpha I^(1/2.4), not clipped.
 
     With alpha the median of the values that are not 0 becomes 0.5.
 
@@ -181,7 +181,7 @@ def tone_mapped(texels: ArrayLike) -> NDArray[np.float64]:
 def rmse_per_pixel(image: ArrayLike, reference: ArrayLike, mask: NDArray[np.bool_]) -> float:
     """The papers' RMSE: sqrt(sum of (image - reference)^2 / number of pixels).
 
-    The sum is over pixels and channels, which makes it root 3 times `rmse_per_channel`.
+    The sum is over pixels and channels, which makes it sqrt(3) times `rmse_per_channel`.
 
     Args:
         image: shape (h, w, 3).
@@ -206,7 +206,7 @@ def rmse_per_channel(image: ArrayLike, reference: ArrayLike, mask: NDArray[np.bo
 def si_rmse(image: ArrayLike, reference: ArrayLike, mask: NDArray[np.bool_]) -> float:
     """StyleLight's scale-invariant RMSE: `rmse_per_pixel` of s image, with the best s.
 
-    s = <image, reference> / <image, image>, one for the three channels, has the least error.
+    s = <image, reference> / <image, image>, the same for all channels, has the least error.
     """
     a, b = _masked(image, reference, mask)
     square = np.sum(a * a)
@@ -226,7 +226,7 @@ def angular_mean_deg(image: ArrayLike, reference: ArrayLike, mask: NDArray[np.bo
 def normalized_rmse(image: ArrayLike, reference: ArrayLike, mask: NDArray[np.bool_]) -> float:
     """DiffusionLight's normalized RMSE: `rmse_per_pixel` of (x - p) / (q - p).
 
-    p and q are each image's 0.1 and 99.9 percentiles, of all channels together, under the mask.
+    p and q are each image's 0.1 and 99.9 percentiles under the mask, over all channels together.
     """
     a, b = (_normalized(values) for values in _masked(image, reference, mask))
     return _per_pixel(a - b)
@@ -261,7 +261,7 @@ def _toned(texels: ArrayLike) -> NDArray[np.float64]:
 
 
 def _spheres() -> Shots:
-    """StyleLight's view: of its 960 x 540 pixels those that the sphere can cover."""
+    """StyleLight's view, cut to those of its 960 x 540 pixels that the sphere can cover."""
     shots = {}
     for name, sphere in _SPHERES.items():
         bsdf = {
@@ -304,7 +304,7 @@ def _scene(
     fov: float,
     size: int,
 ) -> Scene:
-    """A shape round the origin on black, taken with stratified samples, which keep noise low."""
+    """Place a shape at the origin on black; stratified samples keep noise low."""
     select_variant()
     return load_scene(
         {
@@ -351,17 +351,17 @@ def _images(shots: Shots, texels: NDArray[Any]) -> Images:
 def _pair(
     scene: Scene, estimate: NDArray[Any], truth: NDArray[Any], *, spp: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]:
-    """Image under the estimate, reference under the truth, and mask.
+    """Render the image under the estimate and the reference under the truth; return the mask too.
 
-    The image is the reference plus the image of the difference of the maps, which rendering, being
-    linear, allows: so the noise of the difference is in proportion to it, and equal maps have none.
+    As rendering is linear, the image is the reference plus an image of the maps' difference. So the
+    noise of the error is in proportion to the error, and equal maps have none.
     """
     reference = render(scene, truth, spp=spp)
     return reference + render(scene, estimate - truth, spp=spp), reference, _mask(scene)
 
 
 def _mask(scene: Scene) -> NDArray[np.bool_]:
-    """The pixels that the object covers, even in part: those that uniform light makes bright."""
+    """Mask of the pixels that the object covers, even in part: bright ones under uniform light."""
     return np.asarray(render(scene, spp=16).any(axis=2))
 
 

@@ -1,1 +1,1 @@
-"""The commands, one a file, and what they share."""
+"""The commands, one in each file."""

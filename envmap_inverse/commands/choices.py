@@ -43,7 +43,7 @@ def priors() -> None:
 
 
 def parameterizations() -> None:
-    """List what Adam can change in place of texels, with keys and defaults.
+    """List the parameterizations, which Adam can change in place of texels, with keys and defaults.
 
     Examples:
         envmap-inverse parameterizations
@@ -63,12 +63,12 @@ def optimizers() -> None:
 
 
 def _listing(option: str, makers: Iterable[Maker]) -> str:
-    """What an option's values are, each with its keys."""
+    """List an option's values, each with its keys."""
     return "\n\n".join(_entry(f"{option} {maker.__name__}", maker) for maker in makers)
 
 
 def _entry(title: str, maker: Maker) -> str:
-    """A name, the first paragraph of its docstring, and a line or more for each key."""
+    """Format a name, the first paragraph of its docstring, and a line or more for each key."""
     kind = kind_of(maker)
     text = inspect.cleandoc(kind.__doc__ or "")
     about = " ".join(inspect.cleandoc(maker.__doc__ or "").partition("\n\n")[0].split())
@@ -84,7 +84,7 @@ def _entry(title: str, maker: Maker) -> str:
 
 
 def _default(field: dataclasses.Field[Any]) -> str:
-    """A field's default as it would be typed, or nothing if that depends on the rest."""
+    """A field's default as it would be typed, or nothing if it depends on other values."""
     factory = field.default_factory
     value = field.default if factory is dataclasses.MISSING else factory()
     if value is None:
@@ -97,7 +97,7 @@ def _default(field: dataclasses.Field[Any]) -> str:
 
 
 def _attributes(text: str) -> dict[str, str]:
-    """Names and descriptions of a Google-style docstring's attributes."""
+    """Parse a Google-style docstring for its attributes' names and descriptions."""
     section = text.partition("\nAttributes:\n")[2].partition("\n\n")[0]
     entries = re.findall(r"^ {4}(\w+): ((?:.+\n?)(?:^ {8}.*\n?)*)", section, re.MULTILINE)
     return {name: " ".join(words.split()) for name, words in entries}

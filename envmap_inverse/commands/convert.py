@@ -44,7 +44,7 @@ _LATLONGS = {
     Kind.three_js: partial(Latlong, rows="centred", offset=0.25),
     Kind.usd: partial(Latlong, rows="centred", offset=0.0),
 }
-"""What docs/conventions.md derives."""
+"""Latlong maps of Mitsuba and other programs, as derived in docs/conventions.md."""
 
 _OTHERS: dict[Kind, Callable[[int, int], Projection]] = {
     Kind.cube: Cube,
@@ -53,29 +53,29 @@ _OTHERS: dict[Kind, Callable[[int, int], Projection]] = {
 }
 
 NOTICEABLE = 0.01
-"""Misfit of a map to its picture, relative to the picture's root mean square."""
+"""Largest misfit of a map to its picture, relative to the picture's root mean square."""
 
 To = Annotated[
     Kind,
     typer.Option(
         "--to",
-        help="What OUT is to be: a latlong map as Mitsuba (latlong), Blender, three.js or a USD "
-        "dome light reads it, a cube map, a mirror ball or an angular map.",
+        help="Kind of OUT: a latlong map as Mitsuba (latlong), Blender, three.js or a USD dome "
+        "light reads it, a cube map, a mirror ball or an angular map.",
     ),
 ]
 ToRows = Annotated[
     RowConvention | None,
     typer.Option(
-        help="Rows of OUT, if a latlong map: the first at the zenith (corner), or half a row below "
-        "(centred). By default corner for latlong, centred for the other programs."
+        help="Rows of OUT, if a latlong map: the first row at the zenith (corner), or half a row "
+        "below (centred). By default corner for latlong, centred for the other programs."
     ),
 ]
 Size = Annotated[
     str | None,
     typer.Option(
         metavar="N|WxH",
-        help="Pixels of OUT: its width, or both sides; a cube map is a cross if 4:3 or 3:4, a "
-        "strip if 1:6. By default as many as hold the detail of IN: the other images are twice as "
+        help="Pixels of OUT: its width, or width and height; a cube map is a cross if 4:3 or 3:4, "
+        "a strip if 1:6. By default enough for the detail of IN: the other images are twice as "
         "wide as a latlong map.",
     ),
 ]
@@ -83,8 +83,8 @@ Rotate = Annotated[
     str | None,
     typer.Option(
         metavar="AXIS=DEGREES,...",
-        help="Turn the light about axes of our frame (+y up), in this order, counter-clockwise "
-        "seen against the axis, e.g. y=90.",
+        help="Turn the light about axes of our frame (+y up), in the order given, "
+        "counter-clockwise when seen against the axis, e.g. y=90.",
     ),
 ]
 
@@ -95,14 +95,14 @@ def convert(
     ],
     output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY, PNG or JPEG.")],
     from_: Annotated[
-        Kind, typer.Option("--from", help="What IN is; the values are those of --to.")
+        Kind, typer.Option("--from", help="Kind of IN; takes the same values as --to.")
     ] = Kind.latlong,
     to: To = Kind.latlong,
-    rows: Annotated[RowConvention | None, typer.Option(help="Rows of IN; as --to-rows.")] = None,
+    rows: Annotated[RowConvention | None, typer.Option(help="Rows of IN; see --to-rows.")] = None,
     to_rows: ToRows = None,
     size: Size = None,
     rotate: Rotate = None,
-    exposure: Annotated[float, typer.Option(help="Factor on all values, e.g. for a PNG.")] = 1.0,
+    exposure: Annotated[float, typer.Option(help="Factor for all values, e.g. for a PNG.")] = 1.0,
     overwrite: OverwriteFile = False,
     trust_input: TrustInput = False,
 ) -> None:
@@ -184,7 +184,7 @@ def _check_rows(option: str, kind: Kind, rows: RowConvention | None) -> None:
 
 
 def _projection(kind: Kind, rows: RowConvention | None, height: int, width: int) -> Projection:
-    """What an image of this kind and size is."""
+    """The projection of an image of this kind and size."""
     if kind in _OTHERS:
         return _OTHERS[kind](height, width)
     given: dict[str, Any] = {} if rows is None else {"rows": rows.value}
@@ -192,7 +192,7 @@ def _projection(kind: Kind, rows: RowConvention | None, height: int, width: int)
 
 
 def _wanted(kind: Kind, rows: RowConvention | None, size: str) -> Projection:
-    """What --to, --to-rows and --size ask for."""
+    """The projection that --to, --to-rows and --size ask for."""
     height, width = _parse_size(size, kind)
     if height * width > MAX_PIXELS:
         raise InputError(f"--size: {width} x {height} pixels are more than {MAX_PIXELS}")
@@ -203,15 +203,15 @@ def _wanted(kind: Kind, rows: RowConvention | None, size: str) -> Projection:
 
 
 def _holding(kind: Kind, rows: RowConvention | None, detail: int, output: Path) -> Projection:
-    """The smallest image that holds the detail of a latlong map this wide, if one may be so large.
+    """The smallest image with the detail of a latlong map this wide, or else the largest allowed.
 
-    At most MAX_PIXELS fit into a square, whichever kind it is.
+    Images of any kind are limited to a width whose square has MAX_PIXELS.
     """
     width = detail if kind in _LATLONGS else 2 * detail
     limit = int(MAX_PIXELS**0.5)
     if width > limit:
         warnings.warn(
-            f"{output}: {width} pixels would keep all detail but are more than is written; it is "
+            f"{output}: {width} pixels would keep all detail but are too many to write; it is "
             f"{limit} wide",
             stacklevel=1,
         )
@@ -228,7 +228,7 @@ def _converted(
     matrix: NDArray[np.float64],
     output: Path,
 ) -> NDArray[np.float32]:
-    """The image as it is wanted; says what detail it cannot hold."""
+    """Convert an image to the projection wanted; warn of detail that is lost."""
     if isinstance(wanted, Latlong) and can_restore(given, wanted):
         texels, misfit = restore(image, given, wanted, matrix)
         if misfit < NOTICEABLE:
@@ -254,7 +254,7 @@ def _converted(
 
 
 def _parse_size(option: str, kind: Kind) -> tuple[int, int]:
-    """Height and width that --size asks for."""
+    """Parse --size into height and width."""
     try:
         sides = [int(part) for part in option.split("x")]
     except ValueError:
@@ -273,7 +273,7 @@ def _size_of_width(kind: Kind, width: int) -> tuple[int, int]:
 
 
 def _parse_rotation(option: str | None) -> NDArray[np.float64]:
-    """The matrix that --rotate names."""
+    """Convert --rotate to a matrix."""
     turns = []
     for part in option.split(",") if option is not None else []:
         axis, _, degrees = part.strip().partition("=")

@@ -51,11 +51,11 @@ def coverage(
     envmap_name: EnvmapName = None,
     trust_input: TrustInput = False,
 ) -> None:
-    """Say what sensors would see of the environment map, and which picture to take first.
+    """Report what sensors would see of the environment map, and which picture to take first.
 
-    A view sees where it at least halves the variance of a patch of 6 x 6 degrees whose light is
-    known to 100 % beforehand. Deviations are lower bounds, relative to uniform light, and halve
-    with twice the film's size; bits are the mean of log2(deviation before / after).
+    A view sees a patch of 6 x 6 degrees if it at least halves the variance of the patch's light,
+    which is known to 100 % beforehand. Deviations are lower bounds, relative to uniform light, and
+    halve with twice the film's size; bits are the mean of log2(deviation before / after).
 
     Examples:
         envmap-inverse coverage scene.xml

@@ -36,7 +36,7 @@ from envmap_inverse.system.progress import stage
 __all__ = ["demo"]
 
 TUTORIAL = "tutorial"
-"""Folder of the tutorial's run inside that of ours."""
+"""Folder of the tutorial's run, inside the folder of our run."""
 
 
 class DemoOptimizer(enum.StrEnum):
@@ -56,7 +56,7 @@ def demo(
     size: Annotated[int, typer.Option(help="Width and height of the picture.")] = 512,
     iterations: Annotated[int, typer.Option(help="Steps of Adam.")] = 100,
     optimizer: Annotated[
-        DemoOptimizer, typer.Option(help="The tutorial's loop, ours, or one after the other.")
+        DemoOptimizer, typer.Option(help="The tutorial's loop, ours, or both in turn.")
     ] = DemoOptimizer.both,
     frames: Frames = True,
     report: Report = True,
@@ -64,8 +64,8 @@ def demo(
 ) -> None:
     """Recover the light of a museum from a picture of a metal bunny.
 
-    By default ours (transport) in the folder, and the tutorial's job (Adam), with a picture of
-    each step and a video, in the folder tutorial inside it.
+    By default it runs our optimizer (transport) in the folder, and the tutorial's (Adam), with a
+    picture of each step and a video, in the folder tutorial inside it.
 
     Examples:
         envmap-inverse demo
@@ -132,7 +132,7 @@ def _compare(folder: Path, ours: dict[str, Any], tutorial: dict[str, Any], *, re
 def _say_what_to_open(
     folder: Path, *, report: bool, is_compared: bool = False, has_video: bool = False
 ) -> None:
-    """Say which files to look at first."""
+    """Print which files to look at first."""
     tell("open")
     if report:
         page, words = ("compare.html", "both maps") if is_compared else ("report.html", "the map")

@@ -11,7 +11,7 @@ __all__ = ["doctor"]
 
 
 def doctor() -> None:
-    """Print what is missing and how to get it, what backend is used and why.
+    """Report what is missing and how to get it, and which backend is used and why.
 
     Examples:
         envmap-inverse doctor

@@ -78,7 +78,7 @@ __all__ = ["estimate"]
 
 
 def _read_ground_truth(path: Path | None, scene: Scene) -> NDArray[np.floating[Any]] | None:
-    """The true map, if one is named, at the size of the scene's map, which the estimate has."""
+    """Read the true map, if one is named, and resample it to the size of the scene's map."""
     if path is None:
         return None
     texels = read_map(path)
@@ -133,7 +133,7 @@ def estimate(
         panelled(
             "Optimizer",
             "--robust",
-            help="The same as --optimizer robust: Adam that does not diverge.",
+            help="Short for --optimizer robust: Adam that does not diverge.",
         ),
     ] = False,
     parameterization: Annotated[
@@ -155,16 +155,14 @@ def estimate(
         panelled(
             "Pictures",
             metavar="N|WxH",
-            help="Pixels to which pictures are averaged down: of the longer side, or width and "
+            help="Size in pixels to which pictures are averaged down: longer side, or width and "
             "height. By default they keep their own size up to a megapixel. The films follow, and "
             "keep their horizontal field of view.",
         ),
     ] = None,
     full_size: Annotated[
         bool,
-        panelled(
-            "Pictures", "--full-size", help="Keep pictures of more than a megapixel as large."
-        ),
+        panelled("Pictures", "--full-size", help="Keep the size of pictures above a megapixel."),
     ] = False,
     noise: Annotated[
         str,
@@ -181,7 +179,7 @@ def estimate(
         panelled(
             "Pictures",
             metavar="K,...",
-            help="Sensor of each picture, e.g. 0 or 0,1; by default in order, or the only one.",
+            help="Sensor of each picture, e.g. 0 or 0,1; by default the only one, or in order.",
         ),
     ] = None,
     mask: Annotated[
@@ -189,7 +187,7 @@ def estimate(
         panelled(
             "Pictures",
             metavar="FILE,...",
-            help="Mask of all pictures, or of each; white counts, black does not.",
+            help="Mask for all pictures, or one for each; white counts, black does not.",
         ),
     ] = None,
     exposure: Annotated[
@@ -197,8 +195,8 @@ def estimate(
         panelled(
             "Pictures",
             metavar="X,...",
-            help="Factor from radiance to the values of all pictures, or of each: a number, three "
-            "(1:0.9:0.8), auto or auto-rgb. Unknown ones are found relative to the first.",
+            help="Factor from radiance to values, for all pictures or for each: a number, three "
+            "(1:0.9:0.8), auto or auto-rgb. Unknown factors are found relative to the first.",
         ),
     ] = None,
     gamma: Annotated[
@@ -209,7 +207,7 @@ def estimate(
         float | None,
         panelled(
             "Pictures",
-            help="Linear value from which pictures are clipped; 8-bit ones: the highest.",
+            help="Linear value from which pictures are clipped; for 8-bit ones the highest.",
         ),
     ] = None,
     black: Annotated[
@@ -217,7 +215,7 @@ def estimate(
         panelled("Pictures", help="Linear value down to which pictures are clipped."),
     ] = None,
     censoring: Annotated[
-        bool, panelled("Pictures", help="Take clipped values for bounds, not for exact.")
+        bool, panelled("Pictures", help="Take clipped values as bounds, not as exact.")
     ] = True,
     orientation: Annotated[
         Orientation,
@@ -343,7 +341,7 @@ def estimate(
             if spec is None:
                 spec = default_spec(loaded)
                 chosen = faults.attempt(make_optimizer, spec, **given)
-            terms = chosen or Transport()  # in whose place faults will be reported
+            terms = chosen or Transport()  # stands in, so that more faults can be found
             wanted = faults.attempt(make_loss, loss, terms.default_loss) or terms.default_loss
             wanted_priors = faults.attempt(make_priors, prior, terms.default_priors)
             if not pictures:
@@ -388,7 +386,7 @@ def estimate(
             **resolved_settings(problem),
             "mask": masks,
         }
-        if isinstance(wanted, Censored):  # whose levels have gone to the views
+        if isinstance(wanted, Censored):  # its levels are now in the views
             settings["loss"] = loss
         with live_view(output, problem, terms, live=live, host=live_host, port=live_port) as view:
             folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)

@@ -67,7 +67,7 @@ _PROJECTIONS: dict[Projection, type[Cube | MirrorBall | AngularMap]] = {
 
 
 class Protocol(enum.StrEnum):
-    """Values of --protocol; each name is that of the function, and of the results in JSON."""
+    """Values of --protocol; each is also the name of its function and of its results in JSON."""
 
     three_spheres = "three-spheres"
     relighting = "relight"
@@ -78,17 +78,17 @@ def evaluate(
     truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="The true map.")],
     coverage: Annotated[
         Path | None,
-        typer.Option(help="The run's coverage.exr: errors also where seen and where unseen."),
+        typer.Option(help="The run's coverage.exr: splits errors into seen and unseen parts."),
     ] = None,
     rows: Annotated[
         RowConvention,
-        typer.Option(help="Rows of all files: corner-aligned as Mitsuba's, or pixel-centred."),
+        typer.Option(help="Rows of all files: corner-aligned as in Mitsuba, or pixel-centred."),
     ] = RowConvention.corner,
     projection: Annotated[
         Projection | None,
         typer.Option(
-            help="What files that are not 2:1 show: all directions as a latlong map of another "
-            "shape, a cube map, a mirror ball or an angular map."
+            help="Kind of the files that are not 2:1: a latlong map of another shape, a cube map, "
+            "a mirror ball or an angular map."
         ),
     ] = None,
     protocol: Annotated[
@@ -111,7 +111,7 @@ def evaluate(
 ) -> None:
     """Measure how far one environment map is from another.
 
-    Maps are compared at TRUTH's size; others are resampled to it, which keeps their integral.
+    Maps are compared at TRUTH's size; others are resampled to it, keeping their integral.
 
     Examples:
         envmap-inverse evaluate run/envmap.exr true.exr --coverage run/coverage.exr
@@ -171,13 +171,13 @@ def _read_coverage(path: Path | None, projection: Projection | None) -> Any:
 def _as_latlong(
     path: Path, image: NDArray[np.float32], projection: Projection | None
 ) -> NDArray[np.float32]:
-    """What a file shows as a latlong map: itself if it is 2:1, whatever --projection says.
+    """Convert a file's image to a latlong map; at 2:1 it is one, whatever --projection says.
 
     Raises:
-        InputError: if it is not, and nothing says what it is, or it cannot be that.
+        InputError: if the image is not 2:1, and --projection is not given or does not fit.
     """
     height, width, _ = image.shape
-    if width in {2 * height, 2 * height - 2}:  # with both poles a row each, or not
+    if width in {2 * height, 2 * height - 2}:  # with or without a row for each pole
         return image
     if projection is None:
         raise InputError(
@@ -209,7 +209,7 @@ def _read_radiance(path: Path, projection: Projection | None) -> Any:
 def _fitted(
     texels: NDArray[Any], size: tuple[int, ...], rows: RowConvention
 ) -> NDArray[np.floating[Any]]:
-    """A map at a size, (height, width), with corner-aligned rows."""
+    """Resample a map to a size (height, width) with corner-aligned rows."""
     if texels.shape[:2] == size and rows == RowConvention.corner:
         return texels
     return resample(texels, *size, rows=rows.value)
@@ -218,7 +218,7 @@ def _fitted(
 def _shown(
     strength: NDArray[np.float32], seen: NDArray[np.bool_], rows: RowConvention
 ) -> NDArray[np.float32]:
-    """Coverage at the size of the maps, 0 where they count as unseen."""
+    """Resample the coverage to the size of the maps, with 0 where they count as unseen."""
     fitted = np.maximum(_fitted(strength, seen.shape[:2], rows), np.finfo(np.float32).tiny)
     return np.where(seen, fitted, 0).astype(np.float32)
 
@@ -232,7 +232,7 @@ def _given(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _command(estimate: Path, truth: Path, output: Path, options: Mapping[str, Any]) -> str:
-    """What to type to do the same again."""
+    """The command that repeats the evaluation."""
     words = ["envmap-inverse", "evaluate", str(estimate), str(truth), "-o", str(output)]
     for name, value in _given(options).items():
         for item in value if isinstance(value, list) else [value]:
@@ -248,7 +248,7 @@ def _run_protocol(
 
 
 def _metrics_table(results: Mapping[str, Any], title: str) -> Table:
-    """A row for each error, a column for the sphere and, with a coverage, for its two parts."""
+    """A row for each error; columns for the sphere and, with a coverage, its two parts."""
     regions = {"sphere": results}
     for name in ("seen", "unseen"):
         if name in results:

@@ -25,7 +25,7 @@ def report(
             "-o",
             "--output",
             metavar="PAGE",
-            help="The page; of one run by default DIR/report.html.",
+            help="File of the page; for one run by default DIR/report.html.",
         ),
     ] = None,
 ) -> None:

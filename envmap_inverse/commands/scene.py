@@ -68,8 +68,8 @@ def render(
     envmap: Annotated[
         Path | None,
         typer.Option(
-            help="Radiance of the environment map, in place of the scene's, whose scale does not "
-            "apply to it."
+            help="Radiance of the environment map, in place of the scene's; the scene's scale does "
+            "not apply to it."
         ),
     ] = None,
     spp: Spp = 64,

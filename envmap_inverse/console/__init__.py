@@ -1,1 +1,1 @@
-"""What the commands share: options, pictures, output, logs, signals."""
+"""Parts that the commands share: options, pictures, output, logs, signals."""

@@ -25,7 +25,7 @@ Cameras = Annotated[
 
 
 def take_cameras(scene: Scene, path: Path | None) -> tuple[Camera, ...]:
-    """Make the cameras of a file, if one is given, the scene's sensors; returns them."""
+    """Replace the scene's sensors by the cameras of a file, if one is given, and return those."""
     cameras = () if path is None else read_cameras(path)
     if cameras:
         scene.set_sensors(cameras)
@@ -35,7 +35,7 @@ def take_cameras(scene: Scene, path: Path | None) -> tuple[Camera, ...]:
 def choose_sensors(
     scene: Scene, cameras: Path | None, sensor: str | None, pictures: Sequence[Path]
 ) -> list[int]:
-    """The sensor of each picture: as --sensor says, or by the name of a camera's own picture."""
+    """Choose the sensor of each picture, by --sensor or by the picture's name."""
     taken = take_cameras(scene, cameras)
     if taken and sensor is None:
         return match_cameras(taken, pictures)

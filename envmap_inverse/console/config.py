@@ -14,7 +14,7 @@ __all__ = ["read_config"]
 
 
 def read_config(context: typer.Context, path: Path | None) -> Path | None:
-    """Make a TOML file's values the defaults; what the command line says overrides them."""
+    """Use a TOML file's values as defaults, which the command line overrides."""
     if path is None:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Lay out what `--help` prints: a docstring, its examples, and the options in panels."""
+"""Lay out the output of `--help`: a docstring, its examples, and the options in panels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EXAMPLES = "\n\nExamples:\n"
 
 
 def split_examples(text: str) -> tuple[str, list[str]]:
-    """The words of a command's docstring, and the command lines under its `Examples:`."""
+    """Split a command's docstring into its text and the command lines under `Examples:`."""
     words, _, examples = inspect.cleandoc(text).partition(_EXAMPLES)
     return words, [line.strip() for line in examples.splitlines() if line.strip()]
 
@@ -27,7 +27,7 @@ def summary(text: str) -> str:
 
 
 def usage(params: Sequence[Any]) -> list[str]:
-    """The words after a command's name: what it needs, and that it has options."""
+    """The words after a command's name: its required parameters, and whether it has options."""
     words = [
         placeholder(param) if param.required else f"[{placeholder(param)}]"
         for param in params
@@ -42,16 +42,16 @@ def write_panels(formatter: Any, params: Sequence[Any], titles: Iterable[str] = 
     """Write the arguments, then a list of options for each panel.
 
     Args:
-        formatter: takes them.
-        params: of the command.
-        titles: of the panels that come first, in this order.
+        formatter: writes the lists.
+        params: parameters of the command.
+        titles: titles of the panels that come first, in this order.
     """
     arguments = [_row(param) for param in params if param.param_type_name == "argument"]
     if arguments:
         with formatter.section("Arguments"):
             formatter.write_dl(arguments)
     panels: dict[str, list[tuple[str, str]]] = {title: [] for title in titles}
-    rest = next(reversed(panels), "Options")  # where options without a panel go
+    rest = next(reversed(panels), "Options")  # takes options without a panel
     for param in params:
         if param.param_type_name == "option" and not param.hidden:
             panels.setdefault(param.rich_help_panel or rest, []).append(_row(param))
@@ -62,14 +62,14 @@ def write_panels(formatter: Any, params: Sequence[Any], titles: Iterable[str] = 
 
 
 def long_name(param: Any) -> str:
-    """What messages call a parameter: its longest option, or an argument's placeholder."""
+    """A parameter's name in messages: its longest option, or an argument's placeholder."""
     if param.param_type_name == "argument":
         return placeholder(param).removesuffix("...")
     return str(max(param.opts, key=len))
 
 
 def placeholder(param: Any) -> str:
-    """What stands for a parameter's value: FILE, N, X, or the values that it can have."""
+    """Placeholder of a parameter's value: FILE, N, X, or its possible values."""
     if param.metavar is not None:
         return str(param.metavar)
     if param.param_type_name == "option" and (param.is_flag or param.count):
@@ -81,7 +81,7 @@ def placeholder(param: Any) -> str:
 
 
 def _row(param: Any) -> tuple[str, str]:
-    """A parameter's names and what it does."""
+    """A parameter's names and help."""
     if param.param_type_name == "argument":
         return placeholder(param), _sentence(param)
     names = ", ".join(sorted(param.opts, key=len))
@@ -91,7 +91,7 @@ def _row(param: Any) -> tuple[str, str]:
 
 
 def _sentence(param: Any) -> str:
-    """A parameter's help, and its default if the help does not give it."""
+    """A parameter's help, with its default if the help does not mention it."""
     value, words = param.default, param.help or ""
     if param.required:
         return words if param.param_type_name == "argument" else f"{words} [required]"
@@ -109,6 +109,6 @@ def _sentence(param: Any) -> str:
 
 
 def help_of(context: Any, name: str, command: Any) -> str:
-    """The help of one of a group's commands, which is not called."""
+    """The help of one of a group's commands, without calling it."""
     with typer.Context(command, info_name=name, parent=context) as inner:
         return str(command.get_help(inner))

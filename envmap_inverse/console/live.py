@@ -1,4 +1,4 @@
-"""The options of a live view, which `estimate` has."""
+"""The options of `estimate` for a live view."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ __all__ = ["LOOPBACK", "Live", "LiveHost", "LivePort", "live_view"]
 
 Live = Annotated[
     bool,
-    panelled("Running", help="Serve a page that shows the run while it goes; print its address."),
+    panelled("Running", help="Serve a page that follows the run; print its address."),
 ]
 LivePort = Annotated[
     int,
-    panelled("Running", min=0, max=65535, help="Port of that page; by default a free one."),
+    panelled("Running", min=0, max=65535, help="Port of the page; by default a free one."),
 ]
 LiveHost = Annotated[
     str,
     panelled(
         "Running",
         metavar="ADDRESS",
-        help="Address to serve it at; all but the default open it to a network.",
+        help="Address to serve the page at; any but the default opens it to a network.",
     ),
 ]
 
@@ -43,10 +43,10 @@ def live_view(
     host: str,
     port: int,
 ) -> AbstractContextManager[LiveView | None]:
-    """The live view of a run, if one is wanted.
+    """Open the live view of a run, if one is wanted.
 
     Raises:
-        InputError: if its port cannot be opened, or is given though none is wanted.
+        InputError: if its port cannot be opened, or a port is given without --live.
     """
     if not live:
         if (host, port) != (LOOPBACK, 0):
@@ -56,7 +56,7 @@ def live_view(
     view = LiveView(folder, reference, num_steps=optimizer.num_steps, host=host, port=port)
     if not view.is_loopback:
         warnings.warn(
-            f"--live-host {host}: who can reach this address and knows the token in it can watch, "
+            f"--live-host {host}: anyone who can reach this address and knows its token can watch, "
             "and nothing is encrypted",
             stacklevel=1,
         )

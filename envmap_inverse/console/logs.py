@@ -1,4 +1,4 @@
-"""What the command line says besides results: warnings, and with -v or --log-file what is done."""
+"""Output besides results: warnings, and with -v or --log-file a log of what is done."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def start_logging(verbose: int, *, quiet: bool, log_file: Path | None) -> None:
     Args:
         verbose: 0 for warnings, 1 for information, 2 for everything.
         quiet: whether runs are silent.
-        log_file: is appended to.
+        log_file: file to append to.
 
     Raises:
         InputError: if the file cannot be written.
     """
     console.set_quiet(quiet)
-    logging.raiseExceptions = False  # a full disk costs the log's lines, not the run
+    logging.raiseExceptions = False  # a full disk loses lines of the log, not the run
     terminal = _StandardError()
     terminal.setLevel(_LEVELS[min(verbose, 2)])
     terminal.setFormatter(_OneLine())
@@ -54,12 +54,12 @@ def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
 
 @contextmanager
 def collected_warnings() -> Iterator[list[str]]:
-    """Collect the warnings of one run; they are shown all the same.
+    """Collect the warnings of one run, and show them as well.
 
-    A warning that an earlier run has shown is shown again.
+    Warnings that an earlier run has shown are shown again.
 
     Yields:
-        The messages so far, the earliest first.
+        The messages so far, in order.
     """
     met: list[str] = []
     with warnings.catch_warnings():
@@ -74,10 +74,10 @@ def collected_warnings() -> Iterator[list[str]]:
 
 
 class _StandardError(logging.Handler):
-    """Writes to what standard error is at that time: a live line may stand in for it."""
+    """Writes to the current standard error, which a live display may have replaced."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
+        """Write a record."""
         try:
             sys.stderr.write(f"{self.format(record)}\n")
             sys.stderr.flush()
@@ -86,8 +86,8 @@ class _StandardError(logging.Handler):
 
 
 class _OneLine(logging.Formatter):
-    """Writes records as this program's messages are: "warning: ..."."""
+    """Formats records like this program's messages: "warning: ..."."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record as text."""
+        """Format a record."""
         return f"{record.levelname.lower()}: {' '.join(record.getMessage().split())}"

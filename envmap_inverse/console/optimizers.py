@@ -1,4 +1,4 @@
-"""The option --optimizer, and those that set an optimizer's fields."""
+"""The option --optimizer, and the options that set an optimizer's fields."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ OptimizerSpec = Annotated[
         "--optimizer",
         metavar="NAME[:key=value,...]",
         help=f"One of {', '.join(_MAKERS)}. By default {DEFAULT.__name__.lower()}, which traces "
-        f"paths once; {ROBUST.__name__}, which renders at each step, if the scene cannot be "
+        f"paths once, or {ROBUST.__name__}, which renders at each step, if the scene cannot be "
         "recorded.",
     ),
 ]
@@ -42,16 +42,16 @@ _OPTIONS = ("iterations", "learning_rate", "spp", "seed", "parameterization")
 def make_optimizer(
     spec: str | None, *, robust: bool, parameterization: str | None, **options: Any
 ) -> Optimizer:
-    """An optimizer with the options that were given.
+    """Make an optimizer with the options that were given.
 
     Args:
-        spec: as --optimizer takes it.
-        robust: whether --robust is given, the same as the optimizer "robust".
-        parameterization: as --parameterization takes it.
-        **options: values of other options that are fields, or None.
+        spec: value of --optimizer.
+        robust: whether --robust is given, which means the optimizer "robust".
+        parameterization: value of --parameterization.
+        **options: values of other options that set fields, or None.
 
     Raises:
-        InputError: if the optimizer has no such option, or does not take its value.
+        InputError: if the optimizer has no such option, or does not accept its value.
     """
     spec = spec or (ROBUST if robust else DEFAULT).__name__.lower()
     name, _, arguments = spec.partition(":")
@@ -72,16 +72,16 @@ def make_optimizer(
 
 
 def default_spec(scene: Scene) -> str:
-    """The name of the optimizer for a scene where none is named; see `default_optimizer`."""
+    """Name of the default optimizer for a scene; see `default_optimizer`."""
     return default_optimizer(scene).__name__.lower()
 
 
 def optimizer_settings(spec: str, optimizer: Optimizer) -> dict[str, Any]:
-    """The options that make an optimizer again, defaults included.
+    """The options that recreate an optimizer, defaults included.
 
     Args:
-        spec: as --optimizer takes it; only its name is looked at.
-        optimizer: what it made.
+        spec: value of --optimizer; only the name matters.
+        optimizer: the optimizer made from it.
     """
     known: Any = optimizer
     values = {f.name: getattr(known, f.name) for f in dataclasses.fields(known)}
@@ -97,16 +97,16 @@ def optimizer_settings(spec: str, optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _kind(name: str) -> Any:
-    """The dataclass behind an optimizer's name; None for another name."""
+    """The dataclass behind an optimizer's name; None if the name is unknown."""
     maker: Callable[..., Optimizer] | None = _MAKERS.get(name.lower())
     return None if maker is None else kind_of(maker)
 
 
 def _check_option(name: str, key: str, given: Collection[str]) -> None:
-    """Check that an optimizer has an option that --optimizer does not give as well.
+    """Check that an optimizer has an option, and that --optimizer does not set it too.
 
     Raises:
-        InputError: if not.
+        InputError: if it has no such option, or --optimizer sets it too.
     """
     option = f"--{key.replace('_', '-')}"
     if _kind(name) is not None and not _has(_kind(name), key):

@@ -1,4 +1,4 @@
-"""What the command line's options stand for, and how they are written down again."""
+"""Convert the command line's options to values, and values back to options."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def panelled(panel: str, *names: str, **options: Any) -> Any:
 
 
 class RowConvention(enum.StrEnum):
-    """Where the rows of a latlong map lie: values of --rows and --to-rows."""
+    """Values of --rows and --to-rows: where the rows of a latlong map lie."""
 
     corner = "corner"
     centred = "centred"
@@ -76,9 +76,7 @@ Define = Annotated[
 ]
 EnvmapName = Annotated[
     str | None,
-    panelled(
-        "Scene", metavar="ID", help="The environment map to use, of a scene that has several."
-    ),
+    panelled("Scene", metavar="ID", help="Environment map to use if the scene has several."),
 ]
 FilmSize = Annotated[
     str | None,
@@ -86,42 +84,42 @@ FilmSize = Annotated[
         "Pictures",
         "--size",
         metavar="N|WxH",
-        help="Film in pixels in place of the scene's: its longer side, or width and height. Its "
-        "horizontal field of view stays.",
+        help="Film size in pixels in place of the scene's: the longer side, or width and height. "
+        "The horizontal field of view stays.",
     ),
 ]
 Spp = Annotated[int, panelled("Optimizer", help="Samples per pixel.")]
-Seed = Annotated[int, panelled("Optimizer", help="Seed; the same one gives the same result.")]
+Seed = Annotated[int, panelled("Optimizer", help="Seed; the same seed gives the same result.")]
 Overwrite = Annotated[
     bool, panelled("Output", "--overwrite", help="Replace an earlier run in the folder.")
 ]
 OverwriteFile = Annotated[
-    bool, panelled("Output", "--overwrite", help="Replace the file if there is one.")
+    bool, panelled("Output", "--overwrite", help="Replace the file if it exists.")
 ]
-Report = Annotated[bool, panelled("Output", help="Also write report.html, which shows it all.")]
+Report = Annotated[bool, panelled("Output", help="Also write report.html, which shows everything.")]
 Frames = Annotated[
     bool, panelled("Output", help="Also write a picture of every iteration, and a video.")
 ]
 TrustInput = Annotated[
     bool,
     panelled(
-        "Running", "--trust-input", help="Read files at once, not in a guarded process first."
+        "Running", "--trust-input", help="Read files directly, not in a guarded process first."
     ),
 ]
 
 Maker = Callable[..., Any]
-"""A dataclass, or a preset of one: a class method that takes its fields."""
+"""A dataclass, or a preset of a dataclass: a class method that takes its fields."""
 
 _KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a word"}
 
 _OF_THE_CALL = {"config", "overwrite", "trust_input", "resume", "checkpoint_every"} | {
     *("live", "live_port", "live_host"),
 }
-"""Options that do not change what a run makes."""
+"""Options that do not change the results of a run."""
 
 
 def given_settings(context: typer.Context) -> dict[str, Any]:
-    """The options of a command as TOML values; files by their full path."""
+    """The options of a command as TOML values, with full paths of files."""
     settings = {}
     for name, value in context.params.items():
         if name not in _OF_THE_CALL:
@@ -130,7 +128,7 @@ def given_settings(context: typer.Context) -> dict[str, Any]:
 
 
 def resolved_settings(problem: Problem) -> dict[str, Any]:
-    """The options that have other defaults from run to run."""
+    """The options whose defaults depend on the problem, with their values."""
     sensors = [view.sensor for view in problem.views]
     sizes = {problem.scene.film_size(sensor) for sensor in sensors}
     return {
@@ -143,7 +141,7 @@ def resolved_settings(problem: Problem) -> dict[str, Any]:
 
 
 def spec_of(choice: Any) -> str:
-    """A loss, prior or parameterization as its option takes it."""
+    """Write a loss, prior or parameterization as the value of its option."""
     fields = dataclasses.asdict(choice)
     values = ",".join(f"{key}={json.dumps(value)}" for key, value in fields.items())
     return type(choice).__name__ + (f":{values}" if values else "")
@@ -158,7 +156,7 @@ def _plain(value: Any) -> Any:
 
 
 def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Prior, ...]:
-    """The priors of --prior, the default without one, none for "none"."""
+    """Make the priors of --prior: the default without one, none for "none"."""
     if not specs:
         return default
     if specs == ["none"]:
@@ -170,7 +168,7 @@ def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Pr
 
 
 def make_loss(spec: str | None, default: Loss) -> Loss:
-    """The loss of --loss, or the default without one."""
+    """Make the loss of --loss, or return the default without one."""
     if spec is None:
         return default
     loss: Loss = make_choice(LOSSES, "--loss", spec)
@@ -178,17 +176,17 @@ def make_loss(spec: str | None, default: Loss) -> Loss:
 
 
 def check_new(path: Path, *, overwrite: bool) -> None:
-    """Refuse to write a file that is there already, unless it may be replaced.
+    """Refuse to write a file that exists, unless it may be replaced.
 
     Raises:
-        InputError: if it is there.
+        InputError: if it exists and may not be replaced.
     """
     if path.exists() and not overwrite:
         raise InputError(f"{path}: is there already; name another file, or add --overwrite")
 
 
 def definitions(option: list[str] | None) -> dict[str, str]:
-    """The values of a scene's `$name` parameters that --define gives.
+    """Parse --define into values of a scene's `$name` parameters.
 
     Raises:
         InputError: if one has no name or no "=".
@@ -203,7 +201,7 @@ def definitions(option: list[str] | None) -> dict[str, str]:
 
 
 def read_map(path: Path) -> NDArray[np.float32]:
-    """The texels of an image file, checked to be a map."""
+    """Read the texels of an image file, and check that they can be a map."""
     image = read_image(path)
     try:
         return as_map(image)
@@ -212,7 +210,7 @@ def read_map(path: Path) -> NDArray[np.float32]:
 
 
 def sensor_numbers(option: str) -> list[int]:
-    """What --sensor lists."""
+    """Parse the numbers that --sensor lists."""
     try:
         return [int(part) for part in option.split(",")]
     except ValueError:
@@ -220,7 +218,7 @@ def sensor_numbers(option: str) -> list[int]:
 
 
 def given_files(*options: Path | str | None) -> list[Path]:
-    """Those of the options that name a file; None and numbers do not."""
+    """The options that name a file; None and numbers do not."""
     return [Path(option) for option in options if option is not None and not _is_number(option)]
 
 
@@ -233,7 +231,7 @@ def _is_number(option: Path | str) -> bool:
 
 
 def number_or_image(option: str) -> float | NDArray[np.float32]:
-    """What --initial names."""
+    """Read the number or image that --initial names."""
     return float(option) if _is_number(option) else read_image(option)
 
 
@@ -248,17 +246,17 @@ def kind_of(maker: Maker) -> Any:
 
 
 def make_choice(makers: Iterable[Maker], option: str, spec: str, **more: Any) -> Any:
-    """Make what NAME[:key=value,...] names.
+    """Make the object that NAME[:key=value,...] describes.
 
     Args:
-        makers: dataclasses, and presets of them.
-        option: what messages call it.
+        makers: dataclasses, and presets of dataclasses.
+        option: name of the option in messages.
         spec: the name, in any case, and values of fields.
         **more: values of other fields.
 
     Raises:
-        InputError: if there is no such name or key, or a value cannot be; the message says which
-            there are.
+        InputError: if there is no such name or key, or a value is invalid; the message lists the
+            valid ones.
     """
     makers = tuple(makers)
     name, _, arguments = spec.partition(":")
@@ -282,7 +280,7 @@ def make_choice(makers: Iterable[Maker], option: str, spec: str, **more: Any) ->
 
 
 def _values(source: str, arguments: str, allowed: str) -> dict[str, Any]:
-    """The values of key=value,... by their keys: numbers, true, false, or words as they are."""
+    """Parse key=value,... into values by key: numbers, true, false, or else words."""
     values: dict[str, Any] = {}
     for part in arguments.split(",") if arguments else []:
         key, equals, word = (piece.strip() for piece in part.partition("="))
@@ -296,17 +294,17 @@ def _values(source: str, arguments: str, allowed: str) -> dict[str, Any]:
 
 
 def _plain_fields(kind: Any) -> dict[str, tuple[Any, ...]]:
-    """The types of those fields of a dataclass that hold numbers, words or truth values."""
+    """Types of a dataclass's fields, by name, if they hold numbers, words or truth values."""
     hints = {key: get_args(hint) or (hint,) for key, hint in get_type_hints(kind).items()}
     named = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
     return {key: types for key, types in named.items() if {int, float, bool, str} & {*types}}
 
 
 def _check_values(values: Mapping[str, Any], hints: Mapping[str, tuple[Any, ...]]) -> None:
-    """Check that values of TOML are of their fields' types.
+    """Check that TOML values have the types of their fields.
 
     Raises:
-        ValueError: if one is not.
+        ValueError: if one does not.
     """
     for key, value in values.items():
         types = hints[key]
@@ -319,7 +317,7 @@ def _check_values(values: Mapping[str, Any], hints: Mapping[str, tuple[Any, ...]
 
 
 def pixel_size(option: str, text: str | None) -> int | tuple[int, int] | None:
-    """What --size names: N or WxH.
+    """Parse a size option: N or WxH.
 
     Raises:
         InputError: if it is neither; the message begins with the option's name.

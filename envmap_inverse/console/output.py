@@ -1,4 +1,4 @@
-"""Words and tables on standard output."""
+"""Write text and tables to standard output."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ console = Console()
 
 
 def say(text: str) -> None:
-    """Write a line to standard output; when nobody listens any more, to nowhere."""
+    """Write a line to standard output, or nowhere once its reader has gone."""
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
@@ -47,18 +47,18 @@ def say_table(table: Table) -> None:
 
 
 def tell(text: str) -> None:
-    """Write a line about a run that goes, unless that is to be quiet."""
+    """Write a line about the progress of a run, unless --quiet is given."""
     if not console.quiet:
         say(text)
 
 
 def set_quiet(quiet: bool) -> None:
-    """Whether runs are shown while they go."""
+    """Set whether `tell` keeps quiet."""
     console.quiet = quiet
 
 
 def comparison_table(ours: Mapping[str, Any], tutorial: Mapping[str, Any]) -> Table:
-    """A table of the demo's runs, from their summaries, with the ratios of their numbers."""
+    """Compare the demo's runs in a table, from their summaries, with ratios of their numbers."""
     table = Table(
         "",
         "seconds to\noptimize",
@@ -81,17 +81,17 @@ def comparison_table(ours: Mapping[str, Any], tutorial: Mapping[str, Any]) -> Ta
 Errors = tuple[float | None, float | None]
 
 WHY_ERRORS_DISAGREE = (
-    "the few brightest texels, as of lamps and windows, rule the sum of squared errors; dark and "
-    "bright ones count alike in the log RMSE"
+    "a few very bright texels, such as lamps and windows, dominate the sum of squared errors; "
+    "in the log RMSE, dark and bright texels count equally"
 )
 
 
 def errors_disagree(first: Errors, second: Errors) -> bool:
-    """Whether of two maps one has less squared error and the other less log RMSE.
+    """Whether one map has the smaller squared error and the other the smaller log RMSE.
 
     Args:
-        first: sum of squared errors and log RMSE of one map; None where not known.
-        second: of the other one.
+        first: sum of squared errors and log RMSE of one map; None where unknown.
+        second: the same for the other map.
     """
     changes = [b - a for a, b in zip(first, second, strict=True) if a is not None and b is not None]
     return len(changes) == 2 and changes[0] * changes[1] < 0
@@ -104,9 +104,9 @@ def _figures(summary: Mapping[str, Any]) -> tuple[float, float, float, float]:
 
 
 def coverage_table(views: Sequence[ViewCoverage], names: Sequence[str]) -> Table:
-    """A table of ranked views; a name for each."""
+    """Make a table of ranked views and their names."""
     table = Table("take", "sensor", "sees", "deviation", "adds", "together", "deviation")
-    table.title = "Views, the one that adds most first"
+    table.title = "Views, ranked by what each adds"
     for number, (view, name) in enumerate(zip(views, names, strict=True), start=1):
         cells = [f"{number}.", f"{view.sensor} {name}".strip()]
         for information in (view.alone, view.together):

@@ -1,4 +1,4 @@
-"""Parse command lines, and say all that is wrong with one in words of our own."""
+"""Parse command lines, and report all faults of one in this program's own words."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from envmap_inverse.system.progress import watched_by
 __all__ = ["PANELS", "Command", "Group"]
 
 COMMON = ("verbose", "quiet", "log_file")
-"""Options of the program that every command takes as well."""
+"""Options of the program that every command also takes."""
 
 PANELS = ("Scene", "Pictures", "Light", "Optimizer", "Loss and priors", "Output", "Running")
 """Titles of the panels of options, in the order of the help."""
 
 
 class Command(TyperCommand):
-    """A command whose docstring is its help, and that takes the program's options too."""
+    """A command whose docstring is its help, and that also takes the program's options."""
 
     def get_params(self, ctx: Any) -> list[Any]:
         """The command's own parameters, the program's, and --help."""
@@ -46,9 +46,9 @@ class Command(TyperCommand):
         """Parse a command line.
 
         Raises:
-            InputError: all that is wrong with it.
+            InputError: if anything is wrong with it; reports all faults.
         """
-        if ctx.resilient_parsing:  # a shell completes it
+        if ctx.resilient_parsing:  # for a shell's completion
             return super().parse_args(ctx, args)
         faults = Faults()
         values, rest, order = _read(self, ctx, args, faults)
@@ -61,8 +61,8 @@ class Command(TyperCommand):
         return []
 
     def invoke(self, ctx: Any) -> Any:
-        """Call the command, logging and showing its progress as asked for."""
-        if ctx.parent is None:  # a program calls it, which has a log and a display of its own
+        """Call the command, with logging and progress as the options ask."""
+        if ctx.parent is None:  # called by a program, which has its own log and display
             return super().invoke(ctx)
         own = {name: ctx.params.pop(name) for name in COMMON if name in ctx.params}
         program = ctx.find_root().params
@@ -84,7 +84,7 @@ class Command(TyperCommand):
         return summary(self.help or "")
 
     def format_help_text(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
-        """Write the docstring but for its examples."""
+        """Write the docstring without its examples."""
         formatter.write_paragraph()
         with formatter.indentation():
             formatter.write_text(split_examples(self.help or "")[0])
@@ -112,17 +112,17 @@ class Group(TyperGroup):
             raise _explained(error, self, ctx) from None
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """The command that is named.
+        """Find the command that is named.
 
         Raises:
-            InputError: if there is none of that name.
+            InputError: if there is no command of that name.
         """
         if args[0] not in self.commands and not ctx.resilient_parsing:
             raise self.unknown(args[0])
         return super().resolve_command(ctx, args)
 
     def unknown(self, name: str) -> InputError:
-        """What to raise of a name that is no command's."""
+        """Make the error to raise for the name of no command."""
         near = did_you_mean(name, self.commands)
         return InputError(f"{name}: no such command{near or f'; use {_listed(self.commands)}'}")
 
@@ -142,9 +142,9 @@ class Group(TyperGroup):
 def _read(
     command: Command, ctx: Any, args: list[str], faults: Faults
 ) -> tuple[dict[str, Any], list[str], list[Any]]:
-    """Values by name, what is left over, and all parameters, those first that end a run early.
+    """Read values by name, left-over words, and parameters, with those that end a run early first.
 
-    An option that is wrong is left out and the rest is read without it.
+    A faulty option is dropped and the rest is read without it.
     """
     params = command.get_params(ctx)
     order = sorted(params, key=lambda param: (param.name != "help", not param.is_eager))
@@ -166,7 +166,7 @@ def _read(
 
 
 def _without(args: list[str], option: str) -> list[str]:
-    """A command line without the first word that holds an option."""
+    """Remove the first word that holds an option from a command line."""
     for index, word in enumerate(args):
         is_cluster = word[:1] == "-" != word[1:2] and len(option) == 2 and option[1] in word
         if word.partition("=")[0] == option or is_cluster:
@@ -185,7 +185,7 @@ def _take(ctx: Any, param: Any, values: dict[str, Any]) -> None:
 
 
 def _fault(param: Any, value: Any, error: TyperException) -> InputError:
-    """What is wrong with a parameter's value, and what is allowed."""
+    """Explain what is wrong with a parameter's value, and what is allowed."""
     name = long_name(param)
     if value in (None, (), []):
         return InputError(f"{name} is missing: {(param.help or placeholder(param)).rstrip('.')}")
@@ -220,7 +220,7 @@ def _range(param: Any) -> str:
 
 
 def _explained(error: TyperException, command: Any, ctx: Any) -> InputError:
-    """What is wrong with an option itself."""
+    """Explain what is wrong with an option itself."""
     option = getattr(error, "option_name", None)
     if option is None:
         return InputError(error.message)

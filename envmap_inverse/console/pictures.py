@@ -1,4 +1,4 @@
-"""The pictures that a command names, and how they were taken."""
+"""Read the pictures that a command names, and how they were taken."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Alpha(enum.StrEnum):
 
 
 def find_pictures(references: Sequence[Path]) -> list[Path]:
-    """The files that are named; folders and patterns stand for the pictures in them, in order.
+    """Find the named files; folders and patterns stand for their pictures, in order.
 
     Numbers in names count as numbers: r_2 comes before r_10.
     """
@@ -73,7 +73,7 @@ def find_pictures(references: Sequence[Path]) -> list[Path]:
 
 
 def _pictures_in(folder: Path) -> list[Path]:
-    """The pictures of a folder; warns of what else is there, but for hidden files."""
+    """Find the pictures of a folder; warn of any other files that are not hidden."""
     visible = sorted((p for p in folder.iterdir() if not p.name.startswith(".")), key=_natural)
     others = [path.name for path in visible if not (is_readable(path) and path.is_file())]
     if others:
@@ -84,8 +84,8 @@ def _pictures_in(folder: Path) -> list[Path]:
 
 
 def _natural(path: Path) -> tuple[Any, ...]:
-    """Sorts numbers in a name by their value."""
-    parts = re.split(r"(\d+)", str(path).casefold())  # numbers stand at the odd places
+    """A key that sorts numbers in names by value."""
+    parts = re.split(r"(\d+)", str(path).casefold())  # numbers are at odd indices
     return (*(int(part) if place % 2 else part for place, part in enumerate(parts)), str(path))
 
 
@@ -108,20 +108,20 @@ def read_views(
     """Read pictures and masks.
 
     Args:
-        pictures: files.
-        sensors: index of each one's sensor.
+        pictures: files of the pictures.
+        sensors: index of each picture's sensor.
         masks: files, one for all or one for each picture; "none" for no mask.
-        exposures: as --exposure takes them.
+        exposures: values of --exposure.
         gamma: see `read_image`.
-        white: values that are clipped, in place of those that 8-bit files have.
-        black: the same at the bottom.
+        white: level from which values are clipped at the top, in place of the level of 8-bit files.
+        black: the corresponding level at the bottom.
         censoring: whether clipped values are bounds, not exact.
-        sizes: (width, height) of each one's film, by whose shape a picture is turned; None to turn
-            all upright.
-        orientation: "auto", "upright" or "stored", whatever EXIF says.
+        sizes: (width, height) of each picture's film, whose shape decides how the picture is
+            turned; None to turn all upright.
+        orientation: "auto", or "upright" or "stored" for all pictures.
         alpha: "mask" or "ignore".
-        layer: of EXR files.
-        noise: as --noise takes it.
+        layer: layer to read from EXR files.
+        noise: value of --noise.
     """
     count = len(pictures)
     mask_names = _one_each("--mask", list(masks or ["none"]), count)
@@ -160,7 +160,7 @@ def _turned(picture: Picture, orientation: str, size: tuple[int, int] | None) ->
 
 
 def _treated(picture: Picture, *, keeps_alpha: bool, keeps_levels: bool) -> Picture:
-    """The picture without the alpha and the clipping levels that are not asked for."""
+    """Drop the alpha and the clipping levels that are not wanted."""
     if picture.mask is not None:
         share = 100 * float(1 - picture.mask.mean())
         picture = picture.noting(
@@ -172,7 +172,7 @@ def _treated(picture: Picture, *, keeps_alpha: bool, keeps_levels: bool) -> Pict
 
 
 def say_who_took_what(scene: Scene, views: Sequence[View]) -> None:
-    """Print which sensor took each picture, and what was done in reading it."""
+    """Print which sensor took each picture, and how it was read."""
     for number, view in enumerate(views):
         height, width, _ = view.image.shape
         name = str(scene.sensor(view.sensor).id())
@@ -182,7 +182,7 @@ def say_who_took_what(scene: Scene, views: Sequence[View]) -> None:
 
 
 def find_masks(option: Sequence[str] | None) -> list[str]:
-    """Full paths, or "none", of names that may be separated by commas."""
+    """Full paths, or "none", for names that may be separated by commas."""
     names = [
         part
         for name in option or []
@@ -192,7 +192,7 @@ def find_masks(option: Sequence[str] | None) -> list[str]:
 
 
 def flat_options(entries: Any, source: str) -> dict[str, Any]:
-    """The command-line options that a [[view]] list of a TOML file stands for."""
+    """Convert a [[view]] list of a TOML file to command-line options."""
     if not (isinstance(entries, list) and all(isinstance(e, Mapping) for e in entries) and entries):
         raise InputError(f"{source}: view must be a list of tables, each headed [[view]]")
     for number, entry in enumerate(entries):
@@ -211,10 +211,10 @@ def flat_options(entries: Any, source: str) -> dict[str, Any]:
 
 
 def parse_sensors(option: str | None, num_views: int, num_sensors: int) -> list[int]:
-    """The sensor of each picture: as listed, or all one; without a list the only one, or in order.
+    """Choose each picture's sensor: as listed, or without a list the only one, or in order.
 
     Raises:
-        InputError: if the list does not fit the pictures, or is needed.
+        InputError: if the list does not fit the pictures, or a list is needed.
     """
     if option is None:
         if num_sensors == 1:
@@ -237,7 +237,7 @@ def _one_each(option: str, values: list[Any], count: int) -> list[Any]:
 
 
 def _word(exposure: Any) -> str:
-    """An exposure of a TOML file as --exposure takes it."""
+    """Write an exposure of a TOML file as a value of --exposure."""
     return ":".join(map(str, exposure)) if isinstance(exposure, list) else str(exposure)
 
 
@@ -256,7 +256,7 @@ def _exposure(word: str) -> Exposure:
 
 
 def _noise(text: str) -> Noise | Literal["auto"]:
-    """The noise that --noise names."""
+    """Parse --noise."""
     if text == "auto":
         return "auto"
     made: Noise = make_choice((Noise,), "--noise", f"noise:{'' if text == 'none' else text}")

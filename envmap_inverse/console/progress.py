@@ -1,4 +1,4 @@
-"""Show how far a command is: live lines on a terminal, plain lines of a run elsewhere."""
+"""Show a command's progress: live lines on a terminal, or else plain lines of a run."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ __all__ = ["PlainProgress", "TerminalProgress", "terminal_progress"]
 
 
 def terminal_progress() -> TerminalProgress | None:
-    """What shows stages if standard error is a terminal; it leaves standard output to results."""
+    """Progress on standard error if that is a terminal; standard output is for results."""
     if not sys.stderr.isatty():
         return None
     return TerminalProgress(Console(stderr=True))
 
 
 class TerminalProgress:
-    """A line per stage: how far it is, what it is at, how long it takes and will take."""
+    """A line per stage: its progress, its current work, the time taken and the time left."""
 
     def __init__(self, console: Console) -> None:
-        """Args: console: where to draw."""
+        """Args: console: the console to draw on."""
         self._console = console
         self._live: Progress | None = None
         self._tasks: dict[Stage, TaskID] = {}
@@ -55,7 +55,7 @@ class TerminalProgress:
         )
 
     def update(self, stage: Stage) -> None:
-        """Change its line."""
+        """Update the stage's line."""
         if self._live is not None:
             self._live.update(
                 self._tasks[stage],
@@ -65,7 +65,7 @@ class TerminalProgress:
             )
 
     def end(self, stage: Stage) -> None:
-        """Leave its line standing, and end the drawing if no stage goes on."""
+        """Leave the stage's line standing, and stop drawing if it was the last stage."""
         if self._live is None:
             return
         task = self._tasks.pop(stage)
@@ -78,19 +78,19 @@ class TerminalProgress:
 
 
 class PlainProgress:
-    """A line when a stage begins, and those lines that its steps have for themselves."""
+    """A line when a stage begins, and the lines that its steps ask for."""
 
     def begin(self, stage: Stage) -> None:
-        """Say that it begins."""
+        """Write that the stage begins."""
         tell(f"{stage.name} ...")
 
     def update(self, stage: Stage) -> None:
-        """Say what it is at, if that is worth a line."""
+        """Write the step's line, if it has one."""
         if stage.line:
             tell(stage.line)
 
     def end(self, stage: Stage) -> None:
-        """Say nothing."""
+        """Write nothing."""
 
 
 def _amount(stage: Stage) -> str:

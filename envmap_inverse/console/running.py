@@ -1,4 +1,4 @@
-"""Run a problem: show it, write its files, end well at a signal."""
+"""Run a problem: show it, write its files, and end cleanly at a signal."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ __all__ = ["check_room", "fail", "run"]
 
 
 def check_room(problem: Problem, optimizer: Optimizer, folder: Path, *, frames: bool) -> None:
-    """Refuse a run for which memory, the disk or Mitsuba's numbers are too small.
+    """Refuse a run that exceeds memory, the disk or the range of Mitsuba's numbers.
 
     Raises:
-        InputError: if one is.
+        InputError: if it exceeds one of them.
     """
     num_pixels = [view.image.size // 3 for view in problem.views]
     num_texels = problem.initial.size // 3
@@ -74,25 +74,25 @@ def run(
     threads: int | None = None,
     can_resume: bool = True,
 ) -> dict[str, Any]:
-    """Solve a problem, showing it and writing its files; exits 130 or 143 if a signal ended it.
+    """Solve a problem, show it and write its files; exit with 130 or 143 if a signal ended it.
 
-    A signal that comes when the problem is solved ends nothing: all files are written.
+    A signal that arrives once the problem is solved ends nothing: all files are written.
 
     Args:
-        run_folder: takes the files.
-        problem: what to solve.
-        optimizer: what solves it.
+        run_folder: the folder for the files.
+        problem: the problem to solve.
+        optimizer: the optimizer to solve it with.
         starting: seconds from the start of the program to the start of the command.
-        loading: seconds of reading the scene and the pictures.
+        loading: seconds spent on reading the scene and the pictures.
         notes: warnings of this run, which may grow.
         report: whether to write the report.
-        live: shows the run as well.
+        live: a live view that also shows the run.
         checkpoint_every: seconds between two checkpoints.
         threads: cores to render with.
         can_resume: whether the same command with --resume goes on with the run.
 
     Returns:
-        What `summary.json` holds.
+        The content of `summary.json`.
     """
     checkpoints = Checkpoints(
         run_folder.path,
@@ -135,12 +135,12 @@ def run(
 
 
 def _shown() -> AbstractContextManager[None]:
-    """Show the stages of a run as lines, if no terminal shows them and the run is not quiet."""
+    """Show the stages of a run as lines, unless a terminal shows them or the run is quiet."""
     return nullcontext() if is_watched() else watched_by(PlainProgress())
 
 
 def _write_report(folder: Path, seconds: dict[str, float]) -> Path:
-    """Write the report, and add the time that this takes to the seconds by phase."""
+    """Write the report, and add the time it takes to the seconds by phase."""
     begun = time.perf_counter()
     with stage("Writing report.html"):
         page = write_report(folder)
@@ -150,14 +150,14 @@ def _write_report(folder: Path, seconds: dict[str, float]) -> Path:
 
 
 def _print_interruption(done: int, total: int, *, can_resume: bool) -> None:
-    """Say that a run was interrupted, and how to go on."""
-    tell(f"interrupted after {done} of {total} iterations; the files are of the map so far")
+    """Print that a run was interrupted, and how to go on."""
+    tell(f"interrupted after {done} of {total} iterations; the files show the map so far")
     if can_resume:
         tell(f"go on with: {_command_to_resume(sys.argv[1:])}")
 
 
 def _command_to_resume(arguments: Sequence[str]) -> str:
-    """The command line that goes on with a run that another one began."""
+    """The command line that resumes the run that another one began."""
     kept = [word for word in arguments if word not in {"--overwrite", "--resume"}]
     return shlex.join(["envmap-inverse", *kept, "--resume"])
 
@@ -170,10 +170,10 @@ def _exit_if_ended_early(stop: _Stop, status: str) -> None:
 
 
 class _Watch:
-    """Takes the iterations of a run to its folder and its live view.
+    """Passes the iterations of a run to its folder and its live view.
 
     Attributes:
-        first: the errors of the first map that was seen.
+        first: the errors of the first map.
     """
 
     def __init__(self, run_folder: RunFolder, live: LiveView | None, stop: _Stop) -> None:
@@ -181,7 +181,7 @@ class _Watch:
         self.first: Errors | None = None
 
     def on_iteration(self, iteration: Iteration) -> bool:
-        """Take an iteration; returns whether the run is to end."""
+        """Take an iteration, and return whether the run is to end."""
         self._folder.add(iteration)
         if self.first is None:
             self.first = iteration.error, self._folder.metrics.get("log_rmse")
@@ -190,19 +190,19 @@ class _Watch:
         return self._stop.number is not None
 
     def words(self, iteration: Iteration) -> str:
-        """The numbers of an iteration that was taken."""
+        """Format the numbers of an iteration already taken."""
         return numbers_of(iteration, self._folder.metrics)
 
 
 class _Stop:
-    """Which signal asked the run to end."""
+    """The signal that asked the run to end."""
 
     number: int | None = None
 
 
 @contextmanager
 def _stop_at_signal() -> Iterator[_Stop]:
-    """Note the first SIGINT or SIGTERM; a second one acts at once, as without this."""
+    """Note the first SIGINT or SIGTERM; a second one ends the process at once, as usual."""
     stop, numbers = _Stop(), (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
 
@@ -219,7 +219,7 @@ def _stop_at_signal() -> Iterator[_Stop]:
     try:
         yield stop
     finally:
-        if stop.number is None:  # else it has been done, and more signals may have come
+        if stop.number is None:  # else `note` has restored them, and more signals may have come
             restore()
 
 
@@ -229,7 +229,7 @@ def _print_summary(
     seconds: Mapping[str, float],
     first: Errors | None,
 ) -> None:
-    """Say how a run went; `first` are the two errors of its first map."""
+    """Print how a run went; `first` has the two errors of its first map."""
     lines = [
         f"{summary['iterations']} iterations in {seconds['optimize']:.2f} s; "
         f"{seconds['total']:.1f} s since the start: {_phases(seconds)}",
@@ -256,7 +256,7 @@ def _print_summary(
 
 
 def _errors_in_words(summary: Mapping[str, Any], first: Errors | None) -> list[str]:
-    """The errors of the map, if the truth is known, and why they may disagree."""
+    """Report the errors of the map, if the truth is known, and why they may disagree."""
     if summary["error"] is None:
         return []
     lines = []
@@ -274,7 +274,7 @@ def _errors_in_words(summary: Mapping[str, Any], first: Errors | None) -> list[s
 
 
 def _fit_in_words(fit: Mapping[str, Any]) -> str:
-    """The verdict on a fit, and why."""
+    """Report the verdict on a fit, and the reason."""
     words = {
         "within noise": "the scene and the map explain the pictures",
         "partly": "the scene and the map explain the pictures, but for small errors",
@@ -285,10 +285,10 @@ def _fit_in_words(fit: Mapping[str, Any]) -> str:
 
 
 def _phases(seconds: Mapping[str, float]) -> str:
-    """Seconds by phase, in the order in which they passed, without those that took no time."""
+    """Format the seconds by phase, in order, without phases that took no time."""
     phases = {name: value for name, value in seconds.items() if name != "total"}
     if "solve" in phases:
-        del phases["optimize"]  # which is the sum of several
+        del phases["optimize"]  # the sum of several others
     phases["other"] = seconds["total"] - sum(phases.values())
     return ", ".join(f"{name} {value:.1f}" for name, value in phases.items() if value >= 0.05)
 
@@ -298,6 +298,6 @@ def _number(value: float | None) -> str:
 
 
 def fail(message: str, status: int) -> int:
-    """Write an error, a line for each fault; returns the exit status."""
+    """Print an error with a line for each fault, and return the exit status."""
     sys.stderr.write("".join(f"error: {line}\n" for line in message.splitlines()))
     return status

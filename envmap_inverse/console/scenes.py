@@ -1,4 +1,4 @@
-"""The scene of a command, with a map of its own or an unknown one."""
+"""Load the scene of a command, with its own map or an unknown one."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ MapSize = Annotated[
     panelled(
         "Light",
         metavar="WxH",
-        help="Texels of the map, in place of the scene's. A scene without a map gets an unknown "
-        "one, by default of 256x128 texels, or fewer if the pictures have fewer pixels.",
+        help="Size of the map in texels, in place of the scene's. A scene without a map gets an "
+        "unknown one, by default of 256x128 texels, or fewer if the pictures have fewer pixels.",
     ),
 ]
 
 
 def map_size_of(option: str | None) -> tuple[int, int] | None:
-    """(width, height) that --map-size names; one number is the width of a map half as high.
+    """Parse --map-size into (width, height); one number is the width of a map half as high.
 
     Raises:
-        InputError: if it names none that a map can have.
+        InputError: if no map can have that size.
     """
     size = pixel_size("--map-size", option)
     if size is None:
@@ -58,9 +58,9 @@ def load_with_map(
     envmap_name: str | None = None,
     define: Mapping[str, str] | None = None,
 ) -> tuple[Scene, bool]:
-    """A scene with a map of this size, and whether the map is one that had to be added.
+    """Load a scene with a map of this size; also return whether the map had to be added.
 
-    Without a size, the scene's own map keeps its own, and one that is added has the default.
+    Without a size, the scene's own map keeps its size, and an added one has the default.
     """
     backend.select_variant()
     is_added = not has_envmap(path, define)
@@ -72,13 +72,13 @@ def load_with_map(
 
 
 def add_unknown_map(scene: Scene, size: tuple[int, int]) -> None:
-    """Give the map that was added to a scene its size, and say so."""
+    """Resize the map that was added to a scene, and report it."""
     scene.set_map_size(*size)
     tell(f"the scene has no environment map; an unknown one of {size[0]} x {size[1]} is added")
 
 
 def film_size_of(option: str | None, *, full_size: bool) -> dict[str, Any]:
-    """Arguments of `fit_films` for --size and --full-size.
+    """Convert --size and --full-size to arguments of `fit_films`.
 
     Raises:
         InputError: if both are given, or --size names no size.

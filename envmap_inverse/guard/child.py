@@ -1,4 +1,4 @@
-"""The child process of `isolation`: it reads what it is asked to, and tells that it still lives."""
+"""The child process of `reader`: it reads what it is asked to, and reports that it is alive."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from envmap_inverse.scene.loading import files_of, read_scene
 __all__ = ["serve"]
 
 BYTES_PER_SECOND = 2**20
-"""By which a file's size adds to the seconds that it may take."""
+"""Bytes of a file that allow it one more second."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _MESHES = {".ply": "ply", ".obj": "obj", ".serialized": "serialized"}
 
 
 def serve() -> None:
-    """Answer requests until nobody asks any more.
+    """Answer requests until the connection closes.
 
     The arguments of the process, after its first, are the number of the connection's descriptor,
     the bytes of memory that it may take, and the seconds that a small file may take. A request is
-    a kind, a path, of an image its layer, and of a scene the name of its map and the values of its
-    `$name` parameters. The answers are "reading" with the seconds that it may take from now on and
-    the files that a scene names, any number of times; then "done", "refused" with the reason, or
-    "out of memory".
+    a kind and a path, followed for an image by its layer, and for a scene by the name of its map
+    and the values of its `$name` parameters. The answers are "reading", any number of times, with
+    the seconds that it may take from now on and the files that a scene names; then "done",
+    "refused" with the reason, or "out of memory".
     """
     descriptor, memory, seconds = sys.argv[2:]
     # Unlike the address space, this counts no memory that Dr.Jit and LLVM merely reserve.
@@ -63,7 +63,7 @@ class _Child:
         kind, name, *options = json.loads(self._connection.recv_bytes())
         try:
             getattr(self, f"_{kind}")(Path(name), *options)
-        except Exception as error:  # noqa: BLE001 - what is no refusal, the caller will meet again
+        except Exception as error:  # noqa: BLE001 - the caller meets any other error again
             self._send(*self._verdict(error))
         else:
             self._send("done")
@@ -91,7 +91,7 @@ class _Child:
         dr.sync_thread()
 
     def _file(self, path: Path) -> None:
-        """A file that a scene names, by itself."""
+        """Read a file that a scene names, by itself."""
         self._select_variant()
         self._announce([path])
         plugin = _MESHES.get(path.suffix.lower())
@@ -111,7 +111,7 @@ class _Child:
         self._connection.send_bytes(json.dumps(answer).encode())
 
     def _select_variant(self) -> None:
-        """The one with which scenes are loaded on most machines; a GPU is left alone."""
+        """Select the variant that loads scenes on most machines; leave the GPU alone."""
         try:
             backend.select_variant("llvm_ad_rgb")
         except BackendError:
@@ -119,7 +119,7 @@ class _Child:
             self._knows_all_plugins = False
 
     def _verdict(self, error: Exception) -> tuple[str, ...]:
-        """The answer after an error."""
+        """The answer that an error leads to."""
         if is_out_of_memory(error):
             return ("out of memory",)
         if isinstance(error, InputError | FileNotFoundError) and self._knows_all_plugins:

@@ -1,7 +1,7 @@
 """Read files of strangers in a child process first.
 
-What crashes a decoder, never ends or takes all memory ends the child, and is an `InputError` that
-names the file. What the child refuses is not read again: it may crash the decoder the next time.
+A file that crashes a decoder, never ends or takes all memory ends the child, and becomes an
+`InputError` that names it. The parent does not read what the child refuses: it may crash next time.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from envmap_inverse.system.memory import free_memory
 __all__ = ["Reader", "read_apart"]
 
 MAX_SECONDS = 15.0
-"""For a file, besides what its size allows."""
+"""Seconds for any file, before its size allows it more."""
 
 START_SECONDS = 120.0
-"""For the child to import what it needs, on a slow and busy machine."""
+"""Seconds for the child to import what it needs, on a slow and busy machine."""
 
 MEMORY_SHARE = 0.75
-"""Of the memory that is free."""
+"""Share of the free memory that the child may take."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 _LOGGER = logging.getLogger(__name__)
@@ -60,10 +60,10 @@ def read_apart(
 ) -> None:
     """Read a scene, images, masks and cameras in a child process, to see that it survives them.
 
-    The arguments are those of `Reader.read`.
+    The arguments are the same as for `Reader.read`.
 
     Raises:
-        InputError: if it does not; see `Reader.read`.
+        InputError: if it does not survive them; see `Reader.read`.
         BackendError: if no Mitsuba backend works here.
     """
     with Reader() as reader:
@@ -87,8 +87,8 @@ class Reader(AbstractContextManager["Reader"]):
         """Start the child.
 
         Args:
-            memory: bytes that it may take; by default three quarters of what is free.
-            seconds: that a small file may take.
+            memory: bytes that it may take; by default three quarters of the free memory.
+            seconds: seconds that a small file may take.
         """
         self.memory = int(MEMORY_SHARE * free_memory()) if memory is None else memory
         self.seconds = seconds
@@ -114,19 +114,19 @@ class Reader(AbstractContextManager["Reader"]):
         envmap: str | None = None,
         define: Mapping[str, str] = _NOTHING,
     ) -> None:
-        """Have the child read files.
+        """Let the child read files.
 
         Args:
             scene: a scene's XML file; the files that it names are read with it.
             images: files for `read_image`.
             masks: files for `read_mask`.
             cameras: a file or folder for `read_cameras`, which may name a picture.
-            layers: of images, the layer to read.
+            layers: layer to read from each image.
             envmap: id of the environment map to use, needed if the scene has several.
             define: values for the scene's `$name` parameters.
 
         Raises:
-            InputError: if the child refuses any, dies of it, takes too long or runs out of memory.
+            InputError: if the child refuses a file, crashes, takes too long or runs out of memory.
             BackendError: if it cannot start.
         """
         faults = Faults()
@@ -164,7 +164,7 @@ class Reader(AbstractContextManager["Reader"]):
             stderr=self._output,
         )
         theirs.close()
-        self._child = self._held.enter_context(child)  # which waits until it has ended
+        self._child = self._held.enter_context(child)  # leaving it waits for the end
         self._held.callback(child.kill)
         self._seconds_left = START_SECONDS
 
@@ -172,7 +172,7 @@ class Reader(AbstractContextManager["Reader"]):
         self._held.close()
 
     def _read(self, kind: str, path: Path, *options: Any) -> None:
-        """Have the child read one file; a dead child is replaced."""
+        """Let the child read one file; replace the child if it dies."""
         files: list[str] = []
         try:
             self._ask([kind, str(path), *options], files)
@@ -180,11 +180,11 @@ class Reader(AbstractContextManager["Reader"]):
             self._end()
             self._start()
             for file in files if failure.is_repeatable else ():
-                self._read("file", Path(file))  # the culprit's error goes out in place of ours
+                self._read("file", Path(file))  # raises the error of the file at fault
             raise InputError(f"{path}: {failure}") from None
 
     def _ask(self, request: list[Any], files: list[str]) -> None:
-        """Send a request and follow the answers; puts the files that a scene names into `files`."""
+        """Send a request and follow the answers; put the files that a scene names into `files`."""
         try:
             self._connection.send_bytes(json.dumps(request).encode())
             while self._connection.poll(self._seconds_left):
@@ -207,7 +207,7 @@ class Reader(AbstractContextManager["Reader"]):
         return f"needs more than the {self.memory / 2**30:.1f} GiB of memory that it may take"
 
     def _cause_of_death(self) -> str:
-        """Why the child is gone, if a file was the reason.
+        """Say why the child died, if a file was the reason.
 
         Raises:
             BackendError: if it was not.

@@ -1,6 +1,7 @@
 """Read and write images, and tone-map them for display.
 
-A format a file; `formats` lists them. `read_picture` gives what a file says besides its values.
+Each format has its own file; `formats` lists them. `read_picture` also returns what a file says
+besides its values.
 """
 
 from envmap_inverse.images.colour import linear_to_srgb, srgb_to_linear

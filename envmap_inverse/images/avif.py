@@ -14,7 +14,7 @@ __all__ = ["Avif", "Webp"]
 
 
 class Webp:
-    """8 bits, in the encoding of its profile; sRGB without one."""
+    """8 bits, in the encoding of the profile; sRGB without one."""
 
     endings = (".webp",)
 
@@ -24,12 +24,12 @@ class Webp:
 
 
 class Avif:
-    """8 bits (of 10 or 12), in the encoding of its profile or code points."""
+    """8 bits (of 10 or 12), in the encoding of the profile or code points."""
 
     endings = (".avif",)
 
     def read(self, path: Path, settings: Reading) -> Picture:
         """The first picture."""
         if not features.check("avif"):
-            raise InputError(f"{path}: this Pillow reads no AVIF; pip install 'pillow>=11.3'")
+            raise InputError(f"{path}: this Pillow cannot read AVIF; pip install 'pillow>=11.3'")
         return read_by_pillow(path, settings)

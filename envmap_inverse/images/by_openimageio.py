@@ -1,4 +1,4 @@
-"""What OpenImageIO decodes: files of 8, 16 or 32 bits."""
+"""Read files of 8, 16 or 32 bits with OpenImageIO."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _KINDS = {
     **dict.fromkeys(("uint8",), "uint8"),
     **dict.fromkeys(("int8", "uint16", "int16", "uint32", "int32"), "uint16"),
 }
-"""What values of each kind are read as; integers keep their share of the full range."""
+"""Type to read each kind of value as; integers keep their share of the full range."""
 
 _EXIF = {
     "exposure_time": "ExposureTime",
@@ -41,13 +41,13 @@ def read_by_openimageio(
     without_profile: Encoding | None = None,
     is_turned: bool = False,
 ) -> Picture:
-    """The picture of a file that OpenImageIO opens.
+    """Read a file with OpenImageIO.
 
     Args:
         path: the file.
         settings: how to read it.
-        without_profile: encoding of integers where neither a profile nor code points tell;
-            None for sRGB.
+        without_profile: encoding of integers that have neither a profile nor code points; None
+            for sRGB.
         is_turned: whether the decoder has turned the picture upright.
     """
     with quiet():
@@ -73,7 +73,7 @@ def read_by_openimageio(
 
 
 def _decoded(path: Path) -> tuple[NDArray[Any], Any, tuple[str, ...]]:
-    """Values of shape (h, w, channels), OpenImageIO's description of them, and notes."""
+    """Values of shape (h, w, channels), OpenImageIO's specification, and notes."""
     import OpenImageIO  # noqa: PLC0415 - takes a tenth of a second
 
     straight = OpenImageIO.ImageSpec()
@@ -87,7 +87,7 @@ def _decoded(path: Path) -> tuple[NDArray[Any], Any, tuple[str, ...]]:
         kind = str(spec.format)
         if kind not in _KINDS or spec.nchannels > 8:
             raise InputError(
-                f"{path}: has {spec.nchannels} channels of {kind}, which is no picture"
+                f"{path}: has {spec.nchannels} channels of {kind}, which is not a picture"
             )
         values = file.read_image(0, 0, 0, spec.nchannels, _KINDS[kind])
         if values is None:
@@ -100,7 +100,7 @@ def _decoded(path: Path) -> tuple[NDArray[Any], Any, tuple[str, ...]]:
 
 
 def _num_colours(spec: Any) -> int:
-    """3, or 1 of a grey picture."""
+    """3, or 1 for a grey picture."""
     return 3 if spec.nchannels - (spec.alpha_channel >= 0) >= 3 else 1
 
 

@@ -1,4 +1,4 @@
-"""What Pillow decodes: 8-bit pictures of cameras, phones and the web."""
+"""Read 8-bit pictures of cameras, phones and the web with Pillow."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NCLX_BYTES = 2**16
 
 
 def read_by_pillow(path: Path, settings: Reading) -> Picture:
-    """The picture of a file that Pillow opens, linearized by its colour profile."""
+    """Read a file with Pillow and linearize it by its colour profile."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # Pillow warns of images that decompress to gigabytes
         with Image.open(path) as file:
@@ -49,7 +49,7 @@ def read_by_pillow(path: Path, settings: Reading) -> Picture:
 
 
 def levels_of(encoding: Encoding, bit_depth: int, settings: Reading) -> tuple[float, float]:
-    """Clipping levels: the second highest and the lowest but one of the stored values.
+    """Clipping levels: the linear values of the second highest and second lowest stored value.
 
     Compression moves values by one.
     """
@@ -61,13 +61,13 @@ def levels_of(encoding: Encoding, bit_depth: int, settings: Reading) -> tuple[fl
 
 
 def note_of(encoding: Encoding) -> tuple[str, ...]:
-    """What to say of an encoding: nothing of sRGB, nor of linear values."""
+    """A note about an encoding; none if it is sRGB or linear."""
     is_srgb = encoding.matrix is None and set(encoding.curves) == set(SRGB.curves)
     return () if is_srgb or encoding is LINEAR else (f"colours converted from {encoding.name!r}",)
 
 
 def _decoded(file: Image.Image) -> tuple[Image.Image, Encoding | None, tuple[str, ...]]:
-    """Decode; gives the encoding of an embedded profile too, None without one."""
+    """Decode; also returns the encoding of the embedded profile, None without one, and notes."""
     profile = file.info.get("icc_profile")
     if not profile:
         return file, None, ()
@@ -75,7 +75,7 @@ def _decoded(file: Image.Image) -> tuple[Image.Image, Encoding | None, tuple[str
         return file, read_profile(profile), ()
     except InputError as error:
         reason = str(error)
-    try:  # a table profile, as of CMYK: to 8-bit sRGB
+    try:  # a table profile, e.g. of CMYK: to 8-bit sRGB
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         mode = "L" if file.mode in _GREYS else "RGB"
         target = ImageCms.createProfile("sRGB")

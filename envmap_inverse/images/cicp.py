@@ -1,4 +1,4 @@
-"""Code points of colour in PNG, JPEG XL, HEIC and AVIF (ITU-T H.273)."""
+"""Colour code points in PNG, JPEG XL, HEIC and AVIF (ITU-T H.273)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ UNSPECIFIED = 2
 
 
 def _bt_709_to_linear(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Inverse of the camera's curve of ITU-R BT.709-6."""
+    """Invert the camera curve of ITU-R BT.709-6."""
     return np.where(
         values < 0.081, values / 4.5, (np.maximum(values + 0.099, 0) / 1.099) ** (1 / 0.45)
     )
@@ -40,15 +40,15 @@ _HDR = {16: "PQ", 18: "HLG"}
 
 
 def encoding_of_codes(primaries: int, transfer: int) -> Encoding:
-    """The encoding that two code points name.
+    """The encoding that two code points stand for.
 
     Raises:
-        InputError: if it is another one; the message is to follow a file's name.
+        InputError: if the encoding is unknown; the message is to follow a file's name.
     """
     if primaries not in _PRIMARIES or transfer not in _CURVES:
         curve = _HDR.get(transfer, f"transfer {transfer}")
         raise InputError(
-            f"its colours are coded as {curve}, primaries {primaries} (H.273), which is not read; "
+            f"its colours are coded as {curve}, primaries {primaries} (H.273), which is unknown; "
             "convert it to sRGB, or to linear values in an EXR"
         )
     name, chromaticities = _PRIMARIES[primaries]
@@ -56,7 +56,7 @@ def encoding_of_codes(primaries: int, transfer: int) -> Encoding:
 
 
 def find_nclx(data: bytes) -> tuple[int, int] | None:
-    """Primaries and transfer in the first colour box of an HEIC or AVIF file's start."""
+    """Primaries and transfer of the first colour box in the first bytes of an HEIC or AVIF file."""
     place = data.find(b"colrnclx")
     if place < 0 or len(data) < place + 12:
         return None

@@ -1,4 +1,4 @@
-"""How stored values become linear RGB: transfer curves and primaries."""
+"""Convert stored values to linear RGB: transfer curves and primaries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Curve = Callable[[NDArray[np.floating[Any]]], NDArray[np.floating[Any]]]
-"""From stored values, whose range is 0 to 1, to linear ones."""
+"""Maps stored values, which range from 0 to 1, to linear ones."""
 
 Primaries = Sequence[float] | NDArray[np.float64]
 """CIE 1931 (x, y) of red, green, blue and white: eight numbers."""
@@ -36,7 +36,7 @@ REC_709 = (0.64, 0.33, 0.30, 0.60, 0.15, 0.06, 0.3127, 0.3290)
 """The primaries of sRGB and of all radiance here (ITU-R BT.709-6)."""
 
 MIN_SHIFT = 2e-3
-"""Matrices nearer to the identity are taken for it: profiles round their primaries."""
+"""Matrices this near to the identity count as it: profiles round their primaries."""
 
 _BRADFORD = np.array(
     [[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0389, -0.0685, 1.0296]]
@@ -45,12 +45,12 @@ _BRADFORD = np.array(
 
 
 def srgb_to_linear(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """Linear values of sRGB-encoded ones in [0, 1] (IEC 61966-2-1)."""
+    """Decode sRGB values in [0, 1] to linear ones (IEC 61966-2-1)."""
     return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
 
 
 def linear_to_srgb(values: NDArray[np.floating[Any]]) -> NDArray[np.floating[Any]]:
-    """sRGB-encoded values of linear ones in [0, 1] (IEC 61966-2-1)."""
+    """Encode linear values in [0, 1] as sRGB (IEC 61966-2-1)."""
     return np.where(values <= 0.0031308, values * 12.92, 1.055 * values ** (1 / 2.4) - 0.055)
 
 
@@ -72,7 +72,7 @@ def rgb_to_xyz(primaries: Primaries) -> NDArray[np.float64]:
     xy = np.asarray(primaries, np.float64).reshape(4, 2)
     x, y = xy.T
     columns = np.stack([x, y, 1 - x - y])
-    with np.errstate(all="ignore"):  # what is not finite is for the caller to refuse
+    with np.errstate(all="ignore"):  # the caller refuses what is not finite
         white = columns[:, 3] / columns[1, 3]
         return np.asarray(columns[:, :3] * np.linalg.solve(columns[:, :3], white))
 
@@ -86,10 +86,10 @@ def adapt(white: ArrayLike, to_white: ArrayLike) -> NDArray[np.float64]:
 def to_rec_709(
     primaries: Primaries | None = None, *, keeps_white: bool = False
 ) -> NDArray[np.float64]:
-    """Matrix from linear RGB of some primaries, or from CIE XYZ, to linear Rec. 709 RGB.
+    """Matrix from linear RGB with given primaries, or from CIE XYZ, to linear Rec. 709 RGB.
 
     Args:
-        primaries: of the RGB; None for XYZ.
+        primaries: primaries of the RGB; None for XYZ.
         keeps_white: whether RGB white stays white (Bradford), or keeps its colour.
     """
     from_xyz = np.linalg.inv(rgb_to_xyz(REC_709))
@@ -108,7 +108,7 @@ class Encoding:
     """A colour encoding.
 
     Attributes:
-        name: what messages call it.
+        name: its name in messages.
         curves: from stored to linear values, one for all channels or one for each.
         matrix: from linear values to linear Rec. 709 RGB, shape (3, 3); None for the identity.
     """
@@ -119,15 +119,15 @@ class Encoding:
 
     @classmethod
     def of(cls, name: str, curve: Curve, primaries: Primaries) -> Encoding:
-        """An encoding by a curve and primaries; its white is shown as ours."""
+        """An encoding with a curve and primaries; its white becomes our white."""
         matrix = to_rec_709(primaries, keeps_white=True)
         return cls(name=name, curves=(curve,), matrix=_unless_identity(matrix))
 
     def decode(self, values: NDArray[Any], gamma: float | None = None) -> NDArray[np.float32]:
-        """Linear Rec. 709 RGB of stored values.
+        """Convert stored values to linear Rec. 709 RGB.
 
         Args:
-            values: shape (h, w, c) of 1 or 3 channels; integers fill the range of their kind.
+            values: shape (h, w, c) with 1 or 3 channels; integers use the full range of their type.
             gamma: exponent of a power law in place of the curves.
 
         Returns:
@@ -144,7 +144,7 @@ class Encoding:
         return np.asarray(linear @ self.matrix.T.astype(np.float32))
 
     def level(self, value: float, gamma: float | None = None) -> float:
-        """The linear value of a stored one, a share of the full range."""
+        """The linear value of a stored one, given as a share of the full range."""
         curves = self.curves if gamma is None else (power(gamma),)
         return min(float(curve(np.array(value))) for curve in curves)
 

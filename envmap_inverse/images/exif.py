@@ -1,4 +1,4 @@
-"""What EXIF says of the camera, read by Pillow or by OpenImageIO."""
+"""EXIF data about the camera, read by Pillow or by OpenImageIO."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ _TAGS = {
 
 
 def settings_of(exif: Image.Exif) -> CameraSettings:
-    """The camera's settings; what is missing or no positive number is None."""
+    """The camera's settings; None for each that is missing or not a positive number."""
     tags: Mapping[int, Any] = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
     return CameraSettings(**{name: _number(tags.get(tag)) for name, tag in _TAGS.items()})
 
 
 def orientation_of(exif: Image.Exif) -> int:
-    """EXIF's orientation, from 1 to 8; 1 if it is missing or none of them."""
+    """EXIF's orientation, from 1 to 8; 1 if it is missing or out of range."""
     value = exif.get(ExifTags.Base.Orientation, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
 

@@ -35,7 +35,7 @@ class Exr:
     endings = (".exr",)
 
     def read(self, path: Path, settings: Reading) -> Picture:
-        """The picture of one layer, at the size of its display window."""
+        """Read one layer, at the size of its display window."""
         with quiet():
             parts = OpenEXR.File(str(path), header_only=True).parts
             _check_sizes(path, parts)
@@ -56,12 +56,12 @@ class Exr:
         return _on_display(path, picture, data, _Window.of(header["displayWindow"]))
 
     def encode(self, image: NDArray[np.float32]) -> bytes:
-        """The bytes of a file with the channels R, G and B."""
+        """Encode as a file with the channels R, G and B."""
         header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
         stream = io.BytesIO()
         try:
             OpenEXR.File(header, {"RGB": image}).write(stream)
-        except RuntimeError as error:  # memory is all that this can lack
+        except RuntimeError as error:  # raised only for lack of memory
             raise MemoryError(str(error)) from None
         return stream.getvalue()
 
@@ -110,7 +110,7 @@ def _check_sizes(path: Path, parts: Sequence[Any]) -> None:
 
 
 def _choose(path: Path, parts: Sequence[Any], wanted: str | None) -> _Layer:
-    """The layer that is wanted; else the unnamed one of the first part; else the only one."""
+    """The layer asked for, or else the unnamed one of the first part, or else the only one."""
     layers = [layer for number, part in enumerate(parts) for layer in _layers(number, part)]
     names = ", ".join(repr(layer.name) for layer in layers if layer.name)
     if wanted is not None:
@@ -166,7 +166,7 @@ def _plane(path: Path, channels: Any, name: str, window: _Window) -> NDArray[np.
 
 
 def _converted(path: Path, image: NDArray[np.float32], chromaticities: Any) -> NDArray[np.float32]:
-    """Linear Rec. 709 RGB; as in Mitsuba's `Bitmap`, white keeps its colour."""
+    """Convert to linear Rec. 709 RGB; as in Mitsuba's `Bitmap`, white keeps its colour."""
     if chromaticities is None:
         return image
     try:
@@ -181,7 +181,7 @@ def _converted(path: Path, image: NDArray[np.float32], chromaticities: Any) -> N
 
 
 def _on_display(path: Path, picture: Picture, data: _Window, display: _Window) -> Picture:
-    """The picture of the display window: pixels outside it go, those without data are masked."""
+    """Fit a picture to the display window: drop pixels outside, mask pixels without data."""
     if data == display:
         return picture
     left, top = max(data.left, display.left), max(data.top, display.top)

@@ -1,7 +1,7 @@
-"""The formats that are read and written: the one table of file endings.
+"""The table of image formats that are read and written, by file ending.
 
-A new format is a class with `endings` and `read`, and `encode` if it is written too, in a file of
-its own; add it to `FORMATS`.
+A new format is a class with `endings` and `read`, and with `encode` if it is also written, in a
+file of its own; add an instance to `FORMATS`.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ class Format(Protocol):
     """A kind of image file.
 
     Attributes:
-        endings: of file names, in lower case with their dot.
+        endings: endings of file names, in lower case and with their dot.
     """
 
     @property
     def endings(self) -> tuple[str, ...]: ...  # noqa: D102
 
     def read(self, path: Path, settings: Reading) -> Picture:
-        """The picture of a file; may raise anything for a file that is damaged."""
+        """Read a file; may raise anything if the file is damaged."""
 
 
 @runtime_checkable
 class Writable(Format, Protocol):
-    """A format that is written too."""
+    """A format that is also written."""
 
     def encode(self, image: NDArray[np.float32]) -> bytes:
-        """The bytes of a file of linear RGB, shape (h, w, 3)."""
+        """Encode linear RGB, shape (h, w, 3), as a file."""
 
 
 FORMATS: tuple[Format, ...] = (
@@ -76,15 +76,15 @@ def endings(*, written: bool = False) -> tuple[str, ...]:
 
 
 def is_readable(path: Path) -> bool:
-    """Whether a file's ending is that of a format."""
+    """Whether a file has the ending of a format."""
     return path.suffix.lower() in endings()
 
 
 def format_of(path: Path, *, written: bool = False) -> Format:
-    """The format of a file, by its ending.
+    """The format that a file's ending stands for.
 
     Raises:
-        InputError: if there is none.
+        InputError: if no format has this ending.
     """
     for kind in FORMATS:
         if path.suffix.lower() in kind.endings and (not written or isinstance(kind, Writable)):

@@ -1,4 +1,4 @@
-"""Radiance HDR: its header, its three codings, its ways to order pixels.
+"""Radiance HDR: header, the three codings, and the orders of pixels.
 
 After the file formats chapter of the Radiance documentation (Ward, `filefmts.pdf`) and Ward, "Real
 pixels", Graphics Gems II, 1991.
@@ -35,7 +35,7 @@ class Hdr:
     endings = (".hdr",)
 
     def read(self, path: Path, settings: Reading) -> Picture:  # noqa: ARG002
-        """The picture in radiance, with exposure and colour correction taken out."""
+        """Read as radiance, with exposure and colour correction divided out."""
         data = path.read_bytes()
         header = _Header.of(path, data[:_HEADER_BYTES])
         check_size(path, *header.size)
@@ -53,13 +53,13 @@ class Hdr:
         return Picture(image=image, notes=tuple(notes))
 
     def encode(self, image: NDArray[np.float32]) -> bytes:
-        """The bytes of a file.
+        """Encode as a file.
 
         Raises:
             InputError: if a value is NaN or infinite.
         """
         if not np.isfinite(image).all():
-            raise InputError("HDR files hold no NaN or infinity; write EXR")
+            raise InputError("HDR files cannot hold NaN or infinity; write EXR")
         backend.select_variant()
         stream = mi.MemoryStream()
         mi.Bitmap(image).write(stream, mi.Bitmap.FileFormat.RGBE)
@@ -72,8 +72,8 @@ class _Header:
 
     Attributes:
         variables: by name.
-        axes: of the scanlines, then of the pixels in one: sign, "X" or "Y", and number.
-        num_bytes: that come before the pixels.
+        axes: sign, "X" or "Y", and number: first of the scanlines, then of the pixels in one.
+        num_bytes: bytes before the pixels.
     """
 
     variables: Mapping[str, list[str]]
@@ -88,7 +88,7 @@ class _Header:
         variables: dict[str, list[str]] = {}
         for line in data[: match.start()].decode("latin-1").splitlines():
             name, sign, value = line.partition("=")
-            if sign and not line[:1].isspace():  # indented lines are of files that it was made from
+            if sign and not line[:1].isspace():  # indented: of a source file
                 variables.setdefault(name.strip().upper(), []).append(value.strip())
         axes = tuple((match[k].decode(), match[k + 1].decode(), int(match[k + 2])) for k in (1, 4))
         header = cls(variables=variables, axes=axes, num_bytes=data.index(b"\n", match.end(6)) + 1)
@@ -116,14 +116,14 @@ class _Header:
         return self.variables.get("FORMAT", _FORMATS[:1])[-1] == _FORMATS[1]
 
     def ordered(self, scanlines: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Rows from the top and columns from the left."""
+        """Reorder to rows from the top and columns from the left."""
         image = scanlines if self.axes[0][1] == "Y" else scanlines.swapaxes(0, 1)
         signs = {axis: sign for sign, axis, _ in self.axes}
         image = image if signs["Y"] == "-" else image[::-1]
         return np.array(image if signs["X"] == "+" else image[:, ::-1])
 
     def correction(self) -> NDArray[np.float64]:
-        """By what radiance was multiplied, a factor per channel."""
+        """Factor per channel by which radiance was multiplied."""
         factor = np.ones(3)
         for name, count in (("EXPOSURE", 1), ("COLORCORR", 3)):
             for value in self.variables.get(name, ()):
@@ -133,7 +133,7 @@ class _Header:
         return factor
 
     def matrix(self, path: Path) -> NDArray[np.float64]:
-        """To linear Rec. 709 RGB. White stays white, as in Radiance's own conversions."""
+        """Matrix to linear Rec. 709 RGB. White stays white, as in Radiance's own conversions."""
         if self.is_xyz:
             return to_rec_709(None)
         primaries = self.variables.get("PRIMARIES", [])
@@ -174,7 +174,7 @@ def _decode(path: Path, data: bytes, num_scanlines: int, length: int) -> NDArray
 
 
 def _run_length_decoded(data: bytes, num_scanlines: int, length: int) -> NDArray[np.uint8]:
-    """Pixels of the new coding: each scanline by channel, in runs and literal stretches."""
+    """Decode the new coding: each scanline channel by channel, in runs and literal stretches."""
     marker, place, planes = data[:4], 0, bytearray()
     for scanline in range(num_scanlines):
         if data[place : place + 4] != marker:
@@ -196,7 +196,7 @@ def _run_length_decoded(data: bytes, num_scanlines: int, length: int) -> NDArray
 
 
 def _expanded(items: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pixels of the old run-length coding.
+    """Decode the old run-length coding.
 
     An item (1, 1, 1, n) repeats the pixel before it n times; further ones that follow at once
     count 256 n, 65536 n and so on.

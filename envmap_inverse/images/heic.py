@@ -1,4 +1,4 @@
-"""HEIC, what phones write; the extra `heic` reads it."""
+"""HEIC, which phones write; reading it needs the extra `heic`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Heic:
     endings = (".heic", ".heif")
 
     def read(self, path: Path, settings: Reading) -> Picture:
-        """The primary picture, which the decoder turns upright.
+        """Read the primary picture, which the decoder turns upright.
 
         Raises:
             InputError: if pi-heif is not installed.

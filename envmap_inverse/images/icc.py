@@ -1,8 +1,8 @@
-"""Read ICC profiles of the kind that cameras, phones and raw converters embed.
+"""Read the kinds of ICC profiles that cameras, phones and raw converters embed.
 
-Those hold three primaries and three curves (matrix/TRC profiles, ICC.1:2022, 8.3.3 and 8.4.3), or
-one curve for grey. Read here, they keep the depth and the gamut that a conversion to 8-bit sRGB
-would lose.
+They hold three primaries and three curves (matrix/TRC profiles, ICC.1:2022, 8.3.3 and 8.4.3), or
+one curve for grey. Applying them here keeps the depth and the gamut that a conversion to 8-bit
+sRGB would lose.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _LEVELS = np.arange(256) / 255
 
 
 def read_profile(data: bytes) -> Encoding:
-    """The encoding of a matrix/TRC or grey profile.
+    """Read the encoding from a matrix/TRC or grey profile.
 
     Raises:
         InputError: if it is damaged or of another kind; the message is to follow a file's name.
@@ -85,7 +85,7 @@ def _name(tag: bytes) -> str:
 
 
 def _curve(tag: bytes) -> Curve:
-    """A 'curv' or 'para' tag (ICC.1:2022, 10.6 and 10.18); sRGB's own, where it is as good as."""
+    """Read a 'curv' or 'para' tag (ICC.1:2022, 10.6 and 10.18); near sRGB's curve, return that."""
     if tag[:4] == b"curv":
         curve = _sampled(tag)
     elif tag[:4] == b"para":
@@ -111,7 +111,7 @@ def _sampled(tag: bytes) -> Curve:
 def _interpolated(
     samples: NDArray[np.float64], values: NDArray[np.floating[Any]]
 ) -> NDArray[np.floating[Any]]:
-    """Linear interpolation; past the ends the end's slope goes on."""
+    """Interpolate linearly; extrapolate with the slope at each end."""
     last = len(samples) - 1
     place = np.asarray(values, np.float64) * last
     left = np.clip(np.floor(place), 0, last - 1).astype(int)
@@ -121,7 +121,7 @@ def _interpolated(
 def _parametric(
     kind: int, parameters: tuple[float, ...], values: NDArray[np.floating[Any]]
 ) -> NDArray[np.floating[Any]]:
-    """Table 68 of ICC.1:2022: (a v + b)^g + e from v = d up, c v + f below."""
+    """Apply table 68 of ICC.1:2022: (a v + b)^g + e from v = d up, c v + f below."""
     g, a, b, c, d, e, f = (*parameters, *(1.0, 0.0, 0.0, 0.0, 0.0, 0.0)[len(parameters) - 1 :])
     if kind in {1, 2}:
         d = -b / a

@@ -18,7 +18,7 @@ __all__ = ["Jpeg", "encode_jpeg"]
 
 _SUBSAMPLINGS = {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}
 _STANDARD_SUM = 3688
-"""Of the luminance table in annex K.1 of ITU-T T.81, which the IJG's encoder scales."""
+"""Sum of the luminance table in annex K.1 of ITU-T T.81, which the IJG's encoder scales."""
 
 
 class Jpeg:
@@ -30,7 +30,7 @@ class Jpeg:
     endings = (".jpg", ".jpeg")
 
     def read(self, path: Path, settings: Reading) -> Picture:
-        """The picture, with the quality and subsampling of its compression."""
+        """Read the picture, with the quality and subsampling of its compression."""
         picture = read_by_pillow(path, settings)
         with Image.open(path) as file:
             if not isinstance(file, JpegImagePlugin.JpegImageFile):
@@ -42,19 +42,19 @@ class Jpeg:
             )
 
     def encode(self, image: NDArray[np.float32]) -> bytes:
-        """The bytes of a file."""
+        """Encode as a file."""
         return encode_jpeg(tonemap(image))
 
 
 def encode_jpeg(image: Uint8Image, *, quality: int = 92) -> bytes:
-    """An 8-bit image as the bytes of a JPEG file: a tenth of the time of a PNG."""
+    """Encode an 8-bit image as a JPEG file, in a tenth of the time of a PNG."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "JPEG", quality=quality, subsampling=0)
     return stream.getvalue()
 
 
 def _quality(file: JpegImagePlugin.JpegImageFile) -> int | None:
-    """The IJG encoder's quality whose luminance table has the same sum.
+    """The IJG encoder's quality whose luminance table has the same sum as the file's.
 
     That encoder scales the standard table by 2 - q/50, below 50 by 50/q.
     """

@@ -16,5 +16,5 @@ class Jxl:
     endings = (".jxl",)
 
     def read(self, path: Path, settings: Reading) -> Picture:
-        """The picture of the first frame."""
+        """Read the first frame."""
         return read_by_openimageio(path, settings, is_turned=True)

@@ -1,4 +1,4 @@
-"""What every reader checks before it decodes, and keeps off the terminal while it does."""
+"""Check sizes before decoding, and keep decoders off the terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def check_size(path: Path, width: int, height: int) -> None:
         raise InputError(f"{path}: damaged: its header gives {width} x {height} pixels")
     if width * height > MAX_PIXELS:
         raise InputError(
-            f"{path}: {width} x {height} pixels are more than the {MAX_PIXELS} that are read"
+            f"{path}: {width} x {height} pixels are more than the {MAX_PIXELS} that can be read"
         )
 
 

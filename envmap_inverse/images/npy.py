@@ -21,7 +21,7 @@ class Npy:
     endings = (".npy",)
 
     def read(self, path: Path, settings: Reading) -> Picture:  # noqa: ARG002
-        """The picture of an array of shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)."""
+        """Read an array of shape (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)."""
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         shape = array.shape
         if len(shape) not in {2, 3} or shape[2:] not in {(), (1,), (3,), (4,)} or 0 in shape:
@@ -34,7 +34,7 @@ class Npy:
         return Picture(image=colour, alpha=values[..., 3] if values.shape[2] == 4 else None)
 
     def encode(self, image: NDArray[np.float32]) -> bytes:
-        """The bytes of a file."""
+        """Encode as a file."""
         stream = io.BytesIO()
         np.save(stream, image, allow_pickle=False)
         return stream.getvalue()

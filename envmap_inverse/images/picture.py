@@ -1,4 +1,4 @@
-"""A picture: its values, and what its file says besides them."""
+"""A picture: its values, and what else its file says."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 __all__ = ["CameraSettings", "Picture", "Reading"]
 
 OPAQUE = 0.99
-"""Alpha from which a pixel shows the scene alone."""
+"""Least alpha of a pixel that shows nothing but the scene."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,8 +19,8 @@ class Reading:
     """How to read a file that can be read in several ways.
 
     Attributes:
-        gamma: exponent that linearizes the values of integer files; None for what the file says.
-        layer: of an EXR file, the layer to read, e.g. "ViewLayer.Combined"; None for the only one.
+        gamma: exponent that linearizes integer values; None to do as the file says.
+        layer: layer to read from an EXR file, e.g. "ViewLayer.Combined"; None for the only one.
     """
 
     gamma: float | None = None
@@ -29,14 +29,14 @@ class Reading:
 
 @dataclass(frozen=True, kw_only=True)
 class CameraSettings:
-    """What EXIF says of the camera; None where it says nothing.
+    """The camera's settings from EXIF; None for those that it lacks.
 
     Attributes:
         exposure_time: seconds.
         f_number: focal length over aperture.
         iso: sensitivity.
         focal_length: millimetres.
-        focal_length_35mm: millimetres on a film of 36 x 24 mm that give the same field of view.
+        focal_length_35mm: millimetres that give the same field of view on a film of 36 x 24 mm.
     """
 
     exposure_time: float | None = None
@@ -47,7 +47,7 @@ class CameraSettings:
 
     @property
     def exposure(self) -> float | None:
-        """Seconds times ISO over the f-number's square; None unless all three are known."""
+        """Seconds times ISO over the square of the f-number; None unless all three are known."""
         if self.exposure_time is None or self.iso is None or self.f_number is None:
             return None
         return self.exposure_time * self.iso / self.f_number**2
@@ -55,19 +55,19 @@ class CameraSettings:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Picture:
-    """An image file's values and what it says besides them.
+    """An image file's values and what else it says.
 
     Attributes:
         image: linear Rec. 709 RGB, shape (h, w, 3), float32, in the file's rows and columns.
         alpha: opacity of each pixel, shape (h, w), from 0 to 1; None if the file has none.
-        orientation: EXIF's number, 1 to 8, of the turn that shows the picture upright.
-        white: linear value from which values are clipped; None if none are.
-        black: the same at the bottom.
+        orientation: EXIF's number, 1 to 8, for the turn that shows the picture upright.
+        white: linear value from which values are clipped at the top; None if none are.
+        black: linear value from which values are clipped at the bottom; None if none are.
         bit_depth: bits of a stored integer; None for floating-point files.
         camera: settings of the camera.
         jpeg_quality: 1 to 100, as the IJG's encoder counts; None for other files.
-        subsampling: of a JPEG's colour, "4:4:4", "4:2:2" or "4:2:0"; None for others.
-        notes: what was done or chosen in reading, for the user to know, a phrase each.
+        subsampling: colour subsampling of a JPEG, "4:4:4", "4:2:2" or "4:2:0"; None for others.
+        notes: phrases that report to the user what was done or chosen in reading.
     """
 
     image: NDArray[np.float32]
@@ -89,7 +89,7 @@ class Picture:
 
     @property
     def upright(self) -> Picture:
-        """The picture turned as its orientation says; itself if that is no turn."""
+        """The picture turned upright by its orientation; itself if it needs no turn."""
         if self.orientation not in _TURNS:
             return self
         turned = replace(
@@ -101,9 +101,9 @@ class Picture:
         return turned.noting(f"turned upright (EXIF orientation {self.orientation})")
 
     def for_size(self, size: tuple[int, int]) -> Picture:
-        """The picture as stored or upright: landscape or portrait as a size (width, height) is.
+        """The picture as stored or upright, whichever is landscape or portrait like a given size.
 
-        Upright if one of them is square.
+        The size is (width, height). If it or the picture is square, the picture is turned upright.
         """
         width, height = self.size
         is_as_stored = (width - height) * (size[0] - size[1]) > 0
@@ -114,16 +114,16 @@ class Picture:
 
     @property
     def mask(self) -> NDArray[np.float32] | None:
-        """1 where the picture is opaque, 0 elsewhere; None if all of it is.
+        """1 where the picture is opaque, 0 elsewhere; None if it is opaque everywhere.
 
-        Pixels that are partly transparent mix in a ground that no map explains.
+        Partly transparent pixels mix in a background that no map explains.
         """
         if self.alpha is None or (self.alpha >= OPAQUE).all():
             return None
         return (self.alpha >= OPAQUE).astype(np.float32)
 
     def noting(self, *notes: str) -> Picture:
-        """The same picture with more notes."""
+        """Return the picture with more notes."""
         return replace(self, notes=self.notes + notes)
 
 

@@ -18,11 +18,11 @@ from envmap_inverse.images.tone import Uint8Image, tonemap
 __all__ = ["Png", "encode_png"]
 
 SRGB_GAMMA = 0.45455
-"""What writers of sRGB give as gamma, whose curve is not quite a power (PNG, 11.3.2.5)."""
+"""Gamma that writers of sRGB give, although its curve is not quite a power (PNG, 11.3.2.5)."""
 
 
 class Png:
-    """In the encoding of its chunks cICP, iCCP, sRGB, gAMA and cHRM, in this order; straight alpha.
+    """Encoded as its chunk cICP, iCCP, sRGB, or gAMA and cHRM says, in this order; straight alpha.
 
     Written with 8 bits, tone-mapped at exposure 1.
     """
@@ -30,25 +30,25 @@ class Png:
     endings = (".png",)
 
     def read(self, path: Path, settings: Reading) -> Picture:
-        """The picture."""
+        """Read the picture."""
         with Image.open(path) as file:
             encoding = _encoding(file.info)
         return read_by_openimageio(path, settings, without_profile=encoding)
 
     def encode(self, image: NDArray[np.float32]) -> bytes:
-        """The bytes of a file."""
+        """Encode as a file."""
         return encode_png(tonemap(image))
 
 
 def encode_png(image: Uint8Image, *, compression: int = 6) -> bytes:
-    """An 8-bit image as the bytes of a PNG file."""
+    """Encode an 8-bit image as a PNG file."""
     stream = io.BytesIO()
     Image.fromarray(image).save(stream, "PNG", compress_level=compression)
     return stream.getvalue()
 
 
 def _encoding(chunks: dict[str | tuple[int, int], Any]) -> Encoding:
-    """By sRGB, or gAMA and cHRM."""
+    """The encoding that sRGB, or gAMA and cHRM, give."""
     gamma, chromaticity = chunks.get("gamma"), chunks.get("chromaticity")
     if "srgb" in chunks or not (gamma or chromaticity):
         return SRGB

@@ -1,4 +1,4 @@
-"""Raw files of cameras; the extra `raw` reads them."""
+"""Raw files of cameras; reading them needs the extra `raw`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from envmap_inverse.images.picture import CameraSettings, Picture, Reading
 __all__ = ["Raw"]
 
 FULL = 0.98
-"""Of the full range: from here up a value is clipped. Demosaicking spreads the clipped ones."""
+"""Share of the full range from which a value is clipped; demosaicking spreads clipped values."""
 
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
-"""EXIF's number for each of LibRaw's."""
+"""EXIF's orientation for each of LibRaw's."""
 
 
 class Raw:
@@ -27,7 +27,7 @@ class Raw:
     endings = (".dng", ".cr2", ".cr3", ".nef", ".arw", ".raf", ".rw2", ".orf", ".pef", ".srw")
 
     def read(self, path: Path, settings: Reading) -> Picture:  # noqa: ARG002 - linear as it is
-        """The picture at full size.
+        """Read the picture at full size.
 
         Raises:
             InputError: if rawpy is not installed.
@@ -62,7 +62,7 @@ class Raw:
 
 
 def _camera(path: Path) -> CameraSettings:
-    """From EXIF where Pillow finds it, as in all raw files that are built like TIFF."""
+    """Read the settings from EXIF where Pillow finds it, as in all raw files built like TIFF."""
     try:
         with Image.open(path) as file:
             return settings_of(file.getexif())

@@ -20,21 +20,21 @@ __all__ = ["clipping_levels", "read_image", "read_mask", "read_picture"]
 def read_picture(
     path: str | Path, *, gamma: float | None = None, layer: str | None = None
 ) -> Picture:
-    """Read an image as linear Rec. 709 RGB, with all that its file says besides.
+    """Read an image as linear Rec. 709 RGB, with everything else that its file says.
 
     Args:
         path: a file of one of the formats in `envmap_inverse.images.formats`.
-        gamma: exponent by which integer values are linearized; None for what the file says, sRGB
+        gamma: exponent that linearizes integer values; None to do as the file says, or sRGB
             (IEC 61966-2-1) if it says nothing.
-        layer: of an EXR file, the layer to read; None for the only one.
+        layer: layer to read from an EXR file; None for the only one.
 
     Returns:
         The picture with rows and columns as stored; `.upright` turns it by its EXIF orientation.
 
     Raises:
         FileNotFoundError: if there is no such file.
-        InputError: if it is no regular file, empty, not such an image, truncated, too large, has no
-            colour or grey channels, or several layers and none is chosen.
+        InputError: if it is not a regular file, is empty, truncated, too large or not such an
+            image, has no colour or grey channels, or has several layers and none is chosen.
     """
     path = Path(path)
     if not path.exists():
@@ -70,8 +70,8 @@ def read_image(
         layer: see `read_picture`.
 
     Returns:
-        Shape (h, w, 3), float32. Alpha is dropped: `read_picture` has it. Grey is three equal
-        channels.
+        Shape (h, w, 3), float32. Grey becomes three equal channels. Alpha is dropped;
+        `read_picture` keeps it.
 
     Raises:
         FileNotFoundError, InputError: as `read_picture`.
@@ -84,7 +84,7 @@ def read_image(
 
 
 def read_mask(path: str | Path) -> NDArray[np.float32]:
-    """Read an image as weights: its grey values, of integer files from 0 to 1, not linearized.
+    """Read an image's grey values as weights, not linearized; integers are scaled to 0 to 1.
 
     Returns:
         Shape (h, w), float32.
@@ -99,10 +99,10 @@ def read_mask(path: str | Path) -> NDArray[np.float32]:
 def clipping_levels(
     path: str | Path, *, gamma: float | None = None
 ) -> tuple[float | None, float | None]:
-    """The linear values from which an image of `read_image` is clipped at the top and the bottom.
+    """The linear values at which an image read by `read_image` is clipped, at the top and bottom.
 
-    Those of the second highest and the lowest but one of integer values, as compression moves
-    values by one; None for others.
+    For integers they belong to the second highest and the second lowest value, as compression moves
+    values by one; for other files they are None.
     """
     picture = read_picture(path, gamma=gamma)
     return picture.white, picture.black

@@ -11,10 +11,10 @@ __all__ = ["Tiff"]
 
 
 class Tiff:
-    """Integers by their profile, sRGB without one; floats linear."""
+    """Integers in the encoding of their profile, sRGB without one; floats are linear."""
 
     endings = (".tif", ".tiff")
 
     def read(self, path: Path, settings: Reading) -> Picture:
-        """The picture of the first page."""
+        """Read the first page."""
         return read_by_openimageio(path, settings)

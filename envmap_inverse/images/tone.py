@@ -16,16 +16,16 @@ _SRGB_TABLE = (255 * linear_to_srgb(np.linspace(0, 1, 2**14)) + 0.5).astype(np.u
 
 
 def tonemap(image: ArrayLike, exposure: float = 1.0) -> Uint8Image:
-    """Linear RGB for display: times exposure, clipped to [0, 1], sRGB-encoded, 8 bits.
+    """Convert linear RGB for display: times exposure, clipped to [0, 1], sRGB-encoded, 8 bits.
 
-    The encoding is that of IEC 61966-2-1. What is not finite is shown as white.
+    The encoding is IEC 61966-2-1. Values that are not finite become white.
 
     Args:
         image: shape (..., 3).
         exposure: factor before clipping.
 
     Returns:
-        The same shape, uint8.
+        The image's shape, uint8.
 
     Example:
         >>> ei.tonemap([[0.0, 0.5, 1.0], [2.0, 4.0, 8.0]])
@@ -39,12 +39,12 @@ def tonemap(image: ArrayLike, exposure: float = 1.0) -> Uint8Image:
 
 
 def shrink(image: NDArray[np.float32], max_pixels: int) -> NDArray[np.float32]:
-    """An image of at most max_pixels, its pixels the means of boxes of the original's.
+    """Shrink an image to at most max_pixels, each the mean of a box of pixels.
 
     Args:
         image: shape (h, w, 3).
-        max_pixels: of the result, unless it is a pixel thin; an image that has no more is returned
-            as it is.
+        max_pixels: most pixels of the result, unless it is a pixel thin; an image that has no
+            more is returned as it is.
     """
     height, width, _ = image.shape
     scale = (max_pixels / (height * width)) ** 0.5

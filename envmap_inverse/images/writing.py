@@ -17,14 +17,14 @@ __all__ = ["write_image"]
 def write_image(path: str | Path, image: ArrayLike) -> None:
     """Write linear RGB to EXR or NPY (float32), HDR, or PNG or JPEG (tone-mapped at exposure 1).
 
-    An earlier file of that name is replaced when the new one is complete.
+    An existing file is replaced once the new one is complete.
 
     Args:
-        path: its suffix names the format: .exr, .hdr, .npy, .png, .jpg or .jpeg.
+        path: the suffix chooses the format: .exr, .hdr, .npy, .png, .jpg or .jpeg.
         image: shape (h, w, 3).
 
     Raises:
-        InputError: if the suffix is another or the shape is, or an HDR file cannot hold a value.
+        InputError: if the suffix or the shape is not one of these, or HDR cannot hold a value.
         OSError: if the file cannot be written.
 
     Example:

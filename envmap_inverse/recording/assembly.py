@@ -14,16 +14,16 @@ from envmap_inverse.recording.tracing import Paths
 __all__ = ["Pairs", "assemble", "joined"]
 
 Pairs = tuple[Any, Any]
-"""Complex matrices of red and green, and of blue and squares: real and imaginary parts."""
+"""Two complex matrices: red + i green, and blue + i squares."""
 
 
 def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
-    """Rows of T: (pixels x paths) (paths x texels), equal pairs summed.
+    """Assemble rows of T: (pixels x paths) (paths x texels), entries of equal pairs summed.
 
-    A complex matrix holds two real ones, whose products then take little longer than one's.
+    A complex matrix holds two real ones; multiplying both takes little longer than multiplying one.
 
     Returns:
-        Red and green, and blue and squares, as real and imaginary parts.
+        Red + i green, and blue + i squares.
     """
     width, height = resolution
     count = len(paths.texel)
@@ -49,7 +49,7 @@ def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
 
 
 def joined(parts: Sequence[Any]) -> tuple[Any, Any]:
-    """The real and the imaginary parts of matrices, one below the other."""
+    """Stack matrices below one another; return the real and the imaginary parts."""
     lengths = np.concatenate([np.diff(part.indptr) for part in parts])
     ends = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     shape = (len(lengths), parts[0].shape[1])

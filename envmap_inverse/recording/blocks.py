@@ -1,4 +1,4 @@
-"""Blocks of a sparse matrix's rows, whose products run on several cores."""
+"""Split a sparse matrix into blocks of rows, so that products run on several cores."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _T = TypeVar("_T")
 
 
 class Block:
-    """Some rows of a CSR matrix, whose memory it shares.
+    """Some rows of a CSR matrix; shares its memory.
 
     Attributes:
-        channel: what the matrix is called.
+        channel: number of the matrix.
         rows: which rows.
-        matrix: the rows.
-        transpose: their transpose.
+        matrix: the rows as a matrix.
+        transpose: the transpose of that matrix.
     """
 
     def __init__(self, channel: int, matrix: Any, rows: slice) -> None:
@@ -42,19 +42,19 @@ class Block:
 
     @property
     def squares(self) -> Any:
-        """The rows with their elements squared; the structure is shared."""
+        """The rows with their elements squared; shares the structure."""
         matrix = self.matrix
         return sparse.csr_matrix((matrix.data**2, matrix.indices, matrix.indptr), matrix.shape)
 
 
 def _sharing(matrix: Any, *parts: Any) -> Any:
-    """The matrix with these arrays, of which its constructor would copy small parts of others."""
+    """A matrix of these very arrays; its constructor would copy small slices of larger ones."""
     matrix.data, matrix.indices, matrix.indptr = parts
     return matrix
 
 
 def blocks_of(matrix: Any, channel: int) -> list[Block]:
-    """A CSR matrix in blocks of about as many entries each, two for each core."""
+    """Split a CSR matrix into blocks of about equally many entries, two for each core."""
     count = 2 * num_cores()
     cuts = np.searchsorted(matrix.indptr, np.linspace(0, matrix.nnz, count + 1)[1:-1])
     ends = itertools.pairwise([0, *cuts.tolist(), matrix.shape[0]])
@@ -62,7 +62,7 @@ def blocks_of(matrix: Any, channel: int) -> list[Block]:
 
 
 def on_all_cores(function: Callable[[Any], _T], items: Iterable[Any]) -> list[_T]:
-    """The function of each item, in order; SciPy's products run beside one another."""
+    """Map a function over items, in order; SciPy's products run in parallel."""
     return list(_pool().map(function, items))
 
 

@@ -34,11 +34,11 @@ from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
 __all__ = ["LightTransport"]
 
 BYTES_PER_PATH = 24
-"""Of a chunk in flight: throughput 12, texel 4, position between four texels 8."""
+"""Bytes in flight: throughput 12, texel 4, position between four texels 8."""
 
 MAX_CHUNK = 2**20
 PIECE = 2**16
-"""Paths that are assembled at a time."""
+"""Paths assembled at a time."""
 
 OFFSET_SPP = 256
 FORMAT = 4
@@ -54,14 +54,14 @@ class LightTransport:
 
     Attributes:
         channels: for R, G and B a CSR matrix (pixels of all views, H * W texels), float32.
-        squares: a CSR matrix of the same shape: of each path, the square of what it adds to the
+        squares: a CSR matrix of the same shape: for each path, the square of what it adds to the
             mean of the three, shared out among its texels.
         offset: light of the other emitters, shape (pixels, 3), float32.
         resolution: (width, height) of the map.
         image_sizes: (width, height) of each view's image.
         spp: paths per pixel.
-        seconds_assembling: that passed while no path was traced; most of the assembly runs beside
-            the tracing.
+        seconds_assembling: seconds of assembly while no path was traced; most of the assembly runs
+            beside the tracing.
 
     Example:
         >>> transport = ei.LightTransport.record(scene, spp=4)
@@ -89,25 +89,25 @@ class LightTransport:
         memory_budget: int | None = None,
         on_progress: Callable[[float], None] | None = None,
     ) -> LightTransport:
-        """Trace the paths of some views and keep where they lead.
+        """Trace the paths of some views and record where they lead.
 
-        Equal in expectation to rendering with the scene's `path` or `prb` integrator. Pixels are
-        sampled in proportion to the film's reconstruction filter, so that each path belongs to
-        one pixel (Ernst et al. 2006, Filter Importance Sampling).
+        In expectation the image equals what the scene's `path` or `prb` integrator renders.
+        Pixels are sampled in proportion to the film's reconstruction filter, so that each path
+        belongs to one pixel (Ernst et al. 2006, Filter Importance Sampling).
 
         Args:
-            scene: what to trace; its map is not looked at.
+            scene: the scene to trace; its map does not matter.
             sensors: index of the sensor of each view.
             spp: paths per pixel.
-            seed: the same one gives the same recording, whatever the memory budget.
-            memory_budget: bytes that paths in flight may take; by default a quarter of what is
-                free.
-            on_progress: told the share that is done.
+            seed: the same seed gives the same recording, whatever the memory budget.
+            memory_budget: bytes that paths in flight may take; by default a quarter of the free
+                memory.
+            on_progress: called with the share that is done.
 
         Raises:
-            InputError: if spp < 1, or the scene has what cannot be recorded: participating media,
-                an integrator other than `path`, `direct` and `prb`; or if it does not fit into
-                memory.
+            InputError: if spp < 1, the recording does not fit into memory, or the scene cannot be
+                recorded: it has participating media, or an integrator other than `path`, `direct`
+                and `prb`.
         """
         if spp < 1:
             raise InputError(f"spp must be at least 1; found {spp}")
@@ -162,7 +162,7 @@ class LightTransport:
         )
 
     def save(self, path: str | Path) -> None:
-        """Write to an .npz file that `load` reads; it stands under its name when it is complete."""
+        """Write to an .npz file that `load` reads; it appears under its own name once complete."""
         arrays: dict[str, Any] = {
             "format": FORMAT,
             "spp": self.spp,
@@ -181,7 +181,7 @@ class LightTransport:
 
         Raises:
             FileNotFoundError: if there is no such file.
-            InputError: if it is damaged, no recording, or of another version.
+            InputError: if it is damaged, not a recording, or from another version.
         """
         try:
             found = read_arrays(Path(path))
@@ -207,7 +207,7 @@ class LightTransport:
             raise InputError(f"{path}: not a recorded light transport: {error}") from None
 
     def __repr__(self) -> str:
-        """One line: what it leads from and to, and how large it is."""
+        """One line: the texels it leads from, the pixels it leads to, and its size."""
         (pixels, _), (width, height) = self.shape, self.resolution
         return (
             f"<LightTransport from {width} x {height} texels to {pixels} pixels of "
@@ -222,12 +222,12 @@ class LightTransport:
 
     @property
     def num_entries(self) -> int:
-        """Stored numbers of one channel."""
+        """Number of stored entries of one channel."""
         return max(int(channel.nnz) for channel in self.channels)
 
     @property
     def spread(self) -> float:
-        """How many texels a path leads to that no other one of its pixel does, from 0 to 1."""
+        """Distinct texels of a pixel's paths, as a share of the most possible, from 0 to 1."""
         return self.num_entries / (4 * self.spp * self.shape[0])
 
     @property
@@ -270,7 +270,7 @@ class LightTransport:
     def normal(
         self, texels: NDArray[np.float32], weights: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """T^T diag(weights) T texels, as `rmatvec(weights * matvec(texels))` but faster.
+        """T^T diag(weights) T texels: `rmatvec(weights * matvec(texels))`, but faster.
 
         Args:
             texels: shape (H * W, 3).
@@ -295,12 +295,12 @@ class LightTransport:
         )
 
     def variance(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Variance of T texels through the finite number of paths, to about a factor of two.
+        """Variance of T texels due to the finite number of paths, to about a factor of two.
 
-        Estimated from what the paths of each pixel add, as if they were independent (their being
-        stratified makes it smaller) and had no colour, and from the mean square of a path's texels.
-        The square of their mean is from 4/9 of that (a single texel has light) to all of it (they
-        are alike); 2/3 is taken.
+        Estimated from what each path adds to its pixel, as if paths were independent (stratifying
+        them makes it smaller) and had no colour, and from the mean square of a path's texels.
+        The square of their mean is between 4/9 of that (a single texel has light) and all of it
+        (the texels are alike); 2/3 is assumed.
 
         Args:
             texels: shape (H * W, 3).
@@ -318,7 +318,7 @@ class LightTransport:
         return [block for c, matrix in enumerate(self.channels) for block in blocks_of(matrix, c)]
 
     def _summed(self, function: Callable[[Block], Any]) -> NDArray[np.float32]:
-        """Sum over the blocks of what a function makes of each, shape (H * W, 3)."""
+        """Apply a function to each block and sum the results, shape (H * W, 3)."""
         total = np.zeros((3, self.shape[1]), np.float32)
         parts = on_all_cores(function, self._blocks)
         for block, part in zip(self._blocks, parts, strict=True):
@@ -338,7 +338,7 @@ class LightTransport:
 
 
 def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.float32]:
-    """Images without the environment map, shape (pixels, 3)."""
+    """Images lit by everything but the environment map, shape (pixels, 3)."""
     width, height = scene.envmap.resolution
     sizes = [scene.film_size(sensor) for sensor in sensors]
     if len(scene.mi_scene.emitters()) == 1:
@@ -352,7 +352,7 @@ def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.
 
 
 def _measure(chunk: Sequence[Future[Pairs]]) -> NDArray[np.float64]:
-    """Rows and bytes of a chunk's matrices, which it waits for."""
+    """Wait for a chunk's matrices; return their rows and bytes."""
     pairs = [future.result() for future in chunk]
     matrices = [matrix for pair in pairs for matrix in pair]
     num_bytes = sum(getattr(matrix, name).nbytes for matrix in matrices for name in _PARTS)
@@ -360,9 +360,9 @@ def _measure(chunk: Sequence[Future[Pairs]]) -> NDArray[np.float64]:
 
 
 def _check_room(measured: NDArray[np.float64], num_rows: int) -> None:
-    """Refuse a recording that would not fit into memory, going by what is recorded of it."""
+    """Refuse a recording that would not fit into memory, judging by the part recorded so far."""
     done, num_bytes = measured
-    needed = num_bytes * num_rows / done * 44 / 24  # one of two pairs, and all in one piece each
+    needed = num_bytes * num_rows / done * 44 / 24  # one of two pairs, then joined
     free = free_memory()
     if needed - num_bytes > free:
         raise InputError(

@@ -1,4 +1,4 @@
-"""How well planned pictures will see the sphere, and which of them to take first."""
+"""Predict how well planned pictures will see the sphere, and which to take first."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ Map = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Information:
-    """What views tell of the map.
+    """What views reveal about the map.
 
     Attributes:
-        precision: what is added to each texel's inverse variance, which is 1 beforehand, shape
-            (H, W); 0 where nothing is seen. Those of several views add up.
+        precision: increase of each texel's inverse variance, which is 1 beforehand, shape (H, W);
+            0 where nothing is seen. The precisions of several views add up.
 
     Example:
         >>> known = ei.Information(precision=np.full((8, 16), 3.0))
@@ -55,7 +55,7 @@ class Information:
 
     @property
     def is_seen(self) -> NDArray[np.bool_]:
-        """Whether at least half of each texel's variance goes, shape (H, W)."""
+        """Whether the views remove at least half of each texel's variance, shape (H, W)."""
         return np.asarray(self.precision >= 1)
 
     @property
@@ -65,7 +65,7 @@ class Information:
 
     @property
     def median_deviation(self) -> float:
-        """Median of the deviation over the part of the sphere that is seen; 1 if there is none."""
+        """Median deviation over the part of the sphere that is seen; 1 if nothing is."""
         seen = self.is_seen
         if not seen.any():
             return 1.0
@@ -75,13 +75,13 @@ class Information:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ViewCoverage:
-    """What one of several views tells of the map.
+    """What one of several views reveals about the map.
 
     Attributes:
         sensor: its index.
-        alone: what it tells by itself.
-        together: what it tells together with the views before it.
-        gain: bits per direction that it adds to those.
+        alone: what it reveals by itself.
+        together: what it reveals together with the views before it.
+        gain: bits per direction that it adds to the views before it.
         coverage: how strongly it sees each texel, shape (H, W, 3): column sums of the light
             transport, averaged over the pixels.
         image: the view under the scene's own map, shape (h, w, 3).
@@ -116,30 +116,30 @@ def rank_views(
     spp: int = 16,
     seed: int = 0,
 ) -> tuple[ViewCoverage, ...]:
-    """Tell, before a picture is taken, what views will see of the map, and which to take first.
+    """Predict what views will see of the map, and rank them by which to photograph first.
 
     The unknown is the map in patches of 6 x 6 degrees, each known beforehand to 100 % of the
-    light's level. Under light that is the same from everywhere a pixel p has the value v_p, of
-    which the patch c gives T_pc, and the standard deviation noise * v_p. If the other patches are
-    known, the pixels raise the precision of c by sum_p (T_pc / (noise * v_p))^2, the diagonal of
-    T^T W T. So the deviation is a lower bound: near the truth for mirrors, far below it where the
-    object blurs the light, as a diffuse one does.
+    light's level. Under uniform light a pixel p has the value v_p, to which the patch c contributes
+    T_pc, and the standard deviation noise * v_p. If the other patches are known, the pixels raise
+    the precision of c by sum_p (T_pc / (noise * v_p))^2, the diagonal of T^T W T. So the deviation
+    is a lower bound: near the truth for mirrors, far below it where the object blurs the light, as
+    a diffuse one does.
 
-    First comes the view that tells most, then always the one that adds most: the largest mean over
-    the sphere of log2(deviation before / deviation after). This is greedy Bayesian D-optimal design
-    (Chaloner and Verdinelli 1995) with that diagonal; the first n views have at least 63 % of the
-    gain of the best n (Nemhauser, Wolsey and Fisher 1978).
+    The first view is the one that reveals most; each further one is the view that adds most, by the
+    mean over the sphere of log2(deviation before / deviation after). This is greedy Bayesian
+    D-optimal design (Chaloner and Verdinelli 1995) with that diagonal; the first n views have at
+    least 63 % of the gain of the best n (Nemhauser, Wolsey and Fisher 1978).
 
     Args:
         scene: geometry, materials and sensors. Its map lights the images; the map's mean is the
             light's level, which only matters beside other emitters. The backdrop counts as seen
             where a pixel shows it; `hide_emitters` in the integrator leaves it out.
         sensors: indices of the candidates; all by default.
-        noise: standard deviation of a pixel relative to its value: of the camera, and of what the
-            scene gets wrong. Deviations also shrink with the number of the films' pixels.
+        noise: standard deviation of a pixel relative to its value, from the camera's noise and
+            errors of the scene. Deviations also shrink with the number of the films' pixels.
         spp: paths per pixel in each of two independent recordings; products of the two are
             unbiased estimates of T_pc^2.
-        seed: of the recordings.
+        seed: seed of the recordings.
 
     Returns:
         The candidates, best first.
@@ -166,12 +166,12 @@ def rank_views(
 
 
 def _gain(known: Map, added: Map) -> float:
-    """Bits per direction that a precision adds to another."""
+    """Bits per direction gained by adding one precision to another."""
     return _mean(np.log2(1 + added / (1 + known)) / 2)
 
 
 def _view(scene: Scene, sensor: int, noise: float, spp: int, seed: int) -> ViewCoverage:
-    """A view as the only candidate."""
+    """Evaluate a view as if it were the only candidate."""
     recordings = [
         LightTransport.record(scene, [sensor], spp=spp, seed=number)
         for number in (2 * seed, 2 * seed + 1)
@@ -199,7 +199,7 @@ def _view(scene: Scene, sensor: int, noise: float, spp: int, seed: int) -> ViewC
 
 
 def _patches(height: int, width: int) -> NDArray[np.intp]:
-    """Number of each texel's patch, shape (H, W): zones cut into pieces about as long as high."""
+    """Number of each texel's patch, shape (H, W); zones are cut into about square patches."""
     zone = np.minimum(np.arange(height) * NUM_BANDS // (height - 1), NUM_BANDS - 1)
     pieces = np.rint(2 * NUM_BANDS * np.sin(np.pi * (zone + 0.5) / NUM_BANDS))
     piece = (np.arange(width) + 0.5) / width * pieces[:, None]
@@ -208,7 +208,7 @@ def _patches(height: int, width: int) -> NDArray[np.intp]:
 
 
 def _grey(recording: LightTransport, patch: NDArray[np.intp]) -> Any:
-    """Mean of the channels of T by patches, sparse, shape (pixels, patches)."""
+    """Mean of T's channels, summed over patches, sparse, shape (pixels, patches)."""
     texels = np.arange(patch.size)
     gather = sparse.csr_matrix((np.ones(patch.size, np.float32), (texels, patch.ravel())))
     return sum(channel @ gather for channel in recording.channels) / 3

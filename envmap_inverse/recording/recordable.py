@@ -1,4 +1,4 @@
-"""Whether the light transport of a scene can be recorded, and the reason if not."""
+"""Check whether the light transport of a scene can be recorded."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _REMEDY = "; use the Adam optimizer, which renders with it"
 
 
 def recordable_paths(scene: Scene, sensors: Sequence[int]) -> PathSettings:
-    """The paths of a scene, if tracing them by their materials renders what Mitsuba renders.
+    """Path settings of a scene whose paths, sampled by BSDF alone, render what Mitsuba renders.
 
     Raises:
-        InputError: if not: the message names the integrator, material, map or medium at fault; or
-            if a film is not RGB, or the scene has no integrator.
+        InputError: if they do not (the message names the integrator, material, map or medium at
+            fault), if a film is not RGB, or if the scene has no integrator.
     """
     for sensor in sensors:
         check_film(scene, sensor)
@@ -41,7 +41,7 @@ def recordable_paths(scene: Scene, sensors: Sequence[int]) -> PathSettings:
 
 
 def why_not_recordable(scene: Scene) -> str | None:
-    """Why the light transport of a scene cannot be recorded; None if it can.
+    """The reason why the light transport of a scene cannot be recorded; None if it can.
 
     Raises:
         InputError: if the scene has no integrator.
@@ -55,10 +55,10 @@ def why_not_recordable(scene: Scene) -> str | None:
 
 
 def _check_map(scene: Scene) -> None:
-    """Refuse a map whose `to_world` is no rotation, where Mitsuba samples the map itself.
+    """Refuse a map whose `to_world` is not a rotation, if Mitsuba samples the map itself.
 
-    It then takes directions for the map's that are not, so that its picture is not linear in the
-    map. Mirrors, glass and the background only look the map up.
+    Mitsuba then samples directions that do not match the map, so that its picture is not linear
+    in the map. Mirrors, glass and the background only look the map up.
     """
     if not scene.envmap.is_rotated and has_flags(scene, "Smooth"):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Trace paths from a sensor by BSDF sampling and tell where they leave the scene."""
+"""Trace paths from a sensor by BSDF sampling and report where they leave the scene."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Paths:
 
     Attributes:
         throughput: shape (3, n), float32; 0 for a path that stays in the scene.
-        texel: the upper left one of the four texels round the direction, shape (n,), int32.
-        fraction: position between those, rightwards and downwards, shape (2, n), float32.
+        texel: the upper left of the four texels around the direction, shape (n,), int32.
+        fraction: position between the four, rightwards and downwards, shape (2, n), float32.
     """
 
     throughput: NDArray[np.float32]
@@ -31,7 +31,7 @@ class Paths:
     fraction: NDArray[np.float32]
 
     def of(self, numbers: range) -> Paths:
-        """Some of them."""
+        """The paths with these numbers."""
         part = slice(numbers.start, numbers.stop)
         return Paths(
             throughput=self.throughput[:, part],
@@ -43,7 +43,7 @@ class Paths:
         """The four texels of each path and their bilinear weights, shape (n, 4).
 
         Args:
-            width: of the map.
+            width: width of the map in texels.
         """
         is_last = self.texel % width == width - 1
         right = self.texel + np.where(is_last, np.int32(1 - width), np.int32(1))
@@ -101,7 +101,7 @@ class PathTracer:
         time = mi.Float(self.sensor.shutter_open())
         if self.sensor.shutter_open_time() > 0:
             time += sampler.next() * self.sensor.shutter_open_time()
-        # Some sensors have no `sample_ray`; the differentials that are not used cost nothing.
+        # Some sensors have no `sample_ray`; unused differentials cost nothing.
         ray, weight = self.sensor.sample_ray_differential(time, 0, position, aperture)
         return mi.Ray3f(ray), weight * (weight_x * weight_y / self.spp)
 
@@ -146,7 +146,7 @@ class _PixelFilter:
         self.cumulative, self.sign = mi.Float(cumulative), mi.Float(np.sign(values))
 
     def sample(self, pixel: Any, u: Any) -> tuple[Any, Any]:
-        """Position from the pixel's near edge, and weight, of uniform numbers u."""
+        """Map uniform numbers u to a position from the pixel's near edge, and a weight."""
         target = dr.gather(mi.Float, self.first, pixel) + u * dr.gather(mi.Float, self.span, pixel)
         cell = dr.binary_search(
             0, self.NUM_CELLS - 1, lambda i: dr.gather(mi.Float, self.cumulative, i + 1) <= target
@@ -160,7 +160,7 @@ class _PixelFilter:
 
 
 class Sampler:
-    """Random numbers of a path that depend on the seed and on its own number alone.
+    """Random numbers of a path; they depend on nothing but the seed and the path's number.
 
     The first few dimensions are stratified over the paths of a pixel: an additive recurrence with
     the powers of the generalized golden ratio (Roberts 2018), shifted at random in each pixel
@@ -176,7 +176,7 @@ class Sampler:
         self.shifts = [shift.next_float32() for _ in range(self.NUM_STRATIFIED)]
 
     def stratified(self, dimension: int) -> Any:
-        """The number of one of the first dimensions."""
+        """The stratified number of one of the first dimensions."""
         step = (_golden_ratio(self.NUM_STRATIFIED) ** -(dimension + 1)) % 1
         # In fixed point, so that a large path number costs no precision.
         turns = self.number * dr.opaque(mi.UInt32, int(step * 2**32))
@@ -206,19 +206,19 @@ def _golden_ratio(dimensions: int) -> float:
 
 @dataclass
 class _Walk:
-    """Where paths are, as a loop of Dr.Jit carries it.
+    """State of paths in a Dr.Jit loop.
 
     Attributes:
         bounce: events so far.
         depth: segments so far, as the integrator counts them.
-        ray: the present segment.
-        hit: where it ends.
+        ray: the current segment.
+        hit: where the current segment ends.
         beta: throughput.
         eta: relative index of refraction.
         random: generator of the next numbers.
-        active: whether it goes on.
-        shown: whether the map would be seen, if it left the scene now.
-        escaped: whether it has left the scene, and the map is seen.
+        active: whether the path goes on.
+        shown: whether the map would be seen if the path left the scene now.
+        escaped: whether the path has left the scene, with the map seen.
     """
 
     bounce: Any
@@ -234,10 +234,10 @@ class _Walk:
 
 
 def _traced(scene: Any, settings: PathSettings, ray: Any, sampler: Sampler) -> Any:
-    """Follow paths until they leave the scene: last direction and throughput.
+    """Follow paths until they leave the scene; return the last direction and the throughput.
 
-    The loop is that of Mitsuba's `path` without emitter sampling. A path that does not leave, or
-    that `hide_emitters` cuts off, has throughput 0.
+    The loop is Mitsuba's `path` without emitter sampling. A path that does not leave, or that
+    `hide_emitters` cuts off, has throughput 0.
     """
     first = sampler.stratified(2), mi.Point2f(sampler.stratified(3), sampler.stratified(4))
     hit = scene.ray_intersect_preliminary(ray, coherent=True)
@@ -269,7 +269,7 @@ def _traced(scene: Any, settings: PathSettings, ray: Any, sampler: Sampler) -> A
 def _next(
     scene: Any, settings: PathSettings, walk: _Walk, first_lobe: Any, first_direction: Any
 ) -> _Walk:
-    """Paths after the event at the end of their segment; the first one has its own numbers."""
+    """Advance paths past the event at the end of their segment; the first event is stratified."""
     max_depth = mi.UInt32(settings.max_depth % 2**32)
     depth = walk.depth + 1 if settings.counts_nulls else walk.depth
     active = walk.active & (depth < max_depth)
@@ -313,7 +313,7 @@ def _next(
 
 
 def _beyond_emitters(scene: Any, ray: Any, hit: Any, active: Any) -> Any:
-    """The hit behind the area lights that a ray meets first."""
+    """The hit beyond the area lights that a ray meets first."""
     skip = active & hit.is_valid() & (hit.shape.emitter() != None)  # noqa: E711 - elementwise
     beyond = hit.compute_surface_interaction(ray, mi.RayFlags.Minimal, skip).spawn_ray(ray.d)
     integrator = mi.load_dict({"type": "path", "hide_emitters": True})

@@ -19,14 +19,14 @@ __all__ = ["write_comparison", "write_evaluation", "write_report"]
 
 
 def write_report(folder: Path, output: Path | None = None) -> Path:
-    """Show what a run left in its folder, on one page.
+    """Show the results in a run's folder on one page.
 
     Args:
-        folder: what `envmap-inverse estimate` or `demo` made.
-        output: the page; by default `report.html` in the folder.
+        folder: a folder that `envmap-inverse estimate` or `demo` made.
+        output: file of the page; by default `report.html` in the folder.
 
     Returns:
-        Where the page is.
+        The file of the page.
 
     Raises:
         InputError: if the folder holds no finished run, or the page cannot be written.
@@ -35,14 +35,14 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
 
 
 def write_comparison(folders: Sequence[Path], output: Path) -> Path:
-    """Show several runs side by side, on one page.
+    """Show several runs side by side on one page.
 
     Args:
-        folders: of the runs, two or more.
-        output: the page.
+        folders: folders of the runs, two or more.
+        output: file of the page.
 
     Returns:
-        Where the page is.
+        The file of the page.
 
     Raises:
         InputError: if a folder holds no finished run, or the page cannot be written.
@@ -62,21 +62,21 @@ def write_evaluation(
     settings: Mapping[str, Any],
     command: str,
 ) -> Path:
-    """Show how far a map is from the true one, on one page.
+    """Show on one page how far a map is from the true one.
 
     Args:
-        output: the page.
+        output: file of the page.
         estimate: file of the map.
         texels: the map, shape (H, W, 3), rows corner-aligned.
         ground_truth: the true map, likewise.
-        coverage: where it was seen, likewise, if that is known.
-        metrics: what `compare_maps` found.
+        coverage: how strongly each texel was seen, likewise, if known.
+        metrics: the result of `compare_maps`.
         protocols: errors by protocol, object and metric.
         settings: the options.
-        command: what to type to do it again.
+        command: the command that repeats the evaluation.
 
     Returns:
-        Where the page is.
+        The file of the page.
 
     Raises:
         InputError: if the page cannot be written.

@@ -1,4 +1,4 @@
-"""False colours, for quantities."""
+"""False colours for quantities."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _VIRIDIS = np.array(
 
 
 def false_colours(share: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Viridis, whose lightness grows evenly: dark blue for 0, bright yellow for 1.
+    """Colour shares in viridis, which grows evenly lighter from dark blue at 0 to yellow at 1.
 
     Args:
-        share: from 0 to 1, shape (...); what lies outside has the colour of the nearer end.
+        share: values from 0 to 1, shape (...); values outside get the colour of the nearer end.
 
     Returns:
         RGB from 0 to 255, shape (..., 3).

@@ -1,4 +1,4 @@
-"""The files of ranked views: maps, and a picture to look at."""
+"""Write the files of ranked views: maps, and a picture to look at."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ __all__ = ["write_coverage"]
 PANEL_HEIGHT, CAPTION_HEIGHT, MARGIN = 160, 28, 10
 BACKGROUND, TEXT = 24, 230
 LEGEND = (1.0, 0.3, 0.1, 0.03, 0.01)
-"""Deviations of the legend; the last is shown brightest, and what is below it alike."""
+"""Deviations in the legend; the last and anything below it is shown brightest."""
 
 
 def write_coverage(folder: Path, views: Sequence[ViewCoverage]) -> None:
-    """Write `coverage.png`, `deviation.exr` of all views, and `coverage_K.exr` of each sensor K.
+    """Write `coverage.png`, `deviation.exr` for all views, and `coverage_K.exr` for each sensor K.
 
     Raises:
         InputError: if the folder cannot be written.
@@ -47,7 +47,7 @@ def write_coverage(folder: Path, views: Sequence[ViewCoverage]) -> None:
 
 
 def _picture(views: Sequence[ViewCoverage]) -> Uint8Image:
-    """A row per view: its image, what it tells alone, and together with those above it."""
+    """Draw a row per view: its image, what it reveals alone, and together with those above it."""
     images, alone, together = list[Uint8Image](), list[Uint8Image](), list[Uint8Image]()
     for view in views:
         shown = tonemap(view.image, display_exposure(view.image))
@@ -66,7 +66,7 @@ def _words(information: Information) -> str:
 
 
 def _coloured(deviation: Map) -> Uint8Image:
-    """Dark where nothing is known, bright where the deviation is small."""
+    """Colour a map: dark where nothing is known, bright where the deviation is small."""
     known = np.log(deviation) / np.log(LEGEND[-1])
     return false_colours(known).astype(np.uint8)
 
@@ -77,7 +77,7 @@ def _legend() -> Uint8Image:
 
 
 def _panel(picture: Uint8Image, caption: str, height: int = PANEL_HEIGHT) -> Uint8Image:
-    """A picture scaled to a height, and a caption above it."""
+    """Scale a picture to a height and put a caption above it."""
     font = ImageFont.load_default(size=15)
     width = max(round(picture.shape[1] * height / picture.shape[0]), 1)
     panel = Image.new("L", (max(width, int(font.getlength(caption))), CAPTION_HEIGHT), BACKGROUND)
@@ -87,7 +87,7 @@ def _panel(picture: Uint8Image, caption: str, height: int = PANEL_HEIGHT) -> Uin
 
 
 def _joined(panels: Sequence[Uint8Image], axis: int, margin: int = MARGIN) -> Uint8Image:
-    """Panels one below the other (axis 0) or side by side (axis 1)."""
+    """Join panels, one below the other (axis 0) or side by side (axis 1)."""
     widest = max(panel.shape[1 - axis] for panel in panels)
     padded = []
     for panel in panels:

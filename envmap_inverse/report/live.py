@@ -1,4 +1,4 @@
-"""The live view of a run: a page on a port of this machine that grows while the run goes."""
+"""The live view of a run: a page on a port of this machine that follows the run."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ __all__ = ["LOOPBACK", "LiveView"]
 LOOPBACK = "127.0.0.1"
 MAX_PIXELS = 512 * 512
 MAX_LINES = 2000
-"""Of the history in one answer; of more, lines at equal steps and the last."""
+"""Most lines of the history in one answer; a longer one is thinned evenly, keeping the last."""
 PICTURES_EVERY = 1.0
-"""Seconds between two pictures; the page asks as often."""
+"""Seconds between two pictures; the page asks at the same rate."""
 WATCHED_FOR = 3.0
-"""Seconds after a request for which somebody watches."""
+"""Seconds for which a request counts as somebody watching."""
 FAREWELL = 2.5
-"""Seconds for which those who watch can still fetch the end."""
+"""Seconds that watchers have to fetch the end."""
 SOCKET_TIMEOUT = 5.0
 
 HTML, CSS, JS, JPEG, JSON = (
@@ -56,7 +56,7 @@ PAGE_FILES = {
     "curves.js": ("curves.js", JS),
     "live.js": ("live.js", JS),
 }
-"""Address below the token: file of this package, media type."""
+"""File of this package and media type, by address below the token."""
 POLICY = (
     "default-src 'none'; connect-src 'self'; img-src 'self' data:; script-src 'self'; "
     "style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -66,7 +66,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class LiveView(AbstractContextManager["LiveView"]):
-    """Serves the present state of a run to those who know its address.
+    """Serves the current state of a run to those who know its address.
 
     The run's thread hands over iterations; only it touches the arrays of an iteration, and copies
     them only while somebody watches. The server's threads encode and send the copies.
@@ -84,11 +84,11 @@ class LiveView(AbstractContextManager["LiveView"]):
         """Open the port; the context serves it.
 
         Args:
-            folder: of the run, to be named on the page.
-            reference: radiance of the first picture; its exposure is that of all pictures.
-            num_steps: how many iterations there will be at most.
-            host: name or address of the interface to serve at.
-            port: 0 for one that is free.
+            folder: folder of the run, named on the page.
+            reference: radiance of the first picture; sets the exposure of all pictures.
+            num_steps: largest number of iterations.
+            host: name or address of the interface to serve on.
+            port: the port; 0 for any free one.
 
         Raises:
             InputError: if the port cannot be opened.
@@ -118,7 +118,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         self.address = f"http://{host}:{self._port}/{self._token}/"
 
     def __enter__(self) -> LiveView:
-        """Begin to serve."""
+        """Start serving."""
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
         return self
 
@@ -133,7 +133,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         self._server.server_close()
 
     def begin(self, earlier: Sequence[Record]) -> None:
-        """Take the iterations of the run that this one goes on with."""
+        """Take over the iterations of the run that this one continues."""
         self._history = [_line(record) for record in earlier]
 
     def show(self, iteration: Iteration) -> None:
@@ -146,10 +146,10 @@ class LiveView(AbstractContextManager["LiveView"]):
             self._copy(iteration)
 
     def end(self, status: str, report: Path | None) -> None:
-        """Show the end, and wait until those who watch can have seen it.
+        """Show the end, and wait long enough for watchers to see it.
 
         Args:
-            status: of the run.
+            status: status of the run.
             report: the finished report, if there is one.
         """
         if self._last is not None:
@@ -161,12 +161,12 @@ class LiveView(AbstractContextManager["LiveView"]):
             time.sleep(FAREWELL)
 
     def answer(self, path: str, host: str) -> tuple[HTTPStatus, str, bytes]:
-        """What a request gets: status, media type and content.
+        """Answer a request with a status, media type and content.
 
         Args:
-            path: of the request, with its query.
-            host: which the request names. A name that an attacker's DNS server leads to this
-                machine is refused.
+            path: path of the request, with its query.
+            host: host that the request names. Names that an attacker's DNS server points at this
+                machine are refused.
         """
         names = {f"{name}:{self._port}" for name in (LOOPBACK, "localhost", self._host)}
         if self.is_loopback and host not in names:
@@ -193,8 +193,8 @@ class LiveView(AbstractContextManager["LiveView"]):
         return None if picture is None else (JPEG, picture.jpeg)
 
     def _state(self, after: int) -> bytes:
-        """The present state as JSON, with the iterations from number `after` on."""
-        status = self._status  # before the lines: those that come with the end are complete
+        """The current state as JSON, with the iterations from number `after` on."""
+        status = self._status  # read before the lines, so that a final status has all lines
         end = len(self._history)
         step = max(1, -(-(end - after) // MAX_LINES))
         numbers = [*range(after, end, step)]
@@ -223,7 +223,7 @@ class LiveView(AbstractContextManager["LiveView"]):
 
 
 class _Picture:
-    """A picture that is encoded once, when it is first asked for."""
+    """A picture that is encoded once, when first asked for."""
 
     def __init__(self, image: NDArray[np.float32], exposure: float) -> None:
         self._image, self._exposure = image, exposure
@@ -234,13 +234,13 @@ class _Picture:
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    """A thread for each request; none of them holds up the end."""
+    """Answers each request in a thread; no thread delays the end."""
 
     allow_reuse_address = True
     daemon_threads = True
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's
-        """Note what went wrong with one request, such as a connection that was dropped."""
+        """Log the failure of a request, such as a dropped connection."""
         _LOGGER.debug("live view: %s: %r", client_address, sys.exception())
 
 
@@ -259,7 +259,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Cache-Control", "no-store")
         self.send_header("Referrer-Policy", "no-referrer")
         self.send_header("X-Content-Type-Options", "nosniff")
-        if not urlsplit(self.path).path.endswith("/report.html"):  # which brings its own
+        if not urlsplit(self.path).path.endswith("/report.html"):  # the report brings its own
             self.send_header("Content-Security-Policy", POLICY)
         self.end_headers()
         self.wfile.write(content)
@@ -268,7 +268,7 @@ class _Handler(BaseHTTPRequestHandler):
         return "envmap-inverse"
 
     def log_message(self, format: str, *arguments: Any) -> None:
-        """Requests are not written down: their addresses hold the token."""
+        """Log nothing: addresses of requests hold the token."""
 
 
 def _line(record: Record) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Compose the page. Every section takes any number of runs; a report is a comparison of one."""
+"""Compose the page. Every section takes any number of runs; a report compares a single one."""
 
 from __future__ import annotations
 
@@ -54,11 +54,11 @@ class Pane:
     """A picture that the page's scripts show by its radiance.
 
     Attributes:
-        caption: what it is.
-        picture: data URI of what is shown without scripts.
-        size: width and height of that, in pixels.
+        caption: words above it.
+        picture: data URI of the picture shown without scripts.
+        size: width and height of that picture, in pixels.
         raster: name of its radiance.
-        minus: name of what is subtracted from it.
+        minus: name of the radiance subtracted from it.
         run: number of the run that it belongs to.
     """
 
@@ -72,14 +72,14 @@ class Pane:
 
 @dataclass(frozen=True, kw_only=True)
 class MapPane(Pane):
-    """A map, latlong.
+    """A latlong map.
 
     Attributes:
         still: data URI of a view into it.
-        heats: coverage and deviation, by what the page calls them.
+        heats: coverage and deviation, by their names on the page.
         deviation: name of the deviation's raster.
         truth: name of the true map's raster.
-        error: data URI of the difference from it.
+        error: data URI of the difference from the true map.
         lights: its brightest lights.
     """
 
@@ -93,7 +93,7 @@ class MapPane(Pane):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Map:
-    """A true map (of no run) or a recovered one."""
+    """A true map, which belongs to no run, or a recovered one."""
 
     caption: str
     texels: Image
@@ -101,15 +101,15 @@ class _Map:
 
 
 class _Rasters:
-    """The radiance that the page carries, each once."""
+    """The radiance of the page's pictures, each stored once."""
 
     def __init__(self, num_fits: int) -> None:
         self.named: dict[str, Raster] = {}
-        # Pages of several runs or pictures stay small enough to be mailed.
+        # Keep pages of several runs or pictures small enough to be mailed.
         self._max_pixels = MAX_PIXELS // num_fits
 
     def name(self, image: Image) -> str:
-        """The name by which the page knows a picture's radiance."""
+        """Store a picture's radiance, and return its name on the page."""
         raster = Raster.of(image, self._max_pixels)
         for name, known in self.named.items():
             if known == raster:
@@ -122,8 +122,8 @@ class _Rasters:
 def page(runs: Sequence[Run]) -> str:
     """The HTML of a page that shows one run, or compares several.
 
-    It needs nothing but itself: a content security policy forbids it any request, and allows only
-    its own scripts and styles, by their hashes. What comes from files is escaped.
+    The page stands alone: a content security policy forbids any request, and allows only its own
+    scripts and styles, by their hashes. Text from files is escaped.
     """
     names = tables.names(runs)
     exposure = float(runs[0].summary["exposure"])
@@ -174,7 +174,7 @@ def page(runs: Sequence[Run]) -> str:
 def _pictures(
     runs: Sequence[Run], names: list[str], rasters: _Rasters, exposure: float
 ) -> Iterator[Pane]:
-    """Of a run each reference, its fit and difference; of several the first ones, by kind."""
+    """Every reference, fit and difference of one run, or the first ones of several runs."""
     if len(runs) == 1:
         for number, (reference, fit) in enumerate(runs[0].pictures, 1):
             of = f" {number}" if len(runs[0].pictures) > 1 else ""
@@ -226,7 +226,7 @@ def _map_pane(shown: _Map, runs: Sequence[Run], rasters: _Rasters, exposure: flo
 
 
 def _first_of_equals(images: Sequence[Image | None]) -> list[int]:
-    """Numbers of the images to which none before is equal."""
+    """Numbers of the images that equal none before them."""
     return [
         number
         for number, image in enumerate(images)
@@ -266,7 +266,7 @@ def _frames(run: Run) -> list[int]:
 
 
 def _thinned(run: Run) -> list[dict[str, Any]]:
-    """The history; of a long one lines at equal steps, the last, and those of the thumbnails."""
+    """The history; a long one is thinned, keeping the last line and lines with thumbnails."""
     step = math.ceil(len(run.history) / MAX_HISTORY) or 1
     kept = {*range(0, len(run.history), step), len(run.history) - 1, *_frames(run)}
     return [line for number, line in enumerate(run.history) if number in kept]
@@ -277,12 +277,12 @@ def _small(image: Image) -> Image:
 
 
 def _json(value: Any) -> str:
-    """JSON that can stand in a script element, which the first `</script` would end."""
+    """JSON that is safe in a script element, which `</script` would end."""
     return json.dumps(value).replace("<", "\\u003c")
 
 
 def _policy(styles: Sequence[str], scripts: Sequence[str]) -> str:
-    """The content security policy: no request, no code or style but these."""
+    """The content security policy: no requests, and no scripts or styles but these."""
     allowed = {"style-src": styles, "script-src": scripts}
     rules = [f"{key} {' '.join(map(_hash, texts))}" for key, texts in allowed.items()]
     return "; ".join(

@@ -1,4 +1,4 @@
-"""Pictures as text for a page: radiance for its scripts, PNG and JPEG for those who block them."""
+"""Encode pictures as text for a page: radiance for its scripts, PNG and JPEG without scripts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from envmap_inverse.report.colours import false_colours
 __all__ = ["Heat", "Raster", "Sheet", "difference", "jpeg", "png"]
 
 MAX_PIXELS = 2**19
-"""Of a picture in the page, for which it takes 4 MB; larger ones are shrunk."""
+"""Largest picture in the page, which takes 4 MB; larger ones are shrunk."""
 DIFFERENCE_GAIN = 4
 LARGEST_HALF = 65504.0
 
@@ -25,10 +25,10 @@ class Raster:
     """Linear RGB as base64 of little-endian half floats.
 
     Attributes:
-        width: in pixels.
-        height: in pixels.
-        scale: what to multiply the half floats by.
-        base64: height * width * 3 of them, row by row.
+        width: width in pixels.
+        height: height in pixels.
+        scale: factor for the half floats.
+        base64: height * width * 3 half floats, row by row.
     """
 
     width: int
@@ -53,8 +53,8 @@ class Heat:
 
     Attributes:
         png: data URI.
-        low: what the darkest colour stands for, and less.
-        high: what the brightest colour stands for.
+        low: value of the darkest colour, which smaller values share.
+        high: value of the brightest colour.
     """
 
     png: str
@@ -79,14 +79,14 @@ class Heat:
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """Pictures of one size in one JPEG, row by row.
+    """Pictures of the same size in one JPEG, row by row.
 
     Attributes:
         jpeg: data URI.
         count: number of pictures.
         columns: pictures in a row.
-        width: of a picture, in pixels.
-        height: of a picture, in pixels.
+        width: width of a picture in pixels.
+        height: height of a picture in pixels.
     """
 
     jpeg: str
@@ -109,7 +109,7 @@ class Sheet:
 
 
 def jpeg(image: Uint8Image, *, quality: int = 92) -> str:
-    """An 8-bit image as the data URI of a JPEG, which is a quarter of the PNG of a noisy one."""
+    """An 8-bit image as the data URI of a JPEG; for a noisy one a quarter of the PNG's size."""
     return f"data:image/jpeg;base64,{_text(encode_jpeg(image, quality=quality))}"
 
 
@@ -124,7 +124,7 @@ def difference(image: ArrayLike, reference: ArrayLike, exposure: float) -> Uint8
     Args:
         image: shape (h, w, 3).
         reference: of the same shape.
-        exposure: factor; beside it stands DIFFERENCE_GAIN.
+        exposure: factor on the difference, besides DIFFERENCE_GAIN.
     """
     signed = (np.asarray(image) - np.asarray(reference)).mean(axis=2) * exposure * DIFFERENCE_GAIN
     strength = np.clip(np.nan_to_num(np.abs(signed), nan=1), 0, 1)[..., None]

@@ -1,4 +1,4 @@
-"""Look into a map, and light balls with it. NumPy only, so that no backend need start."""
+"""Look into a map, and light balls with it. NumPy only, so that no backend has to start."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ STILL_FIELD_OF_VIEW = 80
 
 
 def look_up(texels: NDArray[np.floating], directions: Image) -> Image:
-    """Radiance of a map in some directions, bilinearly between texels as Mitsuba's `envmap` does.
+    """Look up a map's radiance in some directions, bilinearly as Mitsuba's `envmap` does.
 
     Args:
         texels: shape (H, W, C).
-        directions: in the map's own frame, shape (..., 3).
+        directions: directions in the map's own frame, shape (..., 3).
 
     Returns:
         Shape (..., C).
@@ -41,7 +41,7 @@ def look_up(texels: NDArray[np.floating], directions: Image) -> Image:
 
 
 def balls(texels: NDArray[np.floating]) -> NDArray[np.float32]:
-    """A chrome, a rough and a white ball side by side, lit by a map and seen from its +z.
+    """Draw a chrome, a rough and a white ball side by side, lit by a map and seen from its +z.
 
     They are seen from far away, and no ball sees another. Chrome reflects all light; the rough ball
     spreads the mirror image by a spherical Gaussian that halves at 12 degrees; the white one is
@@ -51,7 +51,7 @@ def balls(texels: NDArray[np.floating]) -> NDArray[np.float32]:
         texels: shape (H, W, 3); negative values count as 0.
 
     Returns:
-        Radiance, shape (BALL_PIXELS, 3 * BALL_PIXELS, 3), 0 round the balls.
+        Radiance, shape (BALL_PIXELS, 3 * BALL_PIXELS, 3), 0 around the balls.
     """
     light = np.maximum(np.nan_to_num(texels), 0)
     samples = 2 * BALL_PIXELS
@@ -69,7 +69,7 @@ def balls(texels: NDArray[np.floating]) -> NDArray[np.float32]:
 
 
 def still_view(texels: NDArray[np.floating]) -> Image:
-    """What one sees who stands in a map and looks towards its middle (+z), shape (h, w, 3)."""
+    """The view from inside a map towards its middle (+z), shape (h, w, 3)."""
     width, height = STILL_SIZE
     half = np.tan(np.radians(STILL_FIELD_OF_VIEW / 2))
     x, y = np.meshgrid(
@@ -80,10 +80,10 @@ def still_view(texels: NDArray[np.floating]) -> Image:
 
 
 def _spread(texels: NDArray[np.floating]) -> tuple[Image, Image]:
-    """Small maps of the means round each direction: under a spherical Gaussian, and under a cosine.
+    """Average a map around each direction, by a spherical Gaussian and by a cosine; small maps.
 
-    The one is what the rough ball mirrors, by direction; the other the radiance of the white ball,
-    by its normal.
+    The first gives what the rough ball mirrors, by direction; the second the white ball's
+    radiance, by its normal.
     """
     height, width, _ = texels.shape
     coarse = resample(texels, min(32, height), min(64, width)).astype(np.float32)

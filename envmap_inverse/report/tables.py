@@ -1,4 +1,4 @@
-"""What the page says in numbers and words, for any number of runs."""
+"""The numbers and words of the page, for any number of runs."""
 
 from __future__ import annotations
 
@@ -69,9 +69,9 @@ class Table:
     """A table of text.
 
     Attributes:
-        columns: their headings.
+        columns: headings of the columns.
         rows: heading of each row, and its cells.
-        spans: headings above those of the columns, and how many each one heads.
+        spans: headings above the columns' own, and how many columns each one heads.
     """
 
     columns: list[str]
@@ -83,11 +83,11 @@ class Light(NamedTuple):
     """A light of a map.
 
     Attributes:
-        azimuth: degrees from 0 to 360; 0 is -z, 90 is +x of the map's frame, growing along a row.
+        azimuth: degrees from 0 to 360, growing along a row; 0 is the map's -z, 90 its +x.
         elevation: degrees above the horizon.
         solid_angle: steradians.
         irradiance: W/m^2 of RGB.
-        share: of the map's energy.
+        share: share of the map's energy.
     """
 
     azimuth: float
@@ -101,7 +101,7 @@ class Protocol(NamedTuple):
     """Errors of objects that both maps light.
 
     Attributes:
-        title: of the protocol.
+        title: name of the protocol.
         note: what the table shows.
         table: a row per object.
     """
@@ -113,13 +113,13 @@ class Protocol(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Phase:
-    """A part of a bar that shows how long a run took.
+    """A part of the bar that shows how long a run took.
 
     Attributes:
-        name: of the phase.
-        seconds: that it took.
+        name: name of the phase.
+        seconds: seconds that it took.
         start: share of the bar before it.
-        share: of the bar.
+        share: its share of the bar.
         colour: number of its colour, the same in all bars.
     """
 
@@ -131,7 +131,7 @@ class Phase:
 
 
 def names(runs: Sequence[Run]) -> list[str]:
-    """What to call each run: its optimizer if no two have the same, or else its folder."""
+    """Name each run by its optimizer, or by its folder if two runs have the same optimizer."""
     folders = [run.path.resolve() for run in runs]
     if len(runs) == 1:
         return [folders[0].name if runs[0].pictures else str(runs[0].path)]
@@ -163,7 +163,7 @@ def subtitle(run: Run) -> str:
 
 
 def key_figures(run: Run) -> dict[str, str]:
-    """The numbers to see first, by what they are."""
+    """The most important numbers of a run, by name."""
     summary = run.summary
     found = {}
     if run.pictures:
@@ -186,7 +186,7 @@ def glance(runs: Sequence[Run], names: Sequence[str]) -> Table:
 
 
 def is_clipped(runs: Sequence[Run]) -> bool:
-    """Whether references hold values that count as bounds only."""
+    """Whether references hold values that count only as bounds."""
     shares = [share for run in runs for share in run.summary.get("clipped_share", ())]
     return any(share["over"] for share in shares)
 
@@ -209,7 +209,7 @@ def metrics(runs: Sequence[Run], names: Sequence[str]) -> Table:
 
 
 def lights(texels: NDArray[np.float32]) -> list[Light]:
-    """The brightest lights of a map, the one with most energy first."""
+    """The brightest lights of a map, in order of energy."""
     found = find_lights(texels, texel_solid_angles(*texels.shape[:2]))
     x, y, z = found.directions.T
     return [
@@ -226,7 +226,7 @@ def lights(texels: NDArray[np.float32]) -> list[Light]:
 
 
 def phases(runs: Sequence[Run]) -> list[list[Phase]]:
-    """Seconds by phase of each run, without those that are sums of others, and the rest."""
+    """Seconds by phase of each run, and the rest, leaving out phases that are sums of others."""
     found = []
     for run in runs:
         if not run.pictures:
@@ -249,7 +249,7 @@ def _bar(seconds: Mapping[str, float], colours: Sequence[str]) -> Iterator[Phase
 
 
 def protocols(run: Run) -> list[Protocol]:
-    """Errors of objects lit by both maps, of each protocol that was asked for."""
+    """Errors of objects lit by both maps, for each protocol that was asked for."""
     found = []
     for name, objects in run.summary.get("protocols", {}).items():
         errors = list(dict.fromkeys(key for measured in objects.values() for key in measured))
@@ -274,7 +274,7 @@ def settings(runs: Sequence[Run], names: Sequence[str]) -> Table:
 
 
 def versions(runs: Sequence[Run], names: Sequence[str]) -> Table:
-    """What the runs were made with."""
+    """The versions of the software that made the runs."""
     return _by_key([run.summary["versions"] for run in runs], names)
 
 
@@ -291,7 +291,7 @@ def history(run: Run) -> Table:
 
 
 def command(run: Run) -> str:
-    """What to type to repeat a run."""
+    """The command that repeats a run."""
     chosen = run.summary["settings"]
     if not run.pictures:
         return str(run.summary["command"])
@@ -309,7 +309,7 @@ def _optimizer(run: Run) -> str:
 
 
 def number(value: Any) -> str:
-    """A number to four digits; words as they are."""
+    """Format a number to four digits; return words unchanged."""
     if value is None:
         return "–"
     if isinstance(value, list):
@@ -339,7 +339,7 @@ def _words(value: Any) -> str:
 
 
 def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tuple[Any, Any]]:
-    """Every value that is not itself a mapping, by its path."""
+    """Every value that is not itself a mapping, with its path."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from _leaves(value, (*path, key))
@@ -348,7 +348,7 @@ def _leaves(tree: Mapping[str, Any], path: tuple[str, ...] = ()) -> Iterator[tup
 
 
 def _part(path: tuple[str, ...]) -> tuple[str, str]:
-    """The part of the map that a metric was measured on ("" for the whole), and its name."""
+    """The part of the map where a metric was measured ("" for the whole), and the metric's name."""
     part = next((key for key in path if key in GROUPS), "")
     keys = [METRIC_NAMES.get(key, key.replace("_", " ")) for key in path if key not in GROUPS]
     return part, ", ".join(keys)

@@ -1,8 +1,8 @@
-"""Checkpoints: what a killed run goes on from.
+"""Checkpoints, from which a killed run goes on.
 
-A checkpoint is a file of plain arrays with a checksum over every bit of it (`sealed`). The newest
-two are kept; one that is damaged is passed over, with a warning, for the one before. A recorded
-light transport, which takes long to make and does not change, is kept once, beside the first.
+A checkpoint is a file of plain arrays with a checksum over every bit (`sealed_arrays`). The newest
+two are kept; if the newer one is damaged, a warning is given and the older one used. A recorded
+light transport, which takes long to make and does not change, is kept once, beside them.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ class Checkpoints:
         every: float = 30.0,
         before: Callable[[], None] = lambda: None,
     ) -> None:
-        """Nothing is written yet.
+        """Prepare to write checkpoints; none is written yet.
 
         Args:
-            folder: where they are.
-            marks: of `fingerprints`.
-            every: seconds between two; 0 for each iteration.
-            before: called before one is written, for what has to be on the disk by then.
+            folder: folder of the checkpoints.
+            marks: result of `fingerprints`.
+            every: seconds between two checkpoints; 0 for one at each iteration.
+            before: called before one is written, to put on the disk what must be there by then.
         """
         self.folder, self.every = folder, every
         self._before = before
@@ -67,11 +67,11 @@ class Checkpoints:
         """Write a checkpoint if one is due.
 
         Args:
-            state: gives the iterations so far, and the arrays from which the next one follows.
-            is_last: whether the run is being ended, so that one is due.
+            state: returns the iterations so far, and the arrays from which the next one follows.
+            is_last: whether the run is ending, so that a checkpoint is due.
 
         Raises:
-            OSError: if it cannot be written.
+            OSError: if the checkpoint cannot be written.
         """
         if not (is_last or self._is_due()):
             return
@@ -99,10 +99,10 @@ class Checkpoints:
         self._last = time.monotonic()
 
     def restore(self) -> tuple[list[Record], dict[str, NDArray[Any]]] | None:
-        """History and state of the newest whole checkpoint; None if there is none.
+        """Read history and state from the newest intact checkpoint; None if there is none.
 
         Raises:
-            InputError: if it is of another version, or of other pictures, scene or settings.
+            InputError: if it belongs to another version, or to other pictures, scene or settings.
         """
         files = self.files()
         for path, is_oldest in zip(files, [*[False] * (len(files) - 1), True], strict=False):
@@ -142,13 +142,13 @@ class Checkpoints:
             )
 
     def keep_transport(self, transport: LightTransport) -> None:
-        """Keep a recording, which is written with the next checkpoint; now, if one is due."""
+        """Keep a recording; it is written with the next checkpoint, which is now if one is due."""
         self._transport = transport
         if self._is_due():
             self._write_transport()
 
     def transport(self) -> LightTransport | None:
-        """The recording that is kept; None if there is none, or it is damaged."""
+        """Read the recording that was kept; None if there is none, or it is damaged."""
         if not self._path_of_transport.exists():
             return None
         try:
@@ -159,13 +159,13 @@ class Checkpoints:
             return None
 
     def remove(self) -> None:
-        """Remove them all; the run is complete."""
+        """Remove all checkpoints; the run is complete."""
         for path in self.folder.iterdir():
             if CHECKPOINT_FILES.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
     def files(self) -> list[Path]:
-        """The checkpoints that are there, newest first."""
+        """The files of the existing checkpoints, newest first."""
         found = self.folder.glob("checkpoint_*.npz")
         whole = [path for path in found if CHECKPOINT_FILES.fullmatch(path.name)]
         return sorted(whole, key=lambda path: int(path.stem.split("_")[1]), reverse=True)
@@ -175,12 +175,12 @@ class Checkpoints:
 
     @property
     def _path_of_transport(self) -> Path:
-        """Its name tells of what it is the recording."""
+        """Path of the recording; its name depends on what was recorded."""
         digest = hashlib.sha256(json.dumps(self._marks).encode()).hexdigest()
         return self.folder / f"transport_{digest[:16]}.npz"
 
     def _write_transport(self) -> None:
-        """Write the recording if it has not been, and there is room: without it a run can go on."""
+        """Write the recording once, if there is room; a run can go on without it."""
         transport, self._transport = self._transport, None
         if transport is None or self._path_of_transport.exists():
             return
@@ -197,7 +197,7 @@ class Checkpoints:
 
 
 def fingerprints(problem: Problem, optimizer: Optimizer) -> dict[str, str]:
-    """What the numbers of a run follow from, each as a name and a text or a hash (SHA-256)."""
+    """Everything that determines a run's numbers, by name, as a text or a hash (SHA-256)."""
     scene = problem.scene
     views = {
         f"{view.name} (picture {number})": _hash(

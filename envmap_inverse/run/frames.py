@@ -1,4 +1,4 @@
-"""Pictures and a video of every iteration, encoded beside the optimizer, not in its way."""
+"""Encode pictures and a video of every iteration, without holding up the optimizer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["FrameWriter"]
 FRAMES_PER_SECOND = 25
 QUEUE_LENGTH = 32
 QUEUE_BYTES = 2**28
-"""Frames that wait take no more memory, but for a single one."""
+"""Most memory that waiting frames take, unless a single one takes more."""
 
 CAPTION_HEIGHT = 40
 ENCODING = (
@@ -41,11 +41,11 @@ BACKGROUND, TEXT = (24, 24, 24), (230, 230, 230)
 
 @dataclass(frozen=True, kw_only=True)
 class _Frame:
-    """What is encoded of an iteration, on the host.
+    """The parts of an iteration that are encoded, on the host.
 
-    The worker must not have an `Iteration`: its last reference to an array of Dr.Jit would be
-    dropped there, waiting for Dr.Jit's lock with Python's, while a frozen function waits for
-    Python's with Dr.Jit's.
+    The worker must not hold an `Iteration`. Dropping the last reference to a Dr.Jit array there
+    would wait for Dr.Jit's lock while holding Python's, and a frozen function waits for Python's
+    while holding Dr.Jit's.
     """
 
     record: Record
@@ -63,19 +63,19 @@ class _Frame:
 
 
 class FrameWriter:
-    """Writes `out_%03i.png`, `envmap_%03i.png` and `convergence.mp4` into a folder.
+    """Writes `out_%03i.png`, `envmap_%03i.png` and `convergence.mp4` to a folder.
 
-    One worker thread encodes; a short queue bounds the memory. A failure in it is raised by the
-    next call of `add` or by `close`.
+    One worker thread encodes; a short queue bounds the memory. The next call of `add` or `close`
+    raises a failure of the worker.
     """
 
     def __init__(self, folder: Path, exposure: float, earlier: Sequence[Record] = ()) -> None:
-        """Begin.
+        """Start the worker.
 
         Args:
-            folder: exists.
-            exposure: of every picture, see `tonemap`.
-            earlier: iterations whose pictures are there already; they only go into the video.
+            folder: an existing folder.
+            exposure: exposure of every picture; see `tonemap`.
+            earlier: iterations whose pictures exist already; they only go into the video.
         """
         self._folder, self._exposure, self._earlier = folder, exposure, earlier
         self._jobs: queue.Queue[_Frame | threading.Event | None] = queue.Queue(QUEUE_LENGTH)
@@ -86,7 +86,7 @@ class FrameWriter:
         self._thread.start()
 
     def add(self, iteration: Iteration) -> None:
-        """Take an iteration; waits only when the queue is full."""
+        """Queue an iteration; waits only while the queue is full."""
         self._raise_failure()
         frame = _Frame.of(iteration)
         self._jobs.maxsize = int(np.clip(QUEUE_BYTES // frame.num_bytes, 1, QUEUE_LENGTH))
@@ -101,7 +101,7 @@ class FrameWriter:
         self._raise_failure()
 
     def close(self) -> None:
-        """Wait until all is written."""
+        """Wait until everything is written."""
         try:
             self._jobs.put(None)
             self._thread.join()
@@ -113,7 +113,7 @@ class FrameWriter:
             raise
 
     def abandon(self) -> None:
-        """Write no more; there will be no video."""
+        """Stop writing; there will be no video."""
         self._is_abandoned = True
         self._jobs.put(None)
         self._thread.join()
@@ -124,7 +124,7 @@ class FrameWriter:
             raise self._failure
 
     def _work(self) -> None:
-        # The optimizer goes first; what is left over is encoded when it is done.
+        # The optimizer goes first; the rest is encoded when it is done.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
         try:
             for record in self._earlier:
@@ -161,7 +161,7 @@ class FrameWriter:
 
 
 def _png(picture: Uint8Image) -> bytes:
-    """A PNG of one filter (up) and the fastest compression: half the time of Pillow's search."""
+    """Encode a PNG with one filter (up) and the fastest compression, twice as fast as Pillow."""
     height, width, _ = picture.shape
     rows = np.full((height, 1 + 3 * width), 2, np.uint8)
     flat = picture.reshape(height, -1)
@@ -175,7 +175,7 @@ def _png(picture: Uint8Image) -> bytes:
 
 
 class _Video:
-    """An H.264 video that appears under its name when it is complete."""
+    """An H.264 video that appears under its own name once it is complete."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -194,7 +194,7 @@ class _Video:
                 ],
                 stdin=subprocess.PIPE,
                 stderr=self._messages,
-                process_group=0,  # Ctrl-C is for us to handle
+                process_group=0,  # Ctrl-C must not reach ffmpeg
             )
         assert self._ffmpeg.stdin is not None
         try:
@@ -234,7 +234,7 @@ def _caption(record: Record) -> str:
 
 
 def _side_by_side(image: Uint8Image, envmap: Uint8Image, caption: str) -> Uint8Image:
-    """Image and map at one height, a caption below; even width and height, as H.264 wants."""
+    """Join image and map at one height, with a caption below; even sides, as H.264 requires."""
     height = min(max(image.shape[0], 256), 512) // 2 * 2
     panels = [_scaled(picture, height) for picture in (image, envmap)]
     width = sum(panel.width for panel in panels)

@@ -1,4 +1,4 @@
-"""What a page shows: what a run left in its folder, or two maps that were compared."""
+"""Read what a page shows: a run's folder, or two maps that were compared."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ Image = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """The files of a run folder, or of an evaluation, which has neither pictures nor a history.
+    """The results of a run, or of an evaluation, which has neither pictures nor a history.
 
     Attributes:
-        path: the folder, as it was named; of an evaluation the file of the map.
+        path: the folder as the caller named it; for an evaluation, the file of the map.
         summary: `summary.json`.
         history: the lines of `history.jsonl`.
-        pictures: radiance of the first references, each with the same under the recovered map,
-            of shape (h, w, 3); an evaluation has none.
+        pictures: radiance of the first references, each paired with its view under the recovered
+            map, of shape (h, w, 3); an evaluation has none.
         envmap: the recovered map, shape (H, W, 3).
         coverage: how strongly the pictures see each texel, shape (H, W, 3), if it is known.
-        deviation: standard deviation of each texel, if the optimizer told it.
+        deviation: standard deviation of each texel, if the optimizer reported it.
         ground_truth: the true map, if it is known.
         thumbnails: pictures of some iterations, unless an older version made the folder.
     """
@@ -59,7 +59,7 @@ class Run:
         """Read a run folder.
 
         Raises:
-            InputError: if it is none, or a file in it is missing or damaged.
+            InputError: if it is not a run folder, or a file in it is missing or damaged.
         """
         if not (path / "summary.json").is_file():
             raise InputError(f"{path}: holds no finished run; it has no summary.json")
@@ -92,7 +92,7 @@ class Run:
 
 
 def _read_pictures(path: Path) -> Iterator[tuple[Image, Image]]:
-    """References and their fits: the first, and others that are there."""
+    """Read references and their fits: the first, and any others that exist."""
     for number in itertools.count():
         suffix = f"_{number}.exr" if number else ".exr"
         if number and not (path / f"render{suffix}").exists():
@@ -107,7 +107,7 @@ def _read_pictures(path: Path) -> Iterator[tuple[Image, Image]]:
 
 
 def _exposure(summary: dict[str, Any], number: int) -> Image:
-    """Factor from radiance to a reference's values, of each channel."""
+    """Factor from radiance to a reference's values, for each channel."""
     known = summary.get("exposures")
     return np.asarray(known[number] if known else 1.0, np.float32)
 

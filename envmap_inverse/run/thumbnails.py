@@ -26,9 +26,9 @@ class Thumbnails:
     """Tone-mapped pictures of n iterations.
 
     Attributes:
-        indices: of the iterations, shape (n,).
-        images: of the first view, shape (n, h, w, 3).
-        envmaps: of the map, shape (n, H, W, 3).
+        indices: numbers of the iterations, shape (n,).
+        images: pictures of the first view, shape (n, h, w, 3).
+        envmaps: pictures of the map, shape (n, H, W, 3).
     """
 
     indices: NDArray[np.int64]
@@ -37,7 +37,7 @@ class Thumbnails:
 
     @classmethod
     def read(cls, path: Path) -> Thumbnails:
-        """Read what a `ThumbnailWriter` wrote.
+        """Read a file that a `ThumbnailWriter` wrote.
 
         Raises:
             InputError: if the file is damaged.
@@ -50,16 +50,16 @@ class Thumbnails:
 
 
 class ThumbnailWriter:
-    """Keeps every k-th iteration and the last; k doubles whenever there are `MAX_COUNT` of them."""
+    """Keeps every k-th iteration and the last; k doubles whenever `MAX_COUNT` are kept."""
 
     def __init__(self) -> None:
-        """Nothing is kept yet."""
+        """Start with nothing kept."""
         self._stride = 1
         self._kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}  # uint8 if tone-mapped
         self._last: Iteration | None = None
 
     def add(self, iteration: Iteration) -> None:
-        """Take the next iteration."""
+        """Consider the next iteration."""
         self._last = iteration
         if iteration.index % self._stride:
             return
@@ -69,7 +69,7 @@ class ThumbnailWriter:
             self._kept = {k: pair for k, pair in self._kept.items() if k % self._stride == 0}
 
     def write(self, path: Path, exposure: float) -> None:
-        """Write what was kept, and the last iteration, to one file; see `tonemap`."""
+        """Write the kept iterations and the last one to a file; for the exposure see `tonemap`."""
         if self._last is None:
             return
         stream = io.BytesIO()
@@ -77,16 +77,16 @@ class ThumbnailWriter:
         write_bytes(path, stream.getvalue())
 
     def write_draft(self, path: Path, exposure: float) -> None:
-        """The same fast, for `restore`: it takes about the room of the pictures."""
+        """Write a file for `restore` fast; it is about as large as the pictures."""
         if self._last is not None:
             write_arrays(path, self._arrays(self._last, exposure))
 
     def restore(self, path: Path, count: int) -> None:
-        """Take what was written of the first iterations of a run that goes on.
+        """Restore the thumbnails of the earlier iterations of a resumed run.
 
         Args:
-            path: of the file; nothing is taken if there is none.
-            count: how many iterations there were.
+            path: the file; nothing happens if it does not exist.
+            count: number of earlier iterations.
 
         Raises:
             InputError: if the file is damaged.

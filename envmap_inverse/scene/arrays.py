@@ -1,4 +1,4 @@
-"""Take the arrays of radiance that callers give, and refuse what cannot be radiance."""
+"""Accept arrays of radiance from callers, and refuse what cannot be radiance."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["as_numbers", "as_radiance"]
 
 
 def as_radiance(values: ArrayLike) -> NDArray[np.float32]:
-    """An array of linear radiance, any shape, as float32.
+    """Convert an array of linear radiance, of any shape, to float32.
 
     Raises:
-        InputError: if it is a file's name, holds sRGB bytes, or is no array of numbers.
+        InputError: if it is a file's name, holds sRGB bytes, or is not an array of numbers.
     """
     array = as_numbers(values)
     if array.dtype.kind == "u":
@@ -30,20 +30,20 @@ def as_radiance(values: ArrayLike) -> NDArray[np.float32]:
 
 
 def as_numbers(values: Any) -> NDArray[Any]:
-    """An array of real numbers, as it is.
+    """Return an array of real numbers, unchanged.
 
     Raises:
-        InputError: if it is a file's name, or no array of numbers.
+        InputError: if it is a file's name, or not an array of numbers.
     """
     if isinstance(values, str | Path):
         raise InputError(
-            f"is the name {str(values)!r} where an array is due; read the file first, e.g. with "
+            f"is the name {str(values)!r}, but must be an array; read the file first, e.g. with "
             "envmap_inverse.images.read_image"
         )
     try:
         array = np.asarray(values)
     except (TypeError, ValueError) as error:
-        raise InputError(f"is no array of numbers: {error}") from None
+        raise InputError(f"is not an array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
-        raise InputError(f"is no array of numbers; found {type(values).__name__}")
+        raise InputError(f"is not an array of numbers; found {type(values).__name__}")
     return array

@@ -13,21 +13,21 @@ __all__ = ["read_cameras"]
 
 
 def read_cameras(path: str | Path) -> tuple[Camera, ...]:
-    """The cameras of a file, in its order.
+    """Read the cameras of a file, in its order.
 
     Args:
-        path: a `transforms.json` (as of NeRF, instant-ngp or nerfstudio), a folder that holds one,
-            or the folder of a COLMAP model, text or binary (`cameras.txt` and `images.txt`, or
-            `cameras.bin` and `images.bin`), or that above its `sparse/0`.
+        path: a `transforms.json` (of NeRF, instant-ngp or nerfstudio), a folder that holds one, the
+            folder of a COLMAP model, text or binary (`cameras.txt` and `images.txt`, or
+            `cameras.bin` and `images.bin`), or the folder above its `sparse/0`.
 
     Returns:
         A camera per picture.
 
     Raises:
-        FileNotFoundError: if there is nothing of that name.
-        InputError: if it is no such file, or a camera is none that Mitsuba's `perspective` sensor
-            can be: distorted by more than 0.05 pixels, without square pixels, or with a matrix
-            that is not a rotation and a translation.
+        FileNotFoundError: if there is no such file or folder.
+        InputError: if it is none of these, or Mitsuba's `perspective` sensor cannot represent a
+            camera: it is distorted by more than 0.05 pixels, its pixels are not square, or its
+            matrix is not a rotation and a translation.
 
     Example:
         >>> import json

@@ -1,4 +1,4 @@
-"""Read the text of files of cameras; whatever is wrong names its place."""
+"""Read files of cameras; every error names its place."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["naming", "read_bytes", "read_text"]
 
 
 def read_text(path: Path) -> str:
-    """The text of a file in UTF-8.
+    """Read a file of UTF-8 text.
 
     Raises:
-        InputError: if it is none.
+        InputError: if it is not UTF-8 text.
     """
     try:
         return read_bytes(path).decode("utf-8")
@@ -24,7 +24,7 @@ def read_text(path: Path) -> str:
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a file.
+    """Read the bytes of a file.
 
     Raises:
         InputError: if it cannot be read.
@@ -37,7 +37,7 @@ def read_bytes(path: Path) -> bytes:
 
 @contextmanager
 def naming(place: str) -> Iterator[None]:
-    """Make what is wrong with one camera the error of a place in a file."""
+    """Make errors name the place in a file where they arose."""
     try:
         yield
     except KeyError as error:

@@ -1,4 +1,4 @@
-"""Cameras of photographs, and which picture each of them took."""
+"""Cameras of photographs, and their matching to pictures."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from envmap_inverse.errors import InputError
 __all__ = ["Camera", "match_cameras"]
 
 MAX_ASPECT_ERROR = 0.004
-"""Focal lengths that differ by more are refused. Their mean then shifts a point at the border by
-at most a thousandth of the picture's side: half a pixel of 512."""
+"""Focal lengths that differ by more are refused. Up to here their mean shifts a point at the border
+by at most a thousandth of the picture's side: half a pixel of 512."""
 
 MAX_COORDINATE = 1e30
-"""Of pixels and of the scene; what reaches it counts as infinite, as float32 does from 3e38."""
+"""Largest number of pixels and of scene units; more counts as infinite (float32 ends at 3e38)."""
 
 ROTATION_TOLERANCE = 1e-3
 NO_CLIPPING = 1e10
@@ -38,7 +38,7 @@ class Camera:
         name: file name of the picture that it took.
         width: pixels of the picture.
         height: pixels of the picture.
-        focal_lengths: (x, y) in pixels; as good as equal.
+        focal_lengths: (x, y) in pixels; practically equal.
         principal_point: (x, y) in pixels from the picture's upper left corner; the centre of the
             first pixel is (0.5, 0.5).
         to_world: camera-to-world matrix, shape (4, 4), a rotation and a translation. The camera
@@ -69,7 +69,7 @@ class Camera:
 
     @property
     def _degrees(self) -> float:
-        """The angle of the longer side."""
+        """Field of view along the longer side."""
         longer = max(self.width, self.height)
         return math.degrees(2 * math.atan(longer / sum(self.focal_lengths)))
 
@@ -82,7 +82,7 @@ class Camera:
         if not all(abs(value) < MAX_COORDINATE for value in self.principal_point):
             return f"its principal point {self.principal_point} is not finite"
         if not 0 < np.float32(self._degrees) < 180:
-            return f"its angle of {self._degrees:g} degrees (focal length {x:g}) is no camera's"
+            return f"its angle of {self._degrees:g} degrees (focal length {x:g}) is impossible"
         if abs(x - y) > MAX_ASPECT_ERROR * min(x, y):
             return (
                 f"its pixels are not square (focal lengths {x:g} and {y:g}), but those of a "
@@ -117,17 +117,17 @@ class Camera:
 
 
 def match_cameras(cameras: Sequence[Camera], pictures: Sequence[str | Path]) -> list[int]:
-    """Index of the camera of each picture: by name, or by order where no name is a camera's.
+    """Find each picture's camera, by name, or by order if no picture has a camera's name.
 
-    A camera that is the only one took all pictures, unless some have its name and others not.
+    A single camera took all pictures, unless some have its name and others do not.
 
-    Names are compared without their folders and endings. Warns where order decides.
+    Names are compared without their folders and endings. Warns if order decides.
 
     Raises:
-        InputError: if a picture has no camera or several, or by order a camera has no picture.
+        InputError: if a picture has no camera or several, or, by order, a camera has no picture.
     """
     wanted = [Path(picture).stem for picture in pictures]
-    names = [  # a name without an ending may look as if it had one: frame.0010
+    names = [  # a name without an ending may seem to have one: frame.0010
         camera.name if camera.name in wanted else Path(camera.name).stem for camera in cameras
     ]
     if set(names) & set(wanted):
@@ -160,10 +160,10 @@ def match_cameras(cameras: Sequence[Camera], pictures: Sequence[str | Path]) -> 
 
 
 def _rigid(name: str, matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The matrix with its upper left part made exactly a rotation (the nearest one).
+    """Replace a matrix's upper left part by the nearest rotation.
 
     Raises:
-        InputError: if it is not nearly one already.
+        InputError: if it is not nearly a rotation already.
     """
     matrix = np.asarray(matrix, np.float64)
     if matrix.shape not in {(3, 4), (4, 4)} or not (abs(matrix) < MAX_COORDINATE).all():

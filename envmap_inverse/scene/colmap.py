@@ -23,7 +23,7 @@ _MODEL_NUMBERS = (
     *("SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV", "OPENCV_FISHEYE"),
     *("FULL_OPENCV", "FOV", "SIMPLE_RADIAL_FISHEYE", "RADIAL_FISHEYE", "THIN_PRISM_FISHEYE"),
 )
-"""Names by the numbers that binary models hold (COLMAP, `sensor/models.h`)."""
+"""Names of camera models by their numbers in binary models (COLMAP, `sensor/models.h`)."""
 
 _OPENCV_TO_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])
 _BYTES_PER_POINT = 24
@@ -32,7 +32,7 @@ _Intrinsics = Mapping[int, Mapping[str, Any]]
 
 
 def colmap_folder(folder: Path) -> Path | None:
-    """Where a folder holds a model: itself, or where COLMAP writes its first one."""
+    """Find the model in a folder: there, or where COLMAP writes its first one."""
     for place in (folder, folder / "sparse" / "0", folder / "sparse"):
         for ending in (".bin", ".txt"):
             if all((place / f"{name}{ending}").exists() for name in ("cameras", "images")):
@@ -41,10 +41,10 @@ def colmap_folder(folder: Path) -> Path | None:
 
 
 def read_colmap(folder: Path) -> tuple[Camera, ...]:
-    """A camera per image of the model in a folder, in its order.
+    """Read a model's folder into a camera per image, in the model's order.
 
     Raises:
-        InputError: if there is none, or a camera is none that can be used.
+        InputError: if there are no images, or a camera cannot be used.
     """
     if (folder / "cameras.bin").exists() and (folder / "images.bin").exists():
         images_path = folder / "images.bin"
@@ -113,7 +113,7 @@ def _binary_images(path: Path, intrinsics: _Intrinsics) -> tuple[Camera, ...]:
 
 
 class _Binary:
-    """A binary file that is read from its start; its end where none should be is an error."""
+    """A binary file, read from its start; a premature end is an error."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._data, self._place = path, read_bytes(path), 0
@@ -137,11 +137,11 @@ class _Binary:
         self._place += num_bytes
 
     def _fail(self) -> None:
-        raise InputError(f"{self._path}: is cut off, or no binary COLMAP model")
+        raise InputError(f"{self._path}: is cut off, or is not a binary COLMAP model")
 
 
 def _intrinsics(model: str, width: int, height: int, values: Sequence[float]) -> dict[str, Any]:
-    """What all images of a camera share, as `Camera` takes it."""
+    """The arguments of `Camera` that all images of a camera share."""
     names = COLMAP_MODELS.get(model, "").split()
     if names and len(values) != len(names):
         raise InputError(f"{model} has the parameters {', '.join(names)}; found {len(values)}")
@@ -165,7 +165,7 @@ def _intrinsics(model: str, width: int, height: int, values: Sequence[float]) ->
 
 
 def _camera(name: str, pose: Sequence[float], identifier: int, intrinsics: _Intrinsics) -> Camera:
-    """The camera of an image; the pose is a quaternion (w, x, y, z) and a translation."""
+    """Make an image's camera; the pose is a quaternion (w, x, y, z) and a translation."""
     if identifier not in intrinsics:
         raise InputError(f"there is no camera {identifier} in the model's cameras")
     quaternion, translation = np.split(np.array(pose, np.float64), [4])
@@ -185,7 +185,7 @@ def _rotation(quaternion: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _fields(line: str, names: str) -> list[str]:
-    """The fields of a line, of which the last may hold spaces."""
+    """Split a line into fields; the last may hold spaces."""
     fields = line.split(maxsplit=names.count(" "))
     if len(fields) != len(names.split()):
         raise InputError(f"expected {names}")
@@ -193,7 +193,7 @@ def _fields(line: str, names: str) -> list[str]:
 
 
 def _check_points(path: Path, number: int, line: str) -> None:
-    """Check that a line holds the points of an image: an image without that line hides the next."""
+    """Check that a line holds an image's points; an image without that line hides the next one."""
     values = line.split()
     try:
         [float(value) for value in values]
@@ -208,7 +208,7 @@ def _check_points(path: Path, number: int, line: str) -> None:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Number and stripped text of each line that is no comment."""
+    """Number and stripped text of each line that is not a comment."""
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.startswith("#"):
             yield number, line.strip()

@@ -1,4 +1,4 @@
-"""Camera models that are pinholes where their distortion moves no pixel noticeably."""
+"""Check that a camera's distortion moves no pixel noticeably, so that it is a pinhole."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from envmap_inverse.errors import InputError
 __all__ = ["COLMAP_MODELS", "check_pinhole"]
 
 MAX_SHIFT = 0.05
-"""Pixels; calibrations report such distortion for lenses that have none."""
+"""In pixels; calibrations report this much for lenses without distortion."""
 
 COLMAP_MODELS = {
     "SIMPLE_PINHOLE": "f cx cy",
@@ -36,11 +36,11 @@ def check_pinhole(
     focal_lengths: tuple[float, float],
     principal_point: tuple[float, float],
 ) -> None:
-    """Check that a camera is a pinhole, or so nearly that no pixel moves by more than `MAX_SHIFT`.
+    """Check that a camera is a pinhole, or distorted by at most `MAX_SHIFT` at every pixel.
 
     Args:
-        model: a name of `COLMAP_MODELS`.
-        distortion: k1 to k6 and p1, p2 of OpenCV; in OPENCV, k3 and k4 are of r^6 and r^8.
+        model: a name in `COLMAP_MODELS`.
+        distortion: OpenCV's k1 to k6, p1 and p2; in OPENCV, k3 and k4 belong to r^6 and r^8.
         size: (width, height) of the picture.
         focal_lengths: (x, y) in pixels.
         principal_point: (x, y) in pixels.
@@ -72,7 +72,7 @@ def check_pinhole(
 def _displacement(
     model: Any, distortion: Mapping[str, float], x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """By what points (x, y) at depth 1 move, shape (..., 2), after OpenCV's calibration chapter."""
+    """Shift of points (x, y) at depth 1, shape (..., 2), after OpenCV's calibration chapter."""
     k1, k2, k3, k4, k5, k6, p1, p2 = (
         distortion.get(name, 0.0) for name in ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
     )

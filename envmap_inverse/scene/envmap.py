@@ -1,4 +1,4 @@
-"""The environment map of a scene: its texels, and Mitsuba's layout of them.
+"""The environment map of a scene: its texels, and their layout in Mitsuba.
 
 The only file that knows the emitter's parameter keys, its tensor and the halo columns.
 """
@@ -20,14 +20,14 @@ from envmap_inverse.sphere import latlong
 __all__ = ["Envmap", "as_map", "as_texels"]
 
 ROTATION_TOLERANCE = 1e-3
-"""Of a matrix times its transpose, from 1: a twentieth of a texel of 256."""
+"""Largest deviation of a matrix times its transpose from 1: a twentieth of a texel of 256."""
 
 
 class Envmap:
     """The environment map of a scene: a live view, without halo columns.
 
-    Its texels are radiance. An emitter's `scale` is applied to what is read, and becomes 1 when a
-    map is put into the scene: the map is then the light itself, for this and other programs.
+    Its texels are radiance. The emitter's `scale` is applied on reading, and becomes 1 when a map
+    is put into the scene: the map is then the light itself, for this and other programs.
     """
 
     def __init__(self, params: Any, name: str) -> None:
@@ -64,10 +64,10 @@ class Envmap:
 
     @property
     def to_local(self) -> NDArray[np.float64]:
-        """From the world to the map's frame, shape (4, 4), as Mitsuba has it.
+        """Mitsuba's matrix from the world to the map's frame, shape (4, 4).
 
-        Mitsuba stores this beside `to_world`. It is not the matrix's inverse where a rotation was
-        given about an axis that is not of unit length.
+        Mitsuba stores it beside `to_world`. It is not the inverse if the scene rotates about an
+        axis that is not of unit length.
         """
         return _matrix(self.params[f"{self.name}.to_world"].inverse())
 
@@ -84,11 +84,11 @@ class Envmap:
         self.write_tensor(mi.TensorXf(np.ascontiguousarray(halo, np.float32)))
 
     def write_tensor(self, tensor: Any) -> None:
-        """Put a tensor as `to_tensor` makes it, gradients and all, into the scene."""
+        """Put a tensor from `to_tensor`, gradients and all, into the scene."""
         self._put(tensor, 1.0)
 
     def to_tensor(self, rgba: Any) -> Any:
-        """Mitsuba's tensor of a map.
+        """Convert a map to Mitsuba's tensor.
 
         Args:
             rgba: flat `mi.Float` (W*H*4,) of the scene's resolution, on the device.
@@ -104,9 +104,9 @@ class Envmap:
         return mi.TensorXf(dr.gather(mi.Float, rgba, index), (height, width + 2, 3))
 
     def gradient_of(self, tensor: Any) -> Any:
-        """Gradient of a tensor that `to_tensor` made, flat `mi.Float` (W*H*4,); alpha's is 0.
+        """Gradient of a tensor from `to_tensor`, flat `mi.Float` (W*H*4,); 0 for alpha.
 
-        That of the halo is 0: Mitsuba refreshes it from the columns that it repeats.
+        The halo's gradient is 0: Mitsuba refreshes it from the columns that it repeats.
         """
         width, height = self.resolution
         value = dr.arange(mi.UInt32, height * width * 4)
@@ -117,12 +117,12 @@ class Envmap:
 
     @staticmethod
     def texels_of(tensor: Any) -> NDArray[np.float32]:
-        """The texels (H, W, 3) of a tensor in Mitsuba's layout, without halo; a copy."""
+        """Convert a tensor in Mitsuba's layout to texels (H, W, 3), without halo; a copy."""
         return np.ascontiguousarray(np.array(tensor, np.float32)[:, 1:-1])
 
     @contextmanager
     def holding(self, texels: NDArray[np.float32] | None) -> Iterator[None]:
-        """Put texels into the scene, and the present ones back at the end; None changes nothing."""
+        """Put texels into the scene and restore its own at the end; None changes nothing."""
         if texels is None:
             yield
             return
@@ -146,10 +146,10 @@ class Envmap:
 
 
 def as_texels(texels_or_rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray[np.float32]:
-    """Texels (H, W, 3) of an array that holds them or flat RGBA, checked for shape and finiteness.
+    """Convert texels or flat RGBA to texels (H, W, 3), and check shape and finiteness.
 
     Raises:
-        InputError: if the shape is another, or a number is NaN or infinite.
+        InputError: if the shape is wrong, or a number is NaN or infinite.
     """
     width, height = resolution
     array = as_radiance(texels_or_rgba)
@@ -172,7 +172,7 @@ def as_texels(texels_or_rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray
 def as_map(
     texels_or_rgba: ArrayLike, resolution: tuple[int, int] | None = None
 ) -> NDArray[np.float32]:
-    """Texels (H, W, 3) of any size from 3 x 2, or flat RGBA of a given one, checked as `as_texels`.
+    """Convert texels of any size from 3 x 2, or flat RGBA of a given size; checks as `as_texels`.
 
     Raises:
         InputError: if it is neither, or a number is NaN or infinite.

@@ -1,4 +1,4 @@
-"""Give a sensor's film another size without moving what it sees."""
+"""Resize a sensor's film without moving what it sees."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ def has_crop_window(sensor: Any) -> bool:
 
 
 def scaled_size(size: Size, longer_side: int) -> Size:
-    """The size of the same aspect, to the nearest pixel, whose longer side has so many pixels."""
+    """The size with this longer side and the same aspect, to the nearest pixel."""
     factor = longer_side / max(size)
     width, height = (max(1, round(factor * side)) for side in size)
     return width, height
 
 
 def set_film_size(sensor: Any, size: Size) -> None:
-    """Give a sensor's image another size in pixels.
+    """Set the size of a sensor's image in pixels.
 
-    The centre of the image and its horizontal field of view stay, and so the vertical one if the
-    aspect does; with another aspect there is more or less to see above and below. That is how
-    Mitsuba itself reads a film of that size, unless `fov_axis` names another axis than x.
+    The centre of the image and its horizontal field of view stay, and so does the vertical one if
+    the aspect stays; with another aspect there is more or less to see above and below. Mitsuba
+    reads a film of that size in the same way, unless `fov_axis` names another axis than x.
 
     A crop window of a `perspective` sensor becomes a film of its own, with the field of view and
     the principal point of the window, as a scaled window would not end between two pixels.
@@ -64,11 +64,11 @@ def set_film_size(sensor: Any, size: Size) -> None:
 
 
 def _refilm(params: Any, size: Size) -> None:
-    """Have the whole film, of a new size, show what the crop window shows.
+    """Make the whole film, at a new size, show what the crop window shows.
 
     With F the film's sides, o and c the offset and sides of the window, all in pixels, and p the
-    principal point's offset, the window's centre is o + c / 2 - F / 2 + p F from the axis. It is
-    the new p, as a share of what is seen: c[0] wide, and as high as the new aspect has it.
+    principal point's offset, the window's centre is o + c / 2 - F / 2 + p F from the axis. This is
+    the new p, as a share of the view: c[0] wide, and as high as the new aspect makes it.
     """
     full, crop, offset = (list(params[f"film.{k}"]) for k in ("size", "crop_size", "crop_offset"))
     seen = crop[0], crop[0] * size[1] / size[0]

@@ -1,4 +1,4 @@
-"""The integrator of a scene: what its paths are, and with which one to differentiate."""
+"""The integrator of a scene, the paths that it traces, and the one to differentiate with."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def scene_integrator(scene: Scene) -> Any:
     """The scene's integrator.
 
     Raises:
-        InputError: if it has none, or one that makes no picture of light.
+        InputError: if it has none, or its integrator makes no picture of light.
     """
     integrator = scene.mi_scene.integrator()
     if integrator is None:
@@ -45,16 +45,16 @@ def scene_integrator(scene: Scene) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class PathSettings:
-    """What the paths of an integrator are, apart from how they are sampled.
+    """The paths that an integrator traces, apart from how they are sampled.
 
-    A null event goes through a surface as if it were not there: `null`, `thindielectric`, the clear
-    part of a `mask`.
+    A null event passes through a surface as if it were not there: `null`, `thindielectric`, the
+    clear part of a `mask`.
 
     Attributes:
         max_depth: longest path in segments; -1 for no limit.
         rr_depth: depth from which Russian roulette may end a path.
         hide_emitters: whether emitters are invisible to the sensor.
-        hides_beyond_nulls: whether they then are so through null events too.
+        hides_beyond_nulls: whether `hide_emitters` also hides them behind null events.
         counts_nulls: whether a null event ends a segment.
     """
 
@@ -66,11 +66,11 @@ class PathSettings:
 
 
 def path_settings(scene: Scene) -> PathSettings:
-    """The paths of the scene's integrator.
+    """Describe the paths of the scene's integrator.
 
     Raises:
-        InputError: if they are not those of a path tracer of surfaces, or if its picture is not
-            linear in the map; the message names the reason.
+        InputError: if it is not a path tracer of surfaces, or if its picture is not linear in the
+            map; the message names the reason.
     """
     integrator = scene_integrator(scene)
     name = _name(integrator)
@@ -86,11 +86,11 @@ def path_settings(scene: Scene) -> PathSettings:
 
 
 def gradient_integrator(scene: Scene) -> Any:
-    """The integrator with which to differentiate a scene.
+    """The integrator to differentiate a scene with.
 
-    Mitsuba's `prb` of the same depth where the scene says `path`: the same estimator, three times
-    faster to differentiate (Vicini et al. 2021, Path Replay Backpropagation). Where the two differ,
-    and for any other integrator, the scene's own.
+    For `path` it is Mitsuba's `prb` of the same depth: the same estimator, three times faster to
+    differentiate (Vicini et al. 2021, Path Replay Backpropagation). Where the two differ, and for
+    any other integrator, it is the scene's own.
     """
     integrator = scene_integrator(scene)
     if _name(integrator) != "PathIntegrator" or _differs_from_prb(scene):
@@ -107,7 +107,7 @@ def gradient_integrator(scene: Scene) -> Any:
 
 
 def _differs_from_prb(scene: Scene) -> bool:
-    """Whether `prb` renders the scene otherwise than `path`, or cannot differentiate it."""
+    """Whether `prb` renders the scene differently from `path`, or cannot differentiate it."""
     settings = _path(scene.mi_scene.integrator())
     hides_nulls = settings.hide_emitters and has_flags(scene, "Null")
     emitters = {emitter.class_name() for emitter in scene.mi_scene.emitters()}
@@ -122,24 +122,24 @@ def has_flags(scene: Scene, *names: str) -> bool:
 
 
 def _name(integrator: Any) -> str:
-    """The class of an integrator, also of one that Python defines."""
+    """Name of an integrator's class, even if Python defines it."""
     found = str(integrator.class_name())
     return type(integrator).__name__ if found == "SamplingIntegrator" else found
 
 
 def _path(integrator: Any) -> PathSettings:
-    """`path`: with `hide_emitters`, what is seen through null events alone is hidden too."""
+    """`path`: `hide_emitters` also hides emitters seen through null events alone."""
     return _numbers(integrator, hides_beyond_nulls=True)
 
 
 def _prb(integrator: Any) -> PathSettings:
-    """`prb`: always sees what its first segment meets."""
+    """`prb`: always shows what its first segment meets."""
     settings = _numbers(integrator)
     return replace(settings, max_depth=settings.max_depth or 1)
 
 
 def _volpath(integrator: Any) -> PathSettings:
-    """`volpath` without a medium: null events are no segments."""
+    """`volpath` without a medium: null events do not end segments."""
     return _numbers(integrator, hides_beyond_nulls=True, counts_nulls=False)
 
 

@@ -1,4 +1,4 @@
-"""Read scene descriptions, and refuse those that would crash Mitsuba."""
+"""Read scene descriptions, and refuse any that would crash Mitsuba."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from envmap_inverse.scene.xml_checks import check_xml
 __all__ = ["ENVMAP_ID", "files_of", "has_envmap", "read_scene"]
 
 ENVMAP_ID = "my_envmap"
-"""Of the map that is added to a scene without one."""
+"""Name of the map that is added to a scene without one."""
 
 _SURROUNDINGS = {"constant", "sky", "sunsky", "timed_sunsky"}
-"""Emitters that stand where an environment map would."""
+"""Emitters that take an environment map's place."""
 
 
 def read_scene(
@@ -33,9 +33,9 @@ def read_scene(
     envmap: str | tuple[int, int] | None,
     defaults: Mapping[str, Any],
 ) -> Any:
-    """A `mi.Scene` with one environment map at most; the arguments are those of `load_scene`.
+    """Read a `mi.Scene` with at most one environment map; for the arguments see `load_scene`.
 
-    If `envmap` is a resolution, a scene without a map gets one, of 1 everywhere.
+    If `envmap` is a resolution, a scene without a map gets a map of 1 everywhere.
 
     Raises:
         InputError: if it cannot be read, holds several maps and none is chosen, or would crash
@@ -56,7 +56,7 @@ def read_scene(
 
 
 def files_of(path: Path, define: Mapping[str, str]) -> list[Path]:
-    """The files besides XML that a scene's elements name; they are not opened.
+    """List the files besides XML that a scene's elements name, without opening them.
 
     Args:
         path: the scene's XML file.
@@ -74,7 +74,7 @@ def files_of(path: Path, define: Mapping[str, str]) -> list[Path]:
 
 
 def has_envmap(path: Path, defaults: Mapping[str, Any] | None = None) -> bool:
-    """Whether a scene's XML file has an environment map; nothing else of it is loaded.
+    """Whether a scene's XML file has an environment map; loads nothing else.
 
     Raises:
         InputError: if the XML cannot be read, or would crash Mitsuba.
@@ -101,11 +101,11 @@ def _resolving_beside(path: Path) -> Iterator[None]:
 
 
 def _parsed(config: Any, path: Path, define: Mapping[str, str]) -> Any:
-    """The parsed XML of a file."""
+    """Parse the XML of a file."""
     reserved = sorted({"config", "filename"} & set(define))
     if reserved:
         raise InputError(
-            f"${reserved[0]} cannot be defined, as Mitsuba's loader has that name; rename it"
+            f"${reserved[0]} cannot be defined, as Mitsuba's loader uses that name; rename it"
         )
     return mi.parser.parse_file(config, str(path), **define)
 
@@ -134,7 +134,7 @@ def _instantiate(
 
 @contextmanager
 def _refusing(name: str) -> Iterator[None]:
-    """Make what Mitsuba raises an `InputError` that begins with a name."""
+    """Turn what Mitsuba raises into an `InputError` that begins with a name."""
     try:
         yield
     except InputError:
@@ -173,7 +173,7 @@ def _keep_one_envmap(state: Any, wanted: str | None) -> None:
 
 
 def _add_envmap(state: Any, name: str, width: int, height: int) -> None:
-    """Add a map of 1 everywhere to a parsed scene, in place of what else is all around it."""
+    """Add a map of 1 everywhere to a parsed scene, replacing other emitters all around it."""
     root = state.root.props
     for key in list(root.keys()):
         if isinstance(root[key], mi.Properties.ResolvedReference):
@@ -191,15 +191,15 @@ def _add_envmap(state: Any, name: str, width: int, height: int) -> None:
     node.type, node.props = mi.ObjectType.Emitter, mi.Properties("envmap")
     node.props.set_id(next(free for free in names if free not in taken))
     node.props["bitmap"] = mi.Bitmap(np.ones((height, width, 3), np.float32))
-    state.nodes.append(node)  # which moves the nodes: `root` is gone
+    state.nodes.append(node)  # this moves the nodes and invalidates `root`
     state.root.props[node.props.id()] = mi.Properties.ResolvedReference(len(state.nodes) - 1)
 
 
 def _read_maps(state: Any) -> None:
-    """Read the files of a parsed scene's maps as all other images are read.
+    """Read the files of a parsed scene's maps with this package's own reader.
 
-    Mitsuba's own reader stretches an EXR's data window over the sphere (or crashes), knows no
-    layers by name, and ignores exposure and pixel order in the header of a Radiance file.
+    Mitsuba's reader stretches an EXR's data window over the sphere (or crashes), does not know
+    layers by name, and ignores the exposure and the pixel order of a Radiance file's header.
     """
     root = state.root.props
     for key in list(root.keys()):
@@ -226,7 +226,7 @@ def _check_meshes(state: Any) -> None:
 
 
 def _check_serialized(path: Path, node: Any) -> None:
-    # With face normals nothing follows the indices while the file is read.
+    # With face normals, reading the file does not follow the indices.
     described = {"type": "serialized", "filename": str(path), "face_normals": True}
     if "shape_index" in node.props:
         described["shape_index"] = node.props["shape_index"]
@@ -246,7 +246,7 @@ _MESH_CHECKS: dict[str, Callable[[Path, Any], None]] = {
 
 
 def _file_of(node: Any) -> Path | None:
-    """The file that an element of a parsed scene names."""
+    """The file that an element of a parsed scene names, if any."""
     if "filename" not in node.props:
         return None
     return Path(str(mi.file_resolver().resolve(node.props["filename"])))

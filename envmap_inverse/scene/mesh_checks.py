@@ -1,4 +1,4 @@
-"""Check mesh files before Mitsuba reads them: it follows an index wherever it points."""
+"""Check mesh files before Mitsuba reads them: it follows any index, wherever it points."""
 
 from __future__ import annotations
 
@@ -39,19 +39,19 @@ _TYPES = {
 _ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 _MAX_HEADER = 2**16
 _OBJ_FACE = re.compile(rb"\n[ \t\r\v\f]*f[ \t]([0-9 \t\r/-]*)")
-"""The indices of a face of an OBJ file."""
+"""Matches the indices of a face in an OBJ file."""
 
 _STRANGE_INDEX = re.compile(rb"-\d*|\d{10,}")
-"""An index that is negative or does not fit into 32 bits."""
+"""Matches an index that is negative or does not fit into 32 bits."""
 
 _DIGITS_TO_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 
 
 @dataclass
 class _Element:
-    """An element of a PLY file: how many there are, and the columns of one.
+    """An element of a PLY file: how many there are, and the columns of each.
 
-    A list stands as four columns, its length and three items: Mitsuba reads triangles alone.
+    A list has four columns, its length and three items: Mitsuba reads only triangles.
     """
 
     name: str
@@ -59,18 +59,18 @@ class _Element:
     columns: list[tuple[str, str]] = field(default_factory=list)
 
     def indices(self) -> list[str]:
-        """Columns of the vertex indices."""
+        """Names of the columns with vertex indices."""
         lists = ("vertex_index", "vertex_indices")
         return [name for name, _ in self.columns if name.rpartition(".")[0] in lists]
 
 
 def check_ply(path: Path) -> None:
-    """Refuse a PLY file whose faces are no triangles or point outside its vertices.
+    """Refuse a PLY file whose faces are not triangles or point outside its vertices.
 
-    Mitsuba reads past the end of the vertices then, and takes a negative index for 0.
+    Mitsuba would read past the end of the vertices, and takes a negative index for 0.
 
     Raises:
-        InputError: if it does, or ends too early, or its header is not one.
+        InputError: if it has such faces, ends too early, or has no valid header.
     """
     data = path.read_bytes()
     order, elements, start = _ply_header(path, data)
@@ -90,12 +90,12 @@ def check_ply(path: Path) -> None:
 
 
 def check_obj(path: Path) -> None:
-    """Refuse an OBJ file whose faces count vertices backwards, or beyond what 32 bits hold.
+    """Refuse an OBJ file whose faces have negative vertex numbers, or ones beyond 32 bits.
 
-    Mitsuba itself refuses other vertices that do not exist.
+    Mitsuba itself refuses other numbers of missing vertices.
 
     Raises:
-        InputError: if it does.
+        InputError: if it has such faces.
     """
     indices = b"\n".join(_OBJ_FACE.findall(b"\n" + path.read_bytes()))
     if b"-" in indices or b"0" * 10 in indices.translate(_DIGITS_TO_ZEROS):
@@ -107,7 +107,7 @@ def _check_faces(path: Path, element: _Element, rows: NDArray[np.void], num_vert
     names = element.indices()
     for name in (name for name in names if name.endswith(".count")):
         if (rows[name] != 3).any():
-            raise InputError(f"{path}: has faces that are no triangles; triangulate the mesh")
+            raise InputError(f"{path}: has faces that are not triangles; triangulate the mesh")
     for name in (name for name in names if not name.endswith(".count")):
         outside = ~((rows[name] >= 0) & (rows[name] < num_vertices))
         if outside.any():
@@ -118,7 +118,7 @@ def _check_faces(path: Path, element: _Element, rows: NDArray[np.void], num_vert
 
 
 def _ply_header(path: Path, data: bytes) -> tuple[str, list[_Element], int]:
-    """The byte order ("" for text), the elements, and where they begin."""
+    """Read the byte order ("" for text), the elements, and the position where they begin."""
     match = re.match(rb"ply\s*\n(?:.*\n)*?end_header[ \t\r]*\n", data[:_MAX_HEADER])
     if match is None:
         raise InputError(f"{path}: not a PLY file: it has no header")
@@ -134,12 +134,12 @@ def _ply_header(path: Path, data: bytes) -> tuple[str, list[_Element], int]:
         if len(set(names)) < len(names):
             raise InputError(f"{path}: its header names a property of {element.name} twice")
     if len(orders) != 1:
-        raise InputError(f"{path}: its header does not tell one format")
+        raise InputError(f"{path}: its header does not name one format")
     return orders[0], elements, match.end()
 
 
 def _add_line(elements: list[_Element], words: Sequence[str]) -> bool:
-    """Add what a line of the header tells; False if that is not known."""
+    """Add what a line of the header declares; return False if the line is unknown."""
     match words:
         case ["element", name, count] if count.isdecimal():
             elements.append(_Element(name, int(count)))
@@ -158,7 +158,7 @@ def _add_line(elements: list[_Element], words: Sequence[str]) -> bool:
 def _ascii_rows(
     path: Path, data: bytes, start: int, element: _Element
 ) -> tuple[NDArray[np.void] | None, int]:
-    """The rows of an element that is written as text, and where the next begins."""
+    """Parse the rows of an element written as text; return them and where the next one begins."""
     num_values = len(element.columns) * element.count
     if not num_values:
         return None, start
@@ -168,7 +168,7 @@ def _ascii_rows(
     try:
         values = np.array(words[:num_values], np.float64).reshape(element.count, -1)
     except ValueError:
-        raise InputError(f"{path}: the values of its {element.name} are no numbers") from None
+        raise InputError(f"{path}: the values of its {element.name} are not numbers") from None
     end = len(data) - len(words[num_values]) if len(words) > num_values else len(data)
     is_integer = np.array([kind[0] != "f" for _, kind in element.columns])
     if (values[:, is_integer] % 1 != 0).any():

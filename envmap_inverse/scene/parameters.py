@@ -1,4 +1,4 @@
-"""A scene's parameters, as a table."""
+"""List a scene's parameters in a table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Parameter", "Parameters", "describe", "objects_of", "stable_names", 
 
 _KINDS = ("Sensor", "Shape", "Emitter", "BSDF", "Medium", "Volume", "Texture", "Integrator")
 _DECORATION = re.compile("^smooth|(mesh|light|emitter|bsdf|brdf|medium)$")
-"""What the names of Mitsuba's classes have on top of the names of its plugins."""
+"""What the names of Mitsuba's classes add to the names of its plugins."""
 
 _OTHER_PLUGIN_NAMES = {"environmentmap": "envmap", "constantbackground": "constant"}
 
@@ -27,9 +27,9 @@ class Parameter:
     """One parameter of a scene.
 
     Attributes:
-        name: Mitsuba's key, or such as "shape 3 (ply): bsdf.alpha.value" in a part without an id.
+        name: Mitsuba's key; in a part without an id, e.g. "shape 3 (ply): bsdf.alpha.value".
         key: Mitsuba's key in `mi.traverse(scene.mi_scene)`. In a part without an id it begins with
-            a memory address, another one each time the scene is loaded.
+            a memory address, which changes each time the scene is loaded.
         shape: shape of its value; () for a scalar.
         type: Mitsuba's type, e.g. "TensorXf".
         is_differentiable: whether gradients with respect to it exist.
@@ -53,7 +53,7 @@ class Parameters(Mapping[str, Parameter]):
         self._names = {parameter.key: name for name, parameter in self._parameters.items()}
 
     def __getitem__(self, name: str) -> Parameter:
-        """The record of one parameter, by its name or by Mitsuba's key."""
+        """Return the record of one parameter, by its name or by Mitsuba's key."""
         name = self._names.get(name, name)
         if name not in self._parameters:
             raise KeyError(f"no parameter {name!r}; there are: {', '.join(self)}")
@@ -103,17 +103,17 @@ class Parameters(Mapping[str, Parameter]):
 
 
 def describe(params: Any) -> Parameters:
-    """The records of all of a `mi.SceneParameters`."""
+    """Make records of all parameters in a `mi.SceneParameters`."""
     return Parameters(
         {name: _describe(params, key, name) for key, name in stable_names(params).items()}
     )
 
 
 def stable_names(params: Any) -> dict[str, str]:
-    """Name each of a `mi.SceneParameters` by what does not change when the scene is loaded again.
+    """Give all of a `mi.SceneParameters` names that stay the same when the scene is loaded again.
 
-    Where a part of the scene has no id, Mitsuba's keys begin with its memory address. Its kind and
-    its number among the parts of that kind, from 0 in the scene's order, stand there instead.
+    Where a part of the scene has no id, Mitsuba's keys begin with its memory address. The names
+    have its kind there, and its number among the parts of that kind, from 0 in the scene's order.
 
     Returns:
         The names by Mitsuba's keys.
@@ -141,7 +141,7 @@ def _outermost(params: Any, key: str) -> Any:
 
 
 def _plugin_name(node: Any) -> str:
-    """The name of a plugin, as scene files have it, by that of its class."""
+    """The name of a plugin in scene files, derived from its class."""
     name = _DECORATION.sub("", node.class_name().lower())
     return _OTHER_PLUGIN_NAMES.get(name, name)
 
@@ -160,12 +160,12 @@ def _describe(params: Any, key: str, name: str) -> Parameter:
 
 
 def objects_of(mi_scene: Any) -> list[Any]:
-    """Every object of a Mitsuba scene that `mi.traverse` reaches, those in shape groups too."""
+    """Every object of a Mitsuba scene that `mi.traverse` reaches, including shape groups."""
     return list(mi.traverse(mi_scene).hierarchy)
 
 
 def value_of(params: Any, name: str) -> NDArray[Any] | str:
-    """One of a `mi.SceneParameters` as an array, or as text where it is no number."""
+    """Value of one of a `mi.SceneParameters` as an array, or as text if it is not numeric."""
     value = params[name]
     if isinstance(value, str):
         return value

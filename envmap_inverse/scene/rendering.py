@@ -27,15 +27,15 @@ def render(
     *,
     integrator: Any = None,
 ) -> NDArray[np.float32]:
-    """Render one image; the scene is left as it was.
+    """Render one image; leaves the scene unchanged.
 
     Args:
-        scene: what to render.
+        scene: the scene to render.
         texels: environment map to use in place of the scene's own, shape (H, W, 3) of any
-            resolution or flat RGBA of the scene's. Rendering is linear in it, so that negative
-            values are allowed.
+            resolution, or flat RGBA of the scene's resolution. It may be negative, as rendering is
+            linear in it.
         spp: samples per pixel.
-        seed: of the sampler; the same seed gives the same image.
+        seed: seed of the sampler; the same seed gives the same image.
         sensor: index of the sensor.
         integrator: a Mitsuba integrator or its dictionary, in place of the scene's own.
 
@@ -44,7 +44,7 @@ def render(
 
     Raises:
         InputError: if spp < 1, there is no such sensor, its film is not RGB, or texels has a
-            wrong shape or holds NaN or infinity.
+            wrong shape or contains NaN or infinity.
 
     Example:
         >>> image = ei.render(scene, spp=4)
@@ -79,7 +79,7 @@ def render(
 
 
 def rgb(image: Any) -> Any:
-    """The RGB channels of a rendered tensor, which may carry alpha and more."""
+    """Extract the RGB channels of a rendered tensor, which may carry alpha and more."""
     return image if image.shape[2] == 3 else image[:, :, :3]
 
 
@@ -101,7 +101,7 @@ def check_differentiable(scene: Scene, sensor: int) -> None:
     """Check that what a sensor sees can be differentiated.
 
     Raises:
-        InputError: if it is a radiancemeter: its one ray for all samples makes Dr.Jit abort.
+        InputError: if it is a radiancemeter: its single ray for all samples makes Dr.Jit abort.
     """
     if scene.sensor(sensor).class_name() == "RadianceMeter":
         raise InputError(
@@ -114,7 +114,7 @@ def sum_of_transport(scene: Scene, sensor: int, weights: NDArray[np.float32], sp
     """Column sums of the light transport, T^T weights, by one differentiable rendering.
 
     Args:
-        scene: the scene, whose map must be positive wherever it is to be sampled.
+        scene: the scene; its map must be positive wherever it is to be sampled.
         sensor: index of the sensor.
         weights: weight of each pixel, shape (h, w, 3).
         spp: samples per pixel.

@@ -1,4 +1,4 @@
-"""Load a scene and reach its differentiable parameters, sensors and environment map."""
+"""Load a scene and access its differentiable parameters, sensors and environment map."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Scene", "load_scene"]
 _LOGGER = logging.getLogger(__name__)
 
 MAX_TEXELS = 2**27
-"""Of a map: 16384 x 8192, as of images that are read."""
+"""Most texels of a map: 16384 x 8192, as for images."""
 
 _HOW_TO_ADD = (
     "load_scene(..., envmap=(256, 128)) adds an unknown one, as estimate and coverage do by "
@@ -41,7 +41,7 @@ class Scene:
     Attributes:
         mi_scene: the `mi.Scene`.
         envmap: its environment map.
-        has_cameras: whether the sensors are those of `set_sensors`, with calibrated fields of view.
+        has_cameras: whether `set_sensors` made the sensors, with calibrated fields of view.
 
     Example:
         >>> scene
@@ -59,7 +59,7 @@ class Scene:
             mi_scene: a `mi.Scene` of an RGB variant with automatic differentiation.
 
         Raises:
-            InputError: if it has no environment map, or the variant is not one of those.
+            InputError: if it has no environment map, or the variant is not such a variant.
         """
         _require_rgb_ad_variant()
         self.mi_scene = mi_scene
@@ -82,25 +82,25 @@ class Scene:
 
     @property
     def parameters(self) -> Parameters:
-        """Every parameter of the Mitsuba scene, whose own sensors `set_sensors` leaves there."""
+        """Every parameter of the Mitsuba scene; `set_sensors` leaves its own sensors there."""
         return describe(mi.traverse(self.mi_scene))
 
     def contents(self) -> Iterator[NDArray[Any] | str]:
-        """All that an image follows from, but the texels of the map: two scenes can be compared.
+        """Everything that determines an image but the map's texels, to compare two scenes by.
 
-        Nothing in it changes when the scene is loaded again.
+        It stays the same when the scene is loaded again.
         """
         yield str(self.mi_scene.integrator())
         of_map = {f"{self.envmap.name}.{key}" for key in ("data", "scale")}
         for part in (self.mi_scene, *self._sensors):
             params = mi.traverse(part)
-            for node in params.hierarchy:  # some settings of BSDFs are no parameters
+            for node in params.hierarchy:  # some settings of BSDFs are not parameters
                 yield str(node) if isinstance(node, mi.BSDF) else node.class_name()
             for key, name in stable_names(params).items():
                 if part is not self.mi_scene or key not in of_map:
                     yield name
                     yield value_of(params, key)
-        yield from map(str, self._sensors)  # their films' filters are no parameters
+        yield from map(str, self._sensors)  # their films' filters are not parameters
 
     @property
     def num_sensors(self) -> int:
@@ -108,10 +108,10 @@ class Scene:
         return len(self._sensors)
 
     def sensor(self, index: int = 0) -> Any:
-        """The `mi.Sensor` of that index.
+        """The `mi.Sensor` with an index.
 
         Raises:
-            InputError: if there is none.
+            InputError: if there is no such sensor.
         """
         if not 0 <= index < len(self._sensors):
             raise InputError(
@@ -135,11 +135,11 @@ class Scene:
         return films.window_size(self.sensor(sensor))
 
     def set_film_size(self, size: int | tuple[int, int], sensor: int = 0) -> None:
-        """Give a sensor's image another size in pixels; its horizontal field of view stays.
+        """Set the size of a sensor's image in pixels; its horizontal field of view stays.
 
         Args:
             size: (width, height), or the longer side of an image of the same aspect. With another
-                aspect there is more or less to see above and below, round the same centre.
+                aspect there is more or less to see above and below, around the same centre.
             sensor: index of the sensor.
 
         Raises:
@@ -167,16 +167,16 @@ class Scene:
         """Replace the environment map.
 
         Args:
-            texels_or_rgba: linear RGB radiance, shape (H, W, 3) or flat (W*H*4,) RGBA whose alpha
-                is ignored, of the map's present resolution.
+            texels_or_rgba: linear RGB radiance of the map's current resolution, shape (H, W, 3), or
+                flat RGBA (W*H*4,), whose alpha is ignored.
 
         Raises:
-            InputError: if the shape is another, or a number is negative, NaN or infinite.
+            InputError: if the shape is wrong, or a number is negative, NaN or infinite.
         """
         texels = as_texels(texels_or_rgba, self.envmap.resolution)
         if (texels < 0).any():
             raise InputError(
-                f"{_share(texels < 0)} of the texel values are negative, which no light is; "
+                f"{_share(texels < 0)} of the texel values are negative, which light cannot be; "
                 "set them to 0 first, e.g. np.maximum(texels, 0)"
             )
         self.envmap.write(texels)
@@ -195,15 +195,15 @@ def load_scene(
     Args:
         source: an XML file, a Mitsuba dictionary, or a `mi.Scene`.
         envmap: id of the environment map to use, needed if the scene has several; or a resolution
-            (width, height): a scene without a map gets one of 1 everywhere, the unknown, in place
-            of a constant emitter or a sky; the map of another scene is resampled.
+            (width, height): an existing map is resampled, and a scene without a map gets one of 1
+            everywhere, the unknown, in place of a constant emitter or a sky.
         variant: Mitsuba variant; by default the one already set, or the best that works here.
         define: values for the `$name` parameters of an XML file, in place of its defaults.
-        **defaults: the same, for names that are no argument's.
+        **defaults: likewise, for names that are not names of arguments.
 
     Raises:
-        InputError: if the scene cannot be read or has no environment map; the message carries
-            Mitsuba's own, which tells the line.
+        InputError: if the scene cannot be read or has no environment map; the message includes
+            Mitsuba's own, which names the line.
         FileNotFoundError: if the XML file does not exist.
         BackendError: if no Mitsuba backend works here.
 
@@ -250,7 +250,7 @@ def _resolution(envmap: Any) -> tuple[int, int]:
 
 
 def check_map_size(width: int, height: int) -> tuple[int, int]:
-    """Check that a map can have this resolution; returns (width, height).
+    """Check that a map can have this resolution, and return (width, height).
 
     Raises:
         InputError: if a side is too small for Mitsuba or too large for any machine.

@@ -1,4 +1,4 @@
-"""Read `transforms.json`, as of NeRF, instant-ngp or nerfstudio."""
+"""Read `transforms.json` files of NeRF, instant-ngp or nerfstudio."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _WITHOUT_EFFECT = {
     *("train_filenames", "val_filenames", "test_filenames", "orientation_override"),
     *("depth_file_path", "enable_depth_loading", "integer_depth_scale", "time", "timestamp"),
 }
-"""Keys that say nothing of a camera, and are passed over without a word."""
+"""Keys that say nothing about a camera, and are silently ignored."""
 
 
 def read_transforms(path: Path) -> tuple[Camera, ...]:
-    """A camera per frame, in the file's order; warns of keys that are not understood.
+    """Read a camera per frame, in the file's order; warns of unknown keys.
 
     Raises:
-        InputError: if it is no such file, or a camera is none that can be used.
+        InputError: if it is not such a file, or a camera cannot be used.
     """
     try:
         values = json.loads(read_text(path))
@@ -75,7 +75,7 @@ def _warn_of_keys(path: Path, tables: Iterable[Any]) -> None:
 
 
 def _to_original(values: Mapping[str, Any]) -> NDArray[np.float64]:
-    """What undoes nerfstudio's `applied_transform`, which it has put before every matrix."""
+    """The inverse of `applied_transform`, which nerfstudio has applied to every matrix."""
     matrix = np.eye(4)
     applied = np.array(values.get("applied_transform", matrix[:3]), np.float64)
     if applied.shape not in {(3, 4), (4, 4)} or not np.isfinite(applied).all():
@@ -92,7 +92,7 @@ def _from_frame(
     to_original: NDArray[np.float64],
     applied_scale: Any,
 ) -> Camera:
-    """The camera of a frame, whose values come before those that all frames share."""
+    """Make the camera of a frame; the frame's own values override the shared ones."""
     values = {**shared, **frame}
     file = Path(frame["file_path"])
     has_ending = bool(file.suffix) and not file.suffix[1:].isdigit()
@@ -123,7 +123,7 @@ def _from_frame(
 
 
 def _distortion(values: Mapping[str, Any]) -> dict[str, float]:
-    """Coefficients by their names; a list is in nerfstudio's order if it has six, else OpenCV's."""
+    """Coefficients by name; a list of six is in nerfstudio's order, any other in OpenCV's."""
     found = {key: float(values[key]) for key in _DISTORTION if key in values}
     if "k" in values:
         found.setdefault("k1", float(values["k"]))
@@ -149,18 +149,18 @@ def _focal_lengths(values: Mapping[str, Any], width: int, height: int) -> tuple[
 
 
 def _from_angle(side: int, angle: float) -> float:
-    """Focal length in pixels of a side that is seen at an angle."""
+    """Focal length in pixels, from a side and the angle that it spans."""
     if not 0 < angle < math.pi:
         raise InputError(f"camera angles are in radians, from 0 to pi; found {angle:g}")
     return side / (2 * math.tan(angle / 2))
 
 
 def _picture_size(folder: Path, file_path: str) -> tuple[int, int]:
-    """(width, height) of a picture, whose name may lack its .png as in NeRF's synthetic scenes."""
+    """(width, height) of a picture; its name may lack .png, as in NeRF's synthetic scenes."""
     for path in (folder / file_path, folder / f"{file_path}.png"):
         if path.is_file():
             return read_picture(path).upright.size
-    raise InputError(f"no w and h, nor {folder / file_path} to tell them; add w and h")
+    raise InputError(f"no w and h, nor {folder / file_path} to take them from; add w and h")
 
 
 def _whole(value: Any) -> int:

@@ -1,4 +1,4 @@
-"""Check a scene's XML files before Mitsuba parses them, included files and all."""
+"""Check a scene's XML files, including those that they include, before Mitsuba parses them."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ MAX_DEPTH = 100
 """Mitsuba's parser recurses into elements and crashes at some depth; scenes need about ten."""
 
 MAX_INCLUDES = 15
-"""Files that include one another, as in Mitsuba."""
+"""Most files that include one another, as in Mitsuba."""
 
 
 def check_xml(path: Path, defaults: Mapping[str, str]) -> None:
-    """Refuse XML that would crash Mitsuba, or that says what its parser does not see.
+    """Refuse XML that would crash Mitsuba, or that its parser would read incompletely.
 
     Args:
         path: the scene's file.
         defaults: values for `$name`.
 
     Raises:
-        InputError: if a file is no well-formed XML, declares entities, nests its elements too deep,
-            or includes files too deep.
+        InputError: if a file is not well-formed XML, declares entities, or nests its elements or
+            its includes too deep.
         FileNotFoundError: if the scene's file does not exist.
     """
     _File(path, dict(defaults), folders=[Path()], depth=0, num_includers=0).check()
 
 
 class _File:
-    """One of a scene's files; the files that it includes are checked where Mitsuba reads them."""
+    """One of a scene's files; included files are checked at the point where Mitsuba reads them."""
 
     def __init__(
         self,
@@ -47,11 +47,11 @@ class _File:
         """Describe a file.
 
         Args:
-            path: where it is.
-            values: of `$name`, of all files together; <default> elements add to them.
-            folders: where the files that include it look for theirs.
-            depth: of elements around it.
-            num_includers: how many files include it, one the other.
+            path: the file.
+            values: values for `$name`, shared by all files; <default> elements add to them.
+            folders: folders in which the including files look for theirs.
+            depth: number of elements around it.
+            num_includers: length of the chain of files that include it.
         """
         self._path, self._values = path, values
         self._folders = [path.parent, *folders]
@@ -62,7 +62,7 @@ class _File:
         self._parser.EntityDeclHandler = self._refuse_entity
 
     def check(self) -> None:
-        """Check it."""
+        """Check the file."""
         if not self._path.exists():
             raise FileNotFoundError(f"{self._path}: no such scene file")
         if not self._path.is_file():
@@ -96,7 +96,7 @@ class _File:
         raise InputError(f"{self._path}: declares the entity {name!r}; write its text in its place")
 
     def _include(self, path: Path) -> None:
-        if path.is_file():  # if not, Mitsuba tells where it has looked
+        if path.is_file():  # if not, Mitsuba says where it has looked
             _File(
                 path,
                 self._values,
@@ -106,12 +106,12 @@ class _File:
             ).check()
 
     def _substituted(self, text: str) -> str:
-        """The text with values for `$name`, the longest names first, as Mitsuba does it."""
+        """Substitute values for `$name`, longest names first, as Mitsuba does."""
         for name in sorted(self._values, key=len, reverse=True):
             text = text.replace(f"${name}", self._values[name])
         return text
 
     def _found(self, name: str) -> Path:
-        """The file or folder of that name in the first of the folders that has it."""
+        """The file or folder with this name in the first folder that has one."""
         candidates = [folder / name for folder in self._folders]
         return next((path for path in candidates if path.exists()), candidates[0])

@@ -23,7 +23,7 @@ def weighted_mean(values: NDArray[Any], weights: NDArray[Any]) -> float:
 
 
 def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
-    """The least value that, with those below it, has half of the weight.
+    """The least value at or below which half of the weight lies.
 
     Args:
         values: any shape, not empty.

@@ -33,7 +33,7 @@ def bilinear(image: NDArray[Any], x: Array, y: Array) -> Array:
 
 
 def taps(shape: tuple[int, int], x: Array, y: Array) -> tuple[NDArray[np.intp], Array]:
-    """The four pixels between which `bilinear` interpolates, and their shares.
+    """The four pixels that `bilinear` interpolates between, and their shares.
 
     Args:
         shape: (rows, columns) of the image.
@@ -53,7 +53,7 @@ def taps(shape: tuple[int, int], x: Array, y: Array) -> tuple[NDArray[np.intp], 
 def _corner(
     shape: tuple[int, int], x: Array, y: Array
 ) -> tuple[NDArray[np.intp], NDArray[np.intp], Array, Array]:
-    """Column and row of the upper left of four pixels, and how far a position lies beyond it."""
+    """Column and row of the upper left of the four pixels, and how far past it a position lies."""
     left = np.clip(np.floor(x), 0, shape[1] - 2).astype(np.intp)
     top = np.clip(np.floor(y), 0, shape[0] - 2).astype(np.intp)
     return left, top, x - left, y - top

@@ -16,7 +16,7 @@ __all__ = ["AngularMap", "MirrorBall"]
 
 @dataclass(frozen=True)
 class _Disc(ABC):
-    """A disc that fills a square: the direction of its centre, and all others round it."""
+    """A disc that fills a square, with one direction at its centre and all others around it."""
 
     height: int
     width: int
@@ -56,7 +56,7 @@ class _Disc(ABC):
         return float(self._angle(np.array(2 / self.width)))
 
     def directions(self, x: Array, y: Array) -> Array:
-        """Unit vectors of positions; outside the disc those of its rim."""
+        """Unit vectors of positions; those outside the disc get the rim's."""
         right, up, radius = self._plane(x, y)
         angle = self._angle(np.minimum(radius, 1))
         sine = np.sin(angle) / np.maximum(radius, 1e-12)
@@ -67,7 +67,7 @@ class _Disc(ABC):
         x, y, z = np.moveaxis(np.asarray(directions, np.float64), -1, 0)
         across = np.hypot(x, y)
         radius = self._radius(np.arctan2(across, self._centre * z))
-        is_aside = across > 1e-300  # else all of a circle is one direction; its right is taken
+        is_aside = across > 1e-300  # else a whole circle is one direction; take its right
         right, up = (side * radius / np.where(is_aside, across, 1) for side in (x, y))
         right = np.where(is_aside, right, radius)
         return (1 + right) / 2 * self.width - 0.5, (1 - up) / 2 * self.height - 0.5
@@ -78,7 +78,7 @@ class _Disc(ABC):
         return np.where(radius <= 1, self._stretch(radius) * (2 / self.width) ** 2, 0)
 
     def look_up(self, image: NDArray[np.float32]) -> LookUp:
-        """Bilinear look-up; what lies outside the disc is taken from its rim."""
+        """Bilinear look-up; positions outside the disc take the rim's values."""
         y, x = np.indices((self.height, self.width))
         right, up, radius = self._plane(x, y)
         inwards = np.where(radius > 1, (1 - np.sqrt(2) / self.width) / np.maximum(radius, 1), 1)
@@ -103,8 +103,8 @@ class MirrorBall(_Disc):
     """An orthographic picture of a mirror ball, by a sensor that looks along -z.
 
     The centre shows +z, the right +x, the top +y and the rim -z; the angle from +z is
-    2 asin(radius), twice that of the normal. As Blender's mirror ball (`mirrorball_to_direction` in
-    Cycles' kernel/camera/projection.h), which looks along its +Y.
+    2 asin(radius), twice the normal's. The same as Blender's mirror ball (`mirrorball_to_direction`
+    in Cycles' kernel/camera/projection.h), which looks along its +Y.
     """
 
     _name = "a mirror ball"

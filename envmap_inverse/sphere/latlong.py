@@ -30,7 +30,7 @@ Rows = Literal["corner", "centred"]
 
 
 def uv_to_direction(u: ArrayLike, v: ArrayLike) -> NDArray[np.float64]:
-    """Unit vector, in the map's own frame, of a point of the latlong plane.
+    """Unit vector, in the map's own frame, for a point of the latlong plane.
 
     With phi = 2 pi u and theta = pi v this is (sin phi sin theta, cos theta, -cos phi sin theta),
     the inverse of `direction_to_uv` (Mitsuba 3.9, `envmap`).
@@ -51,7 +51,7 @@ def uv_to_direction(u: ArrayLike, v: ArrayLike) -> NDArray[np.float64]:
 
 
 def direction_to_uv(direction: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Point of the latlong plane that a direction of the map's own frame looks up.
+    """Point of the latlong plane where a direction in the map's own frame is looked up.
 
     u = atan2(x, -z) / 2 pi (modulo 1) and v = acos(y) / pi (Mitsuba 3.9, `envmap`).
 
@@ -130,8 +130,9 @@ def sphere_edges(
     """Pairs of neighbouring texels and how strongly they are tied on the sphere.
 
     With the weights w, sum w (f_i - f_j)^2 is the finite-volume integral of |grad f|^2: each weight
-    is the length of the cells' common side over the distance of their centres (Laplace-Beltrami).
-    Columns are periodic. The texels of a pole row, all one point, are tied as at half a row away.
+    is the length of the cells' common side over the distance between their centres
+    (Laplace-Beltrami). Columns are periodic. The texels of a pole row, which are all one point, are
+    tied as if they lay half a row away from it.
 
     Args:
         height: number of rows, at least 2.
@@ -176,7 +177,7 @@ def flatten_rgba(texels: ArrayLike) -> NDArray[np.float32]:
 
 
 def unflatten_rgba(rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray[np.float32]:
-    """Texels of a flat RGBA array; alpha is dropped.
+    """Texels from a flat RGBA array; alpha is dropped.
 
     Args:
         rgba: shape (W * H * 4,).
@@ -232,10 +233,10 @@ def resample(
 
 
 def blur(texels: ArrayLike, radius: float) -> NDArray[np.float64]:
-    """Mean of a map round each texel, weighted by solid angle and a Gaussian of the distance.
+    """Mean of a map around each texel, weighted by solid angle and a Gaussian of the distance.
 
-    The Gaussian is taken along the meridian and then along the parallel; beyond a pole nothing is
-    counted, which matters little, as parallels there are averaged all round.
+    The Gaussian is applied along meridians and then along parallels. Nothing beyond a pole is
+    counted, which matters little: parallels near it are averaged all the way round.
 
     Args:
         texels: shape (H, W, C).

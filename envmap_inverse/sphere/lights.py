@@ -1,4 +1,4 @@
-"""The lights of an environment map, and how well those of two maps match. No Mitsuba."""
+"""Find the lights of an environment map, and match the lights of two maps. No Mitsuba."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ MIN_SHARE = 0.01
 """A light has at least this share of all luminance."""
 
 MAX_ANGLE = 30.0
-"""Degrees within which a light of one map can be that of another."""
+"""Largest angle, in degrees, between lights of two maps that can be the same light."""
 
 LUMINANCE = (0.2126, 0.7152, 0.0722)
-"""Of linear RGB with the primaries of ITU-R BT.709, which are sRGB's."""
+"""Weights of linear RGB with the primaries of ITU-R BT.709, which are also sRGB's."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,8 +33,8 @@ class Lights:
         directions: unit vectors of their centres in the map's frame, shape (N, 3).
         shares: their shares of the map's energy, shape (N,).
         solid_angles: steradians that they subtend, shape (N,).
-        irradiances: the integrals of their radiance, W/m^2 of linear RGB on a surface that faces a
-            light that subtends little, shape (N, 3).
+        irradiances: the integrals of their radiance: for a small light, W/m^2 of linear RGB on a
+            surface that faces it, shape (N, 3).
     """
 
     directions: NDArray[np.float64]
@@ -44,13 +44,13 @@ class Lights:
 
 
 def find_lights(texels: ArrayLike, solid_angles: ArrayLike) -> Lights:
-    """Find the connected blobs of a map that are bright and hold much of its energy.
+    """Find the connected blobs of a map that are bright and hold much of the map's energy.
 
     A texel is bright if its luminance exceeds `CONTRAST` times the mean over the sphere; touching
     bright texels, corners included, make one blob, across the seam and over the poles too. A blob
     with at least `MIN_SHARE` of the map's energy (the integral of luminance) is a light; its
     direction is the mean of its texels' directions, weighted by their energy. A map without
-    contrast has no light, and a ring round the sphere, which has no direction, is none.
+    contrast has no light. A ring around the sphere has no direction and is not a light.
 
     Args:
         texels: shape (H, W, 3); negative values count as 0.
@@ -82,14 +82,14 @@ def find_lights(texels: ArrayLike, solid_angles: ArrayLike) -> Lights:
 
 
 def match_lights(first: Lights, second: Lights) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Pair the lights of two maps so that the sum of the angles is least.
+    """Pair the lights of two maps so that the sum of the angles is smallest.
 
-    Lights that are further apart than `MAX_ANGLE` are not the same one: leaving both alone costs
-    as much as an angle of that size.
+    Lights further apart than `MAX_ANGLE` are not paired: leaving both alone costs as much as an
+    angle of that size.
 
     Returns:
         (pairs, degrees): indices into the first and into the second map's lights, shape (M, 2), and
-        the angles between the two of each pair, shape (M,).
+            the angle within each pair, shape (M,).
     """
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - slow to import
 
@@ -100,7 +100,7 @@ def match_lights(first: Lights, second: Lights) -> tuple[NDArray[np.intp], NDArr
 
 
 def _blobs(bright: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Number of the blob that each texel belongs to, from 1; 0 where it is not bright.
+    """Number of each texel's blob, from 1; 0 for texels that are not bright.
 
     All texels of a pole row are one point of the sphere, so they share a node of the graph.
     """

@@ -1,4 +1,4 @@
-"""A test pattern whose six directions are labelled, to see how a program reads a map."""
+"""A test pattern with its six directions labelled, which shows how a program reads a map."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ _FACES = {
     "+Z": (66, 118, 210),
     "-Z": (48, 68, 120),
 }
-"""Labels, in the order of a cube map's strip, and colours."""
+"""Labels and colours, in the order of a cube map's strip."""
 
 _INK = (255, 255, 255)
 _GRID_DEGREES = (-30, -15, 0, 15, 30)
 
 
 def draw_pattern(face: int) -> NDArray[np.uint8]:
-    """A cube map as a vertical strip: a colour, a label and a grid of 15 degrees on each face.
+    """Draw a cube map as a vertical strip, each face with a colour, a label and a 15 degree grid.
 
-    Each label reads upright from inside, those of +Y and -Y with the bottom and the top at -Z.
+    Labels are upright when seen from inside. -Z lies below the label of +Y and above that of -Y.
 
     Args:
-        face: pixels of a face's edge.
+        face: length of a face's edge in pixels.
 
     Returns:
         Shape (6 * face, face, 3), sRGB-encoded.

@@ -37,7 +37,7 @@ class Projection(Protocol):
 
     @property
     def detail(self) -> int:
-        """Columns of the latlong map whose detail such an image holds, and which shows its own."""
+        """Columns of a latlong map that holds as much detail as such an image."""
 
     @property
     def pitch(self) -> float:
@@ -53,7 +53,7 @@ class Projection(Protocol):
         """Steradians per pixel area at positions; 0 where the image holds nothing."""
 
     def look_up(self, image: NDArray[np.float32]) -> LookUp:
-        """The function that gives an image's values (..., 3), bilinear, in directions (..., 3)."""
+        """A function from directions (..., 3) to an image's bilinear values (..., 3)."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Latlong:
         height: rows, at least 2.
         width: columns, about twice the rows.
         rows: whether the first row is the zenith ("corner") or half a row below it ("centred").
-        offset: what is added to Mitsuba's u, in turns: 0 has +z in the middle, 0.25 has +x.
+        offset: turns added to Mitsuba's u: 0 puts +z in the middle, 0.25 puts +x there.
     """
 
     height: int
@@ -107,12 +107,12 @@ class Latlong:
         return np.where(inside, np.sin(theta) * self._row_step * 2 * np.pi / self.width, 0)
 
     def look_up(self, image: NDArray[np.float32]) -> LookUp:
-        """Bilinear look-up, periodic in x; over a pole of centred rows lies the other side."""
+        """Bilinear look-up, periodic in x; centred rows continue on the far side of a pole."""
         padded = self._padded(image)
         return lambda directions: bilinear(padded, *self._padded_pixels(directions))
 
     def taps(self, directions: Array) -> tuple[NDArray[np.intp], Array]:
-        """What `look_up` takes in directions (...): texels row * width + column, and shares.
+        """The texels row * width + column that `look_up` mixes for directions (..., 3), and shares.
 
         Returns:
             (index, share), each of shape (4, ...).
@@ -122,7 +122,7 @@ class Latlong:
         return padded.ravel()[index], share
 
     def _padded(self, image: NDArray[Any]) -> NDArray[Any]:
-        """The image and what lies round it."""
+        """The image with the border that interpolation needs."""
         if self.rows == "centred":
             poles = [np.roll(image[row], self.width // 2, axis=0)[None] for row in (0, -1)]
             image = np.concatenate([poles[0], image, poles[1]])
@@ -155,7 +155,7 @@ _LAYOUTS: dict[tuple[int, int], tuple[tuple[int, int], ...]] = {
 
 @dataclass(frozen=True)
 class Cube:
-    """Six faces of a cube, seen from inside. The shape of the image tells how they are laid out.
+    """Six faces of a cube, seen from inside; the image's shape determines their layout.
 
     - 4:3, horizontal cross: -X, -Z, +X, +Z in a row, +Y above and -Y below the -Z face.
     - 3:4, vertical cross: the same with +Z below -Y, upside down.
@@ -180,7 +180,7 @@ class Cube:
 
     @property
     def face(self) -> int:
-        """Pixels of a face's edge."""
+        """Length of a face's edge in pixels."""
         return self.width // self._grid[1]
 
     @property
@@ -211,7 +211,7 @@ class Cube:
         return np.where(face >= 0, (1 + a**2 + b**2) ** -1.5 * (2 / self.face) ** 2, 0)
 
     def look_up(self, image: NDArray[np.float32]) -> LookUp:
-        """Bilinear look-up; a border of each face is filled from the faces beside it."""
+        """Bilinear look-up; each face gets a border from the faces beside it."""
         size = self.face
         faces = [
             image[row * size : (row + 1) * size, column * size : (column + 1) * size]
@@ -261,7 +261,7 @@ def _face_directions(face: NDArray[np.intp], a: Array, b: Array) -> Array:
 
 
 def _face_of_direction(directions: Array) -> tuple[NDArray[np.intp], Array, Array]:
-    """Face that a direction meets, and where on it."""
+    """The face that a direction meets, and the position on it."""
     face = np.argmax(directions @ _FORWARD.T, axis=-1)
     depth, a, b = (np.sum(directions * axes[face], axis=-1) for axes in (_FORWARD, _RIGHT, _DOWN))
     return face, a / depth, b / depth

@@ -22,7 +22,7 @@ IDENTITY = ((1, 0, 0), (0, 1, 0), (0, 0, 1))
 
 
 def rotation(*turns: tuple[str, float]) -> Array:
-    """The matrix of turns about the axes of our frame, the first one first.
+    """The matrix of turns about the axes of our frame, applied in the given order.
 
     Args:
         turns: pairs of an axis, "x", "y" or "z", and degrees, counter-clockwise seen against the
@@ -50,17 +50,16 @@ def reproject(
 ) -> NDArray[np.float32]:
     """Show an image of all directions in another projection or size, and turned.
 
-    A pixel is the mean, by solid angle, of bilinear look-ups all over it, half a pixel of the
-    source apart or less. The integral over the sphere is kept to some 2 % where a single pixel
-    outshines the rest, much better elsewhere. From latlong to latlong, turned about y or not, it
-    is kept exactly (`latlong.resample`); there an unchanged size and a turn by whole columns change
-    no value.
+    A pixel is the mean, by solid angle, of bilinear look-ups all over it, at most half a source
+    pixel apart. The integral over the sphere is kept to some 2 % where a single pixel outshines the
+    rest, and much better elsewhere. From latlong to latlong, turned about y or not, it is kept
+    exactly (`latlong.resample`); a turn by whole columns at an unchanged size only moves values.
 
     Args:
         image: shape (source.height, source.width, 3).
-        source: what the image is.
-        target: what is wanted.
-        matrix: what turns the light, see `rotation`.
+        source: the image's projection.
+        target: the projection to show it in.
+        matrix: the turn of the light; see `rotation`.
 
     Returns:
         Shape (target.height, target.width, 3); 0 where the target holds nothing.
@@ -82,8 +81,8 @@ def footprints(
     """Points all over each pixel of an image, at most half a pitch (radians) apart.
 
     Yields:
-        Some pixels' numbers row * width + column, shape (p,); the directions of n points in each,
-        (p, n, 3); and their weights, steradians per pixel area, (p, n).
+        The numbers row * width + column of some pixels, shape (p,); the directions of n points in
+        each, (p, n, 3); and the points' weights, steradians per pixel area, (p, n).
     """
     shape = projection.height, projection.width
     y, x = (grid.ravel().astype(np.float64) for grid in np.indices(shape))
@@ -98,7 +97,7 @@ def footprints(
 
 
 def _samples_per_side(target: Projection, pitch: float, x: Array, y: Array) -> NDArray[np.int64]:
-    """How many look-ups across each pixel are at most half a pitch apart, from 2 to 64."""
+    """How many look-ups across each pixel put them at most half a pitch apart, from 2 to 64."""
     quarter = 0.25
     beside = (x - quarter, y), (x + quarter, y), (x, y - quarter), (x, y + quarter)
     left, right, above, below = (target.directions(*where) for where in beside)

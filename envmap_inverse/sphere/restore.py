@@ -1,7 +1,7 @@
 """Find the latlong map that a picture of all directions shows, with its detail. NumPy and SciPy.
 
-`reproject` takes the mean over each pixel. Going there and back it blurs twice, whatever the sizes;
-here the way back is solved for instead.
+`reproject` takes the mean over each pixel, so going there and back blurs twice, whatever the sizes.
+Here the way back is solved for instead.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from envmap_inverse.sphere.reproject import IDENTITY, footprints, reproject
 __all__ = ["MAX_PIXELS", "can_restore", "restore"]
 
 MAX_PIXELS = 2**24
-"""Of a picture that `restore` takes; its matrix needs some 70 bytes for each."""
+"""Largest picture that `restore` accepts; its matrix needs some 70 bytes per pixel."""
 
 NUM_STEPS = 80
 
@@ -41,18 +41,18 @@ def restore(
     With A x the picture that `reproject` makes of a map x and W the pixels' steradians, minimizes
     (A x - image)^T W (A x - image) over maps x >= 0 (of any sign if the image has negative values)
     by accelerated projected gradient steps (FISTA, Beck and Teboulle 2009) scaled by the row sums
-    of A^T W A, beginning from what `reproject` makes of the image. Where no map fits, as beside a
-    lamp smaller than a texel, the result has too much light: take that of `reproject` then.
+    of A^T W A, starting from the map that `reproject` makes from the image. Where no map fits, as
+    beside a lamp smaller than a texel, the result has too much light: use `reproject` then.
 
     Args:
         image: shape (source.height, source.width, 3), finite.
-        source: what the image is.
-        target: what is wanted, about `source.detail` texels wide or more.
-        matrix: what turns the light, see `rotation`.
+        source: the image's projection.
+        target: the map wanted, about `source.detail` texels wide or more.
+        matrix: the turn of the light; see `rotation`.
 
     Returns:
-        The map, shape (target.height, target.width, 3), and the root mean square over the sphere of
-        A x - image, relative to that of the image: what the map does not hold.
+        The map, shape (target.height, target.width, 3), and the share of the image that it does not
+        explain, the root mean square of A x - image over the sphere relative to the image's.
     """
     array, turn = np.asarray(image, np.float32), np.asarray(matrix, np.float64)
     weighted, picture = _system(source, target, turn)
@@ -75,7 +75,7 @@ def restore(
 
 
 def _system(source: Projection, target: Latlong, turn: NDArray[np.float64]) -> tuple[Any, Any]:
-    """A^T W, and A: (pixels, texels), what `reproject` makes of the texels; W are steradians."""
+    """A^T W and A; A (pixels, texels) maps texels to `reproject`'s picture, W are steradians."""
     shape = (source.height * source.width, target.height * target.width)
     parts, steradians = [], np.zeros(shape[0], np.float32)
     for pixels, directions, weights in footprints(source, target.pitch):

@@ -25,18 +25,18 @@ class FolderLock:
             folder: exists.
 
         Raises:
-            InputError: if another process has it.
-            OSError: if there can be no file, or the file system has no locks.
+            InputError: if another process holds it.
+            OSError: if the file cannot be made, or the file system has no locks.
         """
         self._path = folder / ".lock"
         self._descriptor, self._is_held = -1, False
-        atexit.register(self.release)  # a signal may end the process before anyone can
+        atexit.register(self.release)  # a signal may end the process first
         while not self._taken():
             os.close(self._descriptor)
         self._is_held = True
 
     def release(self) -> None:
-        """Let others have the folder; releasing twice does nothing."""
+        """Let other processes take the folder; a second call does nothing."""
         atexit.unregister(self.release)
         if self._is_held:
             self._is_held = False
@@ -54,6 +54,6 @@ class FolderLock:
         except BlockingIOError:
             os.close(self._descriptor)
             raise InputError(
-                f"{self._path.parent}: another run is writing into it; wait for its end, or name "
+                f"{self._path.parent}: another run is writing into it; wait until it ends, or name "
                 "another folder with -o"
             ) from None

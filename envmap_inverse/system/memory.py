@@ -1,4 +1,4 @@
-"""How much memory and disk is free, and whether it suffices."""
+"""How much memory and disk space is free, and whether it suffices."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ BYTES_PER_PIXEL = 450
 """Peak of an optimizer, measured with 1024 x 1024 pixels: 125 for Adam, 450 for Transport."""
 
 BYTES_PER_TEXEL = 400
-"""The same with 4096 x 2048 texels: 280 for Adam, 340 for Transport; a checkpoint adds 96."""
+"""Peak measured with 4096 x 2048 texels: 280 for Adam, 340 for Transport; a checkpoint adds 96."""
 
 BYTES_OF_LIBRARIES = 2**27
-"""What kernels, threads and paths in flight take on top, however small the run."""
+"""Added for kernels, threads and paths in flight, however small the run."""
 
 _CGROUP = Path("/sys/fs/cgroup")
 _UNKNOWN = 2**31
 
 
 def free_memory() -> int:
-    """Bytes of memory that this process can use without harm, in a container or with limits too."""
+    """Bytes of memory that this process can safely use, within the limits set on it."""
     return max(min(_free_on_machine(), _free_of_limits()), 0)
 
 
 def _free_of_limits() -> int:
-    """What `ulimit -v` and `ulimit -d` leave to this process."""
+    """Bytes that `ulimit -v` and `ulimit -d` still allow this process."""
     with contextlib.suppress(OSError):
         status = Path("/proc/self/status").read_text()
         used = {name: 1024 * int(size) for name, size in re.findall(r"(\w+):\s*(\d+) kB", status)}
@@ -63,14 +63,14 @@ def _free_on_machine() -> int:
 def check_memory(num_pixels: int, num_texels: int) -> None:
     """Refuse a run that would not fit into memory.
 
-    A recorded light transport comes on top; its recording measures itself.
+    A recorded light transport takes more; recording it checks that.
 
     Args:
-        num_pixels: of all pictures.
-        num_texels: of the map.
+        num_pixels: pixels of all pictures.
+        num_texels: texels of the map.
 
     Raises:
-        InputError: if it would not.
+        InputError: if the run would not fit.
     """
     needed = BYTES_PER_PIXEL * num_pixels + BYTES_PER_TEXEL * num_texels + BYTES_OF_LIBRARIES
     free = free_memory()
@@ -85,11 +85,11 @@ def check_disk(folder: Path, num_bytes: int) -> None:
     """Refuse a run whose files would not fit onto the disk.
 
     Args:
-        folder: where they are to be; it need not exist.
-        num_bytes: that they may take.
+        folder: where they will be written; it need not exist.
+        num_bytes: bytes that they may take.
 
     Raises:
-        InputError: if they would not.
+        InputError: if the files would not fit.
     """
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     free = shutil.disk_usage(existing).free
@@ -101,5 +101,5 @@ def check_disk(folder: Path, num_bytes: int) -> None:
 
 
 def gibibytes(num_bytes: float) -> str:
-    """Bytes for people."""
+    """Format bytes for people."""
     return f"{num_bytes / 2**30:.3g} GiB"

@@ -12,10 +12,10 @@ _IMPORTED = time.perf_counter()
 
 
 def seconds_since_start() -> float:
-    """Seconds since this process was started, which is what its user has waited.
+    """Seconds since this process was started: how long its user has waited.
 
-    Linux tells it to a hundredth (proc(5): field 22 of `/proc/self/stat`); elsewhere it is the time
-    since this module was imported.
+    Linux reports it to a hundredth (proc(5): field 22 of `/proc/self/stat`); elsewhere it is the
+    time since this module was imported.
     """
     try:
         fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()

@@ -1,7 +1,7 @@
 """Report what a long call is doing to whoever watches: a terminal, a notebook, or nobody.
 
-What takes time opens a `stage` and advances it; it knows nothing of who watches. Who watches is an
-`Observer`, for the length of a `watched_by` context. Threads that such a call starts are not seen.
+Code that takes time opens a `stage` and advances it, without knowing who watches. An `Observer`
+watches for the length of a `watched_by` context. Stages of other threads are not reported.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ __all__ = ["Observer", "Stage", "is_watched", "stage", "watched_by"]
 
 
 class Observer(Protocol):
-    """What is told of stages; a stage may begin and end inside another."""
+    """Receives the progress of stages; a stage may begin and end inside another."""
 
     def begin(self, stage: Stage) -> None:
-        """A stage begins."""
+        """Called when a stage begins."""
 
     def update(self, stage: Stage) -> None:
-        """A stage has advanced, to `stage.done`."""
+        """Called when a stage has advanced, to `stage.done`."""
 
     def end(self, stage: Stage) -> None:
-        """A stage has ended, perhaps by an error."""
+        """Called when a stage has ended, perhaps by an error."""
 
 
 _LOGGER = logging.getLogger(__name__)
@@ -40,10 +40,10 @@ class Stage:
     Attributes:
         name: what is done, to be read as "Recording ...".
         total: `done` at the end; None if that is not known, 1.0 for shares.
-        done: how far it is.
-        detail: what it is at.
-        line: the same as a line of its own, for an observer that writes lines; "" for none.
-        seconds: since it began.
+        done: progress so far.
+        detail: what it is working on.
+        line: a line that reports the progress, for an observer that writes lines; "" for none.
+        seconds: seconds since it began.
     """
 
     def __init__(self, name: str, total: float | None) -> None:
@@ -60,24 +60,24 @@ class Stage:
 
     @property
     def seconds(self) -> float:
-        """Seconds since it began."""
+        """Seconds since the stage began."""
         return time.perf_counter() - self._begun
 
     def advance(self, done: float, detail: str = "", line: str = "") -> None:
-        """Report how far the stage is, and what it is at; see the attributes."""
+        """Report progress; the arguments are attributes of the stage."""
         self.done, self.detail, self.line = done, detail, line
         if self._observer is not None:
             self._observer.update(self)
 
     def end(self) -> None:
-        """Report that it has ended."""
+        """Report that the stage has ended."""
         if self._observer is not None:
             self._observer.end(self)
 
 
 @contextmanager
 def stage(name: str, total: float | None = None) -> Iterator[Stage]:
-    """A part of a long call, which ends with the context.
+    """Open a stage that ends with the context.
 
     Args:
         name: what is done, e.g. "Recording".
@@ -101,5 +101,5 @@ def watched_by(observer: Observer | None) -> Iterator[None]:
 
 
 def is_watched() -> bool:
-    """Whether anybody is told of stages."""
+    """Whether an observer is watching."""
     return _observer.get() is not None

@@ -26,7 +26,7 @@ _PIECE = 2**20
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
-    """Write arrays by name; the file stands under its name when it is complete.
+    """Write arrays by name; the file appears under its own name once it is complete.
 
     Raises:
         OSError: if it cannot be written; the error names the file.
@@ -45,7 +45,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
     Raises:
         OSError: if it cannot be read.
-        ValueError: if anything in it has changed, or it is no such file.
+        ValueError: if anything in it has changed, or it is not such a file.
     """
     with path.open("rb") as file:
         if file.seek(0, 2) < SEAL_LENGTH:
@@ -54,7 +54,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             raise ValueError("its checksum does not match")
         try:
             with ZipFile(file) as archive:
-                # Of these sizes the file has proof; a compressed member could claim any.
+                # The file's length proves these sizes; a compressed member could claim any.
                 if any(member.compress_type != ZIP_STORED for member in archive.infolist()):
                     raise ValueError("it is compressed")
             file.seek(0)
@@ -65,7 +65,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 def _digest(file: BinaryIO) -> bytes:
-    """The hash of all but the seal; leaves the file there."""
+    """Hash everything before the seal, and leave the file positioned there."""
     left = file.seek(0, 2) - SEAL_LENGTH
     file.seek(0)
     digest = hashlib.sha256()

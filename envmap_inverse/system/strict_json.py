@@ -1,4 +1,4 @@
-"""JSON as its standard has it."""
+"""JSON as its standard defines it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["to_json"]
 
 
 def to_json(value: Any, *, indent: int | None = None) -> str:
-    """JSON text in which NaN and infinity, which JSON does not have, are null."""
+    """JSON text with null for NaN and infinity, which JSON lacks."""
     return json.dumps(_finite(value), indent=indent, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:
-    """The same, with None for NaN and infinity."""
+    """Replace NaN and infinity by None, at any depth."""
     if isinstance(value, Mapping):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

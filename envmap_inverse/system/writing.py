@@ -1,4 +1,4 @@
-"""Write files so that whatever happens, none stands under its name unfinished."""
+"""Write files so that none ever appears unfinished under its own name."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Write a file so that it stands under its name complete or not at all.
+    """Write a file so that it appears under its own name complete or not at all.
 
     Args:
-        path: where.
-        data: what.
-        sync: also before a power failure; worth its cost for results, not for a frame of many.
+        path: the file to write.
+        data: its content.
+        sync: whether it must survive a power failure; worth its cost for results, not for one
+            frame of many.
 
     Raises:
         OSError: if it cannot be written; the error names the file.
@@ -35,10 +36,10 @@ def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 @contextmanager
 def new_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
-    """A file to write and read, which stands under its name when the context ends without an error.
+    """Open a file that appears under its own name when the context ends without an error.
 
     Args:
-        path: where.
+        path: the file to write.
         sync: see `write_bytes`.
 
     Raises:
@@ -63,7 +64,7 @@ def new_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
 
 
 def append_line(file: FileIO, line: str) -> None:
-    """Append a line to an unbuffered file, all of it or nothing.
+    """Append a line to an unbuffered file, completely or not at all.
 
     Raises:
         OSError: if it cannot be written; the error names the file.
@@ -82,7 +83,7 @@ def append_line(file: FileIO, line: str) -> None:
 
 @contextmanager
 def naming(path: object) -> Iterator[None]:
-    """Have an `OSError` name a file that is being written, and not a temporary one or none."""
+    """Make an `OSError` name the file that is being written, not a temporary one or none."""
     try:
         yield
     except OSError as error:
@@ -91,21 +92,21 @@ def naming(path: object) -> Iterator[None]:
 
 
 def temporary_name(path: Path) -> Path:
-    """The name of a file that is to be renamed to `path` when complete; no file has it yet.
+    """An unused name for a file that is renamed to `path` when it is complete.
 
-    So the caller can be ready to remove the file before there is one, whenever a signal comes.
+    Knowing the name beforehand, the caller can remove the file whenever a signal arrives.
     """
     return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
 
 
 def unfinished_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
-    """Temporary files of a process that was killed, for paths whose names match."""
+    """Temporary files that a killed process left for paths whose names match."""
     found = ((file, re.fullmatch(r"\.(.+)\.\w{8}", file.name)) for file in folder.iterdir())
     return [file for file, match in found if match and names.fullmatch(match[1])]
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the names in a folder outlive a power failure."""
+    """Make the names in a folder survive a power failure."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

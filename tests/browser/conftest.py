@@ -77,7 +77,7 @@ class Opened:
         )
 
     def pixels(self, selector: str) -> str:
-        """What a canvas shows, as text."""
+        """The pixels of a canvas, as text."""
         self.settle()
         return str(self.page.locator(selector).first.evaluate("canvas => canvas.toDataURL()"))
 

@@ -21,7 +21,7 @@ COMMAND = Path(sys.executable).with_name("envmap-inverse")
 
 @pytest.fixture(scope="session")
 def environment() -> dict[str, str]:
-    """What a user's shell would hand on, without what this process has set."""
+    """The environment of a user's shell, without what this process has set."""
     names = ("DRJIT_LIBLLVM_PATH", "ENVMAP_INVERSE_DEBUG", "PYTHONWARNINGS", "COLUMNS")
     inherited = {name: value for name, value in os.environ.items() if name not in names}
     return {**inherited, "PYTHONUNBUFFERED": ""}

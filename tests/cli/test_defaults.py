@@ -1,4 +1,4 @@
-"""What `estimate` does where nothing is asked for."""
+"""What `estimate` does by default."""
 
 from __future__ import annotations
 

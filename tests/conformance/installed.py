@@ -1,4 +1,4 @@
-"""What Mitsuba's installed version offers, asked from its plugin folder."""
+"""List what the installed version of Mitsuba offers, by its plugin folder."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ WAYS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What came of a plugin, each "equal", a refusal's reason, or what is wrong.
+    """Results for a plugin, each "equal", the reason for a refusal, or what is wrong.
 
     Attributes:
         render: `ei.render`.
@@ -51,7 +51,7 @@ class Outcome:
 
 
 def tried(kind: str, name: str) -> Outcome:
-    """What comes of a scene with a plugin."""
+    """Try a scene with a plugin."""
     reason = recipes.NOT_TRIED.get((kind, name))
     if reason:
         return Outcome(render=f"not tried: {reason}", transport="", adam="")

@@ -47,7 +47,7 @@ MUTANTS_PER_READER = 500
 
 @dataclass(frozen=True)
 class Report:
-    """What came of one mutant.
+    """The result for one mutant.
 
     Attributes:
         number: of the mutant.
@@ -68,7 +68,7 @@ class Report:
 
 @dataclass
 class Findings:
-    """What came of all mutants.
+    """The results for all mutants.
 
     Attributes:
         statuses: how many of a kind ended with each status.
@@ -131,7 +131,7 @@ def fuzz(numbers: range, seed: int, *, num_workers: int, folder: Path) -> Findin
 
 
 def _follow(numbers: range, seed: int, folder: Path, findings: Findings) -> None:
-    """Have workers try a range of mutants, and note what they report."""
+    """Let workers try a range of mutants, and note what they report."""
     while numbers:
         options = ("--first", numbers.start, "--mutants", len(numbers), "--seed", seed)
         worker = subprocess.Popen(
@@ -284,7 +284,7 @@ def _call(arguments: list[str]) -> tuple[int, str]:
 
 
 def _failure(status: int, said: str, seconds: float, memory: int) -> str:
-    """What is wrong with how a command ended; empty if nothing is."""
+    """Say what is wrong with how a command ended; empty if nothing is."""
     errors = [line for line in said.splitlines() if not line.startswith("warning: ")]
     is_explained = bool(errors) and all(line.startswith("error: ") for line in errors)
     hidden = [path.name for path in Path("out").glob("**/.*")]
@@ -305,7 +305,7 @@ def _peak_memory() -> int:
 
 
 def _renew_reader() -> None:
-    """Have the commands use one new guarded reader."""
+    """Make the commands use one new guarded reader."""
     global _reader  # noqa: PLW0603 - the commands call a function without arguments of ours
     if _reader is not None:
         _reader.__exit__(None, None, None)

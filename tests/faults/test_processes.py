@@ -191,7 +191,7 @@ def test_a_limit_of_memory_ends_a_run_with_one_line(
 
 @functools.cache
 def bytes_after_imports() -> int:
-    """What counts for the limit of data in a process that has loaded the command line."""
+    """Bytes that count towards the data limit in a process that has loaded the command line."""
     code = "import envmap_inverse.cli; print(open('/proc/self/status').read())"
     status = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
@@ -215,7 +215,7 @@ print(dr.sum(number)[0])
 
 
 def run_eight(cache: Path) -> set[str]:
-    """What eight processes that compile the same kernels at a time print."""
+    """Run eight processes that compile the same kernels at the same time; return their output."""
     environment = {k: v for k, v in os.environ.items() if k != "DRJIT_LIBLLVM_PATH"}
     environment["DRJIT_CACHE_DIR"] = str(cache)
     processes = [

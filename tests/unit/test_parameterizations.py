@@ -54,7 +54,7 @@ def texels_of(parameterization: Parameterization, parameters: Any) -> Array:
 
 
 def gradient(parameterization: Parameterization, parameters: Any, weights: Array) -> Array:
-    """Of the weighted sum of the texels, by the parameters."""
+    """Gradient of the weighted sum of the texels by the parameters."""
     x = mi.Float(parameters)
     dr.enable_grad(x)
     dr.backward(dr.sum(parameterization.to_texels(x, RESOLUTION) * mi.Float(weights)))

@@ -260,7 +260,7 @@ def test_the_gradient_of_smoothness_is_that_of_the_mean_squared_slope(
 
 
 def test_smoothness_is_the_mean_squared_slope_per_radian() -> None:
-    """Of the cosine of the angle to an axis: 2/3, whatever the resolution."""
+    """For the cosine of the angle to an axis it is 2/3, whatever the resolution."""
     for height in (33, 65):
         texels = np.repeat(texel_directions(height, 2 * height)[..., 1:2], 3, axis=2)
         form = priors.Smoothness(weight=0.5).quadratic(texels, texels)

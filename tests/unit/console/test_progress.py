@@ -24,7 +24,7 @@ def terminal() -> Iterator[io.StringIO]:
 
 
 def last_lines(shown: io.StringIO, begin: str) -> str:
-    """What is left standing of a stage's line."""
+    """The lines that a stage leaves standing."""
     return str(re.findall(f"{begin}.*", Text.from_ansi(shown.getvalue()).plain)[-1])
 
 

@@ -26,7 +26,7 @@ def rgbe(rng: np.random.Generator) -> NDArray[np.uint8]:
 
 
 def values_of(rgbe: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """What the shared exponent means: mantissa / 256 times 2^(e - 128)."""
+    """Decode the shared exponent: mantissa / 256 times 2^(e - 128)."""
     scale = np.where(rgbe[..., 3] > 0, 2.0 ** (rgbe[..., 3].astype(float) - 136), 0)
     return np.asarray(rgbe[..., :3] * scale[..., None])
 

@@ -117,7 +117,9 @@ def test_an_address_for_no_live_view_is_refused(option: dict[str, Any]) -> None:
 
 
 def test_a_live_view_that_others_can_reach_is_warned_of() -> None:
-    with pytest.warns(UserWarning, match=r"--live-host 0\.0\.0\.0: who can reach this address"):
+    with pytest.warns(
+        UserWarning, match=r"--live-host 0\.0\.0\.0: anyone who can reach this address"
+    ):
         view = of_a_run(live=True, host="0.0.0.0")
     with view:
         assert not view.is_loopback

@@ -210,7 +210,7 @@ def test_the_command_repeats_an_estimate_by_its_settings(make_run: MakeRun, tmp_
 
 
 class Page:
-    """What a page is made of."""
+    """The parts of a page."""
 
     def __init__(self, path: Path) -> None:
         self.text = path.read_text(encoding="utf-8")

@@ -30,7 +30,7 @@ def test_bytes_of_a_picture_are_no_radiance(kind: Any) -> None:
 @pytest.mark.parametrize("name", ["photo.jpg", Path("photo.jpg")])
 def test_a_file_name_is_no_array(name: Any) -> None:
     with pytest.raises(
-        ei.InputError, match=r"is the name 'photo\.jpg' where an array is due; read"
+        ei.InputError, match=r"is the name 'photo\.jpg', but must be an array; read"
     ):
         as_radiance(name)
     with pytest.raises(ei.InputError, match=r"^left: its mask: is the name 'photo\.jpg'"):
@@ -39,7 +39,7 @@ def test_a_file_name_is_no_array(name: Any) -> None:
 
 @pytest.mark.parametrize("values", [[[1, 2], [3]], None, object(), [1j], ["a"]])
 def test_what_holds_no_numbers_is_refused(values: Any) -> None:
-    with pytest.raises(ei.InputError, match="is no array of numbers"):
+    with pytest.raises(ei.InputError, match="is not an array of numbers"):
         as_radiance(values)
 
 

@@ -140,7 +140,7 @@ def test_a_binary_model_that_is_cut_off_is_refused(tmp_path: Path, name: str) ->
     whole = (tmp_path / name).read_bytes()
     for length in range(len(whole)):
         (tmp_path / name).write_bytes(whole[:length])
-        assert re.search(rf"{name}: .*is cut off, or no binary COLMAP", error_of(tmp_path))
+        assert re.search(rf"{name}: .*is cut off, or is not a binary COLMAP", error_of(tmp_path))
 
 
 @pytest.mark.parametrize(

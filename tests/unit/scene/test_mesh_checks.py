@@ -122,7 +122,7 @@ def test_a_ply_text_with_a_fraction_for_an_index_is_refused(write_ply: WritePly)
 def test_a_ply_text_with_words_for_numbers_is_refused(write_ply: WritePly) -> None:
     path = write_ply(kind="ascii")
     path.write_text(path.read_text().replace("1 1 0", "1 one 0"))
-    with pytest.raises(InputError, match="values of its vertex are no numbers"):
+    with pytest.raises(InputError, match="values of its vertex are not numbers"):
         check_ply(path)
 
 
@@ -135,7 +135,7 @@ def test_a_ply_text_with_words_for_numbers_is_refused(write_ply: WritePly) -> No
         ("element vertex 4", "element vertex -4", "unknown line"),
         ("format binary_little_endian 1.0", "format packed 1.0", "unknown line"),
         ("format binary_little_endian 1.0", "format", "unknown line"),
-        ("format binary_little_endian 1.0\n", "", "does not tell one format"),
+        ("format binary_little_endian 1.0\n", "", "does not name one format"),
         ("property float y", "property float x", "names a property of vertex twice"),
     ],
 )

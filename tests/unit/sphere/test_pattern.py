@@ -14,7 +14,7 @@ UPS = np.array([[0, 1, 0], [0, 1, 0], [0, 0, 1], [0, 0, -1], [0, 1, 0], [0, 1, 0
 
 
 def look(directions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What the pattern shows."""
+    """Look at the pattern."""
     face = 256
     return Cube(6 * face, face).look_up(draw_pattern(face).astype(np.float32))(directions)
 
