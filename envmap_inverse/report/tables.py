@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.run.reading import Run
+from envmap_inverse.solving import layout
 from envmap_inverse.sphere.latlong import texel_solid_angles
 from envmap_inverse.sphere.lights import find_lights
 
@@ -296,7 +297,7 @@ def command(run: Run) -> str:
     if not run.pictures:
         return str(run.summary["command"])
     if "scene" in chosen:
-        words = ["estimate", "--config", str(run.path.resolve() / "run.toml"), "-o", "again"]
+        words = ["estimate", "--config", str(run.path.resolve() / layout.SETTINGS), "-o", "again"]
     else:
         options = ("size", "iterations", "optimizer")
         words = ["demo", *(f"--{key}={chosen[key]}" for key in options if key in chosen)]
