@@ -95,7 +95,12 @@ def _read_ground_truth(path: Path | None, scene: Scene) -> NDArray[np.floating[A
 
 
 Initial = Annotated[
-    str, panelled("Light", metavar="X|FILE", help="Start map: one number, or an image.")
+    str | None,
+    panelled(
+        "Light",
+        metavar="X|FILE",
+        help="Start map: one number, or an image. By default the pictures' mean, 1 for adam.",
+    ),
 ]
 
 
@@ -148,7 +153,8 @@ def estimate(
     seed: Seed = 0,
     size: Annotated[
         str | None,
-        typer.Option(
+        panelled(
+            "Pictures",
             metavar="N|WxH",
             help="Pixels to which pictures are averaged down: of the longer side, or width and "
             "height. By default they keep their own size up to a megapixel. The films follow, and "
@@ -156,8 +162,20 @@ def estimate(
         ),
     ] = None,
     full_size: Annotated[
-        bool, typer.Option("--full-size", help="Keep pictures of more than a megapixel as large.")
+        bool,
+        panelled(
+            "Pictures", "--full-size", help="Keep pictures of more than a megapixel as large."
+        ),
     ] = False,
+    noise: Annotated[
+        str,
+        panelled(
+            "Pictures",
+            metavar="auto|none|KEY=X,...",
+            help="Noise of the pictures' values: estimated, none, or read, shot and relative, e.g. "
+            "read=0.01,relative=0.02.",
+        ),
+    ] = "auto",
     map_size: MapSize = None,
     sensor: Annotated[
         str | None,
@@ -239,7 +257,7 @@ def estimate(
             "Chromaticity for transport.",
         ),
     ] = None,
-    initial: Initial = "1.0",
+    initial: Initial = None,
     ground_truth: Annotated[
         Path | None,
         panelled("Light", help="The true map, if known, to measure the errors."),
@@ -342,6 +360,7 @@ def estimate(
                 white=white,
                 black=black,
                 censoring=censoring,
+                noise=noise,
                 sizes=[loaded.film_size(index) for index in sensors],
                 orientation=orientation,
                 alpha=alpha,
@@ -357,7 +376,7 @@ def estimate(
                 views,
                 loss=wanted,
                 priors=wanted_priors or (),
-                initial=number_or_image(initial),
+                initial=terms.default_initial if initial is None else number_or_image(initial),
                 ground_truth=truth,
             )
             faults.report()

@@ -9,12 +9,13 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from envmap_inverse.console.options import sensor_numbers
+from envmap_inverse.console.options import make_choice, sensor_numbers
 from envmap_inverse.console.output import tell
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.images import Picture, endings, is_readable, read_mask, read_picture
+from envmap_inverse.problem.noise import Noise
 from envmap_inverse.problem.view import Exposure, View
 from envmap_inverse.scene.scene import Scene
 
@@ -102,6 +103,7 @@ def read_views(
     orientation: str = "auto",
     alpha: str = "mask",
     layer: str | None = None,
+    noise: str = "auto",
 ) -> list[View]:
     """Read pictures and masks.
 
@@ -119,11 +121,13 @@ def read_views(
         orientation: "auto", "upright" or "stored", whatever EXIF says.
         alpha: "mask" or "ignore".
         layer: of EXR files.
+        noise: as --noise takes it.
     """
     count = len(pictures)
     mask_names = _one_each("--mask", list(masks or ["none"]), count)
     words = _one_each("--exposure", (exposures or "1").split(","), count)
     faults = Faults()
+    of_all = faults.attempt(_noise, noise) or "auto"
 
     def read_view(number: int, mask: str, word: str) -> View:
         picture = read_picture(pictures[number], gamma=gamma, layer=layer)
@@ -136,6 +140,7 @@ def read_views(
             white=white,
             black=black,
             name=str(pictures[number]),
+            noise=of_all,
         )
 
     views = [
@@ -248,3 +253,11 @@ def _exposure(word: str) -> Exposure:
             f"--exposure {word!r}: give a number, three as 1:0.9:0.8, auto or auto-rgb"
         )
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def _noise(text: str) -> Noise | Literal["auto"]:
+    """The noise that --noise names."""
+    if text == "auto":
+        return "auto"
+    made: Noise = make_choice((Noise,), "--noise", f"noise:{'' if text == 'none' else text}")
+    return made

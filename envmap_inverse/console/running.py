@@ -214,18 +214,7 @@ def _print_summary(
         f"{seconds['total']:.1f} s since the start: {_phases(seconds)}",
         f"final loss {_number(summary['loss'])}",
     ]
-    if summary["error"] is not None:
-        last = summary["error"], summary["metrics"].get("log_rmse")
-        lines.append(
-            f"error of the map: sum of squared errors {_number(last[0])}, log RMSE "
-            f"{_number(last[1])}"
-        )
-        if first is not None and errors_disagree(first, last):
-            moves = ("rose", "fell") if (last[0] or 0) > (first[0] or 0) else ("fell", "rose")
-            lines.append(
-                f"since the first iteration the sum of squared errors {moves[0]} and the log RMSE "
-                f"{moves[1]}: {WHY_ERRORS_DISAGREE}"
-            )
+    lines += _errors_in_words(summary, first)
     if summary["dropped_steps"]:
         lines.append(f"{summary['dropped_steps']} steps met NaN or infinity and were dropped")
     for number, clipped in enumerate(summary["clipped_share"]):
@@ -238,9 +227,40 @@ def _print_summary(
         for number, exposure in enumerate(summary["exposures"] or ()):
             values = ":".join(dict.fromkeys(f"{value:.4g}" for value in exposure))
             lines.append(f"picture {number}: exposure {values}")
+    if summary["fit"] is not None:
+        lines.append(_fit_in_words(summary["fit"]))
     lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")
     lines.append(f"results in {folder}/ (envmap.exr is the map; look at envmap.png, render.png)")
     tell("\n".join(lines))
+
+
+def _errors_in_words(summary: Mapping[str, Any], first: Errors | None) -> list[str]:
+    """The errors of the map, if the truth is known, and why they may disagree."""
+    if summary["error"] is None:
+        return []
+    lines = []
+    last = summary["error"], summary["metrics"].get("log_rmse")
+    lines.append(
+        f"error of the map: sum of squared errors {_number(last[0])}, log RMSE {_number(last[1])}"
+    )
+    if first is not None and errors_disagree(first, last):
+        moves = ("rose", "fell") if (last[0] or 0) > (first[0] or 0) else ("fell", "rose")
+        lines.append(
+            f"since the first iteration the sum of squared errors {moves[0]} and the log RMSE "
+            f"{moves[1]}: {WHY_ERRORS_DISAGREE}"
+        )
+    return lines
+
+
+def _fit_in_words(fit: Mapping[str, Any]) -> str:
+    """The verdict on a fit, and why."""
+    words = {
+        "within noise": "the scene and the map explain the pictures",
+        "partly": "the scene and the map explain the pictures, but for small errors",
+        "no": "the scene does not explain the pictures",
+    }[fit["verdict"]]
+    reason = f": {fit['reason']}" if fit["reason"] else ""
+    return f"fit: {words} (chi2 {fit['chi2']:.3g}){reason}"
 
 
 def _phases(seconds: Mapping[str, float]) -> str:

@@ -65,6 +65,7 @@ class Optimizer(Protocol):
     Attributes:
         default_loss: the loss where none is asked for.
         default_priors: the priors where none are asked for.
+        default_initial: the start map where none is asked for; None for the pictures' mean.
         num_steps: number of steps, at most.
 
     Example:
@@ -78,6 +79,9 @@ class Optimizer(Protocol):
 
     @property
     def default_priors(self) -> tuple[Prior, ...]: ...  # noqa: D102
+
+    @property
+    def default_initial(self) -> float | None: ...  # noqa: D102
 
     @property
     def num_steps(self) -> int: ...  # noqa: D102

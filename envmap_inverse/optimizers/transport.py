@@ -83,6 +83,11 @@ class Transport(Settings):
         return (TotalVariation(), Tikhonov(), Chromaticity())
 
     @property
+    def default_initial(self) -> float | None:
+        """The start map where none is asked for: as bright as the pictures."""
+        return None
+
+    @property
     def num_steps(self) -> int:
         """How often `on_iteration` is called."""
         return 1 + self.rounds

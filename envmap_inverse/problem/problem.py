@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem.view import View, ViewLike, as_views, naming
+from envmap_inverse.problem.view import View, ViewLike, as_views, naming, start_exposures
 from envmap_inverse.scene.envmap import as_texels
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene
@@ -79,7 +79,7 @@ class Problem:
         *,
         loss: Loss,
         priors: Sequence[Prior] = (),
-        initial: float | ArrayLike = 1.0,
+        initial: float | ArrayLike | None = None,
         ground_truth: ArrayLike | None = None,
     ) -> Problem:
         """A problem from what `estimate` takes.
@@ -88,17 +88,32 @@ class Problem:
             InputError: if anything does not fit the scene.
         """
         width, height = scene.envmap.resolution
+        made = as_views(views, loss)
+        if initial is None:
+            initial = _mean_radiance(made)
         if np.ndim(initial) == 0:
             initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
         return cls(
             scene=scene,
-            views=as_views(views, loss),
+            views=made,
             loss=loss.loss if isinstance(loss, Censored) else loss,
             priors=tuple(priors),
             initial=_named("initial map", initial, scene),
             ground_truth=truth,
         )
+
+
+def _mean_radiance(views: Sequence[View]) -> float:
+    """Mean of the pictures whose exposure is known, 1 if they are black."""
+    exposures, unknown = start_exposures(views)
+    means = [
+        float(np.sum(view.weights * view.image / exposure)) / 3
+        for view, exposure, index in zip(views, exposures, unknown, strict=True)
+        if (index < 0).all()
+    ]
+    mean = float(np.mean(means)) if means else 1.0
+    return mean if np.isfinite(mean) and mean > 0 else 1.0
 
 
 def _check_fit(scene: Scene, view: View) -> None:

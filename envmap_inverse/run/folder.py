@@ -20,6 +20,7 @@ from envmap_inverse.images import display_exposure, encode_png, tonemap, write_i
 from envmap_inverse.problem.plausibility import warn_of_dark_pixels
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
+from envmap_inverse.problem.view import start_exposures
 from envmap_inverse.run.frames import FrameWriter
 from envmap_inverse.run.history import History, Measuring
 from envmap_inverse.run.summary import summary_of_run
@@ -27,6 +28,7 @@ from envmap_inverse.run.thumbnails import ThumbnailWriter
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.solving import layout
 from envmap_inverse.solving.estimate import Estimate
+from envmap_inverse.solving.fit import Fit, judge
 from envmap_inverse.solving.saving import write_maps
 from envmap_inverse.system.folder_lock import FolderLock
 from envmap_inverse.system.progress import Stage, stage
@@ -242,13 +244,14 @@ class RunFolder:
         """
         begun = time.perf_counter()
         with stage("Writing files") as shown:
-            self._write_results(result, problem, shown)
+            fit = self._write_results(result, problem, shown)
         phases = {"start": starting, "load": loading, **result.phases}
         phases["files"] = time.perf_counter() - begun
         total = starting + loading + time.perf_counter() - self._started
         summary = summary_of_run(
             result,
             problem,
+            fit,
             exposure=self._exposure,
             seconds={"total": total, **phases},
             settings=self._settings,
@@ -258,8 +261,8 @@ class RunFolder:
         self._lock.release()
         return summary
 
-    def _write_results(self, result: Estimate, problem: Problem, shown: Stage) -> None:
-        """Write the map, what the views show under it, and what is known about it."""
+    def _write_results(self, result: Estimate, problem: Problem, shown: Stage) -> Fit:
+        """Write the map, what the views show under it and what is known about it; judge the fit."""
 
         def begin(name: str) -> Path:
             path = self.path / name
@@ -271,17 +274,25 @@ class RunFolder:
         begin(f"{layout.ENVMAP}, {layout.COVERAGE}")
         write_maps(self.path, result, self._exposure)
         self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure)
+        pairs = []
         for number, view in enumerate(problem.views[:MAX_PICTURES]):
             path = begin(layout.render(number))
-            image = render(
-                problem.scene, result.texels, spp=FINAL_SPP, seed=2**31, sensor=view.sensor
+            first, second = (
+                render(problem.scene, result.texels, FINAL_SPP // 2, seed, view.sensor)
+                for seed in (2**31, 2**31 + 1)
             )
+            pairs.append((first, second))
+            image = (first + second) / np.float32(2)
             warn_of_dark_pixels(view, image)
             write_image(path, image)
             if number == 0:
                 self._write_png(begin(layout.RENDER_PNG), image)
             else:
                 write_image(begin(layout.reference(number)), view.image)
+        exposures = start_exposures(problem.views)[0]
+        if result.exposures is not None:
+            exposures = result.exposures
+        return judge(problem.views[: len(pairs)], pairs, exposures[: len(pairs)])
 
     def close(self) -> None:
         """Close the history and wait for the frames."""

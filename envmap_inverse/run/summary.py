@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.solving.estimate import Estimate
+from envmap_inverse.solving.fit import Fit
 from envmap_inverse.solving.saving import summary_of, versions
 
 __all__ = ["summary_of_run"]
@@ -16,6 +18,7 @@ __all__ = ["summary_of_run"]
 def summary_of_run(
     result: Estimate,
     problem: Problem,
+    fit: Fit,
     *,
     exposure: float,
     seconds: Mapping[str, float],
@@ -27,6 +30,7 @@ def summary_of_run(
     Args:
         result: what was found.
         problem: what was solved.
+        fit: how the pictures compare with renderings under the result.
         exposure: of the pictures that the run wrote; see `tonemap`.
         seconds: by phase, and "total".
         settings: every option of the run, by its name on the command line.
@@ -37,6 +41,8 @@ def summary_of_run(
         "metrics": {} if truth is None else compare_maps(result.texels, truth, result.coverage),
         "clipped_share": [view.clipped_share for view in problem.views],
         "exposure": exposure,
+        "fit": asdict(fit),
+        "noise": [asdict(view.noise_model) for view in problem.views],
         "seconds": dict(seconds),
         "settings": dict(settings),
         "versions": versions(),

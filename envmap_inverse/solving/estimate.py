@@ -6,7 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,12 +23,13 @@ from envmap_inverse.problem.fitting import fit_films
 from envmap_inverse.problem.plausibility import checked
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
-from envmap_inverse.problem.solution import Iteration, OnIteration, Record
-from envmap_inverse.problem.view import ViewLike, as_views
-from envmap_inverse.scene.rendering import sum_of_transport
+from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
+from envmap_inverse.problem.view import ViewLike, as_views, start_exposures
+from envmap_inverse.scene.rendering import render, sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving import notebook as display
 from envmap_inverse.solving.arguments import check_kinds
+from envmap_inverse.solving.fit import Fit, judge
 from envmap_inverse.solving.notebook_progress import shown_in_notebook
 from envmap_inverse.solving.saving import save
 from envmap_inverse.sphere import latlong
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["Estimate", "estimate", "numbers_of", "solve"]
 
 COVERAGE_SPP = 16
+FIT_SPP, MAX_JUDGED = 16, 6
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -59,6 +62,7 @@ class Estimate:
         deviation: standard deviation of each texel, shape (H, W, 3), if the other texels were
             known: a lower bound. Only from `Transport`.
         exposures: of each view and channel, shape (views, 3), as given or estimated.
+        judged: renders the pictures under the map, for `fit`.
 
     Example:
         >>> result: ei.Estimate = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
@@ -78,6 +82,15 @@ class Estimate:
     num_dropped: int = 0
     deviation: NDArray[np.float32] | None = None
     exposures: NDArray[np.float32] | None = None
+    judged: Callable[[], Fit] | None = field(default=None, repr=False)
+
+    @cached_property
+    def fit(self) -> Fit | None:
+        """Whether the scene and the map explain the pictures; rendered at the first look.
+
+        The scene must be as it was. None for a result that was not found by `estimate`.
+        """
+        return None if self.judged is None else self.judged()
 
     @property
     def rgba(self) -> NDArray[np.float32]:
@@ -140,7 +153,7 @@ def estimate(
     optimizer: Optimizer | None = None,
     loss: Loss | None = None,
     priors: Sequence[Prior] | None = None,
-    initial: float | ArrayLike = 1.0,
+    initial: float | ArrayLike | None = None,
     ground_truth: ArrayLike | None = None,
     on_iteration: OnIteration | None = None,
 ) -> Estimate:
@@ -163,7 +176,8 @@ def estimate(
             `Transport`.
         priors: what is known about maps; the optimizer's own by default: none for `Adam`,
             `(TotalVariation(), Tikhonov(), Chromaticity())` for `Transport`.
-        initial: start map: a number, texels (H, W, 3) or flat RGBA.
+        initial: start map: a number, texels (H, W, 3) or flat RGBA. By default the pictures' mean;
+            1 for `Adam()` on the texels themselves, as in the tutorial.
         ground_truth: the true map; it only adds an error to the history.
         on_iteration: called with an `Iteration` after each; returning True ends the run.
 
@@ -187,7 +201,7 @@ def estimate(
             fit_films(scene, as_views(views, wanted), is_size_kept=True),
             loss=wanted,
             priors=chosen.default_priors if priors is None else priors,
-            initial=initial,
+            initial=chosen.default_initial if initial is None else initial,
             ground_truth=ground_truth,
         )
         problem = checked(problem)
@@ -231,7 +245,24 @@ def solve(
         num_dropped=solution.num_dropped,
         deviation=solution.deviation,
         exposures=solution.exposures,
+        judged=partial(_judged, problem, solution),
     )
+
+
+def _judged(problem: Problem, solution: Solution) -> Fit:
+    """Render the first views under a solution, twice each, and compare."""
+    views = problem.views[:MAX_JUDGED]
+    pairs = [
+        (
+            render(problem.scene, solution.texels, FIT_SPP, 2**31, view.sensor),
+            render(problem.scene, solution.texels, FIT_SPP, 2**31 + 1, view.sensor),
+        )
+        for view in views
+    ]
+    exposures = solution.exposures
+    if exposures is None:
+        exposures, _ = start_exposures(problem.views)
+    return judge(views, pairs, exposures[: len(views)])
 
 
 def numbers_of(iteration: Iteration, metrics: Mapping[str, float] | None = None) -> str:

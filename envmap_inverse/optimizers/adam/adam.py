@@ -151,6 +151,14 @@ class Adam:
         return ()
 
     @property
+    def default_initial(self) -> float | None:
+        """The start map where none is asked for: the tutorial's 1 for the texels themselves.
+
+        None, for the pictures' mean, with another parameterization.
+        """
+        return 1.0 if isinstance(self.parameterization, Direct) else None
+
+    @property
     def num_steps(self) -> int:
         """How often `on_iteration` is called, at most."""
         return self.iterations

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from envmap_inverse import InputError, losses, parameterizations, priors
-from envmap_inverse.commands.estimate import _read_config
+from envmap_inverse.console.config import read_config
 from envmap_inverse.console.options import (
     definitions,
     given_files,
@@ -109,7 +109,7 @@ def test_a_config_that_is_no_toml_is_refused_by_its_name(tmp_path: Path, text: b
     (tmp_path / "run.toml").write_bytes(text)
     context: Any = None  # is not looked at before the file
     with pytest.raises(InputError, match=r"--config .*run\.toml: not TOML: "):
-        _read_config(context, tmp_path / "run.toml")
+        read_config(context, tmp_path / "run.toml")
 
 
 def test_definitions_are_names_and_values() -> None:
