@@ -64,7 +64,7 @@ def run(
         solution,
         history=history(),
         phases={**_phases(solution.phases, starting, solving), "optimize": solving},
-        status=status,
+        status=solution.status if status == "done" else status,
     )
 
 

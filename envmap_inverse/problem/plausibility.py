@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.view import View, start_exposures
+from envmap_inverse.problem.view import LARGEST, View, start_exposures
 
 __all__ = ["LARGEST", "checked", "warn_of_dark_pixels"]
 
-LARGEST = 1e12
-"""Largest radiance that is believed; the sun's disk has about 2e7 W m^-2 sr^-1. Sums of the
-squares of larger ones leave float32."""
+NOISE_LIMIT = 5
+"""Standard deviations of the noise of darkness that negative values may have."""
 
 FLOOR = 0.01
 """Start value in place of a black map, over the mean of the references."""
@@ -32,7 +31,8 @@ def checked(problem: Problem) -> Problem:
     """The problem with what no light can have taken out.
 
     - Pixels above `LARGEST` are masked; an image that has no others is refused.
-    - Negative pixels are kept: the noise of a camera lies on both sides of 0.
+    - Negative pixels are kept: the noise of a camera lies on both sides of 0. A warning names
+      those that the noise does not explain.
     - Negative texels of the start map become 0, and a start map that is black then becomes
       `FLOOR` times the mean of the references: a black map has no gradient.
     - A start map or ground truth above `LARGEST` is refused.
@@ -78,10 +78,12 @@ def _checked_view(view: View) -> View:
         image = np.where(too_bright[..., None], np.float32(0), view.image)
         view = replace(view, image=image, mask=np.where(too_bright, np.float32(0), mask))
     values = view.image[view.weights > 0]
-    if (values < 0).any():
+    darkness = float(np.sqrt(view.noise_model.variance(np.zeros(1, np.float32))[0]))
+    strange = int((values < -NOISE_LIMIT * darkness).sum())
+    if strange:
         _warn(
-            f"{view.name}: {(values < 0).sum()} values are negative, which no light is; they are "
-            "kept, as the noise of a camera; set them to 0 if they are not that"
+            f"{view.name}: {strange} values are negative beyond the picture's noise, which no "
+            "light is; they are kept; set them to 0 if they are not a camera's"
         )
     if not (values > 0).any():
         _warn(f"{view.name}: is black; only a black map explains it")

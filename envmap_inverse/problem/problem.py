@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem.view import View, ViewLike, as_views, naming, start_exposures
+from envmap_inverse.problem.view import LARGEST, View, ViewLike, as_views, naming, start_exposures
 from envmap_inverse.scene.envmap import as_texels
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene
@@ -108,7 +108,8 @@ def _mean_radiance(views: Sequence[View]) -> float:
     """Mean of the pictures whose exposure is known, 1 if they are black."""
     exposures, unknown = start_exposures(views)
     means = [
-        float(np.sum(view.weights * view.image / exposure)) / 3
+        float(np.sum(view.weights * np.where(abs(view.image) > LARGEST, 0, view.image) / exposure))
+        / 3
         for view, exposure, index in zip(views, exposures, unknown, strict=True)
         if (index < 0).all()
     ]

@@ -17,8 +17,12 @@ from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.problem.noise import Noise, estimate_noise
 from envmap_inverse.scene.arrays import as_numbers, as_radiance
 
-__all__ = ["Exposure", "View", "ViewLike", "as_views", "naming", "start_exposures"]
+__all__ = ["LARGEST", "Exposure", "View", "ViewLike", "as_views", "naming", "start_exposures"]
 
+
+LARGEST = 1e12
+"""Largest radiance that is believed; the sun's disk has about 2e7 W m^-2 sr^-1. Sums of the
+squares of larger ones leave float32."""
 
 Exposure = float | ArrayLike | Literal["auto", "auto-rgb"]
 _UNNAMED = "reference image"

@@ -33,6 +33,9 @@ NOISY = 3.0
 FACTORS = 0.05, 20.0
 """By which a multiplicative step may change a texel."""
 
+PERFECT = 1e-3
+"""A loss at which a map is right, whatever others are."""
+
 LEAST_SHARE = 0.02
 """Of the other channels' start."""
 
@@ -151,6 +154,25 @@ class LeastSquares:
             deviation=self._deviation(),
             exposures=self.gains.exposures,
             phases=self.phases,
+            status=self._verdict(),
+        )
+
+    def _verdict(self) -> str:
+        """Whether the map explains the pictures better than the best map of one colour."""
+        uniform = self.transport.matvec(np.ones_like(self.initial))
+        weights = self.weights * self.pictures.is_exact
+        scale = np.sum(weights * self.pictures.observed * uniform, axis=0)
+        scale /= np.maximum(np.sum(weights * uniform**2, axis=0), 1e-30)
+        best = uniform * np.maximum(scale, 0).astype(np.float32)
+        loss, of_uniform = (
+            float(np.sum(self.weights * self.pictures.losses(predicted)) / 3)
+            for predicted in (self.predicted, best)
+        )
+        if loss < max(of_uniform, PERFECT):
+            return "done"
+        return (
+            "ended: the map explains the pictures no better than light that is the same from "
+            "everywhere; check the pictures, the camera and the scene"
         )
 
     def _warm_up(self) -> None:

@@ -12,6 +12,7 @@ from scipy.optimize import nnls
 import envmap_inverse as ei
 from envmap_inverse import losses, metrics, priors
 from envmap_inverse.metrics import sum_of_squared_errors
+from envmap_inverse.problem.problem import Problem
 from envmap_inverse.sphere.latlong import texel_directions
 
 MakeScene = Callable[..., ei.Scene]
@@ -380,7 +381,7 @@ def test_a_mask_limits_what_is_recovered(open_scene: ei.Scene) -> None:
     mask = np.zeros((8, 8), np.float32)
     mask[:, :4] = 1
     whole, half = (
-        ei.estimate(open_scene, view, optimizer=ei.Transport(), priors=())
+        ei.estimate(open_scene, view, optimizer=ei.Transport(), priors=(), initial=1.0)
         for view in (reference, ei.View(reference, mask=mask))
     )
     hidden = (whole.coverage > 0) & (half.coverage == 0)
@@ -569,3 +570,17 @@ def test_the_deviation_is_a_lower_bound_within_the_right_order(
 def test_settings_that_cannot_be_are_refused_by_name(options: dict[str, Any]) -> None:
     with pytest.raises(ei.InputError, match=next(iter(options))):
         ei.Transport(**options)
+
+
+@pytest.mark.parametrize("brightness", [0.0, 30.0])
+def test_a_map_that_explains_nothing_is_no_result(
+    smooth_scene: ei.Scene, picture: Image, brightness: float
+) -> None:
+    optimizer = ei.Transport()
+    problem = Problem.create(smooth_scene, picture, loss=optimizer.default_loss)
+    solver = optimizer.start(problem)
+    solver.step(0)
+    assert solver.solution().status == "done"
+    texels = np.full_like(solver.state()["texels"], brightness)
+    solver.restore({"texels": texels}, 1)
+    assert "no better than light that is the same from everywhere" in solver.solution().status

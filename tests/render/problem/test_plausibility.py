@@ -84,7 +84,9 @@ def test_a_picture_brighter_than_any_light_is_refused(make_problem: MakeProblem)
 def test_negative_pixels_are_warned_of_and_kept(make_problem: MakeProblem, picture: Image) -> None:
     image = picture.copy()
     image[4] = -0.01
-    with pytest.warns(UserWarning, match=r"photo\.exr: 24 values are negative.*kept"):
+    with pytest.warns(
+        UserWarning, match=r"photo\.exr: 24 values are negative beyond the picture's noise.*kept"
+    ):
         view = checked(make_problem(image)).views[0]
     np.testing.assert_array_equal(view.image, image)
 

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy import ndimage
+
+import envmap_inverse as ei
+from envmap_inverse.solving.fit import Fit, judge
+
+Image = NDArray[np.float32]
+ONES = np.ones((1, 3), np.float32)
+
+
+@pytest.fixture
+def light() -> Image:
+    """Smooth random radiance, 48 x 64 pixels."""
+    random = np.random.default_rng(3).lognormal(0, 1, (48, 64, 3))
+    return ndimage.gaussian_filter(random, (2, 2, 0)).astype(np.float32)
+
+
+def fit_of(image: Image, light: Image, noise: float = 0.0, **options: Any) -> Fit:
+    """The fit of an image whose renderings are `light` with 1 % of independent noise."""
+    random = np.random.default_rng(1)
+    pair = [light * (1 + 0.01 * random.standard_normal(light.shape)) for _ in range(2)]
+    view = ei.View(image, noise=ei.Noise(read=noise), **options)
+    first, second = (half.astype(np.float32) for half in pair)
+    return judge([view], [(first, second)], ONES)
+
+
+def test_noise_of_the_expected_size_is_a_fit(light: Image) -> None:
+    noise = 0.2 * np.random.default_rng(2).standard_normal(light.shape)
+    found = fit_of((light + noise).astype(np.float32), light, noise=0.2)
+    assert (found.verdict, found.reason) == ("within noise", "")
+    assert found.chi2 == pytest.approx(1, abs=0.1)
+    assert abs(found.correlation) < 0.05
+
+
+def test_more_noise_than_expected_is_named(light: Image) -> None:
+    noise = 0.2 * np.random.default_rng(2).standard_normal(light.shape)
+    found = fit_of((light + noise).astype(np.float32), light, noise=0.05)
+    assert found.verdict == "within noise"
+    assert "noisier" in found.reason
+
+
+def test_a_shift_is_no_fit_and_is_named(light: Image) -> None:
+    moved = ndimage.shift(light, (0, 1, 0), order=1, mode="nearest")
+    found = fit_of(moved, light)
+    assert found.verdict == "no"
+    assert found.correlation > 0.2
+    assert "a shift of the picture by +" in found.reason
+
+
+def test_what_the_scene_lacks_is_no_fit(light: Image) -> None:
+    image = light.copy()
+    image[10:25, 20:40] *= 1.5
+    assert fit_of(image, light).verdict == "no"
+
+
+def test_masked_pixels_do_not_matter(light: Image) -> None:
+    image, mask = light.copy(), np.ones(light.shape[:2], np.float32)
+    image[10:25, 20:40] *= 5
+    mask[10:25, 20:40] = 0
+    assert fit_of(image, light, mask=mask).verdict == "within noise"
+
+
+def test_a_bound_that_is_met_is_no_misfit(light: Image) -> None:
+    white = float(np.quantile(light, 0.8))
+    found = fit_of(np.minimum(light, white), light, white=white)
+    assert found.verdict == "within noise"
+    assert found.chi2 < 1
+
+
+def test_a_single_pixel_can_be_judged() -> None:
+    pixel = np.ones((1, 1, 3), np.float32)
+    assert fit_of(pixel, pixel).verdict == "within noise"
