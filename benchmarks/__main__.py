@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks import curves, photographs, processes, transport
 from benchmarks.adam import adam
+from benchmarks.camera_noise import camera_noise, wrong_cameras
 from benchmarks.gpu import gpu
 from benchmarks.isolation import isolation
 from benchmarks.live import live
@@ -44,13 +45,26 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "curves": curves.curves,
     "objects": objects,
     "noise": noise,
+    "camera-noise": camera_noise,
+    "wrong-cameras": wrong_cameras,
     "live": live,
     "gpu": gpu,
     "views": photographs.views,
     "clipped": photographs.clipped,
     "exposures": photographs.exposures,
 }
-TOO_LONG = ("scenes", "noise", "isolation", "live", "gpu", "views", "clipped", "exposures")
+TOO_LONG = (
+    "scenes",
+    "noise",
+    "camera-noise",
+    "wrong-cameras",
+    "isolation",
+    "live",
+    "gpu",
+    "views",
+    "clipped",
+    "exposures",
+)
 """What --quick leaves out, unless --only names it."""
 
 

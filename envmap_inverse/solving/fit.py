@@ -26,7 +26,7 @@ PARTLY, NOT = 0.45, 0.75
 On renders of six scenes, exact ones reach 0.36, and noise of 5 % of the mean 0.70, uncorrelated;
 cameras off by a pixel reach 0.95 to 2.8, and fields of view off by 2 % 0.79 to 2.6."""
 
-CORRELATED = 0.1
+CORRELATED = 0.12
 """Moran's I of residuals from which they are no noise."""
 
 LIMIT = 6.0
