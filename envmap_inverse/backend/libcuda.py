@@ -28,7 +28,7 @@ def point_to_libcuda() -> None:
     By itself Dr.Jit 1.5 looks for `libcuda.so` and in Debian's folder of libraries: it finds none
     where the driver is mounted elsewhere, as in containers. `DRJIT_LIBCUDA_PATH` is kept if set.
     """
-    if "DRJIT_LIBCUDA_PATH" not in os.environ and not is_missing(LIBCUDA):
+    if not os.environ.get("DRJIT_LIBCUDA_PATH") and not is_missing(LIBCUDA):
         os.environ["DRJIT_LIBCUDA_PATH"] = LIBCUDA
 
 
