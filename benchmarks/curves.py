@@ -26,7 +26,7 @@ def curves(settings: Settings) -> Table:
             "with": "",
             "seconds": ".2f",
             "SSE": ",.0f",
-            "angle": ".2f",
+            "colour angle": ".2f",
             "log RMSE": ".3f",
         },
         rows=_rows(settings, size),
@@ -67,14 +67,14 @@ def draw(table: Table) -> bytes:
 
     figure = Figure(figsize=(9, 4.4), dpi=120, layout="constrained")
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    for panel, error in zip(figure.subplots(1, 2), ("log RMSE", "angle"), strict=True):
+    for panel, error in zip(figure.subplots(1, 2), ("log RMSE", "colour angle"), strict=True):
         for method in dict.fromkeys(row["method"] for row in rows):
             points = [
                 (row["seconds"].median, row[error]) for row in rows if row["method"] == method
             ]
             panel.loglog(*zip(*points, strict=True), marker="o", label=method)
         panel.set_xlabel("seconds")
-        panel.set_ylabel("mean angle in degrees" if error == "angle" else error)
+        panel.set_ylabel("mean colour angle in degrees" if error == "colour angle" else error)
         panel.grid(which="both", alpha=0.25)
         for axis in (panel.xaxis, panel.yaxis):
             axis.set_major_locator(LogLocator(subs=(1, 2, 5)))

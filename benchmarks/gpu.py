@@ -18,6 +18,7 @@ from benchmarks.tables import Table
 from benchmarks.timing import Timed, interleaved, timed
 from envmap_inverse import backend
 from envmap_inverse.backend import dr, mi
+from envmap_inverse.backend.libcuda import cuda_works
 
 SPP, ITERATIONS = 16, 100
 
@@ -49,7 +50,7 @@ def gpu(settings: Settings) -> Table:
 
 
 def _rows(settings: Settings) -> Iterator[tuple[Any, ...]]:
-    variants = ["cuda_ad_rgb"] if backend.cuda_works() else []
+    variants = ["cuda_ad_rgb"] if cuda_works() else []
     if dr.has_backend(dr.JitBackend.LLVM):
         variants.append("llvm_ad_rgb")
     for variant in variants:
@@ -88,7 +89,7 @@ def _phases(case: Case, iterations: int) -> dict[str, Timed]:
 
 def _card() -> str:
     """The card's name, as the driver's tool has it."""
-    if shutil.which("nvidia-smi") is None or not backend.cuda_works():
+    if shutil.which("nvidia-smi") is None or not cuda_works():
         return "none here"
     command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()

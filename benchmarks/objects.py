@@ -25,14 +25,14 @@ def objects(settings: Settings) -> Table:
         "material": "",
         "map": "",
         "seen %": ".0f",
-        "angle": ".2f",
+        "colour angle": ".2f",
         "log RMSE": ".3f",
         "seen: log RMSE": ".3f",
         "si-RMSE": ".2f",
         "PSNR dB": ".1f",
     }
     for name in spheres:
-        columns |= {f"{name} sphere: RMSE": ".3f", f"{name} sphere: angle": ".2f"}
+        columns |= {f"{name} sphere: RMSE": ".3f", f"{name} sphere: colour angle": ".2f"}
     return Table(
         name="objects",
         title=f"Materials, lights and objects, {size} x {size}",

@@ -54,7 +54,7 @@ def views(settings: Settings) -> Table:
             "both": ".3f",
             "both / better": ".2f",
             "RMSE: both / better": ".2f",
-            "angle: both / better": ".2f",
+            "colour angle: both / better": ".2f",
         },
         rows=_views(size, settings.pick(MAPS[:1], MAPS)),
     )

@@ -1,10 +1,11 @@
 """Recover the HDR environment map that lit a scene from pictures of it.
 
 Importing this sets no Mitsuba variant and starts no backend; if Dr.Jit is not loaded yet, it only
-points Dr.Jit to a libLLVM that works.
+points Dr.Jit to a libLLVM and a GPU driver that work.
 """
 
-from envmap_inverse.backend import point_to_libllvm as _point_to_libllvm
+from envmap_inverse.backend.libcuda import point_to_libcuda as _point_to_libcuda
+from envmap_inverse.backend.libllvm import point_to_libllvm as _point_to_libllvm
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.images import read_image, tonemap, write_image
 from envmap_inverse.losses import (
@@ -80,3 +81,4 @@ __all__ = [
 ]
 
 _point_to_libllvm(probing=False)
+_point_to_libcuda()

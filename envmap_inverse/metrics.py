@@ -178,7 +178,7 @@ def si_rmse(
 def angular_error(
     estimate: ArrayLike, ground_truth: ArrayLike, *, weights: ArrayLike | None = None
 ) -> float:
-    """Mean over the sphere of the angle between two texels taken as RGB vectors.
+    """Mean colour angle: over the sphere, between two texels as RGB vectors.
 
     It compares colours, not brightness. Negative values count as 0; a black texel counts as grey.
     This is the error measure of colour constancy: Hordley and Finlayson, "Reevaluation of color
@@ -194,7 +194,7 @@ def angular_error(
 def median_angular_error(
     estimate: ArrayLike, ground_truth: ArrayLike, *, weights: ArrayLike | None = None
 ) -> float:
-    """The angle of `angular_error` that half of the solid angle does not exceed.
+    """The colour angle that half of the solid angle does not exceed; see `angular_error`.
 
     Returns:
         Degrees, from 0 to 90.

@@ -215,7 +215,7 @@ def si_rmse(image: ArrayLike, reference: ArrayLike, mask: NDArray[np.bool_]) -> 
 
 
 def angular_mean_deg(image: ArrayLike, reference: ArrayLike, mask: NDArray[np.bool_]) -> float:
-    """Mean angle in degrees between the pixels' RGB vectors; black, as in StyleLight, counts as 0.
+    """Mean colour angle of the pixels in degrees; black, as in StyleLight, counts as 0.
 
     See `rmse_per_pixel` for the arguments.
     """

@@ -41,7 +41,7 @@ for name, view in {"unmasked": ei.View(photo), "masked": ei.View(photo, mask=mas
     result = ei.estimate(model, view, optimizer=ei.Transport())
     maps[f"envmap-{name}"] = result.texels
     print(
-        f"{name:>8}: mean angle between colours {metrics.angular_error(result.texels, truth):.2f} "
+        f"{name:>8}: mean colour angle {metrics.angular_error(result.texels, truth):.2f} "
         f"degrees, log RMSE {metrics.log_rmse(result.texels, truth):.3f}"
     )
 images.write_image(options.output / "photo.png", exposure * photo)

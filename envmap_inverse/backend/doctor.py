@@ -18,8 +18,9 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 
-from envmap_inverse import backend
 from envmap_inverse.backend.caches import cache_folder
+from envmap_inverse.backend.libcuda import cuda_works
+from envmap_inverse.backend.libllvm import find_libllvm
 from envmap_inverse.backend.system_libraries import NEEDED, how_to_install, is_missing
 from envmap_inverse.system.memory import free_memory, gibibytes
 from envmap_inverse.version import __version__
@@ -153,7 +154,7 @@ def _disk() -> Iterator[Finding]:
 
 
 def _libllvm() -> Iterator[Finding]:
-    for library in backend.find_libllvm():
+    for library in find_libllvm():
         yield Finding(
             name=f"libLLVM ({library.origin})",
             found=f"{library.path} [LLVM {library.version or '?'}]: {library.problem or 'works'}",
@@ -161,7 +162,7 @@ def _libllvm() -> Iterator[Finding]:
 
 
 def _gpu() -> Iterator[Finding]:
-    works = backend.cuda_works()
+    works = cuda_works()
     yield Finding(name="CUDA", found="works" if works else "no GPU that Mitsuba can use")
 
 

@@ -49,7 +49,7 @@ from envmap_inverse.console.pictures import (
     read_views,
     say_who_took_what,
 )
-from envmap_inverse.console.running import CHECKPOINT_EVERY, check_room, run
+from envmap_inverse.console.running import CHECKPOINT_EVERY, run
 from envmap_inverse.console.scenes import (
     MapSize,
     add_unknown_map,
@@ -68,6 +68,7 @@ from envmap_inverse.problem.plausibility import checked
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.problem.view import as_views
+from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.sphere.latlong import resample

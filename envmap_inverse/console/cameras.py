@@ -8,7 +8,7 @@ from typing import Annotated
 
 from envmap_inverse.console.options import panelled
 from envmap_inverse.console.pictures import parse_sensors
-from envmap_inverse.scene.camera_files import read_cameras
+from envmap_inverse.scene.camera_files import SOURCES, read_cameras
 from envmap_inverse.scene.cameras import Camera, match_cameras
 from envmap_inverse.scene.scene import Scene
 
@@ -19,7 +19,7 @@ Cameras = Annotated[
     panelled(
         "Pictures",
         metavar="FILE|DIR",
-        help="Cameras in place of the scene's sensors: transforms.json, or a COLMAP text model.",
+        help=f"Cameras in place of the scene's sensors: {' or '.join(s.name for s in SOURCES)}.",
     ),
 ]
 

@@ -63,7 +63,7 @@ def comparison_table(ours: Mapping[str, Any], tutorial: Mapping[str, Any]) -> Ta
         "",
         "seconds to\noptimize",
         "sum of squared\nerrors, radiance^2",
-        "mean angle,\ndegrees",
+        "mean colour\nangle, degrees",
         "log RMSE,\nfactors of e",
         title="Errors of the maps, over all texels",
     )

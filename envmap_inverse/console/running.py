@@ -23,7 +23,6 @@ from envmap_inverse.console.output import (
     tell,
 )
 from envmap_inverse.console.progress import PlainProgress
-from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration
@@ -31,33 +30,13 @@ from envmap_inverse.problem.view import start_exposures
 from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
 from envmap_inverse.run.checkpoints import Checkpoints, fingerprints
-from envmap_inverse.run.folder import MAX_PICTURES, RunFolder, bytes_of_run
+from envmap_inverse.run.folder import RunFolder
 from envmap_inverse.solving.estimate import numbers_of, solve
-from envmap_inverse.system.memory import check_disk, check_memory
 from envmap_inverse.system.progress import is_watched, stage, watched_by
 
 CHECKPOINT_EVERY = 30.0
 
-__all__ = ["check_room", "fail", "run"]
-
-
-def check_room(problem: Problem, optimizer: Optimizer, folder: Path, *, frames: bool) -> None:
-    """Refuse a run that exceeds memory, the disk or the range of Mitsuba's numbers.
-
-    Raises:
-        InputError: if it exceeds one of them.
-    """
-    num_pixels = [view.image.size // 3 for view in problem.views]
-    num_texels = problem.initial.size // 3
-    check_memory(sum(num_pixels), num_texels)
-    num_frames = optimizer.num_steps if frames else 0
-    num_others = sum(num_pixels[1:MAX_PICTURES])
-    check_disk(folder, bytes_of_run(num_pixels[0], num_texels, num_frames, num_others))
-    num_paths = max(num_pixels) * (getattr(optimizer, "spp", None) or 1)
-    if num_paths >= 2**32:
-        raise InputError(
-            f"--spp: {num_paths} paths in one picture are more than Mitsuba can count; lower it"
-        )
+__all__ = ["fail", "run"]
 
 
 def run(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,10 @@ class Record:
     loss: float
     error: float | None
     seconds: float
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the four numbers by name, as a line of `history.jsonl` has them."""
+        return {each.name: getattr(self, each.name) for each in fields(Record)}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,10 +8,7 @@ of its bilinear footprint, to the row of `T` that is its pixel.
 from __future__ import annotations
 
 import functools
-import logging
-import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,29 +18,19 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from envmap_inverse.errors import InputError, check_seed
-from envmap_inverse.recording.assembly import Pairs, assemble, joined
-from envmap_inverse.recording.blocks import Block, blocks_of, column, num_cores, on_all_cores
+from envmap_inverse.recording.blocks import Block, blocks_of, column, on_all_cores
 from envmap_inverse.recording.recordable import recordable_paths
-from envmap_inverse.recording.tracing import PathTracer
+from envmap_inverse.recording.recorder import record_matrices
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene
-from envmap_inverse.system.memory import free_memory, gibibytes
-from envmap_inverse.system.progress import stage
+from envmap_inverse.system.memory import free_memory
 from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
 
 __all__ = ["LightTransport"]
 
-BYTES_PER_PATH = 24
-"""Bytes in flight: throughput 12, texel 4, position between four texels 8."""
-
-MAX_CHUNK = 2**20
-PIECE = 2**16
-"""Paths assembled at a time."""
-
 OFFSET_SPP = 256
 FORMAT = 4
 
-_LOGGER = logging.getLogger(__name__)
 _MATRICES = ("red", "green", "blue", "squares")
 _PARTS = ("data", "indices", "indptr")
 
@@ -115,45 +102,17 @@ class LightTransport:
             raise InputError("no sensor to record")
         check_seed(seed)
         settings = recordable_paths(scene, sensors)
-        budget = free_memory() // 4 if memory_budget is None else memory_budget
         sizes = tuple(scene.film_size(sensor) for sensor in sensors)
-        total = sum(width * height for width, height in sizes)
-        chunks: list[list[Future[Pairs]]] = []
-        num_done, measured = 0, np.zeros(2)
-        begun, tracing = time.perf_counter(), 0.0
-        with stage("Recording paths", 1.0) as shown, ThreadPoolExecutor(num_cores()) as pool:
-            for view, sensor in enumerate(sensors):
-                tracer = PathTracer(scene, settings, sensor, spp, seed * len(sensors) + view)
-                per_chunk = min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp
-                for pixels in _ranges(tracer.num_pixels, max(per_chunk, 1)):
-                    begun_tracing = time.perf_counter()
-                    paths = tracer.trace(pixels)
-                    tracing += time.perf_counter() - begun_tracing
-                    if len(chunks) > 1:  # two in flight
-                        measured += _measure(chunks[-2])
-                        _check_room(measured, total)
-                    chunks.append(
-                        [
-                            pool.submit(assemble, paths.of(piece), spp, scene.envmap.resolution)
-                            for piece in _ranges(len(pixels) * spp, max(PIECE // spp, 1) * spp)
-                        ]
-                    )
-                    num_done += len(pixels)
-                    shown.advance(num_done / total)
-                    if on_progress is not None:
-                        on_progress(num_done / total)
-            red_green, blue_squares = zip(
-                *(p.result() for chunk in chunks for p in chunk), strict=True
-            )
-        chunks.clear()
-        red, green = joined(red_green)
-        del red_green  # it is large
-        blue, squares = joined(blue_squares)
-        assembling = time.perf_counter() - begun - tracing
-        _LOGGER.info("recorded %d paths as %d entries", total * spp, red.nnz)
+        *matrices, assembling = record_matrices(
+            *(scene, settings, sensors),
+            spp=spp,
+            seed=seed,
+            budget=free_memory() // 4 if memory_budget is None else memory_budget,
+            on_progress=on_progress or (lambda _: None),
+        )
         return cls(
-            channels=(red, green, blue),
-            squares=squares,
+            channels=tuple(matrices[:3]),
+            squares=matrices[3],
             offset=_other_light(scene, sensors, seed),
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
@@ -349,30 +308,6 @@ def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.
         for view, sensor in enumerate(sensors)
     ]
     return np.concatenate([image.reshape(-1, 3) for image in images])
-
-
-def _measure(chunk: Sequence[Future[Pairs]]) -> NDArray[np.float64]:
-    """Wait for a chunk's matrices; return their rows and bytes."""
-    pairs = [future.result() for future in chunk]
-    matrices = [matrix for pair in pairs for matrix in pair]
-    num_bytes = sum(getattr(matrix, name).nbytes for matrix in matrices for name in _PARTS)
-    return np.array([sum(first.shape[0] for first, _ in pairs), num_bytes], np.float64)
-
-
-def _check_room(measured: NDArray[np.float64], num_rows: int) -> None:
-    """Refuse a recording that would not fit into memory, judging by the part recorded so far."""
-    done, num_bytes = measured
-    needed = num_bytes * num_rows / done * 44 / 24  # one of two pairs, then joined
-    free = free_memory()
-    if needed - num_bytes > free:
-        raise InputError(
-            f"the recorded light transport takes about {gibibytes(needed)} of memory and "
-            f"{gibibytes(free)} are free; a smaller --spp or --size takes less"
-        )
-
-
-def _ranges(count: int, length: int) -> list[range]:
-    return [range(start, min(start + length, count)) for start in range(0, count, length)]
 
 
 def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) -> Any:

@@ -13,6 +13,7 @@ from envmap_inverse.errors import cannot_write
 from envmap_inverse.images import display_exposure, write_bytes
 from envmap_inverse.report.page import page
 from envmap_inverse.run.reading import Image, Run
+from envmap_inverse.solving import layout
 from envmap_inverse.version import __version__
 
 __all__ = ["write_comparison", "write_evaluation", "write_report"]
@@ -31,7 +32,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     Raises:
         InputError: if the folder holds no finished run, or the page cannot be written.
     """
-    return _write([Run.read(folder)], output or folder / "report.html")
+    return _write([Run.read(folder)], output or folder / layout.REPORT)
 
 
 def write_comparison(folders: Sequence[Path], output: Path) -> Path:

@@ -8,7 +8,7 @@ const QUANTITIES = {
   loss: "Loss",
   error: "Sum of squared errors of the map",
   log_rmse: "RMSE of log radiance of the map",
-  angular_mean_deg: "Degrees between colours of the map",
+  angular_mean_deg: "Mean colour angle of the map, degrees",
 };
 
 class Curves {

@@ -272,7 +272,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _line(record: Record) -> dict[str, Any]:
-    return {key: getattr(record, key) for key in ("index", "loss", "error", "seconds")}
+    return record.as_dict()
 
 
 def _refusal(status: HTTPStatus) -> tuple[HTTPStatus, str, bytes]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.run.reading import Run
+from envmap_inverse.solving import layout
 from envmap_inverse.sphere.latlong import texel_solid_angles
 from envmap_inverse.sphere.lights import find_lights
 
@@ -44,8 +45,8 @@ METRIC_NAMES = {
     "relative_rmse": "relative RMSE",
     "log_rmse": "RMSE of log radiance",
     "si_rmse": "scale-invariant RMSE",
-    "angular_mean_deg": "degrees between colours",
-    "angular_median_deg": "degrees between colours, median",
+    "angular_mean_deg": "colour angle, degrees: mean",
+    "angular_median_deg": "colour angle, degrees: median",
     "psnr_db": "PSNR of the tone-mapped maps, dB",
     "energy_ratio": "energy over the true one: red, green, blue",
     "ground_truth": "true",
@@ -296,7 +297,7 @@ def command(run: Run) -> str:
     if not run.pictures:
         return str(run.summary["command"])
     if "scene" in chosen:
-        words = ["estimate", "--config", str(run.path.resolve() / "run.toml"), "-o", "again"]
+        words = ["estimate", "--config", str(run.path.resolve() / layout.SETTINGS), "-o", "again"]
     else:
         options = ("size", "iterations", "optimizer")
         words = ["demo", *(f"--{key}={chosen[key]}" for key in options if key in chosen)]

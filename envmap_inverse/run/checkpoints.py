@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 import shutil
 import time
 import warnings
@@ -26,12 +25,12 @@ from envmap_inverse.optimizers.protocol import Optimizer, State
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Record
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.solving import layout
 from envmap_inverse.system.memory import gibibytes
 from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
 
-__all__ = ["CHECKPOINT_FILES", "Checkpoints", "fingerprints"]
+__all__ = ["Checkpoints", "fingerprints"]
 
-CHECKPOINT_FILES = re.compile(r"checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.npz")
 FORMAT = 2
 NUM_KEPT = 2
 
@@ -82,7 +81,7 @@ class Checkpoints:
             [np.nan if record.error is None else record.error, record.loss, record.seconds]
             for record in history
         ]
-        newest = self.folder / f"checkpoint_{len(history):06d}.npz"
+        newest = self.folder / layout.checkpoint(len(history))
         write_arrays(
             newest,
             {
@@ -161,13 +160,13 @@ class Checkpoints:
     def remove(self) -> None:
         """Remove all checkpoints; the run is complete."""
         for path in self.folder.iterdir():
-            if CHECKPOINT_FILES.fullmatch(path.name):
+            if layout.CHECKPOINT_FILES.fullmatch(path.name):
                 path.unlink(missing_ok=True)
 
     def files(self) -> list[Path]:
         """The files of the existing checkpoints, newest first."""
         found = self.folder.glob("checkpoint_*.npz")
-        whole = [path for path in found if CHECKPOINT_FILES.fullmatch(path.name)]
+        whole = [path for path in found if layout.CHECKPOINT_FILES.fullmatch(path.name)]
         return sorted(whole, key=lambda path: int(path.stem.split("_")[1]), reverse=True)
 
     def _is_due(self) -> bool:
@@ -177,7 +176,7 @@ class Checkpoints:
     def _path_of_transport(self) -> Path:
         """Path of the recording; its name depends on what was recorded."""
         digest = hashlib.sha256(json.dumps(self._marks).encode()).hexdigest()
-        return self.folder / f"transport_{digest[:16]}.npz"
+        return self.folder / layout.kept_transport(digest)
 
     def _write_transport(self) -> None:
         """Write the recording once, if there is room; a run can go on without it."""

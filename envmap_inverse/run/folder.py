@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import re
 import time
 import tomllib
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,55 +17,29 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
-from envmap_inverse.metrics import angular_error, compare_maps, log_rmse, rmse
 from envmap_inverse.problem.plausibility import warn_of_dark_pixels
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.problem.view import start_exposures
 from envmap_inverse.run.frames import FrameWriter
+from envmap_inverse.run.history import History, Measuring
+from envmap_inverse.run.summary import summary_of_run
 from envmap_inverse.run.thumbnails import ThumbnailWriter
 from envmap_inverse.scene.rendering import render
+from envmap_inverse.solving import layout
 from envmap_inverse.solving.estimate import Estimate
 from envmap_inverse.solving.fit import Fit, judge
-from envmap_inverse.solving.saving import line_of, summary_of, versions, write_maps
+from envmap_inverse.solving.saving import write_maps
 from envmap_inverse.system.folder_lock import FolderLock
 from envmap_inverse.system.progress import Stage, stage
 from envmap_inverse.system.strict_json import to_json
-from envmap_inverse.system.writing import append_line, unfinished_files, write_bytes
+from envmap_inverse.system.writing import unfinished_files, write_bytes
 
-__all__ = ["MAX_PICTURES", "RunFolder", "bytes_of_run", "check_free"]
+__all__ = ["MAX_PICTURES", "RunFolder", "check_free"]
 
 FINAL_SPP = 64
 MAX_PICTURES = 6
 """As many references are kept beside their fits."""
-MEASURING_SHARE = 0.03
-"""At most this share of a run's time goes into each metric of its history."""
-
-_HISTORY_METRICS = {"log_rmse": log_rmse, "rmse": rmse, "angular_mean_deg": angular_error}
-BLOCK = 4096
-"""Bytes that the smallest file takes on most disks."""
-
-_OWN_FILES = re.compile(
-    r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)|(render|reference)_\d+\.exr"
-    r"|checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.npz|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
-    r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
-)
-
-
-def bytes_of_run(num_pixels: int, num_texels: int, num_frames: int, num_others: int = 0) -> int:
-    """The most bytes that the files of a run take.
-
-    Args:
-        num_pixels: of the first picture.
-        num_texels: of the map.
-        num_frames: iterations of which pictures are written.
-        num_others: pixels of the other pictures that are kept.
-    """
-    images = 12 + 3  # bytes per pixel of an EXR and of a PNG
-    results = 2 * images * num_pixels + 2 * 12 * num_others + 3 * images * num_texels
-    # Two checkpoints of six arrays like the map; the report and its thumbnails.
-    results += 2 * 6 * 16 * num_texels + 8 * (num_pixels + 4 * num_texels)
-    return results + 2**22 + num_frames * (3 * (num_pixels + num_texels) + 2 * BLOCK)
 
 
 def check_free(path: Path, *, overwrite: bool, resume: bool = False) -> None:
@@ -80,7 +51,7 @@ def check_free(path: Path, *, overwrite: bool, resume: bool = False) -> None:
     try:
         if path.exists() and not path.is_dir():
             raise InputError(f"{path}: cannot be written: it is a file, not a folder")
-        is_begun = resume and (path / "run.toml").exists()
+        is_begun = resume and (path / layout.SETTINGS).exists()
         if path.exists() and not (overwrite or is_begun) and (earlier := _files_of_run(path)):
             raise InputError(
                 f"{path}: already holds a run ({earlier[0].name}); "
@@ -91,7 +62,7 @@ def check_free(path: Path, *, overwrite: bool, resume: bool = False) -> None:
 
 
 def _files_of_run(path: Path) -> list[Path]:
-    return [file for file in path.iterdir() if _OWN_FILES.fullmatch(file.name)]
+    return [file for file in path.iterdir() if layout.OWN_FILES.fullmatch(file.name)]
 
 
 class RunFolder:
@@ -132,8 +103,7 @@ class RunFolder:
         self._exposure = 1.0
         self._ground_truth: NDArray[np.float32] | None = None
         self.metrics: dict[str, float] = {}
-        self._fit: Fit | None = None
-        self._measuring = dict.fromkeys(_HISTORY_METRICS, 0.0)
+        self._measuring = Measuring()
         self._started = time.perf_counter()
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -141,15 +111,15 @@ class RunFolder:
         except OSError as error:
             raise cannot_write(str(path), error) from None
         try:
-            is_begun = resume and (path / "run.toml").exists()
+            is_begun = resume and (path / layout.SETTINGS).exists()
             if is_begun:
                 self._check_resumable()
             else:
                 self._clear(overwrite)
-            for file in unfinished_files(path, _OWN_FILES):
+            for file in unfinished_files(path, layout.OWN_FILES):
                 file.unlink()
-            write_bytes(path / "run.toml", tomli_w.dumps(_without_none(settings)).encode())
-            self._history = (path / "history.jsonl").open("ab+", buffering=0)
+            write_bytes(path / layout.SETTINGS, tomli_w.dumps(_without_none(settings)).encode())
+            self._history = History(path)
         except OSError as error:
             self._lock.release()
             raise cannot_write(str(path), error) from None
@@ -184,10 +154,10 @@ class RunFolder:
 
     def _check_resumable(self) -> None:
         """Refuse to go on with a run that has ended, or that has other settings."""
-        summary = self.path / "summary.json"
+        summary = self.path / layout.SUMMARY
         if summary.exists() and json.loads(summary.read_bytes())["status"] == "done":
             raise InputError(f"{self.path}: its run is complete; there is nothing to resume")
-        before = tomllib.loads((self.path / "run.toml").read_text(encoding="utf-8"))
+        before = tomllib.loads((self.path / layout.SETTINGS).read_text(encoding="utf-8"))
         now = _without_none(self._settings)
         different = [
             f"{name} is {now.get(name)!r}, was {before.get(name)!r}"
@@ -216,42 +186,29 @@ class RunFolder:
             exposure: factor from radiance to the reference's values, as far as it is known.
             earlier: iterations of the run that this one goes on with.
         """
-        self._begin_history(earlier)
+        self._history.begin(earlier)
         radiance = (reference / np.asarray(exposure, np.float32)).astype(np.float32)
         self._exposure = display_exposure(radiance)
         self._ground_truth = ground_truth
-        write_image(self.path / "reference.exr", reference)
+        write_image(self.path / layout.reference(0), reference)
         if ground_truth is not None:
-            write_image(self.path / "ground_truth.exr", ground_truth)
+            write_image(self.path / layout.GROUND_TRUTH, ground_truth)
         if earlier:
             self._restore_thumbnails(len(earlier))
         if self._wants_frames:
-            self._write_png(self.path / "out_ref.png", radiance)
+            self._write_png(self.path / layout.REFERENCE_FRAME, radiance)
             self._frames = FrameWriter(self.path, self._exposure, earlier)
-
-    def _begin_history(self, earlier: Sequence[Record]) -> None:
-        """Have the history be that of the earlier iterations, with those of its lines that fit."""
-        found = (self.path / "history.jsonl").read_bytes().splitlines()
-        lines = [
-            found[record.index].decode()
-            if record.index < len(found) and _is_of(found[record.index], record)
-            else line_of(record)
-            for record in earlier
-        ]
-        self._history.truncate(0)
-        if lines:
-            append_line(self._history, "\n".join(lines))
 
     def _restore_thumbnails(self, count: int) -> None:
         try:
-            self._thumbnails.restore(self.path / "thumbnails.npz", count)
+            self._thumbnails.restore(self.path / layout.THUMBNAILS, count)
         except InputError as error:
             warnings.warn(str(error), stacklevel=2)
 
     def flush(self) -> None:
         """Have all that was added outlive a kill; for a checkpoint that is about to be written."""
-        os.fsync(self._history.fileno())
-        self._thumbnails.write_draft(self.path / "thumbnails.npz", self._exposure)
+        self._history.flush()
+        self._thumbnails.write_draft(self.path / layout.THUMBNAILS, self._exposure)
         if self._frames is not None:
             self._frames.flush()
 
@@ -259,12 +216,10 @@ class RunFolder:
         """Write one iteration's line and, if wanted, its pictures.
 
         With a ground truth, `metrics` and the line have `log_rmse`, `rmse` and `angular_mean_deg`,
-        each as often as `MEASURING_SHARE` of the time allows: of the first iteration always.
+        each as often as `Measuring` finds time for: of the first iteration always.
         """
-        if self._history.closed:
-            raise InputError(f"{self.path}: the run has ended")
-        self.metrics = self._measured(iteration)
-        append_line(self._history, line_of(iteration, self.metrics))
+        self.metrics = self._measuring.errors(iteration, self._ground_truth)
+        self._history.add(iteration, self.metrics)
         self._thumbnails.add(iteration)
         if self._frames is not None:
             self._frames.add(iteration)
@@ -289,17 +244,25 @@ class RunFolder:
         """
         begun = time.perf_counter()
         with stage("Writing files") as shown:
-            self._write_results(result, problem, shown)
+            fit = self._write_results(result, problem, shown)
         phases = {"start": starting, "load": loading, **result.phases}
         phases["files"] = time.perf_counter() - begun
         total = starting + loading + time.perf_counter() - self._started
-        summary = self._summary(result, problem, {"total": total, **phases}, notes)
-        write_bytes(self.path / "summary.json", f"{to_json(summary, indent=2)}\n".encode())
+        summary = summary_of_run(
+            result,
+            problem,
+            fit,
+            exposure=self._exposure,
+            seconds={"total": total, **phases},
+            settings=self._settings,
+            notes=notes,
+        )
+        write_bytes(self.path / layout.SUMMARY, f"{to_json(summary, indent=2)}\n".encode())
         self._lock.release()
         return summary
 
-    def _write_results(self, result: Estimate, problem: Problem, shown: Stage) -> None:
-        """Write the map, what the views show under it, and what is known about it."""
+    def _write_results(self, result: Estimate, problem: Problem, shown: Stage) -> Fit:
+        """Write the map, what the views show under it and what is known about it; judge the fit."""
 
         def begin(name: str) -> Path:
             path = self.path / name
@@ -308,12 +271,12 @@ class RunFolder:
 
         if result.exposures is not None:
             self._exposure = display_exposure(problem.views[0].image / result.exposures[0])
-        begin("envmap.exr, coverage.exr")
+        begin(f"{layout.ENVMAP}, {layout.COVERAGE}")
         write_maps(self.path, result, self._exposure)
-        self._thumbnails.write(begin("thumbnails.npz"), self._exposure)
+        self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure)
         pairs = []
         for number, view in enumerate(problem.views[:MAX_PICTURES]):
-            path = begin("render.exr" if number == 0 else f"render_{number}.exr")
+            path = begin(layout.render(number))
             first, second = (
                 render(problem.scene, result.texels, FINAL_SPP // 2, seed, view.sensor)
                 for seed in (2**31, 2**31 + 1)
@@ -323,34 +286,13 @@ class RunFolder:
             warn_of_dark_pixels(view, image)
             write_image(path, image)
             if number == 0:
-                self._write_png(begin("render.png"), image)
+                self._write_png(begin(layout.RENDER_PNG), image)
             else:
-                write_image(begin(f"reference_{number}.exr"), view.image)
+                write_image(begin(layout.reference(number)), view.image)
         exposures = start_exposures(problem.views)[0]
         if result.exposures is not None:
             exposures = result.exposures
-        self._fit = judge(problem.views[: len(pairs)], pairs, exposures[: len(pairs)])
-
-    def _summary(
-        self,
-        result: Estimate,
-        problem: Problem,
-        seconds: Mapping[str, float],
-        notes: Sequence[str],
-    ) -> dict[str, Any]:
-        """What `summary.json` holds."""
-        truth = problem.ground_truth
-        return summary_of(result) | {
-            "metrics": {} if truth is None else compare_maps(result.texels, truth, result.coverage),
-            "clipped_share": [view.clipped_share for view in problem.views],
-            "exposure": self._exposure,
-            "fit": None if self._fit is None else asdict(self._fit),
-            "noise": [asdict(view.noise_model) for view in problem.views],
-            "seconds": dict(seconds),
-            "settings": self._settings,
-            "versions": versions(),
-            "warnings": list(notes),
-        }
+        return judge(problem.views[: len(pairs)], pairs, exposures[: len(pairs)])
 
     def close(self) -> None:
         """Close the history and wait for the frames."""
@@ -359,25 +301,8 @@ class RunFolder:
             frames, self._frames = self._frames, None
             frames.close()
 
-    def _measured(self, iteration: Iteration) -> dict[str, float]:
-        numbers: dict[str, float] = {}
-        if self._ground_truth is None:
-            return numbers
-        for name, error in _HISTORY_METRICS.items():
-            begun = time.perf_counter()
-            if self._measuring[name] <= MEASURING_SHARE * (begun - self._started):
-                numbers[name] = error(iteration.texels, self._ground_truth)
-                self._measuring[name] += time.perf_counter() - begun
-        return numbers
-
     def _write_png(self, path: Path, image: NDArray[np.float32]) -> None:
         write_bytes(path, encode_png(tonemap(image, self._exposure)))
-
-
-def _is_of(line: bytes, record: Record) -> bool:
-    """Whether a line of a history is the whole line of an iteration."""
-    numbers = line_of(record).removesuffix("}").encode()
-    return line.startswith(numbers) and line.endswith(b"}")
 
 
 def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import imageio_ffmpeg
@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from envmap_inverse.images import Uint8Image, tonemap
 from envmap_inverse.problem.solution import Iteration, Record
+from envmap_inverse.solving import layout
 from envmap_inverse.system.writing import naming, temporary_name, write_bytes
 
 __all__ = ["FrameWriter"]
@@ -54,7 +55,7 @@ class _Frame:
 
     @classmethod
     def of(cls, iteration: Iteration) -> _Frame:
-        record = Record(**{field.name: getattr(iteration, field.name) for field in fields(Record)})
+        record = Record(**iteration.as_dict())
         return cls(record=record, image=iteration.image, texels=iteration.texels)
 
     @property
@@ -81,7 +82,7 @@ class FrameWriter:
         self._jobs: queue.Queue[_Frame | threading.Event | None] = queue.Queue(QUEUE_LENGTH)
         self._failure: BaseException | None = None
         self._is_abandoned = False
-        self._video = _Video(folder / "convergence.mp4")
+        self._video = _Video(folder / layout.VIDEO)
         self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
         self._thread.start()
 
@@ -141,7 +142,7 @@ class FrameWriter:
                     job.set()
 
     def _repeat(self, record: Record) -> None:
-        paths = [self._folder / f"{name}_{record.index:03d}.png" for name in ("out", "envmap")]
+        paths = [self._folder / layout.frame(name, record.index) for name in ("out", "envmap")]
         try:
             image, envmap = (np.asarray(Image.open(path).convert("RGB")) for path in paths)
         except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
@@ -154,7 +155,7 @@ class FrameWriter:
         image = tonemap(frame.image, self._exposure)
         envmap = tonemap(frame.texels, self._exposure)
         for name, picture in (("out", image), ("envmap", envmap)):
-            path = self._folder / f"{name}_{frame.record.index:03d}.png"
+            path = self._folder / layout.frame(name, frame.record.index)
             write_bytes(path, _png(picture), sync=False)
         with naming(self._video.path):
             self._video.add(_side_by_side(image, envmap, _caption(frame.record)))

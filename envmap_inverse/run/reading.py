@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import read_image
+from envmap_inverse.problem.solution import Record
 from envmap_inverse.run.thumbnails import Thumbnails
+from envmap_inverse.solving import layout
 
 __all__ = ["Run"]
 
@@ -22,7 +24,7 @@ SUMMARY_KEYS = (
     *("status", "iterations", "loss", "metrics", "seen_share", "exposure"),
     *("seconds", "settings", "versions", "warnings"),
 )
-HISTORY_KEYS = ("index", "loss", "error", "seconds")
+HISTORY_KEYS = tuple(field.name for field in fields(Record))
 
 Image = NDArray[np.float32]
 
@@ -61,20 +63,20 @@ class Run:
         Raises:
             InputError: if it is not a run folder, or a file in it is missing or damaged.
         """
-        if not (path / "summary.json").is_file():
-            raise InputError(f"{path}: holds no finished run; it has no summary.json")
+        if not (path / layout.SUMMARY).is_file():
+            raise InputError(f"{path}: holds no finished run; it has no {layout.SUMMARY}")
         try:
-            summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
-            lines = (path / "history.jsonl").read_text(encoding="utf-8").splitlines()
+            summary = json.loads((path / layout.SUMMARY).read_text(encoding="utf-8"))
+            lines = (path / layout.HISTORY).read_text(encoding="utf-8").splitlines()
             history = [json.loads(line) for line in lines]
             _check_keys(summary, SUMMARY_KEYS)
             for line in history:
                 _check_keys(line, HISTORY_KEYS)
         except (OSError, ValueError) as error:
             raise InputError(
-                f"{path}: summary.json or history.jsonl is damaged: {error}; repeat the run"
+                f"{path}: {layout.SUMMARY} or {layout.HISTORY} is damaged: {error}; repeat the run"
             ) from None
-        kept = path / "thumbnails.npz"
+        kept = path / layout.THUMBNAILS
         return cls(
             path=path,
             summary=summary,
@@ -83,10 +85,10 @@ class Run:
                 (reference / _exposure(summary, number), render)
                 for number, (reference, render) in enumerate(_read_pictures(path))
             ],
-            envmap=read_image(path / "envmap.exr"),
-            coverage=read_image(path / "coverage.exr"),
-            deviation=_read_if_there(path / "deviation.exr"),
-            ground_truth=_read_if_there(path / "ground_truth.exr"),
+            envmap=read_image(path / layout.ENVMAP),
+            coverage=read_image(path / layout.COVERAGE),
+            deviation=_read_if_there(path / layout.DEVIATION),
+            ground_truth=_read_if_there(path / layout.GROUND_TRUTH),
             thumbnails=Thumbnails.read(kept) if kept.exists() else None,
         )
 
@@ -94,13 +96,13 @@ class Run:
 def _read_pictures(path: Path) -> Iterator[tuple[Image, Image]]:
     """Read references and their fits: the first, and any others that exist."""
     for number in itertools.count():
-        suffix = f"_{number}.exr" if number else ".exr"
-        if number and not (path / f"render{suffix}").exists():
+        names = layout.reference(number), layout.render(number)
+        if number and not (path / names[1]).exists():
             return
-        reference, render = (read_image(path / f"{n}{suffix}") for n in ("reference", "render"))
+        reference, render = (read_image(path / name) for name in names)
         if reference.shape != render.shape:
             raise InputError(
-                f"{path}: render{suffix} has the shape {render.shape} but reference{suffix} "
+                f"{path}: {names[1]} has the shape {render.shape} but {names[0]} "
                 f"{reference.shape}; repeat the run"
             )
         yield reference, render

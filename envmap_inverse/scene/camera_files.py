@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.scene.cameras import Camera
-from envmap_inverse.scene.colmap import COLMAP_FILES, colmap_folder, read_colmap
-from envmap_inverse.scene.transforms_json import read_transforms
+from envmap_inverse.scene.colmap import find_colmap, read_colmap
+from envmap_inverse.scene.transforms_json import find_transforms, read_transforms
 
-__all__ = ["read_cameras"]
+__all__ = ["SOURCES", "Source", "read_cameras"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A kind of files that cameras are read from.
+
+    Attributes:
+        name: what messages and the command line call it.
+        find: returns the file or folder of this kind that a path means; None if there is none.
+        read: returns the cameras of what `find` returned, in its order.
+    """
+
+    name: str
+    find: Callable[[Path], Path | None]
+    read: Callable[[Path], tuple[Camera, ...]]
+
+
+SOURCES = (
+    Source(name="a transforms.json", find=find_transforms, read=read_transforms),
+    Source(
+        name="a COLMAP model (cameras.txt and images.txt, or cameras.bin and images.bin)",
+        find=find_colmap,
+        read=read_colmap,
+    ),
+)
+"""In the order in which they are looked for; the command line and the tests read them."""
 
 
 def read_cameras(path: str | Path) -> tuple[Camera, ...]:
@@ -41,14 +69,8 @@ def read_cameras(path: str | Path) -> tuple[Camera, ...]:
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such file or folder of cameras")
-    if path.name in COLMAP_FILES:
-        path = path.parent
-    elif path.is_file() or (path / "transforms.json").exists():
-        return read_transforms(path / "transforms.json" if path.is_dir() else path)
-    folder = colmap_folder(path)
-    if folder is None:
-        raise InputError(
-            f"{path}: has neither a transforms.json nor a COLMAP model (cameras.txt and "
-            "images.txt, or cameras.bin and images.bin)"
-        )
-    return read_colmap(folder)
+    for source in SOURCES:
+        found = source.find(path)
+        if found is not None:
+            return source.read(found)
+    raise InputError(f"{path}: has neither {' nor '.join(source.name for source in SOURCES)}")

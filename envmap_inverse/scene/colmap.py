@@ -15,7 +15,7 @@ from envmap_inverse.scene.camera_text import naming, read_bytes, read_text
 from envmap_inverse.scene.cameras import ROTATION_TOLERANCE, Camera
 from envmap_inverse.scene.distortion import COLMAP_MODELS, check_pinhole
 
-__all__ = ["COLMAP_FILES", "colmap_folder", "read_colmap"]
+__all__ = ["find_colmap", "read_colmap"]
 
 COLMAP_FILES = ("cameras.txt", "images.txt", "cameras.bin", "images.bin")
 
@@ -31,9 +31,11 @@ _BYTES_PER_POINT = 24
 _Intrinsics = Mapping[int, Mapping[str, Any]]
 
 
-def colmap_folder(folder: Path) -> Path | None:
-    """Find the model in a folder: there, or where COLMAP writes its first one."""
-    for place in (folder, folder / "sparse" / "0", folder / "sparse"):
+def find_colmap(path: Path) -> Path | None:
+    """Return the folder of a model: one is named, or a file in it, or the folder above it."""
+    if path.name in COLMAP_FILES:
+        return path.parent
+    for place in (path, path / "sparse" / "0", path / "sparse"):
         for ending in (".bin", ".txt"):
             if all((place / f"{name}{ending}").exists() for name in ("cameras", "images")):
                 return place

@@ -18,7 +18,7 @@ from envmap_inverse.scene.camera_text import naming, read_text
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.distortion import check_pinhole
 
-__all__ = ["read_transforms"]
+__all__ = ["find_transforms", "read_transforms"]
 
 _DISTORTION = ("k1", "k2", "k3", "k4", "k5", "k6", "p1", "p2")
 _UNDERSTOOD = {
@@ -32,6 +32,14 @@ _WITHOUT_EFFECT = {
     *("depth_file_path", "enable_depth_loading", "integer_depth_scale", "time", "timestamp"),
 }
 """Keys that say nothing about a camera, and are silently ignored."""
+
+
+def find_transforms(path: Path) -> Path | None:
+    """Return the file: any `.json` that is named, or the one of its usual name in a folder."""
+    inside = path / "transforms.json"
+    if inside.is_file():
+        return inside
+    return path if path.is_file() and path.suffix.lower() == ".json" else None
 
 
 def read_transforms(path: Path) -> tuple[Camera, ...]:

@@ -196,7 +196,7 @@ def estimate(
     chosen = optimizer or default_optimizer(scene)()
     wanted = loss or chosen.default_loss
     with shown_in_notebook():
-        problem = Problem.create(
+        posed = Problem.create(
             scene,
             fit_films(scene, as_views(views, wanted), is_size_kept=True),
             loss=wanted,
@@ -204,8 +204,7 @@ def estimate(
             initial=chosen.default_initial if initial is None else initial,
             ground_truth=ground_truth,
         )
-        problem = checked(problem)
-        check_sight(problem)
+        check_sight(problem := checked(posed))
         return solve(problem, chosen, on_iteration)
 
 

@@ -14,6 +14,7 @@ from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
 from envmap_inverse.problem.solution import Record
+from envmap_inverse.solving import layout
 from envmap_inverse.system.strict_json import to_json
 from envmap_inverse.system.writing import write_bytes
 from envmap_inverse.version import __version__
@@ -26,9 +27,9 @@ __all__ = ["line_of", "save", "summary_of", "versions", "write_maps"]
 
 def save(result: Estimate, folder: Path) -> None:
     """Write an estimate's files; see `Estimate.save`."""
-    if (folder / "run.toml").exists():
+    if (folder / layout.SETTINGS).exists():
         raise InputError(
-            f"{folder}: holds a run of the command line (run.toml); name another folder"
+            f"{folder}: holds a run of the command line ({layout.SETTINGS}); name another folder"
         )
     exposure = display_exposure(result.texels)
     summary = summary_of(result) | {
@@ -39,10 +40,10 @@ def save(result: Estimate, folder: Path) -> None:
     lines = "".join(f"{line_of(record)}\n" for record in result.history)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "summary.json").unlink(missing_ok=True)  # stands for a complete folder
+        (folder / layout.SUMMARY).unlink(missing_ok=True)
         write_maps(folder, result, exposure)
-        write_bytes(folder / "history.jsonl", lines.encode())
-        write_bytes(folder / "summary.json", f"{to_json(summary, indent=2)}\n".encode())
+        write_bytes(folder / layout.HISTORY, lines.encode())
+        write_bytes(folder / layout.SUMMARY, f"{to_json(summary, indent=2)}\n".encode())
     except OSError as error:
         raise cannot_write(str(folder), error) from None
 
@@ -58,13 +59,13 @@ def write_maps(folder: Path, result: Estimate, exposure: float) -> None:
     Raises:
         OSError: if a file cannot be written.
     """
-    write_image(folder / "envmap.exr", result.texels)
-    write_image(folder / "coverage.exr", result.coverage)
+    write_image(folder / layout.ENVMAP, result.texels)
+    write_image(folder / layout.COVERAGE, result.coverage)
     if result.deviation is None:
-        (folder / "deviation.exr").unlink(missing_ok=True)
+        (folder / layout.DEVIATION).unlink(missing_ok=True)
     else:
-        write_image(folder / "deviation.exr", result.deviation)
-    write_bytes(folder / "envmap.png", encode_png(tonemap(result.texels, exposure)))
+        write_image(folder / layout.DEVIATION, result.deviation)
+    write_bytes(folder / layout.ENVMAP_PNG, encode_png(tonemap(result.texels, exposure)))
 
 
 def summary_of(result: Estimate) -> dict[str, Any]:
@@ -84,8 +85,7 @@ def summary_of(result: Estimate) -> dict[str, Any]:
 
 def line_of(record: Record, metrics: Mapping[str, float] | None = None) -> str:
     """The line of `history.jsonl` of one iteration."""
-    line = {key: getattr(record, key) for key in ("index", "loss", "error", "seconds")}
-    return to_json(line | dict(metrics or {}))
+    return to_json(record.as_dict() | dict(metrics or {}))
 
 
 def versions() -> dict[str, str]:

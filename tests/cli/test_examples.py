@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -28,6 +29,7 @@ PICTURES = {
     "bunny": {"reference", "render", "envmap"},
     "mirror_ball": {"photo", "envmap-exact", "envmap-bounds", "envmap-true"},
     "multi_view": {"envmap-front", "envmap-back", "envmap-both", "coverage-both", "envmap-true"},
+    "own_optimizer": {"photo", "envmap-transport", "envmap-own", "envmap-true"},
     "product_shot": {"photo", "mask", "envmap-unmasked", "envmap-masked", "envmap-true"},
     "relight": {"photo", "composite", "truth", "envmap", "envmap-true"},
 }
@@ -117,3 +119,29 @@ def test_the_saved_map_of_the_bunny_has_the_last_error(
     texels, truth = read_image(folder / "results" / "envmap.exr"), read_image(TRUTH)
     last = printed_errors(done)[-1]
     assert sum_of_squared_errors(texels, truth) == pytest.approx(last, rel=1e-5)
+
+
+def test_the_command_line_and_the_report_find_an_optimizer_that_is_listed(
+    environment: dict[str, str], inputs: Path, tmp_path: Path
+) -> None:
+    code = """
+from own_optimizer import ProjectedGradient
+from envmap_inverse.optimizers import choices
+choices.OPTIMIZERS += (ProjectedGradient,)
+from envmap_inverse.cli import main
+main()
+"""
+    arguments = ("estimate", "scene.xml", "reference.exr", "-o", tmp_path / "run", "--trust-input")
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments, "--optimizer", "projectedgradient:iterations=3"],
+        cwd=inputs,
+        env={**environment, "PYTHONPATH": str(FOLDER)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "by projectedgradient in" in (tmp_path / "run" / "report.html").read_text()
+    settings = tomllib.loads((tmp_path / "run" / "run.toml").read_text())
+    assert (settings["optimizer"], settings["iterations"]) == ("projectedgradient", 3)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse import backend
+from envmap_inverse.backend.libcuda import cuda_works
 from envmap_inverse.bundled import bunny
 
 VARIANT = os.environ.get("GPU_TESTS_VARIANT", "cuda_ad_rgb")
@@ -22,7 +23,7 @@ VARIANT = os.environ.get("GPU_TESTS_VARIANT", "cuda_ad_rgb")
 @pytest.fixture(scope="session", autouse=True)
 def variant() -> str:
     """The variant under which the tests run."""
-    if VARIANT.startswith("cuda") and not backend.cuda_works():
+    if VARIANT.startswith("cuda") and not cuda_works():
         pytest.skip("no GPU that Mitsuba can use")
     return backend.select_variant(VARIANT)
 

@@ -1,4 +1,8 @@
-"""Adam: gradient descent on a parameterization of the texels."""
+"""Adam: gradient descent on a parameterization of the texels.
+
+To read first: the tutorial's loop, 25 lines of plain Mitsuba, is `plain_loop` in
+`benchmarks/peer.py`.
+"""
 
 from __future__ import annotations
 

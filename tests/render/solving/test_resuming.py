@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
+from keepers import Memory
 from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse.backend import limited_threads
-from envmap_inverse.optimizers.protocol import Optimizer, State
+from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.solution import Record
 from envmap_inverse.run.checkpoints import fingerprints
 from envmap_inverse.solving.estimate import solve
 
@@ -25,34 +25,6 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "held out": ei.Adam(iterations=60, patience=50, held_out=0.2),
     "transport": ei.Transport(spp=4),
 }
-
-
-class Memory:
-    """A keeper of the state after a number of iterations."""
-
-    def __init__(self, length: int) -> None:
-        self.length = length
-        self.kept: tuple[list[Record], dict[str, NDArray[Any]]] | None = None
-        self.recording: ei.LightTransport | None = None
-
-    def offer(
-        self,
-        state: Callable[[], tuple[Sequence[Record], State]],
-        *,
-        is_last: bool = False,  # noqa: ARG002
-    ) -> None:
-        history, arrays = state()
-        if len(history) == self.length:
-            self.kept = list(history), {name: array.copy() for name, array in arrays.items()}
-
-    def restore(self) -> tuple[list[Record], dict[str, NDArray[Any]]] | None:
-        return self.kept
-
-    def keep_transport(self, transport: ei.LightTransport) -> None:
-        self.recording = transport
-
-    def transport(self) -> ei.LightTransport | None:
-        return self.recording
 
 
 @pytest.fixture

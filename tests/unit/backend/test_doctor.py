@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import typer
 
-from envmap_inverse.backend import LibLLVM, doctor
+from envmap_inverse.backend import doctor
+from envmap_inverse.backend.libllvm import LibLLVM
 from envmap_inverse.commands import doctor as command
 
 Examine = Callable[[], dict[str, doctor.Finding]]
@@ -34,8 +35,8 @@ def answer() -> dict[str, Any]:
 @pytest.fixture
 def examine(monkeypatch: pytest.MonkeyPatch, answer: dict[str, Any]) -> Examine:
     """The findings by name, on a machine that has no GPU and one libLLVM that is too old."""
-    monkeypatch.setattr(doctor.backend, "find_libllvm", lambda: iter([LIBRARY]))
-    monkeypatch.setattr(doctor.backend, "cuda_works", lambda: False)
+    monkeypatch.setattr(doctor, "find_libllvm", lambda: iter([LIBRARY]))
+    monkeypatch.setattr(doctor, "cuda_works", lambda: False)
     monkeypatch.setattr(doctor, "_try_variant", lambda: answer)
     return lambda: {finding.name: finding for finding in doctor.examine()}
 

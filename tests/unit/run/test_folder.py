@@ -23,6 +23,7 @@ from envmap_inverse.metrics import angular_error, log_rmse, rmse
 from envmap_inverse.problem.solution import Record
 from envmap_inverse.run import folder as artifacts
 from envmap_inverse.run import frames as frames_module
+from envmap_inverse.run import history
 from envmap_inverse.run.folder import RunFolder
 from envmap_inverse.run.frames import FrameWriter
 from envmap_inverse.system.strict_json import to_json
@@ -139,7 +140,7 @@ def test_with_a_ground_truth_lines_of_the_history_have_metrics_as_time_allows(
     share: float,
     measured: list[int],
 ) -> None:
-    monkeypatch.setattr(artifacts, "MEASURING_SHARE", share)
+    monkeypatch.setattr(history, "MEASURING_SHARE", share)
     truth = np.full((5, 9, 3), (1, 2, 3), np.float32)
     run = open_run()
     run.begin(np.ones((4, 4, 3), np.float32), truth)

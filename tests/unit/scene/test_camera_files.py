@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.scene.camera_files import read_cameras
+from envmap_inverse.scene.camera_files import SOURCES, Source, read_cameras
 from envmap_inverse.scene.cameras import Camera, match_cameras
 
 QUARTER_TURN = [[0, 0, 1, 2], [0, 1, 0, 3], [-1, 0, 0, 4], [0, 0, 0, 1]]
@@ -44,6 +44,22 @@ def error_of(path: Path) -> str:
         read_cameras(path)
     (line,) = str(caught.value).splitlines()
     return line
+
+
+# Every source
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+def test_a_source_finds_nothing_where_nothing_is(source: Source, tmp_path: Path) -> None:
+    (tmp_path / "photo.png").touch()
+    assert source.find(tmp_path) is None
+    assert source.find(tmp_path / "photo.png") is None
+
+
+def test_a_file_of_no_source_is_refused_with_all_of_them(tmp_path: Path) -> None:
+    (tmp_path / "photo.png").touch()
+    error = error_of(tmp_path / "photo.png")
+    assert all(source.name in error for source in SOURCES)
 
 
 # transforms.json

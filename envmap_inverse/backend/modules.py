@@ -1,0 +1,65 @@
+"""Mitsuba and Dr.Jit, imported at their first use."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Any
+
+from envmap_inverse.backend.caches import choose_kernel_cache
+from envmap_inverse.backend.libcuda import point_to_libcuda
+from envmap_inverse.backend.libllvm import point_to_libllvm
+from envmap_inverse.backend.system_libraries import how_to_install, missing_library
+from envmap_inverse.errors import BackendError
+from envmap_inverse.system.memory import free_memory, gibibytes
+
+__all__ = ["dr", "mi"]
+
+BYTES_TO_START = 2**25
+
+
+class _LazyModule:
+    """A module that is imported when an attribute of it is first looked up."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        if "drjit" not in sys.modules:
+            _check_memory()
+            point_to_libllvm()
+            point_to_libcuda()
+            choose_kernel_cache()
+        try:
+            module = importlib.import_module(self._name)
+        except Exception as error:
+            raise BackendError(_explain_import_error(self._name, error)) from error
+        return getattr(module, attribute)
+
+
+mi: Any = _LazyModule("mitsuba")
+dr: Any = _LazyModule("drjit")
+
+
+def _check_memory() -> None:
+    """Refuse what Mitsuba and LLVM would answer by ending the process."""
+    free = free_memory()
+    if free < BYTES_TO_START:
+        raise BackendError(
+            f"out of memory: Mitsuba needs {gibibytes(BYTES_TO_START)} to start and "
+            f"{gibibytes(free)} are free; end other programs, or raise the limit (ulimit)"
+        )
+
+
+def _explain_import_error(name: str, error: Exception) -> str:
+    library = missing_library(error)
+    if library is not None:
+        return (
+            f"{name} needs the system library {library}, which is missing; "
+            f"{how_to_install(library)}"
+        )
+    words = " ".join(str(error).split())
+    return (
+        f"{name} cannot be imported ({type(error).__name__}: {words}); reinstall it: "
+        f"'pip install --force-reinstall {name}'"
+    )

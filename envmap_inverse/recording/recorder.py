@@ -1,0 +1,129 @@
+"""Trace the paths of all views, chunk by chunk, and assemble them beside the tracing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.recording.assembly import Pairs, assemble, joined
+from envmap_inverse.recording.blocks import num_cores
+from envmap_inverse.recording.tracing import Paths, PathTracer
+from envmap_inverse.scene.integrators import PathSettings
+from envmap_inverse.scene.scene import Scene
+from envmap_inverse.system.memory import free_memory, gibibytes
+from envmap_inverse.system.progress import stage
+
+__all__ = ["record_matrices"]
+
+BYTES_PER_PATH = 24
+"""Of a chunk in flight: throughput 12, texel 4, position between four texels 8."""
+
+MAX_CHUNK = 2**20
+PIECE = 2**16
+"""Paths that are assembled at a time."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def record_matrices(
+    scene: Scene,
+    settings: PathSettings,
+    sensors: Sequence[int],
+    *,
+    spp: int,
+    seed: int,
+    budget: int,
+    on_progress: Callable[[float], None],
+) -> tuple[Any, Any, Any, Any, float]:
+    """Record the light transport; see `LightTransport.record` for the other arguments.
+
+    Args:
+        scene: what to trace.
+        settings: how the scene's integrator follows paths.
+        sensors: index of the sensor of each view.
+        spp: paths per pixel.
+        seed: of the samples.
+        budget: bytes that paths in flight may take.
+        on_progress: told the share that is done.
+
+    Returns:
+        The matrices of red, green, blue and squares, and the seconds in which no path was traced.
+    """
+    begun, tracing = time.perf_counter(), 0.0
+    num_rows = sum(width * height for width, height in map(scene.film_size, sensors))
+    chunks: list[list[Future[Pairs]]] = []
+    num_done, measured = 0, np.zeros(2)
+    with stage("Recording paths", 1.0) as shown, ThreadPoolExecutor(num_cores()) as pool:
+        for paths, num_pixels, seconds in _traced(scene, settings, sensors, spp, seed, budget):
+            tracing += seconds
+            if len(chunks) > 1:  # two in flight
+                measured += _measure(chunks[-2])
+                _check_room(measured, num_rows)
+            pieces = _ranges(num_pixels * spp, max(PIECE // spp, 1) * spp)
+            resolution = scene.envmap.resolution
+            chunks.append([pool.submit(assemble, paths.of(k), spp, resolution) for k in pieces])
+            num_done += num_pixels
+            shown.advance(num_done / num_rows)
+            on_progress(num_done / num_rows)
+        red_green, blue_squares = zip(
+            *(piece.result() for chunk in chunks for piece in chunk), strict=True
+        )
+    chunks.clear()
+    red, green = joined(red_green)
+    del red_green  # it is large
+    blue, squares = joined(blue_squares)
+    _LOGGER.info("recorded %d paths as %d entries", num_rows * spp, red.nnz)
+    return red, green, blue, squares, time.perf_counter() - begun - tracing
+
+
+def _traced(
+    scene: Scene,
+    settings: PathSettings,
+    sensors: Sequence[int],
+    spp: int,
+    seed: int,
+    budget: int,
+) -> Iterator[tuple[Paths, int, float]]:
+    """Yield the paths of chunk after chunk, its number of pixels, and the seconds it took."""
+    per_chunk = max(min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp, 1)
+    for view, sensor in enumerate(sensors):
+        tracer = PathTracer(scene, settings, sensor, spp, seed * len(sensors) + view)
+        for pixels in _ranges(tracer.num_pixels, per_chunk):
+            begun = time.perf_counter()
+            paths = tracer.trace(pixels)
+            yield paths, len(pixels), time.perf_counter() - begun
+
+
+def _measure(chunk: Sequence[Future[Pairs]]) -> NDArray[np.float64]:
+    """Rows and bytes of a chunk's matrices, which it waits for."""
+    pairs = [future.result() for future in chunk]
+    matrices = [matrix for pair in pairs for matrix in pair]
+    num_bytes = sum(
+        getattr(matrix, name).nbytes
+        for matrix in matrices
+        for name in ("data", "indices", "indptr")
+    )
+    return np.array([sum(first.shape[0] for first, _ in pairs), num_bytes], np.float64)
+
+
+def _check_room(measured: NDArray[np.float64], num_rows: int) -> None:
+    """Refuse a recording that would not fit into memory, going by what is recorded of it."""
+    done, num_bytes = measured
+    needed = num_bytes * num_rows / done * 44 / 24  # one of two pairs, and all in one piece each
+    free = free_memory()
+    if needed - num_bytes > free:
+        raise InputError(
+            f"the recorded light transport takes about {gibibytes(needed)} of memory and "
+            f"{gibibytes(free)} are free; a smaller --spp or --size takes less"
+        )
+
+
+def _ranges(count: int, length: int) -> list[range]:
+    return [range(start, min(start + length, count)) for start in range(0, count, length)]

@@ -1,0 +1,50 @@
+"""What `summary.json` of a run holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from envmap_inverse.metrics import compare_maps
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.solving.estimate import Estimate
+from envmap_inverse.solving.fit import Fit
+from envmap_inverse.solving.saving import summary_of, versions
+
+__all__ = ["summary_of_run"]
+
+
+def summary_of_run(
+    result: Estimate,
+    problem: Problem,
+    fit: Fit,
+    *,
+    exposure: float,
+    seconds: Mapping[str, float],
+    settings: Mapping[str, Any],
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """Sum up a run.
+
+    Args:
+        result: what was found.
+        problem: what was solved.
+        fit: how the pictures compare with renderings under the result.
+        exposure: of the pictures that the run wrote; see `tonemap`.
+        seconds: by phase, and "total".
+        settings: every option of the run, by its name on the command line.
+        notes: warnings that the run met.
+    """
+    truth = problem.ground_truth
+    return summary_of(result) | {
+        "metrics": {} if truth is None else compare_maps(result.texels, truth, result.coverage),
+        "clipped_share": [view.clipped_share for view in problem.views],
+        "exposure": exposure,
+        "fit": asdict(fit),
+        "noise": [asdict(view.noise_model) for view in problem.views],
+        "seconds": dict(seconds),
+        "settings": dict(settings),
+        "versions": versions(),
+        "warnings": list(notes),
+    }

@@ -1,0 +1,80 @@
+"""What the files of an estimate and of a run are called."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "CHECKPOINT_FILES",
+    "COVERAGE",
+    "DEVIATION",
+    "ENVMAP",
+    "ENVMAP_PNG",
+    "GROUND_TRUTH",
+    "HISTORY",
+    "OWN_FILES",
+    "REFERENCE_FRAME",
+    "RENDER_PNG",
+    "REPORT",
+    "SETTINGS",
+    "SUMMARY",
+    "THUMBNAILS",
+    "VIDEO",
+    "checkpoint",
+    "frame",
+    "kept_transport",
+    "reference",
+    "render",
+]
+
+SETTINGS = "run.toml"
+HISTORY = "history.jsonl"
+"""A line for each iteration."""
+SUMMARY = "summary.json"
+"""Written last: it stands for a complete folder."""
+
+ENVMAP, ENVMAP_PNG = "envmap.exr", "envmap.png"
+COVERAGE = "coverage.exr"
+DEVIATION = "deviation.exr"
+GROUND_TRUTH = "ground_truth.exr"
+RENDER_PNG = "render.png"
+
+REPORT = "report.html"
+THUMBNAILS = "thumbnails.npz"
+VIDEO = "convergence.mp4"
+REFERENCE_FRAME = "out_ref.png"
+
+CHECKPOINT_FILES = re.compile(r"checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.npz")
+OWN_FILES = re.compile(
+    r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)"
+    r"|(render|reference)_\d+\.exr"
+    rf"|{CHECKPOINT_FILES.pattern}"
+    r"|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
+    r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
+)
+"""All that a run writes, or wrote in an earlier version; `--overwrite` removes nothing else."""
+
+
+def reference(number: int) -> str:
+    """The picture of a view, counted from 0."""
+    return f"reference_{number}.exr" if number else "reference.exr"
+
+
+def render(number: int) -> str:
+    """What a view shows under the recovered map."""
+    return f"render_{number}.exr" if number else "render.exr"
+
+
+def frame(name: str, index: int) -> str:
+    """A picture of an iteration: of the first view ("out") or of the map ("envmap")."""
+    return f"{name}_{index:03d}.png"
+
+
+def checkpoint(num_done: int) -> str:
+    """The state after a number of iterations."""
+    return f"checkpoint_{num_done:06d}.npz"
+
+
+def kept_transport(digest: str) -> str:
+    """The light transport of a run, by the hash of what it follows from."""
+    return f"transport_{digest[:16]}.npz"
