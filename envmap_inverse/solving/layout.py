@@ -1,4 +1,4 @@
-"""What the files of an estimate and of a run are called."""
+"""What the files of a run are called. It is here because `Estimate.save` writes some of them."""
 
 from __future__ import annotations
 
