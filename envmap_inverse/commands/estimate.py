@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from envmap_inverse.console.cameras import Cameras, choose_sensors
 from envmap_inverse.console.config import read_config
@@ -38,7 +35,6 @@ from envmap_inverse.console.options import (
     names_of,
     number_or_image,
     panelled,
-    read_map,
     resolved_settings,
 )
 from envmap_inverse.console.pictures import (
@@ -56,6 +52,7 @@ from envmap_inverse.console.scenes import (
     film_size_of,
     load_with_map,
     map_size_of,
+    read_ground_truth,
 )
 from envmap_inverse.errors import Faults
 from envmap_inverse.guard.reader import read_apart
@@ -70,28 +67,10 @@ from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.problem.view import as_views
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
-from envmap_inverse.scene.scene import Scene
-from envmap_inverse.sphere.latlong import resample
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
 
 __all__ = ["estimate"]
-
-
-def _read_ground_truth(path: Path | None, scene: Scene) -> NDArray[np.floating[Any]] | None:
-    """Read the true map, if one is named, and resample it to the size of the scene's map."""
-    if path is None:
-        return None
-    texels = read_map(path)
-    width, height = scene.envmap.resolution
-    if texels.shape[:2] == (height, width):
-        return texels
-    warnings.warn(
-        f"--ground-truth {path}: is {texels.shape[1]} x {texels.shape[0]}; resampled to the "
-        f"scene's {width} x {height} ('envmap-inverse evaluate' measures at its own size)",
-        stacklevel=1,
-    )
-    return resample(texels, height, width)
 
 
 Initial = Annotated[
@@ -316,7 +295,9 @@ def estimate(
     faults = Faults()
     with collected_warnings() as notes:
         defined = faults.attempt(definitions, define) or {}
-        chosen = faults.attempt(make_optimizer, spec, **given)
+        chosen = None if spec is None else faults.attempt(make_optimizer, spec, **given)
+        wanted = faults.attempt(make_loss, loss)
+        wanted_priors = faults.attempt(make_priors, prior)
         film_size = faults.attempt(film_size_of, size, full_size=full_size)
         texels = faults.attempt(map_size_of, map_size)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
@@ -343,8 +324,9 @@ def estimate(
                 spec = default_spec(loaded)
                 chosen = faults.attempt(make_optimizer, spec, **given)
             terms = chosen or Transport()  # stands in, so that more faults can be found
-            wanted = faults.attempt(make_loss, loss, terms.default_loss) or terms.default_loss
-            wanted_priors = faults.attempt(make_priors, prior, terms.default_priors)
+            wanted = wanted or terms.default_loss
+            if wanted_priors is None:
+                wanted_priors = terms.default_priors
             if not pictures:
                 faults.report()
             sensors = faults.need(choose_sensors, loaded, cameras, sensor, pictures)
@@ -367,13 +349,13 @@ def estimate(
             views = faults.need(fit_films, loaded, as_views(read, wanted), **(film_size or {}))
             if has_unknown_map:
                 add_unknown_map(loaded, texels or map_size_for(views))
-            truth = faults.attempt(_read_ground_truth, ground_truth, loaded)
+            truth = faults.attempt(read_ground_truth, ground_truth, loaded)
             problem = faults.need(
                 Problem.create,
                 loaded,
                 views,
                 loss=wanted,
-                priors=wanted_priors or (),
+                priors=wanted_priors,
                 initial=terms.default_initial if initial is None else number_or_image(initial),
                 ground_truth=truth,
             )

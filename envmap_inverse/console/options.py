@@ -155,10 +155,10 @@ def _plain(value: Any) -> Any:
     return value.value if isinstance(value, enum.Enum) else value
 
 
-def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Prior, ...]:
-    """Make the priors of --prior: the default without one, none for "none"."""
+def make_priors(specs: list[str] | None) -> tuple[Prior, ...] | None:
+    """Make the priors of --prior: None without one, no prior for "none"."""
     if not specs:
-        return default
+        return None
     if specs == ["none"]:
         return ()
     faults = Faults()
@@ -167,10 +167,10 @@ def make_priors(specs: list[str] | None, default: tuple[Prior, ...]) -> tuple[Pr
     return tuple(made)  # type: ignore[arg-type]  # None would have been a fault
 
 
-def make_loss(spec: str | None, default: Loss) -> Loss:
-    """Make the loss of --loss, or return the default without one."""
+def make_loss(spec: str | None) -> Loss | None:
+    """Make the loss of --loss, or return None without one."""
     if spec is None:
-        return default
+        return None
     loss: Loss = make_choice(LOSSES, "--loss", spec)
     return loss
 

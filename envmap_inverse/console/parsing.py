@@ -53,7 +53,10 @@ class Command(TyperCommand):
         faults = Faults()
         values, rest, order = _read(self, ctx, args, faults)
         for param in order:
-            faults.attempt(_take, ctx, param, values)
+            if param.is_eager:  # such as --config, which says what others are
+                faults.need(_take, ctx, param, values)
+            else:
+                faults.attempt(_take, ctx, param, values)
         if rest:
             faults.keep(InputError(f"too many arguments: {' '.join(rest)}; {_where(ctx)}"))
         faults.report()

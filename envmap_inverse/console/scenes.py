@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from envmap_inverse import backend
-from envmap_inverse.console.options import panelled, pixel_size
+from envmap_inverse.console.options import panelled, pixel_size, read_map
 from envmap_inverse.console.output import tell
 from envmap_inverse.errors import InputError
 from envmap_inverse.scene.loading import has_envmap
 from envmap_inverse.scene.scene import Scene, check_map_size, load_scene
+from envmap_inverse.sphere.latlong import resample
 
 __all__ = [
     "DEFAULT_MAP_SIZE",
@@ -20,6 +25,7 @@ __all__ = [
     "film_size_of",
     "load_with_map",
     "map_size_of",
+    "read_ground_truth",
 ]
 
 DEFAULT_MAP_SIZE = 256, 128
@@ -88,3 +94,19 @@ def film_size_of(option: str | None, *, full_size: bool) -> dict[str, Any]:
     if full_size:
         return {"max_pixels": None}
     return {"size": pixel_size("--size", option)}
+
+
+def read_ground_truth(path: Path | None, scene: Scene) -> NDArray[np.floating[Any]] | None:
+    """Read the true map, if one is named, and resample it to the size of the scene's map."""
+    if path is None:
+        return None
+    texels = read_map(path)
+    width, height = scene.envmap.resolution
+    if texels.shape[:2] == (height, width):
+        return texels
+    warnings.warn(
+        f"--ground-truth {path}: is {texels.shape[1]} x {texels.shape[0]}; resampled to the "
+        f"scene's {width} x {height} ('envmap-inverse evaluate' measures at its own size)",
+        stacklevel=1,
+    )
+    return resample(texels, height, width)

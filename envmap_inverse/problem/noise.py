@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from envmap_inverse.errors import InputError
 
@@ -84,6 +83,8 @@ def estimate_noise(image: ArrayLike, counts: NDArray[np.bool_] | None = None) ->
         >>> bool(0.008 < ei.estimate_noise(grey).variance(np.float32(0.5)) ** 0.5 < 0.012)
         True
     """
+    from scipy import ndimage, optimize  # noqa: PLC0415 - take a while to load
+
     image = np.asarray(image, np.float64)
     height, width, _ = image.shape
     if min(height, width) < 3 * BLOCK:
@@ -100,8 +101,6 @@ def estimate_noise(image: ArrayLike, counts: NDArray[np.bool_] | None = None) ->
     design = np.stack([np.ones_like(levels), levels, levels**2], axis=1)
     scaled = design / flattest[:, None]
     size = np.maximum(scaled.max(axis=0), 1e-300)
-    from scipy import optimize  # noqa: PLC0415 - takes a while to load
-
     found, _ = optimize.nnls(scaled / size, np.ones(len(levels)))
     read, shot, relative = found / size
     return Noise(read=float(np.sqrt(read)), shot=float(shot), relative=float(np.sqrt(relative)))

@@ -94,26 +94,32 @@ class Camera:
     def sensor(self) -> Any:
         """A `mi.Sensor` with a film of the picture's size, RGB, each sample in one pixel."""
         x, y = self.principal_point
-        return mi.load_dict(
-            {
-                "type": "perspective",
-                "id": self.name,
-                "fov": self._degrees,
-                "fov_axis": "larger",
-                "principal_point_offset_x": 0.5 - x / self.width,
-                "principal_point_offset_y": 0.5 - y / self.height,
-                "to_world": mi.ScalarTransform4f(self.to_world @ _MITSUBA_TO_OPENGL),
-                "far_clip": NO_CLIPPING,
-                "film": {
-                    "type": "hdrfilm",
-                    "width": self.width,
-                    "height": self.height,
-                    "pixel_format": "rgb",
-                    "rfilter": {"type": "box"},
-                },
-                "sampler": {"type": "independent"},
-            }
-        )
+        try:
+            return mi.load_dict(self._described(x, y))
+        except RuntimeError as error:
+            words = " ".join(str(error).split())
+            raise InputError(f"camera {self.name!r}: Mitsuba refuses it: {words}") from None
+
+    def _described(self, x: float, y: float) -> dict[str, Any]:
+        """The sensor as a dictionary; x and y are the principal point."""
+        return {
+            "type": "perspective",
+            "id": self.name,
+            "fov": self._degrees,
+            "fov_axis": "larger",
+            "principal_point_offset_x": 0.5 - x / self.width,
+            "principal_point_offset_y": 0.5 - y / self.height,
+            "to_world": mi.ScalarTransform4f(self.to_world @ _MITSUBA_TO_OPENGL),
+            "far_clip": NO_CLIPPING,
+            "film": {
+                "type": "hdrfilm",
+                "width": self.width,
+                "height": self.height,
+                "pixel_format": "rgb",
+                "rfilter": {"type": "box"},
+            },
+            "sampler": {"type": "independent"},
+        }
 
 
 def match_cameras(cameras: Sequence[Camera], pictures: Sequence[str | Path]) -> list[int]:

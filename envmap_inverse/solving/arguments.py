@@ -31,7 +31,7 @@ def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any) -> None:
         found = f"found {type(scene).__name__}; load it with load_scene"
         faults.keep(InputError(f"scene: {found}, which reads files, dictionaries and mi.Scene"))
     faults.attempt(_check, "optimizer", optimizer, "default_loss", _OPTIMIZERS)
-    faults.attempt(_check, "loss", loss, "weight", _names(LOSSES))
+    faults.attempt(_check, "loss", loss, "__call__", _names(LOSSES))
     if hasattr(chosen, "quadratic") and not isinstance(chosen, type):
         name = type(chosen).__name__
         faults.keep(InputError(f"priors: is one prior; give a list or tuple: priors=({name}(),)"))

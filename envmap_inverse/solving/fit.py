@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from envmap_inverse.problem.view import View
 
@@ -77,6 +76,9 @@ def judge(
         for view, pair, exposure in zip(views, renderings, exposures, strict=True)
     ]
     counts = [view.weights > 0 for view in views]
+    if not all(np.isfinite(part).all() for part in parts):
+        reason = "renderings of the map hold NaN or infinity"
+        return Fit(chi2=np.inf, correlation=0.0, verdict="no", reason=reason)
     squares = np.concatenate([part[count] ** 2 for part, count in zip(parts, counts, strict=True)])
     chi2 = float(np.mean(squares))
     pairs = [_neighbours(part, count) for part, count in zip(parts, counts, strict=True)]
@@ -99,6 +101,8 @@ def _residuals(
     view: View, pair: tuple[NDArray[np.float32], NDArray[np.float32]], exposure: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Standardized differences of a picture and its renderings, 0 where a bound is met."""
+    from scipy import ndimage  # noqa: PLC0415 - takes a while to load
+
     predicted = (pair[0].astype(np.float64) + pair[1]) / 2
     values = predicted * exposure
     difference = view.image / exposure - predicted

@@ -76,7 +76,11 @@ def test_several_pictures_of_the_only_sensor_are_averaged_down_together(
 
 def test_a_scene_that_cannot_be_recorded_is_rendered_at_each_step(call: Call, folder: Path) -> None:
     text = (folder / "scene.xml").read_text()
-    (folder / "volume.xml").write_text(text.replace('type="path"', 'type="volpath"'))
+    (folder / "volume.xml").write_text(
+        text.replace('type="path"', 'type="direct"')
+        .replace("max_depth", "bsdf_samples")
+        .replace('value="3"', 'value="0"', 1)
+    )
     options = ("--iterations", 2, "--no-report")
     done = call("estimate", "volume.xml", "reference.exr", "-o", "run", *options, cwd=folder)
     assert done.returncode == 0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse import metrics
 from envmap_inverse.errors import InputError
+from envmap_inverse.optimizers.least_squares.conjugate_gradients import conjugate_gradients
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.priors import Quadratic
@@ -229,7 +230,7 @@ class LeastSquares:
         free[self.texels.size :] = True
         light = self.pictures.light(self.predicted)
         light_sums = self.pictures.light_sums(weights * light, self.predicted)
-        step = _conjugate_gradients(
+        step = conjugate_gradients(
             hessian,
             -gradient * free,
             self._vector(self.diagonal(weights, forms), light_sums),
@@ -380,29 +381,3 @@ class LeastSquares:
         residual = self.predicted - self.pictures.observed
         level = np.float32(np.sum(weights * residual**2) / np.count_nonzero(weights))
         return self.as_map(np.sqrt(level / self.diagonal(weights, self.quadratics())))
-
-
-def _conjugate_gradients(
-    matrix: Callable[[Vector], Vector],
-    target: Vector,
-    diagonal: Vector,
-    free: NDArray[np.bool_],
-    iterations: int,
-    tolerance: float,
-) -> Vector:
-    """Solve matrix x = target over the free entries, preconditioned with the diagonal."""
-    solution, residual = np.zeros_like(target), target.copy()
-    scaled = residual / diagonal
-    direction = scaled.copy()
-    product = first = float(np.sum(residual * scaled))
-    for _ in range(iterations):
-        if product <= tolerance**2 * first:
-            break
-        image = matrix(direction) * free
-        length = product / max(float(np.sum(direction * image)), 1e-30)
-        solution += np.float32(length) * direction
-        residual -= np.float32(length) * image
-        scaled = residual / diagonal
-        before, product = product, float(np.sum(residual * scaled))
-        direction = scaled + np.float32(product / before) * direction
-    return solution

@@ -92,7 +92,7 @@ def test_a_step_of_a_positive_map_is_the_learning_rate_in_its_parameters(
     scene: ei.Scene, reference: NDArray[np.float32]
 ) -> None:
     adam = ei.Adam(iterations=1, learning_rate=0.25, parameterization=ei.Exp(), epsilon=1e-15)
-    factors = ei.estimate(scene, reference, optimizer=adam).texels
+    factors = ei.estimate(scene, reference, optimizer=adam, initial=1.0).texels
     moved = factors[factors != 1]
     assert moved.size > 100
     np.testing.assert_allclose(np.abs(np.log(moved)), 0.25, rtol=1e-3)
@@ -113,7 +113,7 @@ def test_priors_act_on_the_texels_of_a_positive_map(
 ) -> None:
     adam = ei.Adam(iterations=50, learning_rate=0.05, parameterization=positive)
     rough, smooth = (
-        ei.estimate(scene, reference, optimizer=adam, priors=priors).texels
+        ei.estimate(scene, reference, optimizer=adam, priors=priors, initial=1.0).texels
         for priors in ((), (ei.Smoothness(weight=10),))
     )
     assert smooth.std() < 0.5 * rough.std()

@@ -176,7 +176,8 @@ def test_views_of_unequal_size_and_exposure_are_solved_together(
 
 
 def test_what_cannot_be_recorded_is_left_to_adam(make_scene: MakeScene) -> None:
-    scene = make_scene(integrator={"type": "volpath"})
+    fog = {"type": "homogeneous", "albedo": 0.5, "sigma_t": 0.1}
+    scene = make_scene(fog={"type": "sphere", "radius": 0.1, "interior": fog})
     with pytest.raises(ei.InputError, match="use the Adam optimizer"):
         ei.estimate(scene, np.ones((8, 8, 3)), optimizer=ei.Transport())
 

@@ -66,7 +66,7 @@ def test_a_map_of_any_colours_and_windows_has_no_error_against_itself(
 ) -> None:
     header: dict[str, Any] = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
     if primaries is None:
-        shown = (np.array([-2, -1], np.int32), np.array([20, 12], np.int32))
+        shown = (np.array([-2, -1], np.int32), np.array([21, 10], np.int32))
         header |= {"displayWindow": shown}
     else:
         header |= {"chromaticities": primaries}

@@ -116,11 +116,11 @@ def test_without_a_name_in_common_each_camera_has_one_picture(
     num_cameras: int, pictures: list[str]
 ) -> None:
     cameras = [camera(f"camera {number}.png") for number in range(num_cameras)]
-    if len(pictures) == num_cameras:
+    if num_cameras == 1 and pictures:  # all are of the only camera
+        assert match_cameras(cameras, pictures) == [0] * len(pictures)
+    elif len(pictures) == num_cameras:
         with pytest.warns(UserWarning, match="they are matched in order"):
             assert match_cameras(cameras, pictures) == list(range(num_cameras))
-    elif num_cameras == 1 and pictures:  # all are of the only camera
-        assert match_cameras(cameras, pictures) == [0] * len(pictures)
     else:
         with pytest.raises(InputError, match="no name in common"):
             match_cameras(cameras, pictures)
