@@ -203,12 +203,12 @@ def test_a_log_file_may_be_named_after_the_command(say: Say, map_file: Path) -> 
 
 
 def test_all_that_is_wrong_with_options_is_told_at_once(say: Say) -> None:
-    words = ("--spp", "many", "--orientation", "upside", "--iteration", 3, "--threads", 0)
+    words = ("--spp", "many", "--orientation", "uprigt", "--iteration", 3, "--threads", 0)
     assert errors(say("estimate", "scene.xml", "photo.exr", *words)) == [
         "--iteration: no such option; did you mean '--iterations'?",
         "--output is missing: Folder for the results",
         "--spp many: give a whole number",
-        "--orientation 'upside': unknown; choose one of auto, upright, stored; did you mean "
+        "--orientation 'uprigt': unknown; choose one of auto, upright, stored; did you mean "
         "'upright'?",
         "--threads 0: give a whole number of at least 1",
     ]
