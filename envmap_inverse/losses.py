@@ -216,46 +216,51 @@ class LogMSE:
 
 @dataclass(frozen=True, kw_only=True)
 class QuasiLikelihood:
-    """Deviance of an observation whose variance is p^2 + epsilon^2, up to a factor.
+    """Deviance of an observation o whose variance grows with the prediction p.
 
-    The loss is the integral of 2 (t - o) / (t^2 + epsilon^2) over t from the observation to the
-    prediction (Wedderburn 1974): bright and dark pixels count equally, and an observation's noise
-    does not change how much it counts. The loss grows with the logarithm of a prediction that is
-    too bright, and steeply for one that is too dark.
+    The loss is the integral of 2 (t - o) / v(t) over t from the observation to the prediction
+    (Wedderburn 1974), up to a factor, with v(t) = t^2 + epsilon^2 + ((t - o) / delta)^2. Bright and
+    dark pixels count alike, and the noise of an observation does not change how much it counts. The
+    last term makes outliers count less, as a Cauchy likelihood does: highlights that few samples
+    met, or what the scene lacks.
 
     Attributes:
         epsilon: radiance below which errors count absolutely. The transport optimizer measures it
             in units of the pictures' mean.
+        delta: residual, as a share of the prediction, beyond which an observation counts less.
 
     Example:
         >>> ei.QuasiLikelihood()(np.array([1.0, 1.1]), np.array([1.0, 1.0])).round(4).tolist()
-        [0.0, 0.0088]
+        [0.0, 0.0087]
     """
 
     epsilon: float = 0.03
+    delta: float = 0.7
 
     def __post_init__(self) -> None:
-        """Check the number."""
-        check_positive(epsilon=self.epsilon)
+        """Check the numbers."""
+        check_positive(epsilon=self.epsilon, delta=self.delta)
 
     def __call__(self, prediction: Any, observation: Any) -> Any:
         """Loss of each element, in the shape of the arguments."""
-        is_numpy = isinstance(prediction, np.ndarray)
-        log, arctan2 = (np.log, np.arctan2) if is_numpy else (dr.log, dr.atan2)
-        square = self.epsilon**2
-        # The difference of the two angles atan(p / epsilon) and atan(o / epsilon).
-        angle = arctan2(
-            (prediction - observation) * self.epsilon, square + prediction * observation
+        p, o, share = prediction, observation, self.delta**-2
+        is_numpy = isinstance(p, np.ndarray)
+        log, sqrt, arctan2 = (
+            (np.log, np.sqrt, np.arctan2) if is_numpy else (dr.log, dr.sqrt, dr.atan2)
         )
-        ratio = (prediction * prediction + square) / (observation * observation + square)
-        return _maximum(log(ratio) - (2 / self.epsilon) * observation * angle, 0.0)
+        square, whole = self.epsilon**2, 1 + share
+        # v(t) = whole t^2 - 2 share o t + share o^2 + epsilon^2; the angle: a difference of atans.
+        width = sqrt(whole * square + share * o * o)
+        angle = arctan2(whole * (p - o) * width, width * width + (whole * p - share * o) * o)
+        ratio = (p * p + square + share * (p - o) * (p - o)) / (o * o + square)
+        return _maximum(log(ratio) - 2 * o * angle / width, 0.0) / whole
 
     def weight(
         self, prediction: NDArray[np.float32], observation: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """1 / (p^2 + epsilon^2), whatever the observation."""
-        weight = 1 / (prediction * prediction + self.epsilon**2)
-        return np.asarray(np.broadcast_to(weight, np.shape(prediction + observation)), np.float32)
+        """1 / v(p)."""
+        outlying = ((prediction - observation) / self.delta) ** 2
+        return np.asarray(1 / (prediction * prediction + self.epsilon**2 + outlying), np.float32)
 
 
 @dataclass(frozen=True, kw_only=True)
