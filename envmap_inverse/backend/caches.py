@@ -24,7 +24,7 @@ def cache_folder() -> Path:
 
 
 def choose_kernel_cache() -> None:
-    """Have Dr.Jit, which must not be imported yet, cache its kernels where it can.
+    """Choose a folder in which Dr.Jit, not imported yet, can cache its kernels.
 
     It would do without a cache where the home folder is missing or read-only.
     """

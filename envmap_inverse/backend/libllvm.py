@@ -39,7 +39,7 @@ assert dr.all(dr.minimum(a, b) == 1)
 """
 
 _replaced: dict[str, str | None] = {}
-"""What DRJIT_LIBLLVM_PATH was before we set it, by what we set it to."""
+"""Earlier values of DRJIT_LIBLLVM_PATH, by the values set in their place."""
 
 _warned_of: set[str] = set()
 

@@ -96,7 +96,7 @@ def _why_not(variant: str) -> str:
 
 @contextlib.contextmanager
 def limited_threads(number: int | None) -> Iterator[None]:
-    """Have Dr.Jit use so many cores, to the end of the context; None leaves it at what it has.
+    """Limit Dr.Jit to a number of cores inside the context; None changes nothing.
 
     With one, sums are taken in the same order every time; scenes must not be loaded meanwhile.
     """

@@ -1,4 +1,4 @@
-"""What an optimizer is, and what it needs of those who call it."""
+"""The contract between optimizers and the loop that runs them."""
 
 from __future__ import annotations
 

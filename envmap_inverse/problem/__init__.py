@@ -1,1 +1,1 @@
-"""What is to be solved, and what a solver gives back."""
+"""Problems and their parts: views, noise, checks, and solutions."""

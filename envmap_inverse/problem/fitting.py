@@ -23,10 +23,10 @@ MAX_PIXELS = 10**6
 """Pictures that have more are averaged down to about so many, unless a size is asked for."""
 
 OPEN_SHARE = 0.01
-"""Of a mean: as much may parts hide that are clipped at the bottom before it counts as clipped."""
+"""Share of a mean that parts clipped at the bottom may hide before it counts as clipped."""
 
 MAX_WIDTH, MIN_WIDTH = 256, 16
-"""Of an unknown map whose size nobody has chosen."""
+"""Size of an unknown map for which none is chosen."""
 
 Size = tuple[int, int]
 

@@ -16,10 +16,10 @@ BLOCK = 8
 
 NUM_LEVELS = 12
 QUANTILE = 0.2
-"""Of the blocks of one brightness, so many are taken for flat; the others hold edges."""
+"""Share of the blocks of one brightness taken for flat; the others hold edges."""
 
 _HIGH_PASS = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]]) / 6
-"""Of independent noise it keeps the variance; linear gradients it takes away (Immerkaer 1996)."""
+"""Keeps the variance of independent noise and removes linear gradients (Immerkaer 1996)."""
 
 _FLATTEST = 0.6
 """The variance of the flattest blocks over that of the noise, by simulation of normal noise."""

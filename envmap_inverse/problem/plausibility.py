@@ -24,11 +24,11 @@ FLOOR = 0.01
 """Start value in place of a black map, over the mean of the references."""
 
 BRIGHT, FEW = 0.05, 0.001
-"""Of a reference's mean: what is bright. Of its pixels: so many are not worth a warning."""
+"""A bright value, as a share of a reference's mean; the share of pixels not worth a warning."""
 
 
 def checked(problem: Problem) -> Problem:
-    """The problem with what no light can have taken out.
+    """Take out of a problem what no light can have.
 
     - Pixels above `LARGEST` are masked; an image that has no others is refused.
     - Negative pixels are kept: the noise of a camera lies on both sides of 0. A warning names

@@ -1,4 +1,4 @@
-"""What is to be solved."""
+"""The problem: a scene, views of it, a loss and priors."""
 
 from __future__ import annotations
 

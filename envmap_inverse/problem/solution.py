@@ -1,4 +1,4 @@
-"""What a solver gives back, and what it reports on the way."""
+"""Results of a solver: its solution, and a report of each iteration."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Record:
 
 @dataclass(frozen=True, kw_only=True)
 class Iteration(Record):
-    """What `on_iteration` is told; the arrays are copied to NumPy when they are asked for.
+    """The argument of `on_iteration`; its arrays are copied to NumPy when they are read.
 
     Attributes:
         texels_on_device: makes `texels`.
@@ -71,7 +71,7 @@ OnIteration = Callable[[Iteration], bool | None]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Solution:
-    """What an optimizer found.
+    """The result of an optimizer.
 
     Attributes:
         texels: the map, shape (H, W, 3).

@@ -23,7 +23,7 @@ from envmap_inverse.system.progress import stage
 __all__ = ["record_matrices"]
 
 BYTES_PER_PATH = 24
-"""Of a chunk in flight: throughput 12, texel 4, position between four texels 8."""
+"""Bytes of a path in flight: throughput 12, texel 4, position between four texels 8."""
 
 MAX_CHUNK = 2**20
 PIECE = 2**16

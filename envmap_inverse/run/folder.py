@@ -206,7 +206,7 @@ class RunFolder:
             warnings.warn(str(error), stacklevel=2)
 
     def flush(self) -> None:
-        """Have all that was added outlive a kill; for a checkpoint that is about to be written."""
+        """Bring all added iterations to the disk, before a checkpoint refers to them."""
         self._history.flush()
         self._thumbnails.write_draft(self.path / layout.THUMBNAILS, self._exposure)
         if self._frames is not None:

@@ -1,4 +1,4 @@
-"""What `summary.json` of a run holds."""
+"""The content of a run's `summary.json`."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ __all__ = ["Parameter", "Parameters", "describe", "objects_of", "stable_names", 
 
 _KINDS = ("Sensor", "Shape", "Emitter", "BSDF", "Medium", "Volume", "Texture", "Integrator")
 _DECORATION = re.compile("^smooth|(mesh|light|emitter|bsdf|brdf|medium)$")
-"""What the names of Mitsuba's classes add to the names of its plugins."""
+"""Endings that the names of Mitsuba's classes add to those of its plugins."""
 
 _OTHER_PLUGIN_NAMES = {"environmentmap": "envmap", "constantbackground": "constant"}
 

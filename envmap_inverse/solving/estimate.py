@@ -140,7 +140,7 @@ class Estimate:
         )
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The view in a notebook."""
         return display.to_html(
             self.texels, self.coverage, self.history, seconds=self.seconds, status=self.status
         )
@@ -215,7 +215,7 @@ def solve(
     keeper: Keeper | None = None,
     words: Callable[[Iteration], str] | None = None,
 ) -> Estimate:
-    """What `estimate` does once its arguments are checked; see there.
+    """Solve a checked problem; see `estimate`.
 
     Args:
         problem: what to solve.

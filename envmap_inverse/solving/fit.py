@@ -17,7 +17,7 @@ TOLERANCE = 0.03
 """Error of a prediction, as a share, that the map's resolution and its priors excuse."""
 
 FLOOR = 0.03
-"""Of a picture's mean radiance: below it errors count absolutely."""
+"""Share of a picture's mean radiance below which errors count absolutely."""
 
 PARTLY, NOT = 0.45, 0.75
 """Values of chi2 from which a correlated misfit is a small one, and none to live with.
@@ -32,7 +32,7 @@ LIMIT = 6.0
 """Standard deviations at which residuals are cut for the correlation, so that few do not rule."""
 
 MIN_SHIFT_SHARE = 0.15
-"""Of the residuals' variance that a shift of the picture has to explain to be named."""
+"""Share of the residuals' variance that a shift must explain to be named."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""What the files of a run are called. It is here because `Estimate.save` writes some of them."""
+"""The names of a run's files. They are here because `Estimate.save` writes some of them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def reference(number: int) -> str:
 
 
 def render(number: int) -> str:
-    """What a view shows under the recovered map."""
+    """File of a view rendered under the recovered map."""
     return f"render_{number}.exr" if number else "render.exr"
 
 

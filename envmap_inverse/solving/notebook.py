@@ -1,4 +1,4 @@
-"""What an estimate shows of itself: HTML for notebooks, a matplotlib figure for papers."""
+"""Views of an estimate: HTML for notebooks, a matplotlib figure for papers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["to_figure", "to_html"]
 Image = NDArray[np.float32]
 
 WIDTH, CURVE_HEIGHT = 320, 120
-"""Of a panel of the HTML, in CSS pixels; pictures hold up to twice as many."""
+"""Size of a panel of the HTML in CSS pixels; pictures hold up to twice as many."""
 
 MAX_POINTS = 300
 DECADES = 4
@@ -156,7 +156,7 @@ def _curves(history: Sequence[Record]) -> list[tuple[str, str, list[tuple[int, f
 
 
 def _fitted(image: Image) -> Image:
-    """The same, no wider than a picture may be."""
+    """Shrink an image that is wider than a picture may be."""
     height, width = image.shape[:2]
     if width <= 2 * WIDTH:
         return image

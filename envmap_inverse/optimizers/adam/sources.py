@@ -41,7 +41,7 @@ Comparison = tuple[Any, Callable[[], NDArray[np.float32]], Any]
 
 
 class GradientSource(Protocol):
-    """What compares maps with observations."""
+    """Compares maps with observations."""
 
     def load(self, views: Sequence[View]) -> Any:
         """The problem's views, which may have other masks, on the device."""
@@ -195,7 +195,7 @@ def _ways(problem: Problem, *, frozen: bool) -> list[tuple[str, Comparer]]:
 
 
 def _cause(error: BaseException) -> str:
-    """What an error that Mitsuba raised came from, in a line."""
+    """The cause of an error that Mitsuba raised, in one line."""
     while error.__cause__ is not None:
         error = error.__cause__
     return " ".join(str(error).split())

@@ -1,4 +1,4 @@
-"""What a step of Adam changes, and the step."""
+"""One step of Adam, and the state it changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Descent", "stepper"]
 
 @dataclass(frozen=True, kw_only=True)
 class Descent:
-    """What a step changes, on the device.
+    """The state that a step changes, on the device.
 
     Attributes:
         parameters: x.

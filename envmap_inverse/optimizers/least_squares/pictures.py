@@ -83,7 +83,7 @@ class Pictures:
         return predicted + self.offset
 
     def light_sums(self, pixels: Pixels, predicted: Pixels) -> NDArray[np.float32]:
-        """What a change of each unknown exposure does to the residuals, times pixels."""
+        """Derivative of the residuals by each unknown exposure, times pixels."""
         if not self.gains.num_unknown:
             return np.zeros(0, np.float32)
         return self.gains.sums(self.light(predicted) * pixels)

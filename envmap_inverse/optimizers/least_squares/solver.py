@@ -24,8 +24,8 @@ __all__ = ["LeastSquares", "Settings"]
 FLOOR = 0.01
 STEPS = 7, 16
 STEPS_PER_SPREAD = 40
-"""What blurs light makes texels hard to tell apart: more steps are worth their time. Where it is
-clear, multiplicative steps soon fit the noise of single pixels, with specks."""
+"""Materials that blur light make texels hard to tell apart, and more steps are worth their time.
+With mirrors, multiplicative steps soon fit the noise of single pixels, with specks."""
 
 HALVINGS = 40
 NOISY = 3.0
@@ -38,7 +38,7 @@ PERFECT = 1e-3
 """A loss at which a map is right, whatever others are."""
 
 LEAST_SHARE = 0.02
-"""Of the other channels' start."""
+"""Least start value of a channel, as a share of the others'."""
 
 Texels = NDArray[Any]
 Vector = NDArray[Any]
@@ -273,7 +273,7 @@ class LeastSquares:
     # The unknowns as one vector
 
     def _forward(self, step: Vector) -> Pixels:
-        """What a step of the unknowns changes in the residuals."""
+        """Change of the residuals by a step of the unknowns."""
         product = self.transport.matvec(self._texels_of(step))
         if self.gains.num_unknown:
             product += self.pictures.light(self.predicted) * self.gains.of_unknown(
