@@ -73,9 +73,9 @@ def _entry(title: str, maker: Maker) -> str:
     text = inspect.cleandoc(kind.__doc__ or "")
     about = " ".join(inspect.cleandoc(maker.__doc__ or "").partition("\n\n")[0].split())
     lines = [title, textwrap.fill(about, WIDTH, initial_indent=MARGIN, subsequent_indent=MARGIN)]
-    meanings = _attributes(text)
+    meanings, made = _attributes(text), maker()
     for field in dataclasses.fields(kind):
-        key = f"{MARGIN}{field.name}{_default(field)}"
+        key = f"{MARGIN}{field.name}{_default(getattr(made, field.name))}"
         meaning = textwrap.fill(meanings.get(field.name, ""), WIDTH - COLUMN)
         first, *rest = meaning.splitlines() or [""]
         lines.append(f"{key:<{COLUMN - 1}} {first}".rstrip())
@@ -83,10 +83,8 @@ def _entry(title: str, maker: Maker) -> str:
     return "\n".join(lines)
 
 
-def _default(field: dataclasses.Field[Any]) -> str:
-    """A field's default as it would be typed, or nothing if it depends on other values."""
-    factory = field.default_factory
-    value = field.default if factory is dataclasses.MISSING else factory()
+def _default(value: Any) -> str:
+    """A default value as it would be typed, or nothing if it depends on other values."""
     if value is None:
         return ""
     if isinstance(value, float):

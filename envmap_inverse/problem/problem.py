@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -91,6 +92,10 @@ class Problem:
         made = as_views(views, loss)
         if initial is None:
             initial = _mean_radiance(made)
+        if isinstance(initial, str | Path):
+            raise InputError(
+                f"initial map: is the name {str(initial)!r}; read the file with ei.read_image"
+            )
         if np.ndim(initial) == 0:
             initial = np.full((height, width, 3), initial, np.float32)
         truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)

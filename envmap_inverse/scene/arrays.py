@@ -23,7 +23,7 @@ def as_radiance(values: ArrayLike) -> NDArray[np.float32]:
     if array.dtype.kind == "u":
         raise InputError(
             f"holds {array.dtype} values, as 8-bit pictures do: they are sRGB-encoded, not linear "
-            "radiance; read the file with envmap_inverse.images.read_image, or convert the array "
+            "radiance; read the file with ei.read_image, or convert the array "
             "with srgb_to_linear(array / 255)"
         )
     return np.asarray(array, np.float32)
@@ -38,7 +38,7 @@ def as_numbers(values: Any) -> NDArray[Any]:
     if isinstance(values, str | Path):
         raise InputError(
             f"is the name {str(values)!r}, but must be an array; read the file first, e.g. with "
-            "envmap_inverse.images.read_image"
+            "ei.read_image"
         )
     try:
         array = np.asarray(values)

@@ -39,7 +39,10 @@ class Envmap:
     def __repr__(self) -> str:
         """One line: its name and size."""
         width, height = self.resolution
-        return f"<Envmap {self.name!r} of {width} x {height} texels>"
+        name = (
+            "" if self.name.startswith("object_") else f" {self.name!r}"
+        )  # an address, without id
+        return f"<Envmap{name} of {width} x {height} texels>"
 
     @property
     def resolution(self) -> tuple[int, int]:

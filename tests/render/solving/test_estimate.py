@@ -245,3 +245,10 @@ print(result.texels.shape, len(result.history), scene.envmap.rgba.shape)
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("(125, 250, 3) 3 (125000,)\n", "")
+
+
+def test_a_start_map_is_no_file_name(scene: ei.Scene, reference: NDArray[np.float32]) -> None:
+    with pytest.raises(
+        ei.InputError, match=r"initial map: is the name 'start\.exr'; read the file"
+    ):
+        ei.estimate(scene, reference, initial="start.exr")
