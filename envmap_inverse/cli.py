@@ -100,9 +100,11 @@ def main() -> None:
     except BackendError as error:
         status = fail(str(error), 1)
     except Exception as error:  # noqa: BLE001 - the last resort
-        if guard.number is not None:  # Dr.Jit wraps errors that pass through it
+        if guard.number == signal.SIGTERM:
             sys.exit(128 + guard.number)
-        status = fail(_explained(error), 1)
+        # Dr.Jit wraps errors that pass through it.
+        is_interrupted = guard.number is not None
+        status = fail("interrupted", 130) if is_interrupted else fail(_explained(error), 1)
     guard.ignore_signals()
     sys.exit(status if isinstance(status, int) else 0)
 
