@@ -19,11 +19,6 @@ MakeMap = Callable[..., NDArray[np.float32]]
 POSITIVE = sorted({kind.__name__ for kind in parameterizations.PARAMETERIZATIONS} - {"Direct"})
 
 
-@pytest.fixture
-def reference(scene: ei.Scene) -> NDArray[np.float32]:
-    return ei.render(scene, spp=64, seed=12345)
-
-
 @pytest.fixture(params=POSITIVE)
 def positive(request: pytest.FixtureRequest) -> Any:
     return getattr(parameterizations, request.param)()

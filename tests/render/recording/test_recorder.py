@@ -1,11 +1,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import pytest
+from comparing import assert_bit_equal
+from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse.recording import recorder
+
+MakeScene = Callable[..., ei.Scene]
+MakeDict = Callable[..., dict[str, Any]]
+MakeMap = Callable[..., NDArray[np.float32]]
+Pixels = NDArray[np.float32]
+
+LAMP = {
+    "type": "sphere",
+    "center": [-1.2, 0.8, 0.5],
+    "radius": 0.3,
+    "emitter": {"type": "area", "radiance": {"type": "rgb", "value": [5, 4, 3]}},
+}
 
 
 def test_a_recording_that_does_not_fit_into_memory_is_refused_early(
@@ -28,3 +44,97 @@ def test_room_is_no_matter_where_there_is_enough(make_scene: Callable[..., ei.Sc
     whole = ei.LightTransport.record(scene, spp=4)
     parts = ei.LightTransport.record(scene, spp=4, memory_budget=2 * recorder.BYTES_PER_PATH * 64)
     assert whole.num_entries == parts.num_entries
+
+
+@pytest.mark.parametrize("memory_budget", [1, 5_000, 50_000])
+def test_the_memory_budget_changes_no_bit(
+    rough_scene: ei.Scene, transport: ei.LightTransport, memory_budget: int
+) -> None:
+    chunked = ei.LightTransport.record(rough_scene, spp=16, memory_budget=memory_budget)
+    assert_bit_equal(chunked, transport)
+
+
+def test_the_same_seed_records_the_same_bits(
+    rough_scene: ei.Scene, transport: ei.LightTransport
+) -> None:
+    assert_bit_equal(ei.LightTransport.record(rough_scene, spp=16), transport)
+
+
+def test_another_seed_records_other_paths(
+    rough_scene: ei.Scene, transport: ei.LightTransport, texels: Pixels
+) -> None:
+    other = ei.LightTransport.record(rough_scene, spp=16, seed=1)
+    is_equal = other.matvec(texels) == transport.matvec(texels)
+    assert is_equal.mean() < 0.05
+
+
+def test_recordings_of_several_seeds_are_independent(rough_scene: ei.Scene, texels: Pixels) -> None:
+    """The mean of eight has an eighth of the variance."""
+    images = np.array(
+        [
+            ei.LightTransport.record(rough_scene, spp=4, seed=seed).matvec(texels)
+            for seed in range(32)
+        ]
+    )
+    of_one = images.var(axis=0, ddof=1)
+    of_eight = images.reshape(4, 8, *images.shape[1:]).mean(axis=1).var(axis=0, ddof=1)
+    assert of_one.min() > 0
+    assert of_eight.sum() == pytest.approx(of_one.sum() / 8, rel=0.35)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e-3, 77.0])
+def test_a_recording_does_not_look_at_the_map(
+    make_scene: MakeScene, random_map: MakeMap, value: float
+) -> None:
+    scene = make_scene("rough", texels=random_map(9, 16), lamp=LAMP)
+    expected = ei.LightTransport.record(scene, spp=4)
+    scene.set_envmap(np.full((9, 16, 3), value))
+    assert_bit_equal(ei.LightTransport.record(scene, spp=4), expected)
+
+
+def test_a_recording_leaves_the_map_as_it_was(make_scene: MakeScene, random_map: MakeMap) -> None:
+    scene = make_scene("rough", texels=random_map(9, 16), lamp=LAMP)
+    ei.LightTransport.record(scene, spp=4)
+    np.testing.assert_array_equal(scene.envmap.texels, random_map(9, 16))
+
+
+def test_the_offset_is_the_picture_under_a_dark_map(make_scene: MakeScene) -> None:
+    scene = make_scene("rough", texels=np.ones((9, 16, 3), np.float32), lamp=LAMP)
+    offset = ei.LightTransport.record(scene, spp=4).offset.reshape(8, 8, 3)
+    dark = ei.render(scene, np.zeros((9, 16, 3)), spp=1024, seed=77)
+    assert dark.max() > 1
+    assert np.linalg.norm(offset - dark) < 0.05 * np.linalg.norm(dark)
+
+
+def test_a_map_that_is_the_only_light_leaves_no_offset(transport: ei.LightTransport) -> None:
+    assert (transport.offset == 0).all()
+
+
+def test_views_are_stacked_in_their_order(scene_dict: MakeDict, random_map: MakeMap) -> None:
+    described = scene_dict("rough", texels=random_map(9, 16), cameras=[(0, 0, 4), (4, 1, 0)])
+    described["sensor1"]["film"].update(width=5, height=5)
+    scene = ei.load_scene(described)
+    both = ei.LightTransport.record(scene, (1, 0), spp=256)
+    assert both.shape == (25 + 64, 9 * 16)
+    assert both.image_sizes == ((5, 5), (8, 8))
+    parts = np.split(both.matvec(scene.envmap.texels.reshape(-1, 3)), [25])
+    for part, sensor in zip(parts, (1, 0), strict=True):
+        image = ei.render(scene, spp=1024, sensor=sensor).reshape(-1, 3)
+        assert np.linalg.norm(part - image) < 0.03 * np.linalg.norm(image)
+
+
+def test_views_of_one_sensor_have_paths_of_their_own(rough_scene: ei.Scene, texels: Pixels) -> None:
+    both = ei.LightTransport.record(rough_scene, (0, 0), spp=4)
+    first, second = np.split(both.matvec(texels), 2)
+    assert (first != second).mean() > 0.9
+
+
+def test_progress_rises_to_one(rough_scene: ei.Scene) -> None:
+    shares: list[float] = []
+    ei.LightTransport.record(
+        rough_scene, (0, 0), spp=16, memory_budget=20_000, on_progress=shares.append
+    )
+    assert len(shares) > 4
+    assert (np.diff(shares) > 0).all()
+    assert shares[0] > 0
+    assert shares[-1] == 1

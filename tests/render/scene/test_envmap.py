@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse.backend import dr, mi
+from envmap_inverse.sphere import latlong
 
 MakeScene = Callable[..., ei.Scene]
 MakeMap = Callable[..., NDArray[np.float32]]
@@ -108,3 +111,108 @@ def test_a_scene_is_the_same_whichever_map_and_scale_it_has(
     before = [np.asarray(part).tolist() for part in scaled.contents()]
     scaled.set_envmap(random_map(seed=4))
     assert [np.asarray(part).tolist() for part in scaled.contents()] == before
+
+
+def test_a_map_set_and_read_back_is_bit_equal(scene: ei.Scene, rng: np.random.Generator) -> None:
+    exponents = rng.uniform(-40, 38, (8, 16, 3))
+    texels = (rng.random((8, 16, 3)) * 10.0**exponents).astype(np.float32)
+    texels[0, 0] = (0, 1e-45, 3.4e38)
+    scene.set_envmap(texels)
+    found = scene.envmap.texels
+    assert (found.dtype, found.shape) == (np.float32, (8, 16, 3))
+    np.testing.assert_array_equal(found.view(np.uint32), texels.view(np.uint32))
+
+
+def test_a_map_set_as_flat_rgba_and_read_back_is_bit_equal(
+    scene: ei.Scene, random_map: MakeMap
+) -> None:
+    texels = random_map(seed=5)
+    scene.set_envmap(latlong.flatten_rgba(texels))
+    np.testing.assert_array_equal(scene.envmap.texels, texels)
+    np.testing.assert_array_equal(scene.envmap.rgba, latlong.flatten_rgba(texels))
+
+
+def test_alpha_is_ignored_when_set_and_one_when_read(scene: ei.Scene, random_map: MakeMap) -> None:
+    rgba = latlong.flatten_rgba(random_map(seed=5))
+    rgba[3::4] = 0.3
+    scene.set_envmap(rgba)
+    assert (scene.envmap.rgba[3::4] == 1).all()
+
+
+def test_the_map_of_a_file_is_the_files(scene_file: Path, random_map: MakeMap) -> None:
+    np.testing.assert_array_equal(ei.load_scene(scene_file).envmap.texels, random_map())
+
+
+def test_texels_are_a_copy(scene: ei.Scene) -> None:
+    before = scene.envmap.texels
+    scene.envmap.texels[:] = 0
+    np.testing.assert_array_equal(scene.envmap.texels, before)
+
+
+def test_the_resolution_is_width_and_height_without_halo(scene: ei.Scene) -> None:
+    assert scene.envmap.resolution == (16, 8)
+    assert scene.envmap.name == "my_envmap"
+
+
+def test_both_sides_of_the_seam_follow_the_map(scene: ei.Scene, random_map: MakeMap) -> None:
+    texels = random_map(seed=9)
+    scene.set_envmap(texels)
+    data = np.array(mi.traverse(scene.mi_scene)["my_envmap.data"])
+    np.testing.assert_array_equal(data[:, 0], texels[:, -1])
+    np.testing.assert_array_equal(data[:, -1], texels[:, 0])
+
+
+@pytest.mark.parametrize(
+    "shape", [(16, 8, 3), (8, 18, 3), (8, 16, 4), (8, 16), (8 * 16 * 3,), (8 * 18 * 4,), ()]
+)
+def test_a_map_of_another_shape_is_refused_with_both_shapes(
+    scene: ei.Scene, shape: tuple[int, ...]
+) -> None:
+    message = rf"must have shape \(8, 16, 3\), or \(512,\).*found {re.escape(str(shape))}"
+    with pytest.raises(ei.InputError, match=message):
+        scene.set_envmap(np.ones(shape))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.nan, "1 texel values are NaN or infinite, first in row 2, column 5"),
+        (np.inf, "1 texel values are NaN or infinite, first in row 2, column 5"),
+        (-1e-6, r"0\.26 % of the texel values are negative"),
+    ],
+)
+def test_a_map_that_is_no_light_is_refused_and_changes_nothing(
+    scene: ei.Scene, value: float, message: str
+) -> None:
+    before = scene.envmap.texels
+    texels = np.ones((8, 16, 3))
+    texels[2, 5, 1] = value
+    with pytest.raises(ei.InputError, match=message):
+        scene.set_envmap(texels)
+    np.testing.assert_array_equal(scene.envmap.texels, before)
+
+
+def test_the_rotation_of_the_emitter_can_be_read(
+    make_scene: MakeScene, random_map: MakeMap
+) -> None:
+    to_world = mi.ScalarTransform4f().rotate([0, 1, 0], 90)
+    emitter = {"type": "envmap", "bitmap": mi.Bitmap(random_map()), "to_world": to_world}
+    scene = make_scene(my_envmap=emitter)
+    expected = np.array([[0, 0, 1, 0], [0, 1, 0, 0], [-1, 0, 0, 0], [0, 0, 0, 1]])
+    np.testing.assert_allclose(scene.envmap.to_world, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("angle", [0, 65])
+def test_mitsuba_sees_each_texel_in_the_direction_that_latlong_gives(
+    make_scene: MakeScene, random_map: MakeMap, angle: float
+) -> None:
+    to_world = mi.ScalarTransform4f().rotate([2 / 3, 1 / 3, 2 / 3], angle)
+    texels = random_map()
+    emitter = {"type": "envmap", "bitmap": mi.Bitmap(texels), "to_world": to_world}
+    scene = make_scene(my_envmap=emitter)
+    rotation = scene.envmap.to_world[:3, :3]
+    directions = latlong.texel_directions(8, 16)[1:-1].reshape(-1, 3) @ rotation.T
+    interaction = dr.zeros(mi.SurfaceInteraction3f, len(directions))
+    interaction.wi = -mi.Vector3f(directions.T.astype(np.float32))
+    seen = np.array(scene.mi_scene.environment().eval(interaction)).T
+    np.testing.assert_allclose(seen, texels[1:-1].reshape(-1, 3), rtol=1e-3)
