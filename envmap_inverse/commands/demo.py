@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import typer
 
 from envmap_inverse.bundled import bunny
-from envmap_inverse.console.logs import collected_warnings
 from envmap_inverse.console.options import Frames, Overwrite, Report, given_settings
 from envmap_inverse.console.output import (
     WHY_ERRORS_DISAGREE,
@@ -28,6 +27,7 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
 from envmap_inverse.report import write_comparison
 from envmap_inverse.run.folder import RunFolder
+from envmap_inverse.run.notes import collected_warnings
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import load_scene
 from envmap_inverse.system.process import seconds_since_start

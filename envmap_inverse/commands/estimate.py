@@ -11,7 +11,6 @@ import typer
 from envmap_inverse.console.cameras import Cameras, choose_sensors
 from envmap_inverse.console.config import read_config
 from envmap_inverse.console.live import LOOPBACK, Live, LiveHost, LivePort, live_view
-from envmap_inverse.console.logs import collected_warnings
 from envmap_inverse.console.optimizers import (
     OptimizerSpec,
     default_spec,
@@ -45,7 +44,7 @@ from envmap_inverse.console.pictures import (
     read_views,
     say_who_took_what,
 )
-from envmap_inverse.console.running import CHECKPOINT_EVERY, run
+from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import (
     MapSize,
     add_unknown_map,
@@ -67,6 +66,8 @@ from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.problem.view import as_views
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
+from envmap_inverse.run.notes import collected_warnings
+from envmap_inverse.run.session import CHECKPOINT_EVERY
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
 
@@ -371,7 +372,7 @@ def estimate(
         }
         if isinstance(wanted, Censored):  # its levels are now in the views
             settings["loss"] = loss
-        with live_view(output, problem, terms, live=live, host=live_host, port=live_port) as view:
+        with live_view(output, terms, live=live, host=live_host, port=live_port) as view:
             folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)
             say_who_took_what(loaded, problem.views)
             run(

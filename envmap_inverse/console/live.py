@@ -10,8 +10,6 @@ from typing import Annotated
 from envmap_inverse.console.options import panelled
 from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Optimizer
-from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.view import start_exposures
 from envmap_inverse.report.live import LOOPBACK, LiveView
 
 __all__ = ["LOOPBACK", "Live", "LiveHost", "LivePort", "live_view"]
@@ -36,7 +34,6 @@ LiveHost = Annotated[
 
 def live_view(
     folder: Path,
-    problem: Problem,
     optimizer: Optimizer,
     *,
     live: bool,
@@ -52,8 +49,7 @@ def live_view(
         if (host, port) != (LOOPBACK, 0):
             raise InputError("--live-host and --live-port: need --live")
         return nullcontext()
-    reference = problem.views[0].image / start_exposures(problem.views)[0][0]
-    view = LiveView(folder, reference, num_steps=optimizer.num_steps, host=host, port=port)
+    view = LiveView(folder, num_steps=optimizer.num_steps, host=host, port=port)
     if not view.is_loopback:
         warnings.warn(
             f"--live-host {host}: anyone who can reach this address and knows its token can watch, "

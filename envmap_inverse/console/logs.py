@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import logging
 import sys
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from envmap_inverse.console import output as console
 from envmap_inverse.errors import cannot_write
 
-__all__ = ["collected_warnings", "show_warning", "start_logging"]
+__all__ = ["show_warning", "start_logging"]
 
 _LOGGER = logging.getLogger("envmap_inverse")
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
@@ -50,27 +47,6 @@ def start_logging(verbose: int, *, quiet: bool, log_file: Path | None) -> None:
 def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
     """Write a warning as one line."""
     _LOGGER.warning("%s", message)
-
-
-@contextmanager
-def collected_warnings() -> Iterator[list[str]]:
-    """Collect the warnings of one run, and show them as well.
-
-    Warnings that an earlier run has shown are shown again.
-
-    Yields:
-        The messages so far, in order.
-    """
-    met: list[str] = []
-    with warnings.catch_warnings():
-        show = warnings.showwarning
-
-        def keep(message: Warning | str, *rest: Any, **named: Any) -> None:
-            met.append(str(message))
-            show(message, *rest, **named)
-
-        warnings.showwarning = keep
-        yield met
 
 
 class _StandardError(logging.Handler):

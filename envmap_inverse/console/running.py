@@ -1,4 +1,4 @@
-"""Run a problem: show it, write its files, and end cleanly at a signal."""
+"""A run on the command line: shown while it goes, ended by signals, summed up in words."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Any
 
 import typer
 
-from envmap_inverse.backend import limited_threads
 from envmap_inverse.console.output import (
     WHY_ERRORS_DISAGREE,
     Errors,
@@ -25,16 +24,12 @@ from envmap_inverse.console.output import (
 from envmap_inverse.console.progress import PlainProgress
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.solution import Iteration
-from envmap_inverse.problem.view import start_exposures
+from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
-from envmap_inverse.run.checkpoints import Checkpoints, fingerprints
+from envmap_inverse.run import session
 from envmap_inverse.run.folder import RunFolder
-from envmap_inverse.solving.estimate import numbers_of, solve
 from envmap_inverse.system.progress import is_watched, stage, watched_by
-
-CHECKPOINT_EVERY = 30.0
 
 __all__ = ["fail", "run"]
 
@@ -49,7 +44,7 @@ def run(
     notes: Sequence[str],
     report: bool,
     live: LiveView | None = None,
-    checkpoint_every: float = CHECKPOINT_EVERY,
+    checkpoint_every: float = session.CHECKPOINT_EVERY,
     threads: int | None = None,
     can_resume: bool = True,
 ) -> dict[str, Any]:
@@ -73,33 +68,20 @@ def run(
     Returns:
         The content of `summary.json`.
     """
-    checkpoints = Checkpoints(
-        run_folder.path,
-        fingerprints(problem, optimizer),
-        every=checkpoint_every,
-        before=run_folder.flush,
-    )
-    with _stop_at_signal() as stop, run_folder, _shown():
-        earlier, _ = checkpoints.restore() or ([], {})
-        run_folder.begin(
-            problem.views[0].image,
-            problem.ground_truth,
-            exposure=start_exposures(problem.views)[0][0],
-            earlier=earlier,
+    watch = _Watch(run_folder, live)
+    followers = (watch,) if live is None else (live, watch)
+    with _stop_at_signal(watch), _shown():
+        result, summary = session.run(
+            run_folder,
+            problem,
+            optimizer,
+            followers=followers,
+            checkpoint_every=checkpoint_every,
+            threads=threads,
+            loading=loading,
+            starting=starting,
+            notes=notes,
         )
-        if live is not None:
-            live.begin(earlier)
-            say(f"live view at {live.address}")
-
-        watch = _Watch(run_folder, live, stop)
-        with limited_threads(threads):
-            result = solve(problem, optimizer, watch.on_iteration, checkpoints, watch.words)
-        run_folder.close()
-        summary = run_folder.finish(
-            result, problem, loading=loading, notes=notes, starting=starting
-        )
-        if result.status == "done":
-            checkpoints.remove()
         seconds = dict(summary["seconds"])
         page = _write_report(run_folder.path, seconds) if report else None
     _print_summary(run_folder.path, summary, seconds, watch.first)
@@ -109,7 +91,7 @@ def run(
         tell(f"report in {page}")
     if live is not None:
         live.end(result.status, page)
-    _exit_if_ended_early(stop, result.status)
+    _exit_if_ended_early(watch.signal, result.status)
     return summary
 
 
@@ -141,48 +123,42 @@ def _command_to_resume(arguments: Sequence[str]) -> str:
     return shlex.join(["envmap-inverse", *kept, "--resume"])
 
 
-def _exit_if_ended_early(stop: _Stop, status: str) -> None:
-    if stop.number is not None:
-        raise typer.Exit(128 + stop.number)
+def _exit_if_ended_early(number: int | None, status: str) -> None:
+    if number is not None:
+        raise typer.Exit(128 + number)
     if status != "done":
         raise typer.Exit(fail(status, 1))
 
 
 class _Watch:
-    """Passes the iterations of a run to its folder and its live view.
+    """Follows a run for the command line.
 
     Attributes:
         first: the errors of the first map.
+        signal: number of the signal that asked the run to end.
     """
 
-    def __init__(self, run_folder: RunFolder, live: LiveView | None, stop: _Stop) -> None:
-        self._folder, self._live, self._stop = run_folder, live, stop
+    def __init__(self, run_folder: RunFolder, live: LiveView | None) -> None:
+        self._folder, self._live = run_folder, live
         self.first: Errors | None = None
+        self.signal: int | None = None
 
-    def on_iteration(self, iteration: Iteration) -> bool:
-        """Take an iteration, and return whether the run is to end."""
-        self._folder.add(iteration)
+    def begin(self, problem: Problem, earlier: Sequence[Record]) -> None:  # noqa: ARG002
+        """See `Follower`."""
+        if self._live is not None:
+            say(f"live view at {self._live.address}")
+
+    def add(self, iteration: Iteration) -> bool:
+        """See `Follower`."""
         if self.first is None:
             self.first = iteration.error, self._folder.metrics.get("log_rmse")
-        if self._live is not None:
-            self._live.show(iteration)
-        return self._stop.number is not None
-
-    def words(self, iteration: Iteration) -> str:
-        """Format the numbers of an iteration already taken."""
-        return numbers_of(iteration, self._folder.metrics)
-
-
-class _Stop:
-    """The signal that asked the run to end."""
-
-    number: int | None = None
+        return self.signal is not None
 
 
 @contextmanager
-def _stop_at_signal() -> Iterator[_Stop]:
+def _stop_at_signal(watch: _Watch) -> Iterator[None]:
     """Note the first SIGINT or SIGTERM; a second one ends the process at once, as usual."""
-    stop, numbers = _Stop(), (signal.SIGINT, signal.SIGTERM)
+    numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
 
     def restore() -> None:
@@ -190,15 +166,15 @@ def _stop_at_signal() -> Iterator[_Stop]:
             signal.signal(number, handler)
 
     def note(number: int, _: FrameType | None) -> None:
-        stop.number = number
+        watch.signal = number
         restore()
 
     for number in numbers:
         signal.signal(number, note)
     try:
-        yield stop
+        yield
     finally:
-        if stop.number is None:  # else `note` has restored them, and more signals may have come
+        if watch.signal is None:  # else `note` has restored them, and more signals may have come
             restore()
 
 

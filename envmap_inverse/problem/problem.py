@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +60,11 @@ class Problem:
         for view in self.views:
             faults.attempt(_check_fit, self.scene, view)
         faults.report()
+
+    @cached_property
+    def exposures(self) -> NDArray[np.float32]:
+        """Exposures of each view and channel, shape (views, 3); 1 where they are unknown."""
+        return start_exposures(self.views)[0]
 
     def __repr__(self) -> str:
         """A line per part."""

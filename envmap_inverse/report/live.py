@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import display_exposure, encode_jpeg, shrink, tonemap
+from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.system.strict_json import to_json
 
@@ -75,7 +76,6 @@ class LiveView(AbstractContextManager["LiveView"]):
     def __init__(
         self,
         folder: Path,
-        reference: NDArray[np.float32],
         *,
         num_steps: int,
         host: str = LOOPBACK,
@@ -85,7 +85,6 @@ class LiveView(AbstractContextManager["LiveView"]):
 
         Args:
             folder: folder of the run, named on the page.
-            reference: radiance of the first picture; sets the exposure of all pictures.
             num_steps: largest number of iterations.
             host: name or address of the interface to serve on.
             port: the port; 0 for any free one.
@@ -96,8 +95,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         self._token = secrets.token_urlsafe(16)
         self._folder, self._num_steps = folder, num_steps
         self._host = host
-        self._exposure = display_exposure(reference)
-        self._reference = _Picture(reference, self._exposure)
+        self._exposure = 1.0
         self._pictures: dict[str, _Picture] = {}
         self._shown = -1  # iteration of the pictures
         self._history: list[dict[str, Any]] = []
@@ -132,11 +130,17 @@ class LiveView(AbstractContextManager["LiveView"]):
         self._server.shutdown()
         self._server.server_close()
 
-    def begin(self, earlier: Sequence[Record]) -> None:
-        """Take over the iterations of the run that this one continues."""
+    def begin(self, problem: Problem, earlier: Sequence[Record]) -> None:
+        """Show the first reference, and the iterations of the run that this one continues.
+
+        The radiance of the reference sets the exposure of all pictures.
+        """
+        reference = problem.views[0].image / problem.exposures[0]
+        self._exposure = display_exposure(reference)
+        self._pictures["reference.jpg"] = _Picture(reference, self._exposure)
         self._history = [_line(record) for record in earlier]
 
-    def show(self, iteration: Iteration) -> None:
+    def add(self, iteration: Iteration) -> None:
         """Take the next iteration."""
         self._last = iteration
         self._history.append(_line(iteration))
@@ -189,7 +193,7 @@ class LiveView(AbstractContextManager["LiveView"]):
             return JSON, self._state(int(after) if after.isdecimal() else 0)
         if name == "report.html" and self._report is not None:
             return HTML, self._report
-        picture = {"reference.jpg": self._reference, **self._pictures}.get(name)
+        picture = self._pictures.get(name)
         return None if picture is None else (JPEG, picture.jpeg)
 
     def _state(self, after: int) -> bytes:
@@ -215,7 +219,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         return now - self._asked < WATCHED_FOR
 
     def _copy(self, iteration: Iteration) -> None:
-        self._pictures = {
+        self._pictures |= {
             "image.jpg": _Picture(iteration.image, self._exposure),
             "map.jpg": _Picture(iteration.texels, self._exposure),
         }

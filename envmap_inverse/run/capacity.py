@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.run.folder import MAX_PICTURES
-from envmap_inverse.system.memory import check_disk, check_memory
+from envmap_inverse.system.memory import free_memory, gibibytes
 
-__all__ = ["bytes_of_run", "check_room"]
+__all__ = ["bytes_of_run", "check_disk", "check_memory", "check_room"]
+
+BYTES_PER_PIXEL = 450
+"""Peak of an optimizer, measured with 1024 x 1024 pixels: 125 for Adam, 450 for Transport."""
+
+BYTES_PER_TEXEL = 400
+"""Peak measured with 4096 x 2048 texels: 280 for Adam, 340 for Transport; a checkpoint adds 96."""
+
+BYTES_OF_LIBRARIES = 2**27
+"""Added for kernels, threads and paths in flight, however small the run."""
 
 BLOCK = 4096
 """Bytes that the smallest file takes on most disks."""
@@ -32,6 +42,46 @@ def check_room(problem: Problem, optimizer: Optimizer, folder: Path, *, frames: 
     if num_paths >= 2**32:
         raise InputError(
             f"--spp: {num_paths} paths in one picture are more than Mitsuba can count; lower it"
+        )
+
+
+def check_memory(num_pixels: int, num_texels: int) -> None:
+    """Refuse a run that would not fit into memory.
+
+    A recorded light transport takes more; recording it checks that.
+
+    Args:
+        num_pixels: pixels of all pictures.
+        num_texels: texels of the map.
+
+    Raises:
+        InputError: if the run would not fit.
+    """
+    needed = BYTES_PER_PIXEL * num_pixels + BYTES_PER_TEXEL * num_texels + BYTES_OF_LIBRARIES
+    free = free_memory()
+    if needed > free:
+        raise InputError(
+            f"{num_pixels} pixels and {num_texels} texels take about {gibibytes(needed)} of memory "
+            f"and {gibibytes(free)} are free; a smaller --size takes less"
+        )
+
+
+def check_disk(folder: Path, num_bytes: int) -> None:
+    """Refuse a run whose files would not fit onto the disk.
+
+    Args:
+        folder: where they will be written; it need not exist.
+        num_bytes: bytes that they may take.
+
+    Raises:
+        InputError: if the files would not fit.
+    """
+    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free = shutil.disk_usage(existing).free
+    if num_bytes > free:
+        raise InputError(
+            f"{folder}: the files may take {gibibytes(num_bytes)} and {gibibytes(free)} are free; "
+            "name another folder with -o, or drop --frames"
         )
 
 

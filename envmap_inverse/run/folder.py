@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 import tomli_w
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
 from envmap_inverse.problem.plausibility import warn_of_dark_pixels
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
-from envmap_inverse.problem.view import start_exposures
 from envmap_inverse.run.frames import FrameWriter
 from envmap_inverse.run.history import History, Measuring
 from envmap_inverse.run.summary import summary_of_run
@@ -170,24 +169,17 @@ class RunFolder:
                 "repeat those of run.toml (--config), or begin again with --overwrite"
             )
 
-    def begin(
-        self,
-        reference: NDArray[np.float32],
-        ground_truth: NDArray[np.float32] | None = None,
-        *,
-        exposure: ArrayLike = 1.0,
-        earlier: Sequence[Record] = (),
-    ) -> None:
+    def begin(self, problem: Problem, earlier: Sequence[Record] = ()) -> None:
         """Fix what all iterations are shown and measured by.
 
         Args:
-            reference: the (first) reference; its radiance sets the exposure of all pictures.
-            ground_truth: the true map, if known.
-            exposure: factor from radiance to the reference's values, as far as it is known.
+            problem: the radiance of its first reference sets the exposure of all pictures; its
+                ground truth, if known, measures each map.
             earlier: iterations of the run that this one goes on with.
         """
         self._history.begin(earlier)
-        radiance = (reference / np.asarray(exposure, np.float32)).astype(np.float32)
+        reference, ground_truth = problem.views[0].image, problem.ground_truth
+        radiance = reference / problem.exposures[0]
         self._exposure = display_exposure(radiance)
         self._ground_truth = ground_truth
         write_image(self.path / layout.reference(0), reference)
@@ -289,9 +281,7 @@ class RunFolder:
                 self._write_png(begin(layout.RENDER_PNG), image)
             else:
                 write_image(begin(layout.reference(number)), view.image)
-        exposures = start_exposures(problem.views)[0]
-        if result.exposures is not None:
-            exposures = result.exposures
+        exposures = problem.exposures if result.exposures is None else result.exposures
         return judge(problem.views[: len(pairs)], pairs, exposures[: len(pairs)])
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ from envmap_inverse.problem.plausibility import checked
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
-from envmap_inverse.problem.view import ViewLike, as_views, start_exposures
+from envmap_inverse.problem.view import ViewLike, as_views
 from envmap_inverse.scene.rendering import render, sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving import notebook as display
@@ -258,9 +258,7 @@ def _judged(problem: Problem, solution: Solution) -> Fit:
         )
         for view in views
     ]
-    exposures = solution.exposures
-    if exposures is None:
-        exposures, _ = start_exposures(problem.views)
+    exposures = problem.exposures if solution.exposures is None else solution.exposures
     return judge(views, pairs, exposures[: len(views)])
 
 

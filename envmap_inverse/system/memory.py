@@ -1,26 +1,14 @@
-"""How much memory and disk space is free, and whether it suffices."""
+"""How much memory is free."""
 
 from __future__ import annotations
 
 import contextlib
 import re
 import resource
-import shutil
 import sys
 from pathlib import Path
 
-from envmap_inverse.errors import InputError
-
-__all__ = ["check_disk", "check_memory", "free_memory", "gibibytes"]
-
-BYTES_PER_PIXEL = 450
-"""Peak of an optimizer, measured with 1024 x 1024 pixels: 125 for Adam, 450 for Transport."""
-
-BYTES_PER_TEXEL = 400
-"""Peak measured with 4096 x 2048 texels: 280 for Adam, 340 for Transport; a checkpoint adds 96."""
-
-BYTES_OF_LIBRARIES = 2**27
-"""Added for kernels, threads and paths in flight, however small the run."""
+__all__ = ["free_memory", "gibibytes"]
 
 _CGROUP = Path("/sys/fs/cgroup")
 _UNKNOWN = 2**31
@@ -58,46 +46,6 @@ def _free_on_machine() -> int:
         )
         return min(machine, limit - used + (int(cached[1]) if cached else 0))
     return machine
-
-
-def check_memory(num_pixels: int, num_texels: int) -> None:
-    """Refuse a run that would not fit into memory.
-
-    A recorded light transport takes more; recording it checks that.
-
-    Args:
-        num_pixels: pixels of all pictures.
-        num_texels: texels of the map.
-
-    Raises:
-        InputError: if the run would not fit.
-    """
-    needed = BYTES_PER_PIXEL * num_pixels + BYTES_PER_TEXEL * num_texels + BYTES_OF_LIBRARIES
-    free = free_memory()
-    if needed > free:
-        raise InputError(
-            f"{num_pixels} pixels and {num_texels} texels take about {gibibytes(needed)} of memory "
-            f"and {gibibytes(free)} are free; a smaller --size takes less"
-        )
-
-
-def check_disk(folder: Path, num_bytes: int) -> None:
-    """Refuse a run whose files would not fit onto the disk.
-
-    Args:
-        folder: where they will be written; it need not exist.
-        num_bytes: bytes that they may take.
-
-    Raises:
-        InputError: if the files would not fit.
-    """
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free = shutil.disk_usage(existing).free
-    if num_bytes > free:
-        raise InputError(
-            f"{folder}: the files may take {gibibytes(num_bytes)} and {gibibytes(free)} are free; "
-            "name another folder with -o, or drop --frames"
-        )
 
 
 def gibibytes(num_bytes: float) -> str:

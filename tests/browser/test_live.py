@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from playwright.sync_api import expect
+from posed import posed
 
 from envmap_inverse.problem.solution import Iteration
 from envmap_inverse.report.live import LiveView
@@ -32,7 +33,8 @@ def iteration(index: int) -> Iteration:
 def view(tmp_path: Path) -> Iterator[LiveView]:
     """The live view of a run that does what the test says."""
     reference = np.ones((16, 32, 3), np.float32)
-    with LiveView(tmp_path / "<script>run", reference, num_steps=50) as served:
+    with LiveView(tmp_path / "<script>run", num_steps=50) as served:
+        served.begin(posed(reference), [])
         yield served
 
 
@@ -46,16 +48,16 @@ def opened(open_page: Open, browser: Any, view: LiveView) -> Any:
 
 def test_the_page_follows_the_run_without_a_complaint(opened: Any, view: LiveView) -> None:
     page = opened.page
-    view.show(iteration(0))
+    view.add(iteration(0))
     expect(page.locator("#iteration")).to_have_text("1 of 50")
     expect(page.locator("#image")).to_have_js_property("naturalWidth", 32)
-    view.show(iteration(1))
+    view.add(iteration(1))
     expect(page.locator("#iteration")).to_have_text("2 of 50")
     expect(page.locator("h1")).to_contain_text("<script>run")
     assert opened.num_colours("#curves canvas") > 1
     before = opened.pixels("#curves canvas")
     for index in range(2, 20):
-        view.show(iteration(index))
+        view.add(iteration(index))
     expect(page.locator("#iteration")).to_have_text("20 of 50")
     assert opened.pixels("#curves canvas") != before
     assert all(url.startswith((view.address, "data:")) for url in opened.requests)
@@ -66,7 +68,7 @@ def test_a_reload_and_a_second_tab_show_all_of_the_run(
     opened: Any, view: LiveView, open_page: Open, browser: Any
 ) -> None:
     for index in range(5):
-        view.show(iteration(index))
+        view.add(iteration(index))
     opened.page.reload()
     second = open_page(browser)
     second.page.goto(view.address)
@@ -76,12 +78,12 @@ def test_a_reload_and_a_second_tab_show_all_of_the_run(
 
 def test_a_page_whose_connection_was_dropped_catches_up(opened: Any, view: LiveView) -> None:
     page = opened.page
-    view.show(iteration(0))
+    view.add(iteration(0))
     expect(page.locator("#iteration")).to_have_text("1 of 50")
     page.context.set_offline(True)
     expect(page.locator("#status")).to_contain_text("does not answer")
     for index in range(1, 8):
-        view.show(iteration(index))
+        view.add(iteration(index))
     page.context.set_offline(False)
     expect(page.locator("#status")).to_contain_text("goes on")
     expect(page.locator("#iteration")).to_have_text("8 of 50")
@@ -89,7 +91,7 @@ def test_a_page_whose_connection_was_dropped_catches_up(opened: Any, view: LiveV
 
 
 def test_the_page_becomes_the_report_at_the_end(opened: Any, view: LiveView, report: Path) -> None:
-    view.show(iteration(0))
+    view.add(iteration(0))
     expect(opened.page.locator("#iteration")).to_have_text("1 of 50")
     view.end("done", report)
     expect(opened.page.locator("#numbers h2")).to_have_text("Numbers")
@@ -98,7 +100,7 @@ def test_the_page_becomes_the_report_at_the_end(opened: Any, view: LiveView, rep
 def test_a_page_whose_run_does_not_answer_says_so_and_keeps_what_it_shows(
     opened: Any, view: LiveView
 ) -> None:
-    view.show(iteration(0))
+    view.add(iteration(0))
     expect(opened.page.locator("#iteration")).to_have_text("1 of 50")
     view.__exit__(None, None, None)
     expect(opened.page.locator("#status")).to_contain_text("does not answer")

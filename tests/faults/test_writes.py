@@ -104,7 +104,7 @@ def write_run(inputs: Path) -> WriteRun:
 
     def write(folder: Path) -> None:
         with RunFolder(folder, {"spp": 1}, overwrite=False, frames=True) as run:
-            run.begin(reference)
+            run.begin(problem)
             for iteration in iterations:
                 run.add(iteration)
             run.close()

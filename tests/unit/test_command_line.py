@@ -18,13 +18,13 @@ from typer.main import get_command
 
 from envmap_inverse import cli
 from envmap_inverse.console import output
-from envmap_inverse.console.logs import collected_warnings
 from envmap_inverse.console.parsing import PANELS
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import write_image
 from envmap_inverse.losses import LOSSES
 from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.priors import PRIORS
+from envmap_inverse.run.notes import collected_warnings
 
 Said = tuple[int, str, str]
 Say = Callable[..., Said]

@@ -31,7 +31,6 @@ from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Solution
-from envmap_inverse.problem.view import start_exposures
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.sphere import latlong
 
@@ -231,11 +230,10 @@ class _Descending:
 
     def solution(self) -> Solution:
         """See `Solver`."""
-        exposures, _ = start_exposures(self.problem.views)
         return Solution(
             texels=self.as_map(self.now.result),
             num_dropped=int(self.now.descent.dropped[0]),
-            exposures=exposures,
+            exposures=self.problem.exposures,
         )
 
     def ending(self, index: int) -> str:

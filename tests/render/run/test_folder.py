@@ -29,8 +29,8 @@ def finished(
     reference = ei.render(scene, spp=16, seed=1)
     settings = {"spp": 1, "size": None}
     run = RunFolder(folder, settings, overwrite=False, frames=False)
-    run.begin(reference, scene.envmap.texels)
     problem = Problem.create(scene, reference, loss=ei.MSE(), ground_truth=scene.envmap.texels)
+    run.begin(problem)
     result = solve(problem, ei.Adam(iterations=4, learning_rate=2), run.add)
     run.close()
     summary = run.finish(result, problem, starting=7, loading=100, notes=["a warning"])
@@ -166,7 +166,7 @@ def test_pictures_are_exposed_by_the_radiance_of_the_reference(
     view = ei.View(4 * radiance, exposure=4.0)
     problem = Problem.create(scene, view, loss=ei.MSE())
     run = RunFolder(tmp_path / "run", {}, overwrite=False, frames=False)
-    run.begin(view.image, exposure=4.0)
+    run.begin(problem)
     result = solve(problem, ei.Adam(iterations=2), run.add)
     run.close()
     summary = run.finish(result, problem, loading=0, notes=[])
@@ -180,7 +180,7 @@ def test_other_references_are_kept_beside_their_fits(
     views = [ei.View(ei.render(scene, spp=16, sensor=k), sensor=k) for k in (0, 1)]
     problem = Problem.create(scene, views, loss=ei.MSE())
     run = RunFolder(tmp_path / "run", {}, overwrite=False, frames=False)
-    run.begin(views[0].image)
+    run.begin(problem)
     result = solve(problem, ei.Adam(iterations=2), run.add)
     run.close()
     run.finish(result, problem, loading=0, notes=[])

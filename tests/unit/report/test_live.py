@@ -14,8 +14,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from posed import posed
 
-from envmap_inverse import InputError, Iteration, View
+from envmap_inverse import InputError, Iteration
 from envmap_inverse.console.live import live_view
 from envmap_inverse.problem.solution import Record
 from envmap_inverse.report.live import LOOPBACK, MAX_LINES, LiveView
@@ -25,7 +26,8 @@ REFERENCE = np.ones((4, 6, 3), np.float32)
 
 @pytest.fixture
 def view() -> Iterator[LiveView]:
-    with LiveView(Path("run"), REFERENCE, num_steps=9) as made:
+    with LiveView(Path("run"), num_steps=9) as made:
+        made.begin(posed(REFERENCE), [])
         yield made
 
 
@@ -47,7 +49,7 @@ def records(count: int) -> list[Record]:
 def test_of_any_history_the_ends_are_told_and_few_lines_between(
     view: LiveView, count: int, after: int
 ) -> None:
-    view.begin(records(count))
+    view.begin(posed(REFERENCE), records(count))
     found = state(view, str(after))
     indices = [line["index"] for line in found["lines"]]
     assert found["next"] == count
@@ -61,7 +63,7 @@ def test_of_any_history_the_ends_are_told_and_few_lines_between(
 
 @pytest.mark.parametrize("after", ["", "-1", "x", "1.5", "²"])
 def test_a_line_that_is_no_number_is_the_first(view: LiveView, after: str) -> None:
-    view.begin(records(3))
+    view.begin(posed(REFERENCE), records(3))
     assert [line["index"] for line in state(view, after)["lines"]] == [0, 1, 2]
 
 
@@ -73,7 +75,7 @@ def test_pictures_come_with_the_end_and_the_report_if_there_is_one(
     assert [ask(view, name)[0] for name in names] == [HTTPStatus.NOT_FOUND] * 3
     assert ask(view, "reference.jpg")[1:2] == ("image/jpeg",)
     monkeypatch.setattr("envmap_inverse.report.live.WATCHED_FOR", 0)
-    view.show(
+    view.add(
         Iteration(
             index=4,
             loss=0.5,
@@ -95,13 +97,12 @@ def test_pictures_come_with_the_end_and_the_report_if_there_is_one(
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("no.such.host.invalid", 0)])
 def test_an_address_that_cannot_be_is_refused(host: str, port: int) -> None:
     with pytest.raises(InputError, match=f"--live-host {host}, --live-port {port}: cannot be op"):
-        LiveView(Path("run"), REFERENCE, num_steps=9, host=host, port=port)
+        LiveView(Path("run"), num_steps=9, host=host, port=port)
 
 
 def of_a_run(**options: Any) -> Any:
-    problem: Any = SimpleNamespace(views=(View(REFERENCE),))
     optimizer: Any = SimpleNamespace(num_steps=9)
-    return live_view(Path("run"), problem, optimizer, **{"host": LOOPBACK, "port": 0, **options})
+    return live_view(Path("run"), optimizer, **{"host": LOOPBACK, "port": 0, **options})
 
 
 def test_a_run_has_a_live_view_if_one_is_wanted() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from posed import posed
 from run_files import names_in
 
 from envmap_inverse import InputError, Iteration
@@ -89,14 +90,14 @@ def test_nothing_is_added_to_a_run_that_has_ended(
 
 def test_a_run_may_be_closed_twice(open_run: OpenRun) -> None:
     run = open_run(frames=True)
-    run.begin(np.ones((4, 4, 3), np.float32))
+    run.begin(posed(np.ones((4, 4, 3), np.float32)))
     run.close()
     run.close()
 
 
 def test_the_reference_is_kept(open_run: OpenRun, tmp_path: Path, rng: np.random.Generator) -> None:
     reference = rng.random((6, 6, 3), np.float32)
-    open_run().begin(reference)
+    open_run().begin(posed(reference))
     np.testing.assert_array_equal(read_image(tmp_path / "run" / "reference.exr"), reference)
 
 
@@ -104,7 +105,7 @@ def test_without_frames_no_picture_is_written(
     open_run: OpenRun, make_iteration: MakeIteration, tmp_path: Path
 ) -> None:
     run = open_run()
-    run.begin(np.ones((7, 7, 3), np.float32))
+    run.begin(posed(np.ones((7, 7, 3), np.float32)))
     run.add(make_iteration())
     run.close()
     assert names_in(tmp_path / "run") == {"run.toml", "history.jsonl", "reference.exr"}
@@ -112,7 +113,7 @@ def test_without_frames_no_picture_is_written(
 
 def resumed(run: RunFolder, earlier: list[Record]) -> None:
     with run:
-        run.begin(np.ones((7, 7, 3), np.float32), earlier=earlier)
+        run.begin(posed(np.ones((7, 7, 3), np.float32)), earlier)
         run.close()
 
 
@@ -120,7 +121,7 @@ def test_a_run_that_goes_on_keeps_the_lines_of_its_checkpoint_and_no_others(
     open_run: OpenRun, make_iteration: MakeIteration, tmp_path: Path
 ) -> None:
     with open_run() as run:
-        run.begin(np.ones((7, 7, 3), np.float32), np.ones((5, 9, 3), np.float32))
+        run.begin(posed(np.ones((7, 7, 3), np.float32), np.ones((5, 9, 3), np.float32)))
         for index in range(3):
             run.add(make_iteration(index))
     before = (tmp_path / "run" / "history.jsonl").read_text().splitlines()
@@ -134,7 +135,7 @@ def test_what_was_added_is_on_the_disk_after_a_flush(
     open_run: OpenRun, make_iteration: MakeIteration, tmp_path: Path
 ) -> None:
     with open_run(frames=True) as run:
-        run.begin(np.ones((7, 7, 3), np.float32))
+        run.begin(posed(np.ones((7, 7, 3), np.float32)))
         for index in range(5):
             run.add(make_iteration(index))
         run.flush()
@@ -146,7 +147,7 @@ def test_what_is_damaged_of_an_earlier_part_is_left_out_with_a_warning(
 ) -> None:
     folder = tmp_path / "run"
     with open_run(frames=True) as run:
-        run.begin(np.ones((7, 7, 3), np.float32))
+        run.begin(posed(np.ones((7, 7, 3), np.float32)))
         for index in range(3):
             run.add(make_iteration(index))
         run.flush()
@@ -163,7 +164,7 @@ def test_a_run_that_goes_on_removes_what_a_kill_left_unfinished(
     open_run: OpenRun, tmp_path: Path
 ) -> None:
     with open_run() as run:
-        run.begin(np.ones((7, 7, 3), np.float32))
+        run.begin(posed(np.ones((7, 7, 3), np.float32)))
     (tmp_path / "run" / ".convergence.mp4.abcd1234").touch()
     resumed(open_run(resume=True), [])
     assert not [name for name in names_in(tmp_path / "run") if name.startswith(".")]

@@ -13,6 +13,7 @@ import imageio_ffmpeg
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from posed import posed
 from run_files import names_in
 
 from envmap_inverse import Iteration
@@ -30,7 +31,7 @@ def test_all_frames_have_the_exposure_of_the_reference(
 ) -> None:
     reference = np.full((7, 7, 3), 4, np.float32)
     run = open_run(frames=True)
-    run.begin(reference)
+    run.begin(posed(reference))
     for index in (0, 50):
         run.add(make_iteration(index))
     run.close()
@@ -220,7 +221,7 @@ def test_a_signal_while_frames_are_written_leaves_no_half_of_a_video(
 
     def write() -> NoReturn:
         with run:
-            run.begin(np.ones((7, 7, 3), np.float32))
+            run.begin(posed(np.ones((7, 7, 3), np.float32)))
             run.add(make_iteration())
             raise signal
 

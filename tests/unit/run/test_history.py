@@ -8,6 +8,7 @@ from typing import NoReturn
 import numpy as np
 import pytest
 from hypothesis import strategies as st
+from posed import posed
 
 from envmap_inverse import Iteration
 from envmap_inverse.metrics import angular_error, log_rmse, rmse
@@ -45,7 +46,7 @@ def test_with_a_ground_truth_lines_of_the_history_have_metrics_as_time_allows(
     monkeypatch.setattr(history, "MEASURING_SHARE", share)
     truth = np.full((5, 9, 3), (1, 2, 3), np.float32)
     run = open_run()
-    run.begin(np.ones((4, 4, 3), np.float32), truth)
+    run.begin(posed(np.ones((4, 4, 3), np.float32), truth))
     for index in range(3):
         run.add(make_iteration(index))
     for text in (tmp_path / "run" / "history.jsonl").read_text().splitlines():
@@ -71,7 +72,7 @@ def test_numbers_that_json_does_not_have_become_null(
 
 def resumed(run: RunFolder, earlier: list[Record]) -> None:
     with run:
-        run.begin(np.ones((7, 7, 3), np.float32), earlier=earlier)
+        run.begin(posed(np.ones((7, 7, 3), np.float32)), earlier)
         run.close()
 
 
@@ -80,7 +81,7 @@ def test_lines_that_a_power_failure_took_come_from_the_checkpoint(
     open_run: OpenRun, make_iteration: MakeIteration, tmp_path: Path, damage: bytes
 ) -> None:
     with open_run() as run:
-        run.begin(np.ones((7, 7, 3), np.float32))
+        run.begin(posed(np.ones((7, 7, 3), np.float32)))
     (tmp_path / "run" / "history.jsonl").write_bytes(damage)
     resumed(open_run(resume=True), [make_iteration(k) for k in range(2)])
     lines = (tmp_path / "run" / "history.jsonl").read_text().splitlines()
