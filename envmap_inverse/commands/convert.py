@@ -18,6 +18,7 @@ from envmap_inverse.console.output import say
 from envmap_inverse.errors import Faults, InputError, cannot_write
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import MAX_PIXELS, read_image, srgb_to_linear, write_image
+from envmap_inverse.scene.arrays import check_finite
 from envmap_inverse.sphere.pattern import draw_pattern
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
 from envmap_inverse.sphere.reproject import reproject, rotation
@@ -128,7 +129,10 @@ def convert(
         faults.attempt(read_apart, None, [source])
     faults.report()
     image = read_image(source)
-    _check_finite(source, image)
+    try:
+        check_finite(image, "repair them first")
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from None
     height, width, _ = image.shape
     try:
         given = _projection(from_, rows, height, width)
@@ -285,13 +289,3 @@ def _parse_rotation(option: str | None) -> NDArray[np.float64]:
             raise InputError(f"--rotate {option}: give axes and degrees, e.g. y=90 or y=90,x=-15")
         turns.append((axis, angle))
     return rotation(*turns)
-
-
-def _check_finite(path: Path, image: NDArray[np.float32]) -> None:
-    bad = ~np.isfinite(image)
-    if bad.any():
-        row, column, _ = np.argwhere(bad)[0]
-        raise InputError(
-            f"{path}: {bad.sum()} values are NaN or infinite, the first at pixel x={column}, "
-            f"y={row}; repair them first"
-        )

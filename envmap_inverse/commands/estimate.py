@@ -60,7 +60,6 @@ from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.priors import PRIORS
 from envmap_inverse.problem.fitting import fit_films, map_size_for
-from envmap_inverse.problem.plausibility import checked
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.problem.view import as_views
@@ -361,7 +360,6 @@ def estimate(
                 ground_truth=truth,
             )
             faults.report()
-            problem = checked(problem)
             check_sight(problem)
         check_room(problem, terms, output, frames=frames)
         settings = {

@@ -21,12 +21,11 @@ def split(view: View, share: float, random: np.random.Generator) -> tuple[View, 
             pixel, gives the whole view twice.
         random: chooses them.
     """
-    mask = np.ones(view.image.shape[:2], np.float32) if view.mask is None else view.mask
-    seen = np.flatnonzero(mask)
+    seen = np.flatnonzero(view.mask)
     num_out = min(math.ceil(share * len(seen)), len(seen) - 1)
     if num_out == 0:
         return view, view
-    is_out = np.zeros(mask.shape, bool)
+    is_out = np.zeros(view.mask.shape, bool)
     is_out.flat[random.choice(seen, num_out, replace=False)] = True
-    fitted, measured = (replace(view, mask=mask * part) for part in (~is_out, is_out))
+    fitted, measured = (replace(view, mask=view.mask * part) for part in (~is_out, is_out))
     return fitted, measured

@@ -82,13 +82,13 @@ def resized(view: View, width: int, height: int) -> View:
     """
     if view.image.shape[1::-1] == (width, height):
         return view
-    mask = np.float32(1) if view.mask is None else view.mask[:, :, None]
-    weights = area_mean(mask, width, height) if isinstance(mask, np.ndarray) else None
+    mask = view.mask[:, :, None]
+    weights = area_mean(mask, width, height)
+    weights[weights > 1 - 1e-6] = 1  # but for rounding
 
     def mean(values: NDArray[Any]) -> NDArray[np.float32]:
         sums = area_mean(values * mask, width, height)
-        if weights is not None:
-            sums /= np.where(weights > 0, weights, np.float32(1))
+        sums /= np.where(weights > 0, weights, np.float32(1))
         return sums
 
     means, is_over = mean(view.image), mean(view.is_over) > 0
@@ -97,7 +97,7 @@ def resized(view: View, width: int, height: int) -> View:
     return replace(
         view,
         image=means,
-        mask=None if weights is None else np.clip(weights[:, :, 0], 0, 1),
+        mask=weights[:, :, 0],
         over=is_over,
         under=(share_under > 0) & is_open & ~is_over,
         noise=_mean_noise(view.noise, len(view.image) * view.image.shape[1] / (width * height)),

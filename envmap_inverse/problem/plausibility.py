@@ -6,16 +6,20 @@ Every rule warns and names what it found; docs/faults.md lists them.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.view import LARGEST, View, start_exposures
+from envmap_inverse.problem.view import View, start_exposures
 
-__all__ = ["LARGEST", "checked", "warn_of_dark_pixels"]
+__all__ = ["LARGEST", "checked_start", "checked_truth", "checked_view", "warn_of_dark_pixels"]
+
+LARGEST = 1e12
+"""Largest radiance that is believed; the sun's disk has about 2e7 W m^-2 sr^-1. Sums of the
+squares of larger ones leave float32."""
 
 NOISE_LIMIT = 5
 """Standard deviations of the noise of darkness that negative values may have."""
@@ -27,46 +31,16 @@ BRIGHT, FEW = 0.05, 0.001
 """A bright value, as a share of a reference's mean; the share of pixels not worth a warning."""
 
 
-def checked(problem: Problem) -> Problem:
-    """Take out of a problem what no light can have.
+def checked_view(view: View) -> View:
+    """Mask the pixels above `LARGEST`; warn of other values that no light has.
 
-    - Pixels above `LARGEST` are masked; an image that has no others is refused.
-    - Negative pixels are kept: the noise of a camera lies on both sides of 0. A warning names
-      those that the noise does not explain.
-    - Negative texels of the start map become 0, and a start map that is black then becomes
-      `FLOOR` times the mean of the references: a black map has no gradient.
-    - A start map or ground truth above `LARGEST` is refused.
+    Negative pixels are kept: the noise of a camera lies on both sides of 0. A warning names those
+    that the noise does not explain.
 
     Raises:
-        InputError: if there is nothing left, or a map is too bright.
+        InputError: if no pixel is left.
     """
-    views = tuple(_checked_view(view) for view in problem.views)
-    for name, texels in (("initial map", problem.initial), ("ground truth", problem.ground_truth)):
-        if texels is not None and (np.abs(texels) > LARGEST).any():
-            raise InputError(f"{name}: has texels above {LARGEST:g}, brighter than any light")
-    if problem.ground_truth is not None:
-        _warn_of_truth(problem.ground_truth)
-    return replace(problem, views=views, initial=_checked_start(problem.initial, views))
-
-
-def warn_of_dark_pixels(view: View, image: NDArray[np.float32]) -> None:
-    """Warn of pixels that are bright in a reference, but that no map can make so.
-
-    Args:
-        view: the reference.
-        image: what the recovered map makes of the view, shape (h, w, 3).
-    """
-    bright = view.image > BRIGHT * max(float(view.image.mean()), 0)
-    count = int(((image == 0) & bright & (view.weights > 0)).any(axis=2).sum())
-    if count > FEW * bright[..., 0].size:
-        _warn(
-            f"{view.name}: {count} pixels are bright where the scene shows no light of the map; "
-            "does the picture fit the scene and its sensor?"
-        )
-
-
-def _checked_view(view: View) -> View:
-    used = view.weights[..., 0] > 0
+    used = view.mask > 0
     too_bright: NDArray[np.bool_] = np.any(np.abs(view.image) > LARGEST, axis=2)
     if (too_bright & used).any():
         row, column = np.argwhere(too_bright & used)[0]
@@ -74,9 +48,8 @@ def _checked_view(view: View) -> View:
         if not (used & ~too_bright).any():
             raise InputError(f"{found}, and no others are left; is it linear radiance?")
         _warn(f"{found}, brighter than any light, the first at x={column}, y={row}; left out")
-        mask = np.ones(used.shape, np.float32) if view.mask is None else view.mask
         image = np.where(too_bright[..., None], np.float32(0), view.image)
-        view = replace(view, image=image, mask=np.where(too_bright, np.float32(0), mask))
+        view = replace(view, image=image, mask=np.where(too_bright, np.float32(0), view.mask))
     values = view.image[view.weights > 0]
     darkness = float(np.sqrt(view.noise_model.variance(np.zeros(1, np.float32))[0]))
     strange = int((values < -NOISE_LIMIT * darkness).sum())
@@ -90,7 +63,19 @@ def _checked_view(view: View) -> View:
     return view
 
 
-def _checked_start(texels: NDArray[np.float32], views: tuple[View, ...]) -> NDArray[np.float32]:
+def checked_start(texels: NDArray[np.float32], views: Sequence[View]) -> NDArray[np.float32]:
+    """Set negative texels of a start map to 0, and a black one to `FLOOR` times the references.
+
+    A black map has no gradient.
+
+    Args:
+        texels: the start map, shape (H, W, 3).
+        views: checked views, whose mean radiance is that of the references.
+
+    Raises:
+        InputError: if a texel is above `LARGEST`.
+    """
+    _check_brightness("initial map", texels)
     if (texels < 0).any():
         _warn(f"initial map: {(texels < 0).sum()} values are negative; they are taken for 0")
         texels = np.maximum(texels, np.float32(0))
@@ -109,11 +94,39 @@ def _checked_start(texels: NDArray[np.float32], views: tuple[View, ...]) -> NDAr
     return np.full_like(texels, floor)
 
 
-def _warn_of_truth(texels: NDArray[np.float32]) -> None:
+def checked_truth(texels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Warn of a ground truth that is black or has negative texels.
+
+    Raises:
+        InputError: if a texel is above `LARGEST`.
+    """
+    _check_brightness("ground truth", texels)
     if (texels < 0).any():
         _warn(f"ground truth: {(texels < 0).sum()} values are negative, which no light is")
     if not texels.any():
         _warn("ground truth: is black; errors relative to it mean nothing")
+    return texels
+
+
+def warn_of_dark_pixels(view: View, image: NDArray[np.float32]) -> None:
+    """Warn of pixels that are bright in a reference, but that no map can make so.
+
+    Args:
+        view: the reference.
+        image: what the recovered map makes of the view, shape (h, w, 3).
+    """
+    bright = view.image > BRIGHT * max(float(view.image.mean()), 0)
+    count = int(((image == 0) & bright & (view.weights > 0)).any(axis=2).sum())
+    if count > FEW * bright[..., 0].size:
+        _warn(
+            f"{view.name}: {count} pixels are bright where the scene shows no light of the map; "
+            "does the picture fit the scene and its sensor?"
+        )
+
+
+def _check_brightness(name: str, texels: NDArray[np.float32]) -> None:
+    if (np.abs(texels) > LARGEST).any():
+        raise InputError(f"{name}: has texels above {LARGEST:g}, brighter than any light")
 
 
 def _warn(message: str) -> None:

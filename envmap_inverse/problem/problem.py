@@ -13,7 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem.view import LARGEST, View, ViewLike, as_views, naming, start_exposures
+from envmap_inverse.problem.plausibility import checked_start, checked_truth, checked_view
+from envmap_inverse.problem.view import View, ViewLike, as_views, naming, start_exposures
 from envmap_inverse.scene.envmap import as_texels
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene
@@ -89,13 +90,15 @@ class Problem:
         initial: float | ArrayLike | None = None,
         ground_truth: ArrayLike | None = None,
     ) -> Problem:
-        """A problem from what `estimate` takes.
+        """A problem from what `estimate` takes, without numbers that no light can have.
+
+        Of those, and of what is done about them, it warns: see `plausibility`.
 
         Raises:
             InputError: if anything does not fit the scene.
         """
         width, height = scene.envmap.resolution
-        made = as_views(views, loss)
+        made = tuple(checked_view(view) for view in as_views(views, loss))
         if initial is None:
             initial = _mean_radiance(made)
         if isinstance(initial, str | Path):
@@ -104,13 +107,15 @@ class Problem:
             )
         if np.ndim(initial) == 0:
             initial = np.full((height, width, 3), initial, np.float32)
-        truth = None if ground_truth is None else _named("ground truth", ground_truth, scene)
+        truth = None
+        if ground_truth is not None:
+            truth = checked_truth(_named("ground truth", ground_truth, scene))
         return cls(
             scene=scene,
             views=made,
             loss=loss.loss if isinstance(loss, Censored) else loss,
             priors=tuple(priors),
-            initial=_named("initial map", initial, scene),
+            initial=checked_start(_named("initial map", initial, scene), made),
             ground_truth=truth,
         )
 
@@ -119,8 +124,7 @@ def _mean_radiance(views: Sequence[View]) -> float:
     """Mean of the pictures whose exposure is known, 1 if they are black."""
     exposures, unknown = start_exposures(views)
     means = [
-        float(np.sum(view.weights * np.where(abs(view.image) > LARGEST, 0, view.image) / exposure))
-        / 3
+        float(np.sum(view.weights * view.image / exposure)) / 3
         for view, exposure, index in zip(views, exposures, unknown, strict=True)
         if (index < 0).all()
     ]

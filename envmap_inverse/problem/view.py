@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,17 +15,14 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.images import Picture, read_picture
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.problem.noise import Noise, estimate_noise
-from envmap_inverse.scene.arrays import as_numbers, as_radiance
+from envmap_inverse.scene.arrays import as_numbers, as_radiance, check_finite
 
-__all__ = ["LARGEST", "Exposure", "View", "ViewLike", "as_views", "naming", "start_exposures"]
+__all__ = ["Exposure", "View", "ViewLike", "as_views", "naming", "start_exposures"]
 
-
-LARGEST = 1e12
-"""Largest radiance that is believed; the sun's disk has about 2e7 W m^-2 sr^-1. Sums of the
-squares of larger ones leave float32."""
 
 Exposure = float | ArrayLike | Literal["auto", "auto-rgb"]
 _UNNAMED = "reference image"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +38,7 @@ class View:
             upright values, its mask (times the one that is given), and `white` and `black` unless
             they are given; a file also gives its name.
         sensor: index of the scene's sensor that took it.
-        mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); None weighs all alike.
+        mask: weight of each pixel from 0 (ignored) to 1, shape (h, w); all 1 if none is given.
         exposure: factor from radiance to the image's values: a number, one per channel, or "auto"
             or "auto-rgb" to have one or three estimated along with the map. If no view's is known,
             the first view's is 1.
@@ -64,7 +61,7 @@ class View:
 
     image: NDArray[np.float32]
     sensor: int = 0
-    mask: NDArray[np.float32] | None = None
+    mask: NDArray[np.float32] = None  # type: ignore[assignment] # __post_init__ makes it
     exposure: Exposure = 1.0
     white: float | None = None
     black: float | None = None
@@ -96,10 +93,10 @@ class View:
         image = _as_rgb(naming(self.name, as_radiance, self.image))
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
-        _check_finite(self.name, image)
+        naming(self.name, check_finite, image, "repair them or mask them and set them to 0")
         object.__setattr__(self, "image", image)
-        if self.mask is not None:
-            object.__setattr__(self, "mask", _checked_mask(self.name, self.mask, image.shape))
+        mask = np.ones(image.shape[:2], np.float32) if self.mask is None else self.mask
+        object.__setattr__(self, "mask", _checked_mask(self.name, mask, image.shape))
         if not isinstance(self.exposure, str):
             object.__setattr__(self, "exposure", _checked_exposure(self.name, self.exposure))
         elif self.exposure not in {"auto", "auto-rgb"}:
@@ -124,7 +121,8 @@ class View:
         is_named = self.name != _UNNAMED or source is picture
         name = self.name if is_named else str(source)
         upright = picture.upright
-        own, mask = upright.mask, self.mask
+        own = upright.mask
+        mask: NDArray[np.float32] | None = self.mask
         if own is not None and not own.any():
             raise InputError(f"{name}: no pixel of it is opaque; ignore its alpha (--alpha ignore)")
         if mask is None:
@@ -146,7 +144,7 @@ class View:
         """One line: what took it, and what of it counts."""
         height, width, _ = self.image.shape
         words = [f"{width} x {height} pixels", f"sensor {self.sensor}", f"exposure {self.exposure}"]
-        words += ["masked"] if self.mask is not None else []
+        words += ["masked"] if (self.mask != 1).any() else []
         words += [
             f"clipped {where} {share:.1%}" for where, share in self.clipped_share.items() if share
         ]
@@ -176,8 +174,7 @@ class View:
     @cached_property
     def weights(self) -> NDArray[np.float32]:
         """Weight of each value of the image, shape (h, w, 3); sums to 1."""
-        mask = np.ones(self.image.shape[:2], np.float32) if self.mask is None else self.mask
-        weights = np.repeat(mask[:, :, None], 3, axis=2)
+        weights = np.repeat(self.mask[:, :, None], 3, axis=2)
         return weights / np.float32(weights.sum(dtype=np.float64))
 
     @cached_property
@@ -248,7 +245,7 @@ def _clipped(view: View, levels: Censored) -> View:
     return replace(view, white=white, black=black)
 
 
-def naming(name: str, make: Callable[..., NDArray[Any]], *arguments: Any) -> NDArray[Any]:
+def naming(name: str, make: Callable[..., _T], *arguments: Any) -> _T:
     """Call a function; its errors name what they are about."""
     try:
         return make(*arguments)
@@ -263,16 +260,6 @@ def _as_rgb(array: NDArray[np.float32]) -> NDArray[np.float32]:
     if array.ndim == 3 and array.shape[2] == 1:
         array = np.repeat(array, 3, axis=2)
     return np.ascontiguousarray(array)
-
-
-def _check_finite(name: str, array: NDArray[np.float32]) -> None:
-    bad = ~np.isfinite(array)
-    if bad.any():
-        row, column, _ = np.argwhere(bad)[0]
-        raise InputError(
-            f"{name}: {bad.sum()} values are NaN or infinite, the first at pixel "
-            f"x={column}, y={row}; repair them or mask them and set them to 0"
-        )
 
 
 def _checked_exposure(name: str, exposure: ArrayLike) -> float | NDArray[np.float32]:

@@ -103,7 +103,7 @@ class LightTransport:
         check_seed(seed)
         settings = recordable_paths(scene, sensors)
         sizes = tuple(scene.film_size(sensor) for sensor in sensors)
-        *matrices, assembling = record_matrices(
+        *channels, squares, assembling = record_matrices(
             *(scene, settings, sensors),
             spp=spp,
             seed=seed,
@@ -111,8 +111,8 @@ class LightTransport:
             on_progress=on_progress or (lambda _: None),
         )
         return cls(
-            channels=tuple(matrices[:3]),
-            squares=matrices[3],
+            channels=tuple(channels),
+            squares=squares,
             offset=_other_light(scene, sensors, seed),
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
@@ -149,12 +149,14 @@ class LightTransport:
             width, height = (int(side) for side in found["resolution"])
             sizes = tuple((int(w), int(h)) for w, h in found["image_sizes"])
             num_pixels = sum(w * h for w, h in sizes)
-            matrices = [_matrix(found, name, (num_pixels, width * height)) for name in _MATRICES]
+            *channels, squares = (
+                _matrix(found, name, (num_pixels, width * height)) for name in _MATRICES
+            )
             if found["offset"].shape != (num_pixels, 3):
                 raise ValueError(f"the offset has shape {found['offset'].shape}")
             return cls(
-                channels=tuple(matrices[:3]),
-                squares=matrices[3],
+                channels=tuple(channels),
+                squares=squares,
                 offset=found["offset"],
                 resolution=(width, height),
                 image_sizes=sizes,

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError
 
-__all__ = ["as_numbers", "as_radiance"]
+__all__ = ["as_numbers", "as_radiance", "check_finite"]
 
 
 def as_radiance(values: ArrayLike) -> NDArray[np.float32]:
@@ -27,6 +27,25 @@ def as_radiance(values: ArrayLike) -> NDArray[np.float32]:
             "with srgb_to_linear(array / 255)"
         )
     return np.asarray(array, np.float32)
+
+
+def check_finite(array: NDArray[np.floating], remedy: str) -> None:
+    """Refuse an image or a map that has NaN or infinity.
+
+    Args:
+        array: shape (rows, columns, channels).
+        remedy: what to do about such values.
+
+    Raises:
+        InputError: with the number of such values and the place of the first.
+    """
+    bad = ~np.isfinite(array)
+    if bad.any():
+        row, column, _ = np.argwhere(bad)[0]
+        raise InputError(
+            f"{bad.sum()} values are NaN or infinite, the first in row {row}, column {column}; "
+            f"{remedy}"
+        )
 
 
 def as_numbers(values: Any) -> NDArray[Any]:

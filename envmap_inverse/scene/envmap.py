@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError
-from envmap_inverse.scene.arrays import as_radiance
+from envmap_inverse.scene.arrays import as_radiance, check_finite
 from envmap_inverse.sphere import latlong
 
 __all__ = ["Envmap", "as_map", "as_texels"]
@@ -163,12 +163,7 @@ def as_texels(texels_or_rgba: ArrayLike, resolution: tuple[int, int]) -> NDArray
             f"a map for this scene must have shape ({height}, {width}, 3), "
             f"or ({width * height * 4},) as flat RGBA; found {array.shape}"
         )
-    bad = ~np.isfinite(array)
-    if bad.any():
-        row, column, _ = np.argwhere(bad)[0]
-        raise InputError(
-            f"{bad.sum()} texel values are NaN or infinite, first in row {row}, column {column}"
-        )
+    check_finite(array, "repair them first")
     return array
 
 

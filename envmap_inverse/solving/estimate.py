@@ -20,7 +20,6 @@ from envmap_inverse.optimizers.choices import default_optimizer
 from envmap_inverse.optimizers.protocol import Keeper, Optimizer
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.fitting import fit_films
-from envmap_inverse.problem.plausibility import checked
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
@@ -162,7 +161,7 @@ def estimate(
     In a notebook a progress bar is shown meanwhile.
 
     The scene's own map is not looked at, and is in place again at the end. Of numbers that no light
-    has it warns; see `plausibility.checked`.
+    has it warns; see `plausibility`.
 
     Args:
         scene: geometry, materials and sensors; only its light is unknown. A film of another size
@@ -196,7 +195,7 @@ def estimate(
     chosen = optimizer or default_optimizer(scene)()
     wanted = loss or chosen.default_loss
     with shown_in_notebook():
-        posed = Problem.create(
+        problem = Problem.create(
             scene,
             fit_films(scene, as_views(views, wanted), is_size_kept=True),
             loss=wanted,
@@ -204,7 +203,7 @@ def estimate(
             initial=chosen.default_initial if initial is None else initial,
             ground_truth=ground_truth,
         )
-        check_sight(problem := checked(posed))
+        check_sight(problem)
         return solve(problem, chosen, on_iteration)
 
 

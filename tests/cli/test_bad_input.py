@@ -359,7 +359,10 @@ def test_an_image_that_cannot_be_rendered_or_written(
         (("map.exr", "scene.xml"), r"scene\.xml: unknown kind of image"),
         (("map.exr", "short.exr"), r"short\.exr: .*damaged"),
         (("line.exr", "map.exr"), r"line\.exr: a map must have shape \(2 or more, 3 or more, 3\)"),
-        (("nan.exr", "map.exr"), r"nan\.exr: 3 .* are NaN or infinite, first in row 5, column 2"),
+        (
+            ("nan.exr", "map.exr"),
+            r"nan\.exr: 3 .* are NaN or infinite, the first in row 5, column 2",
+        ),
         (("map.exr", "map.exr", "--coverage", "nan.exr"), r"nan\.exr: 3 .* are NaN or infinite"),
         (("map.exr", "map.exr", "--rows", "top"), "--rows 'top': unknown; .* corner, centred"),
     ],

@@ -135,7 +135,7 @@ def test_a_map_with_nan_is_refused(
 ) -> None:
     damaged = random_map().copy()
     damaged[3, 4] = np.nan
-    with pytest.raises(ei.InputError, match="3 texel values are NaN or infinite, first in row 3"):
+    with pytest.raises(ei.InputError, match="3 values are NaN or infinite, the first in row 3"):
         protocol(damaged, random_map())
 
 

@@ -8,16 +8,44 @@ spends on them is saved; the samples are the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.view import View
 from envmap_inverse.scene.integrators import gradient_integrator
 from envmap_inverse.scene.rendering import check_differentiable, rgb
 
-__all__ = ["Comparer", "comparer", "nearest"]
+__all__ = ["Comparer", "Observed", "comparer", "nearest"]
 
 Comparer = Callable[[Any, Any, Any, int, bool], tuple[Any, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observed:
+    """A view on the device.
+
+    Attributes:
+        bounds: see `View.bounds`; tensors (h, w, 3).
+        weights: see `View.weights`; a tensor (h, w, 3).
+        exposure: of each channel, a `mi.Float` of three.
+    """
+
+    bounds: tuple[Any, ...]
+    weights: Any
+    exposure: Any
+
+    @classmethod
+    def load(cls, view: View) -> Observed:
+        """Bring a view to the device."""
+        return cls(
+            bounds=tuple(mi.TensorXf(bound) for bound in view.bounds),
+            weights=mi.TensorXf(view.weights),
+            exposure=mi.Float(np.broadcast_to(view.exposure, 3)),
+        )
 
 
 def comparer(problem: Problem, integrator: Any = None) -> Comparer:
@@ -28,10 +56,9 @@ def comparer(problem: Problem, integrator: Any = None) -> Comparer:
         integrator: what renders; by default `gradient_integrator`.
 
     Returns:
-        A function of the map's `mi.SceneParameters`, for each view its bounds and weights as
-        tensors (h, w, 3) and its three exposures, a seed for each view, the samples per pixel, and
-        whether to send the loss's gradient back. It returns the loss, and the
-        first picture as a tensor (h, w, 3) or as a `mi.Color3f` of its pixels.
+        A function of the map's `mi.SceneParameters`, the `Observed` of each view, a seed for each
+        view, the samples per pixel, and whether to send the loss's gradient back. It returns the
+        loss, and the first picture as a tensor (h, w, 3) or as a `mi.Color3f` of its pixels.
     """
     if integrator is None:
         integrator = gradient_integrator(problem.scene)
@@ -55,13 +82,13 @@ def _with_films(problem: Problem, integrator: Any, sensors: Sequence[Any]) -> Co
         params: Any, views: Any, seeds: Any, spp: int, wants_gradient: bool
     ) -> tuple[Any, Any]:
         loss, images = mi.Float(0), []
-        for sensor, (bounds, weights, exposure), seed in zip(sensors, views, seeds, strict=True):
+        for sensor, view, seed in zip(sensors, views, seeds, strict=True):
             image = rgb(
                 mi.render(mi_scene, params, sensor, integrator=integrator, spp=spp, seed=seed)
             )
             images.append(dr.detach(image))
-            prediction = image * mi.TensorXf(exposure, (1, 1, 3))
-            losses = weights * loss_function(prediction, nearest(prediction, bounds))
+            prediction = image * mi.TensorXf(view.exposure, (1, 1, 3))
+            losses = view.weights * loss_function(prediction, nearest(prediction, view.bounds))
             loss += dr.sum(losses).array / len(views)
         if wants_gradient:
             dr.backward(loss)
@@ -83,9 +110,10 @@ def _without_films(problem: Problem, integrator: Any, sensors: Sequence[Any]) ->
             image = samples.render(seed)
             images.append(dr.detach(image))
             pixel = dr.arange(mi.UInt32, samples.num_pixels)
-            *bounds, weights = (dr.gather(mi.Color3f, t.array, pixel) for t in (*view[0], view[1]))
+            bounds = [dr.gather(mi.Color3f, bound.array, pixel) for bound in view.bounds]
+            weights = dr.gather(mi.Color3f, view.weights.array, pixel)
             dr.enable_grad(image)
-            prediction = image * dr.gather(mi.Color3f, view[2], mi.UInt32(0))
+            prediction = image * dr.gather(mi.Color3f, view.exposure, mi.UInt32(0))
             losses = weights / len(views) * loss_function(prediction, nearest(prediction, bounds))
             if wants_gradient:
                 dr.backward(losses)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError, is_out_of_memory
-from envmap_inverse.optimizers.adam.rendered import Comparer, comparer, nearest
+from envmap_inverse.optimizers.adam.rendered import Comparer, Observed, comparer, nearest
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
 from envmap_inverse.recording.light_transport import LightTransport
@@ -72,14 +73,7 @@ class RenderedGradients:
 
     def load(self, views: Sequence[View]) -> Any:
         """See `GradientSource`."""
-        return [
-            (
-                tuple(mi.TensorXf(bound) for bound in v.bounds),
-                mi.TensorXf(v.weights),
-                mi.Float(np.broadcast_to(v.exposure, 3)),
-            )
-            for v in views
-        ]
+        return [Observed.load(view) for view in views]
 
     def differentiate(self, index: int, rgba: Any, observations: Any) -> Comparison:
         """See `GradientSource`."""
@@ -121,6 +115,21 @@ class RenderedGradients:
                 return tensor, loss, pixels
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Stacked:
+    """The pixels of all views below each other: as `Observed`, but flat, and in NumPy the gain.
+
+    Attributes:
+        gain: exposure of each pixel and channel, shape (pixels, 3).
+        bounds: see `View.bounds`.
+        weights: of each value in the mean over the views.
+    """
+
+    gain: NDArray[np.float32]
+    bounds: list[Any]
+    weights: Any
+
+
 class RecordedGradients:
     """By the light transport, recorded once."""
 
@@ -140,13 +149,13 @@ class RecordedGradients:
             for k in range(length)
         ]
         weights = mi.Float(np.concatenate([v.weights.ravel() for v in views]) / len(views))
-        return np.concatenate(gain), bounds, weights
+        return _Stacked(gain=np.concatenate(gain), bounds=bounds, weights=weights)
 
     def differentiate(self, _index: int, rgba: Any, observations: Any) -> Comparison:
         """See `GradientSource`; the paths are the same for each index."""
         light, prediction, loss = self._compare(rgba, observations)
         dr.backward(loss)
-        pixels = dr.grad(prediction).numpy().reshape(-1, 3) * observations[0]
+        pixels = dr.grad(prediction).numpy().reshape(-1, 3) * observations.gain
         width, height = self.resolution
         gradient = self.transport.rmatvec(pixels).reshape(height, width, 3)
         image = light[: self.size[0] * self.size[1]].reshape(self.size)
@@ -158,13 +167,12 @@ class RecordedGradients:
 
     def _compare(self, rgba: Any, observations: Any) -> tuple[NDArray[np.float32], Any, Any]:
         """Light (pixels, 3), and on the device the predicted values and their loss."""
-        gain, bounds, weights = observations
         texels = np.ascontiguousarray(np.array(rgba).reshape(-1, 4)[:, :3])
         light = self.transport.matvec(texels) + self.transport.offset
-        prediction = mi.Float(np.ascontiguousarray(light * gain).ravel())
+        prediction = mi.Float(np.ascontiguousarray(light * observations.gain).ravel())
         dr.enable_grad(prediction)
-        losses = self.loss_function(prediction, nearest(prediction, bounds))
-        return light, prediction, dr.sum(weights * losses)
+        losses = self.loss_function(prediction, nearest(prediction, observations.bounds))
+        return light, prediction, dr.sum(observations.weights * losses)
 
 
 def _as_image(pixels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:

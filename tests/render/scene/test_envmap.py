@@ -176,8 +176,8 @@ def test_a_map_of_another_shape_is_refused_with_both_shapes(
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (np.nan, "1 texel values are NaN or infinite, first in row 2, column 5"),
-        (np.inf, "1 texel values are NaN or infinite, first in row 2, column 5"),
+        (np.nan, "1 values are NaN or infinite, the first in row 2, column 5"),
+        (np.inf, "1 values are NaN or infinite, the first in row 2, column 5"),
         (-1e-6, r"0\.26 % of the texel values are negative"),
     ],
 )

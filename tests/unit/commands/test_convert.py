@@ -272,7 +272,7 @@ def test_what_cannot_be_is_refused_and_leaves_no_file(
 
 def test_values_that_are_not_finite_are_refused_by_their_place(tmp_path: Path) -> None:
     write_image(tmp_path / "in.exr", nan_map())
-    with pytest.raises(InputError, match=r"in\.exr: 1 values are NaN .* pixel x=7, y=3"):
+    with pytest.raises(InputError, match=r"in\.exr: 1 values are NaN .* row 3, column 7"):
         convert(tmp_path / "in.exr", tmp_path / "out.exr")
 
 

@@ -24,8 +24,6 @@ def test_each_pixel_is_fitted_or_measured(mask: NDArray[np.bool_], share: float,
     if mask.sum() == 1:
         assert fitted is measured is view
         return
-    assert fitted.mask is not None
-    assert measured.mask is not None
     np.testing.assert_array_equal(fitted.mask + measured.mask, mask)
     assert measured.mask.sum() == min(math.ceil(share * mask.sum()), mask.sum() - 1)
 

@@ -47,4 +47,4 @@ def test_a_mask_of_bytes_says_what_to_divide_by() -> None:
     mask = np.full((4, 6), 255, np.uint8)
     with pytest.raises(ei.InputError, match="from 0 to 1; found 255 to 255; divide bytes by 255"):
         ei.View(PICTURE, mask=mask)  # type: ignore[arg-type]
-    assert ei.View(PICTURE, mask=mask // 255).mask is not None  # type: ignore[arg-type]
+    assert ei.View(PICTURE, mask=mask // 255).mask.shape == mask.shape
