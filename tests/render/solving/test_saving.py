@@ -139,7 +139,7 @@ def test_what_is_printed_fits_on_a_screen(result: ei.Estimate, scene: ei.Scene) 
 def test_a_view_says_what_of_it_counts() -> None:
     image = np.full((2, 4, 3), 0.5)
     image[0, 0] = 1
-    view = ei.View(image, sensor=1, mask=np.ones((2, 4)), white=1.0, name="a.png")
+    view = ei.View(image, sensor=1, mask=np.full((2, 4), 0.5), white=1.0, name="a.png")
     assert repr(view) == (
         "<View 'a.png': 4 x 2 pixels, sensor 1, exposure 1.0, masked, clipped over 12.5%>"
     )
