@@ -14,6 +14,7 @@ __all__ = [
     "Faults",
     "InputError",
     "cannot_write",
+    "check_counts",
     "check_positive",
     "check_seed",
     "did_you_mean",
@@ -130,6 +131,17 @@ def check_positive(**values: float) -> None:
             raise InputError(f"{name} must be a number; found {value!r}")
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} must be positive; found {value}")
+
+
+def check_counts(**values: float | None) -> None:
+    """Check numbers of things, given by name; None is left alone.
+
+    Raises:
+        InputError: if one is below 1.
+    """
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise InputError(f"{name} must be at least 1; found {value}")
 
 
 def check_seed(seed: int) -> None:

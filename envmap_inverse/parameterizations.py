@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import InputError, check_positive
+from envmap_inverse.errors import check_counts, check_positive
 
 __all__ = ["PARAMETERIZATIONS", "Direct", "Exp", "Parameterization", "Pyramid", "Softplus"]
 
@@ -111,8 +111,7 @@ class Pyramid:
     def __post_init__(self) -> None:
         """Check the numbers."""
         check_positive(floor=self.floor)
-        if self.levels < 1:
-            raise InputError(f"levels must be at least 1; found {self.levels}")
+        check_counts(levels=self.levels)
 
     def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`."""

@@ -16,7 +16,8 @@ import numpy as np
 import envmap_inverse as ei
 from envmap_inverse import images, metrics
 from envmap_inverse.bundled import bundled_scene
-from envmap_inverse.optimizers.protocol import Step
+from envmap_inverse.errors import check_counts
+from envmap_inverse.optimizers.recorded import Objective, recorded
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,9 +40,7 @@ class ProjectedGradient:
 
     def __post_init__(self):
         """Refuse numbers that cannot be."""
-        for name in ("iterations", "spp"):
-            if getattr(self, name) < 1:
-                raise ei.InputError(f"{name} must be at least 1; found {getattr(self, name)}")
+        check_counts(iterations=self.iterations, spp=self.spp)
 
     @property
     def num_steps(self):
@@ -50,38 +49,24 @@ class ProjectedGradient:
 
     def start(self, problem, keeper=None):
         """Record the light transport, or take the recording that is kept."""
-        if not all(view.knows_exposure for view in problem.views):
-            raise ei.InputError("exposure: ProjectedGradient needs a number for each picture")
-        transport = keeper.transport() if keeper else None
-        if transport is None:
-            sensors = [view.sensor for view in problem.views]
-            transport = ei.LightTransport.record(
-                problem.scene, sensors, spp=self.spp, seed=self.seed
-            )
-            if keeper:
-                keeper.keep_transport(transport)
-        return Descent(problem, transport)
+        transport = recorded(problem, keeper, spp=self.spp, seed=self.seed)
+        return Descent(Objective(problem, transport))
 
 
 class Descent:
-    """Solves one problem. Maps have shape (H * W, 3), pictures (pixels of all views, 3)."""
+    """Solves one problem."""
 
-    def __init__(self, problem, transport):
-        """Put the pictures below each other."""
-        views = self.views = problem.views
-        self.problem, self.transport = problem, transport
-        self.low, self.high = (_below(v.bounds[end] for v in views) for end in (0, -1))
-        self.weights = _below(view.weights / np.float32(len(views)) for view in views)
-        self.exposure = _below(
-            np.broadcast_to(np.float32(view.exposure), view.image.shape) for view in views
-        )
-        self.texels = np.maximum(problem.initial.reshape(-1, 3), np.float32(0))
-        self.length = 0.0
+    def __init__(self, objective):
+        """Begin at the start map; the first step has the best length for the loss alone."""
+        self.objective, self.texels = objective, objective.start
+        gradient = objective.gradient(self.texels)
+        bend = objective.curvature(self.texels, gradient)
+        self.length = float(np.vdot(gradient, gradient)) / max(bend, 1e-30)
 
     def step(self, index):  # noqa: ARG002 - this solver's steps are all alike
         """Go down the gradient, half as far as long as that leads up; then choose a length."""
-        before, gradient = self.objective(self.texels), self.gradient(self.texels)
-        length = self.length or self.first_length(gradient)
+        before, gradient = self.objective(self.texels), self.objective.gradient(self.texels)
+        length = self.length
         for _ in range(30):
             moved = np.maximum(self.texels - np.float32(length) * gradient, np.float32(0))
             change = moved - self.texels
@@ -90,18 +75,10 @@ class Descent:
             length /= 2
         else:
             moved, change = self.texels, np.zeros_like(gradient)
-        bend = float(np.vdot(change, self.gradient(moved) - gradient))
+        bend = float(np.vdot(change, self.objective.gradient(moved) - gradient))
         self.length = float(np.vdot(change, change)) / bend if bend > 0 else 2 * length
         self.texels = moved
-        found, (width, height) = self.as_map(moved), self.transport.image_sizes[0]
-        truth = self.problem.ground_truth
-        return Step(
-            loss=self.loss(moved),
-            error=None if truth is None else metrics.sum_of_squared_errors(found, truth),
-            texels=lambda: found,
-            image=lambda: self.light(moved)[: width * height].reshape(height, width, 3),
-            ending="" if change.any() else "done",
-        )
+        return self.objective.step(moved, ending="" if change.any() else "done")
 
     def state(self):
         """What the next step follows from."""
@@ -115,49 +92,7 @@ class Descent:
 
     def solution(self):
         """The map; the library adds the rest."""
-        return ei.Solution(texels=self.as_map(self.texels))
-
-    def light(self, texels):
-        """Radiance of all pixels."""
-        return self.transport.matvec(texels) + self.transport.offset
-
-    def compared(self, texels):
-        """Predicted values, and the nearest ones that the pictures allow: some are clipped."""
-        predicted = self.exposure * self.light(texels)
-        return predicted, np.clip(predicted, self.low, self.high)
-
-    def loss(self, texels):
-        """Weighted mean of the loss."""
-        return float(np.sum(self.weights * self.problem.loss(*self.compared(texels))))
-
-    def objective(self, texels):
-        """The loss and the priors."""
-        maps = self.as_map(texels), self.problem.initial
-        return self.loss(texels) + sum(prior.energy(*maps) for prior in self.problem.priors)
-
-    def gradient(self, texels):
-        """Gradient of the objective, by the weights of losses and the quadratics of priors."""
-        predicted, target = self.compared(texels)
-        slopes = 2 * self.weights * self.problem.loss.weight(predicted, target)
-        gradient = self.transport.rmatvec(slopes * self.exposure * (predicted - target))
-        for prior in self.problem.priors:
-            form = prior.quadratic(self.as_map(texels), self.problem.initial)
-            gradient = gradient + np.float32(2 / 3) * (form.matrix @ (texels - form.centre))
-        return gradient
-
-    def first_length(self, gradient):
-        """The best length if only the loss counted and its weights stayed (Cauchy 1847)."""
-        curved = 2 * self.weights * self.problem.loss.weight(*self.compared(self.texels))
-        seen = self.exposure * self.transport.matvec(gradient)
-        return float(np.vdot(gradient, gradient)) / max(float(np.sum(curved * seen**2)), 1e-30)
-
-    def as_map(self, texels):
-        """Shape (H, W, 3)."""
-        return texels.reshape(self.problem.initial.shape)
-
-
-def _below(images):
-    return np.concatenate([np.reshape(image, (-1, 3)) for image in images])
+        return ei.Solution(texels=self.objective.as_map(self.texels))
 
 
 def main():

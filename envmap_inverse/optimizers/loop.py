@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
+from envmap_inverse.metrics import sum_of_squared_errors
 from envmap_inverse.optimizers.protocol import Keeper, Optimizer, Step
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
@@ -51,7 +52,8 @@ def run(
     status = "done"
     for index in range(len(earlier), optimizer.num_steps):
         step = solver.step(index)
-        entries.append((index, step.loss, step.error, time.perf_counter() - clock))
+        error = _error(step, problem)
+        entries.append((index, step.loss, error, time.perf_counter() - clock))
         is_interrupted = bool(on_iteration and on_iteration(_iteration(entries[-1], step)))
         if keeper is not None:
             keeper.offer(lambda: (history(), solver.state()), is_last=is_interrupted)
@@ -66,6 +68,13 @@ def run(
         phases={**_phases(solution.phases, starting, solving), "optimize": solving},
         status=solution.status if status == "done" else status,
     )
+
+
+def _error(step: Step, problem: Problem) -> Any:
+    """Sum of squared errors of a step's map; None without a ground truth."""
+    if step.error is not None or problem.ground_truth is None:
+        return step.error
+    return sum_of_squared_errors(step.texels(), problem.ground_truth)
 
 
 def _phases(known: dict[str, float], starting: float, total: float) -> dict[str, float]:

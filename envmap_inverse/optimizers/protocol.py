@@ -26,16 +26,16 @@ class Step:
 
     Attributes:
         loss: mean loss of the pictures, without priors: a number, or a device array of one.
-        error: sum of squared errors of the map; None without a ground truth.
         texels: returns the map after the step, shape (H, W, 3).
         image: returns the first view as the step rendered it, shape (h, w, 3).
+        error: sum of squared errors of the map, if the step knows it; else the loop measures it.
         ending: empty to go on; "done", or the reason why the run must end after this step.
     """
 
     loss: Any
-    error: Any
     texels: Callable[[], NDArray[Any]]
     image: Callable[[], NDArray[Any]]
+    error: Any = None
     ending: str = ""
 
 

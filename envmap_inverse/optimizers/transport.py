@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from envmap_inverse.errors import InputError, check_seed
+from envmap_inverse.errors import InputError, check_counts, check_positive, check_seed
 from envmap_inverse.losses import Loss, QuasiLikelihood
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
 from envmap_inverse.optimizers.protocol import Keeper, Solver
+from envmap_inverse.optimizers.recorded import recorded
 from envmap_inverse.priors import Chromaticity, Prior, Tikhonov, TotalVariation
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["Transport"]
 
@@ -61,13 +61,9 @@ class Transport(Settings):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name in ("spp", "rounds", "iterations", "memory_budget"):
-            number = getattr(self, name)
-            if number is not None and number < 1:
-                raise InputError(f"{name} must be at least 1; found {number}")
-        for name in ("tolerance", "noise_floor"):
-            if not getattr(self, name) > 0:
-                raise InputError(f"{name} must be positive; found {getattr(self, name)}")
+        check_counts(spp=self.spp, rounds=self.rounds, iterations=self.iterations)
+        check_counts(memory_budget=self.memory_budget)
+        check_positive(tolerance=self.tolerance, noise_floor=self.noise_floor)
         check_seed(self.seed)
         if self.warm_up is not None and self.warm_up < 0:
             raise InputError(f"warm_up must not be negative; found {self.warm_up}")
@@ -100,27 +96,16 @@ class Transport(Settings):
     def start(self, problem: Problem, keeper: Keeper | None = None) -> Solver:
         """Record the light transport, and find what the problem leaves open."""
         begun = time.perf_counter()
-        transport = self._recorded(problem, keeper)
+        transport = recorded(
+            problem,
+            keeper,
+            spp=self.paths_per_pixel(problem),
+            seed=self.seed,
+            memory_budget=self.memory_budget,
+        )
         seconds = time.perf_counter() - begun
         assembling = transport.seconds_assembling
         problem = with_found_exposures(problem, transport, self)
         problem = with_chosen_weights(self, problem, transport, self.seed)
         phases = {"record": seconds - assembling, "assemble": assembling}
         return LeastSquares(self, problem, transport, phases=phases)
-
-    def _recorded(self, problem: Problem, keeper: Keeper | None) -> LightTransport:
-        """The recording that is kept, or a new one."""
-        kept = keeper.transport() if keeper else None
-        sizes = tuple(view.image.shape[1::-1] for view in problem.views)
-        if kept and (kept.resolution, kept.image_sizes) == (problem.scene.envmap.resolution, sizes):
-            return kept
-        transport = LightTransport.record(
-            problem.scene,
-            [view.sensor for view in problem.views],
-            spp=self.paths_per_pixel(problem),
-            seed=self.seed,
-            memory_budget=self.memory_budget,
-        )
-        if keeper:
-            keeper.keep_transport(transport)
-        return transport

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from envmap_inverse.errors import InputError, check_seed
+from envmap_inverse.errors import InputError, check_counts, check_seed
 from envmap_inverse.recording.blocks import Block, blocks_of, column, on_all_cores
 from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.recorder import record_matrices
@@ -96,8 +96,7 @@ class LightTransport:
                 recorded: it has participating media, or an integrator other than `path`, `direct`
                 and `prb`.
         """
-        if spp < 1:
-            raise InputError(f"spp must be at least 1; found {spp}")
+        check_counts(spp=spp)
         if not sensors:
             raise InputError("no sensor to record")
         check_seed(seed)

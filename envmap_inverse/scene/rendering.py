@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import InputError, check_seed, is_out_of_memory
+from envmap_inverse.errors import InputError, check_counts, check_seed, is_out_of_memory
 from envmap_inverse.scene.envmap import as_map
 from envmap_inverse.scene.integrators import gradient_integrator, scene_integrator
 from envmap_inverse.scene.scene import Scene
@@ -51,8 +51,7 @@ def render(
         >>> image.shape, image.dtype
         ((8, 8, 3), dtype('float32'))
     """
-    if spp < 1:
-        raise InputError(f"spp must be at least 1; found {spp}")
+    check_counts(spp=spp)
     if spp >= 2**32:
         raise InputError(f"spp must be less than 2^32; found {spp}")
     check_seed(seed)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import InputError, check_positive, check_seed
+from envmap_inverse.errors import InputError, check_counts, check_positive, check_seed
 from envmap_inverse.losses import MSE, Loss
 from envmap_inverse.optimizers.adam.sources import (
     GradientSource,
@@ -104,9 +104,7 @@ class Adam:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        for name in ("iterations", "spp", "max_dropped"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} must be at least 1; found {getattr(self, name)}")
+        check_counts(iterations=self.iterations, spp=self.spp, max_dropped=self.max_dropped)
         for name in ("recorded_spp", "averaging", "patience"):
             if not getattr(self, name) >= 0:
                 raise InputError(f"{name} must not be negative; found {getattr(self, name)}")
