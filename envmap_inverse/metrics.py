@@ -20,6 +20,7 @@ from envmap_inverse.sphere.latlong import angle_between, texel_solid_angles
 from envmap_inverse.sphere.lights import find_lights, match_lights
 
 __all__ = [
+    "NAMES",
     "angular_error",
     "compare_lights",
     "compare_maps",
@@ -35,6 +36,21 @@ __all__ = [
 
 Texels = NDArray[np.float64]
 Weights = NDArray[np.float64]
+
+NAMES = {
+    "sse": "sum of squared errors",
+    "rmse": "RMSE",
+    "relative_rmse": "relative RMSE",
+    "log_rmse": "log RMSE",
+    "si_rmse": "scale-invariant RMSE",
+    "angular_mean_deg": "colour angle, mean (degrees)",
+    "angular_median_deg": "colour angle, median (degrees)",
+    "psnr_db": "PSNR, tone-mapped (dB)",
+    "energy_ratio": "energy ratio",
+    "direction_mean_deg": "light angle, mean (degrees)",
+    "direction_max_deg": "light angle, max (degrees)",
+}
+"""Names for people of what `compare_maps` finds, in every table and page."""
 
 
 def compare_maps(

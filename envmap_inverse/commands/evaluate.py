@@ -18,7 +18,7 @@ from envmap_inverse.console.options import RowConvention, TrustInput, read_map
 from envmap_inverse.console.output import say, say_table
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
-from envmap_inverse.metrics import compare_maps
+from envmap_inverse.metrics import NAMES, compare_maps
 from envmap_inverse.protocols import relighting, three_spheres
 from envmap_inverse.report import write_evaluation
 from envmap_inverse.sphere.latlong import resample
@@ -29,25 +29,16 @@ from envmap_inverse.system.strict_json import to_json
 
 __all__ = ["evaluate"]
 
+_RATIO = "energy_ratio"
 _LABELS = {
-    "sse": "sum of squared errors",
-    "rmse": "RMSE",
-    "relative_rmse": "relative RMSE",
-    "log_rmse": "log RMSE",
-    "si_rmse": "scale-invariant RMSE",
-    "angular_mean_deg": "colour angle, mean (deg)",
-    "angular_median_deg": "colour angle, median (deg)",
-    "psnr_db": "PSNR, tone-mapped (dB)",
-    "red": "energy ratio, red",
-    "green": "energy ratio, green",
-    "blue": "energy ratio, blue",
+    **{name: label for name, label in NAMES.items() if name != _RATIO},
+    **{colour: f"{NAMES[_RATIO]}, {colour}" for colour in ("red", "green", "blue")},
     "ground_truth": "true lights",
     "estimate": "estimated lights",
     "missed": "missed lights",
     "extra": "extra lights",
-    "direction_mean_deg": "light angle, mean (deg)",
-    "direction_max_deg": "light angle, max (deg)",
 }
+"""Numbers that the table shows, of all that `compare_maps` finds."""
 
 
 class Projection(enum.StrEnum):

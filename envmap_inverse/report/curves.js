@@ -7,7 +7,7 @@ const FEW = 12; // iterations that are shown as points, too
 const QUANTITIES = {
   loss: "Loss",
   error: "Sum of squared errors of the map",
-  log_rmse: "RMSE of log radiance of the map",
+  log_rmse: "Log RMSE of the map",
   angular_mean_deg: "Mean colour angle of the map, degrees",
 };
 

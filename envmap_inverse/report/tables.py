@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.metrics import NAMES
 from envmap_inverse.run.reading import Run
 from envmap_inverse.solving import layout
 from envmap_inverse.sphere.latlong import texel_solid_angles
@@ -40,19 +41,9 @@ __all__ = [
 ]
 
 METRIC_NAMES = {
-    "sse": "sum of squared errors",
-    "rmse": "RMSE",
-    "relative_rmse": "relative RMSE",
-    "log_rmse": "RMSE of log radiance",
-    "si_rmse": "scale-invariant RMSE",
-    "angular_mean_deg": "colour angle, degrees: mean",
-    "angular_median_deg": "colour angle, degrees: median",
-    "psnr_db": "PSNR of the tone-mapped maps, dB",
-    "energy_ratio": "energy over the true one: red, green, blue",
+    **NAMES,
     "ground_truth": "true",
     "estimate": "found",
-    "direction_mean_deg": "degrees from true to found, mean",
-    "direction_max_deg": "degrees from true to found, largest",
     "share": "share of the sphere",
     "rmse_per_pixel": "RMSE per pixel",
     "rmse_per_channel": "RMSE per channel",

@@ -77,7 +77,7 @@ def test_parts_of_a_metric_are_columns(make_run: MakeRun, tmp_path: Path, measur
     run.summary["metrics"] = measured
     table = tables.metrics([run, run], ["a", "b"])
     expected = {"all": "1.000", "seen": "2.000", "unseen": "3.000"}
-    assert table.rows == [("RMSE of log radiance", [expected[c] for c in table.columns])]
+    assert table.rows == [("log RMSE", [expected[c] for c in table.columns])]
     assert table.spans == [("a", 3), ("b", 3)]
 
 
