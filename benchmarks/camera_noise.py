@@ -23,7 +23,7 @@ SHIFTS = (0.0, 0.25, 1.0, 3.0)
 
 
 def camera_noise(settings: Settings) -> Table:
-    """What normal noise, as a share of the picture's mean, leaves of the map."""
+    """Errors of the map under normal noise, as a share of the picture's mean."""
     return Table(
         name="camera_noise",
         title="Noisy pictures",
@@ -46,7 +46,7 @@ def camera_noise(settings: Settings) -> Table:
 
 
 def wrong_cameras(settings: Settings) -> Table:
-    """What the verdict on the fit says of pictures that are shifted."""
+    """Verdicts on fits to shifted pictures."""
     return Table(
         name="wrong_cameras",
         title="Cameras that are off",

@@ -1,4 +1,4 @@
-"""What a graphics card is worth: the same phases on it and on the processor, beside the plain loop.
+"""Compare a graphics card with the processor, phase by phase, beside the plain loop.
 
 Run it with `python -m benchmarks --only gpu`. Without a card that Mitsuba can use, the processor's
 rows are all there is.

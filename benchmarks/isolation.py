@@ -1,4 +1,4 @@
-"""What reading files in a guarded process first costs."""
+"""Cost of reading files in a guarded process first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a live view that somebody watches costs the run.
+"""Cost of a live view that somebody watches.
 
     python -m benchmarks.live [--quick]
 

@@ -118,7 +118,7 @@ def _exposures(size: int, materials: tuple[str, ...]) -> Iterator[tuple[Any, ...
 
 
 def clipped(settings: Settings) -> Table:
-    """What bounds make of clipped values, against taking them for exact."""
+    """Compare clipped values taken as bounds with clipped values taken as exact."""
     size = settings.film(256)
     return Table(
         name="clipped",

@@ -1,4 +1,4 @@
-"""What only a new process shows: the time to start, the memory, and what a second core is worth."""
+"""Measure in new processes: the time to start, the memory, and the gain of a second core."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class ProjectedGradient:
 
     @property
     def num_steps(self):
-        """How often `on_iteration` is called, at most."""
+        """Number of steps, at most."""
         return self.iterations
 
     def start(self, problem, keeper=None):
@@ -81,7 +81,7 @@ class Descent:
         return self.objective.step(moved, ending="" if change.any() else "done")
 
     def state(self):
-        """What the next step follows from."""
+        """Return copies of the arrays from which the next step follows."""
         return {"texels": self.texels.copy(), "length": np.array(self.length)}
 
     def restore(self, state, num_done):  # noqa: ARG002

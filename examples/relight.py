@@ -70,7 +70,7 @@ def table(reflectance: dict) -> dict:
 
 
 def silhouette(scene: ei.Scene) -> np.ndarray:
-    """How much of each pixel is filled by objects: what of a white map is not seen directly."""
+    """Share of each pixel that objects fill: there a white map is not seen directly."""
     white, direct = np.ones_like(scene.envmap.texels), {"type": "path", "max_depth": 1}
     return 1 - ei.render(scene, white, spp=16, integrator=direct)
 

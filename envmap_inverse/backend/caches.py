@@ -1,4 +1,4 @@
-"""Where this package and Dr.Jit keep what they found out: at home, or where that cannot be."""
+"""Folders in which this package and Dr.Jit keep what they found out."""
 
 from __future__ import annotations
 

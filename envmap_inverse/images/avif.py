@@ -19,7 +19,7 @@ class Webp:
     endings = (".webp",)
 
     def read(self, path: Path, settings: Reading) -> Picture:
-        """The first picture."""
+        """Read the first picture."""
         return read_by_pillow(path, settings)
 
 
@@ -29,7 +29,7 @@ class Avif:
     endings = (".avif",)
 
     def read(self, path: Path, settings: Reading) -> Picture:
-        """The first picture."""
+        """Read the first picture."""
         if not features.check("avif"):
             raise InputError(f"{path}: this Pillow cannot read AVIF; pip install 'pillow>=11.3'")
         return read_by_pillow(path, settings)

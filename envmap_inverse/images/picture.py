@@ -16,7 +16,7 @@ OPAQUE = 0.99
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How to read a file that can be read in several ways.
+    """Choices for files that can be read in several ways.
 
     Attributes:
         gamma: exponent that linearizes integer values; None to do as the file says.

@@ -1,4 +1,4 @@
-"""Which optimizers there are to choose from, and which one is taken where none is asked for."""
+"""The optimizers to choose from, and the default."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ line and the tests read them, and go by their `__name__`; a new one needs a line
 
 
 def default_optimizer(scene: Scene) -> Callable[..., Optimizer]:
-    """The class, or preset, that is taken for a scene where none is asked for.
+    """Return the default class, or preset, for a scene.
 
     `Transport`; or `Adam.robust`, with a warning that gives the reason, for scenes whose light
     transport cannot be recorded.

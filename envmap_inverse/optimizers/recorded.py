@@ -1,4 +1,4 @@
-"""What optimizers on the recorded light transport share: the recording, and the objective on it."""
+"""Shared by optimizers on the recorded light transport: the recording, and the objective on it."""
 
 from __future__ import annotations
 

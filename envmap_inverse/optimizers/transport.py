@@ -85,11 +85,11 @@ class Transport(Settings):
 
     @property
     def num_steps(self) -> int:
-        """How often `on_iteration` is called."""
+        """Number of steps: a warm-up and the rounds."""
         return 1 + self.rounds
 
     def paths_per_pixel(self, problem: Problem) -> int:
-        """How many paths are traced for each pixel."""
+        """Number of paths that are traced for each pixel."""
         num_pixels = max(view.image[:, :, 0].size for view in problem.views)
         return self.spp or int(np.clip(NUM_PATHS // num_pixels, 16, 256))
 

@@ -39,7 +39,7 @@ def fit_films(
     max_pixels: int | None = MAX_PIXELS,
     is_size_kept: bool = False,
 ) -> tuple[View, ...]:
-    """Give the films the sizes of their pictures; returns the views with pictures of that size.
+    """Give the films the sizes of their pictures; return the views at those sizes.
 
     Pictures of one sensor get the size of the smallest. None is ever enlarged. A film whose aspect
     changes keeps its horizontal field of view, with a warning; where the field is a calibrated

@@ -26,7 +26,7 @@ Map = NDArray[np.float64]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Information:
-    """What views reveal about the map.
+    """The parts of the map that views reveal, and how well.
 
     Attributes:
         precision: increase of each texel's inverse variance, which is 1 beforehand, shape (H, W);
@@ -75,7 +75,7 @@ class Information:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ViewCoverage:
-    """What one of several views reveals about the map.
+    """The part of the map that one of several views reveals.
 
     Attributes:
         sensor: its index.

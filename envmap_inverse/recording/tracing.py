@@ -18,7 +18,7 @@ __all__ = ["PathTracer", "Paths", "Sampler"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Paths:
-    """Where n paths lead.
+    """Ends of n paths.
 
     Attributes:
         throughput: shape (3, n), float32; 0 for a path that stays in the scene.

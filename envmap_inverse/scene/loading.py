@@ -246,7 +246,7 @@ _MESH_CHECKS: dict[str, Callable[[Path, Any], None]] = {
 
 
 def _file_of(node: Any) -> Path | None:
-    """The file that an element of a parsed scene names, if any."""
+    """Return the file that an element of a parsed scene names; None if it names none."""
     if "filename" not in node.props:
         return None
     return Path(str(mi.file_resolver().resolve(node.props["filename"])))

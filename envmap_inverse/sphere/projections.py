@@ -1,4 +1,4 @@
-"""How images show all directions: latlong, cube map, mirror ball, angular map. NumPy only.
+"""Images of all directions: latlong, cube map, mirror ball, angular map. NumPy only.
 
 Directions are in our map's own frame: right-handed, +y up. A position in an image is (x, y) in
 pixels; the centre of the first pixel is (0, 0). See docs/conventions.md.

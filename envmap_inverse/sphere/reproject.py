@@ -97,7 +97,7 @@ def footprints(
 
 
 def _samples_per_side(target: Projection, pitch: float, x: Array, y: Array) -> NDArray[np.int64]:
-    """How many look-ups across each pixel put them at most half a pitch apart, from 2 to 64."""
+    """Number of look-ups across each pixel, from 2 to 64, at most half a pitch apart."""
     quarter = 0.25
     beside = (x - quarter, y), (x + quarter, y), (x, y - quarter), (x, y + quarter)
     left, right, above, below = (target.directions(*where) for where in beside)

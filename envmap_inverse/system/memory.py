@@ -1,4 +1,4 @@
-"""How much memory is free."""
+"""Free memory of this machine, within the limits of the process."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Opened:
         return str(self.page.locator(selector).first.evaluate("canvas => canvas.toDataURL()"))
 
     def num_colours(self, selector: str) -> int:
-        """How many colours a canvas shows."""
+        """Number of colours that a canvas shows."""
         self.settle()
         script = """canvas => {
             const { width, height } = canvas;

@@ -1,4 +1,4 @@
-"""What `estimate` does by default."""
+"""The defaults of `estimate`."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def command(inputs: Path, folder: Path, name: str) -> tuple[object, ...]:
 
 @pytest.fixture(scope="session", autouse=True)
 def large(inputs: Path) -> None:
-    """A picture of so many pixels that several cores would render it."""
+    """A picture so large that several cores would render it."""
     scene = ei.load_scene(inputs / "scene.xml")
     scene.set_film_size(96)
     write_image(inputs / "large.exr", ei.render(scene, spp=4))

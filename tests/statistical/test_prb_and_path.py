@@ -1,4 +1,4 @@
-"""Where Mitsuba's `prb` renders otherwise than `path`, which it replaces in Adam.
+"""Differences between Mitsuba's `prb` and `path`, which it replaces in Adam.
 
 `tests/conformance` finds no other place: there each plugin's picture by Adam is that of `path`.
 """

@@ -1,4 +1,4 @@
-"""How the command line ends, by what it meets; tests/cli has whole processes."""
+"""Ends of the command line; tests/cli has whole processes."""
 
 from __future__ import annotations
 

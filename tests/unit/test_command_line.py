@@ -1,4 +1,4 @@
-"""What the command line says of itself and of wrong command lines, in this process."""
+"""Help, and messages about wrong command lines, in this process."""
 
 from __future__ import annotations
 

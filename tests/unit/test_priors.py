@@ -327,7 +327,7 @@ def test_total_variation_hardly_ties_a_lamp_to_a_dark_room(initial: Map) -> None
 
 
 def test_total_variation_takes_negative_values_for_black(texels: Map, initial: Map) -> None:
-    """So that an optimizer without the bound x >= 0 meets no level of zero or below."""
+    """Otherwise an optimizer without the bound x >= 0 meets levels of zero or below."""
     form = priors.TotalVariation().quadratic(-5 * texels, initial)
     eigenvalues = np.linalg.eigvalsh(form.matrix.toarray().astype(np.float64))
     assert np.isfinite(eigenvalues).all()

@@ -161,7 +161,7 @@ class Adam:
 
     @property
     def num_steps(self) -> int:
-        """How often `on_iteration` is called, at most."""
+        """Number of steps, at most."""
         return self.iterations
 
     def start(self, problem: Problem, _keeper: Keeper | None = None) -> Solver:
@@ -296,7 +296,7 @@ def _source(adam: Adam, problem: Problem) -> GradientSource:
 
 
 def _schedule(adam: Adam) -> tuple[Any, Any]:
-    """For each step its size, corrections included, and the share of its map in the average."""
+    """Sizes of all steps, corrections included, and the shares of their maps in the average."""
     step = np.arange(1, adam.iterations + 1)
     correction = np.sqrt(1 - adam.beta2**step) / (1 - adam.beta1**step)
     fallen = (1 - np.cos(np.pi * (step - 1) / adam.iterations)) / 2

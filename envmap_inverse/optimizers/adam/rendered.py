@@ -75,7 +75,7 @@ def nearest(prediction: Any, bounds: Sequence[Any]) -> Any:
 
 
 def _with_films(problem: Problem, integrator: Any, sensors: Sequence[Any]) -> Comparer:
-    """By `mi.render`, for every integrator and film."""
+    """Compare by `mi.render`, for every integrator and film."""
     mi_scene, loss_function = problem.scene.mi_scene, problem.loss
 
     def compare(
@@ -98,7 +98,7 @@ def _with_films(problem: Problem, integrator: Any, sensors: Sequence[Any]) -> Co
 
 
 def _without_films(problem: Problem, integrator: Any, sensors: Sequence[Any]) -> Comparer:
-    """By the samples alone."""
+    """Compare by the samples alone."""
     mi_scene, loss_function = problem.scene.mi_scene, problem.loss
 
     def compare(

@@ -45,7 +45,7 @@ class GradientSource(Protocol):
     """Compares maps with observations."""
 
     def load(self, views: Sequence[View]) -> Any:
-        """The problem's views, which may have other masks, on the device."""
+        """Bring the problem's views, perhaps with other masks, to the device."""
 
     def differentiate(self, index: int, rgba: Any, observations: Any) -> Comparison:
         """Loss and first image of a map, and the loss's gradient by the map.
@@ -61,7 +61,7 @@ class GradientSource(Protocol):
 
 
 class RenderedGradients:
-    """By differentiable rendering."""
+    """Differentiable rendering."""
 
     def __init__(self, problem: Problem, *, spp: int, seed: int, frozen: bool) -> None:
         """Args: spp: samples per pixel. frozen: whether to record the rendering and replay it."""
@@ -131,7 +131,7 @@ class _Stacked:
 
 
 class RecordedGradients:
-    """By the light transport, recorded once."""
+    """The light transport, recorded once."""
 
     def __init__(self, problem: Problem, *, spp: int, seed: int) -> None:
         """Args: spp: paths per pixel."""

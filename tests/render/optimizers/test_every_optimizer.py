@@ -1,4 +1,4 @@
-"""What holds of every optimizer: those of `OPTIMIZERS`, and the example's."""
+"""Contracts of every optimizer: those of `OPTIMIZERS`, and the example's."""
 
 from __future__ import annotations
 

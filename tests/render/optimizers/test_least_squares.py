@@ -70,7 +70,7 @@ def test_a_start_map_with_negative_texels_gives_none(
     rng: np.random.Generator,
     names: tuple[str, ...],
 ) -> None:
-    """As a plain Adam may leave them."""
+    """A plain Adam may leave such texels."""
     start = rng.normal(1, 0.7, smooth_map.shape)
     chosen = [getattr(priors, name)() for name in names]
     found = ei.estimate(
@@ -84,7 +84,7 @@ def test_a_start_map_with_negative_texels_gives_none(
 def test_a_picture_whose_mean_is_negative_gives_no_negative_texel(
     smooth_scene: ei.Scene, picture: Image
 ) -> None:
-    """As of a nearly black one whose dark level was taken out."""
+    """Such is a nearly black one whose dark level was taken out."""
     found = ei.estimate(smooth_scene, -0.01 * picture, optimizer=ei.Transport())
     assert found.texels.min() >= 0
     assert found.texels.max() < 1

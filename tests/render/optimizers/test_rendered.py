@@ -27,7 +27,7 @@ def compared(problem: Problem, spp: int) -> tuple[float, NDArray[Any], NDArray[A
 
 
 def both(problem: Problem, spp: int, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What is compared without films, and with them."""
+    """Comparisons without films, and with them."""
     without = compared(problem, spp)
     monkeypatch.setattr(comparers, "_is_boxed", lambda *_: False)
     return zip(without, compared(problem, spp), strict=True)

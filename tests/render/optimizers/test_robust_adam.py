@@ -1,4 +1,4 @@
-"""What `Adam.robust()` combines, each part alone, and the whole."""
+"""The parts of `Adam.robust()`, each alone, and the whole."""
 
 from __future__ import annotations
 

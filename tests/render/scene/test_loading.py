@@ -24,7 +24,7 @@ MakeXML = Callable[..., str]
 
 
 def load_in_a_child(path: Path) -> subprocess.CompletedProcess[str]:
-    """For files that might crash the process."""
+    """Load a file that might crash the process."""
     code = (
         "import sys, envmap_inverse as ei\n"
         "try:\n    ei.render(ei.load_scene(sys.argv[1]), spp=1)\n"

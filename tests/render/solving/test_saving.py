@@ -1,4 +1,4 @@
-"""What `Estimate.save` leaves behind, and that a result is what its line says."""
+"""The files of `Estimate.save`, and the one-line descriptions of results."""
 
 from __future__ import annotations
 

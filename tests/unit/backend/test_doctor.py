@@ -1,4 +1,4 @@
-"""What `doctor` says of machines on which something is missing."""
+"""Reports of `doctor` on machines that lack something."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def fails(error: Exception) -> Callable[..., Any]:
 
 @pytest.fixture
 def answer() -> dict[str, Any]:
-    """What the child process says that tries a variant; tests change it."""
+    """The answer of the child process that tries a variant; tests change it."""
     return {"variant": "llvm_ad_rgb", "sum": 2.0}
 
 

@@ -36,7 +36,7 @@ def without_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def probes(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """What the next probes find wrong, in reverse order; each takes one."""
+    """Faults that the next probes find, in reverse order; each takes one."""
     answers: list[str | None] = []
     monkeypatch.setattr(libcuda, "probe", lambda _: answers.pop())
     return answers

@@ -1,4 +1,4 @@
-"""What is said where Mitsuba or Dr.Jit cannot be imported."""
+"""Messages where Mitsuba or Dr.Jit cannot be imported."""
 
 from __future__ import annotations
 

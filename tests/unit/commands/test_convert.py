@@ -1,4 +1,4 @@
-"""What `convert` and `pattern` make of their options; tests/cli runs them as processes."""
+"""The options of `convert` and `pattern`; tests/cli runs them as processes."""
 
 from __future__ import annotations
 

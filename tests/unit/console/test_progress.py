@@ -1,4 +1,4 @@
-"""What terminals, plain streams and programs see of a long call."""
+"""The progress of a long call on terminals, on plain streams and in programs."""
 
 from __future__ import annotations
 

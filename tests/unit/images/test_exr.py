@@ -1,4 +1,4 @@
-"""What EXR files of other programs hold besides R, G and B at (0, 0)."""
+"""EXR files of other programs, with more than R, G and B at (0, 0)."""
 
 from __future__ import annotations
 

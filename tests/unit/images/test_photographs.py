@@ -1,4 +1,4 @@
-"""What photographs say besides their values: EXIF, depth, compression, alpha, raw values."""
+"""Photographs: EXIF, depth, compression, alpha, raw values."""
 
 from __future__ import annotations
 

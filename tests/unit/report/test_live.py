@@ -1,4 +1,4 @@
-"""What a live view answers; tests/cli asks one of a process, tests/browser looks at it."""
+"""Answers of a live view; tests/cli asks one of a process, tests/browser looks at it."""
 
 from __future__ import annotations
 

@@ -115,7 +115,7 @@ def test_a_run_without_iterations_leaves_no_video(tmp_path: Path) -> None:
 def test_the_encoder_drops_no_array_of_the_device(
     make_iteration: MakeIteration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """To drop one waits for Dr.Jit, which may be waiting for the encoder's thread."""
+    """Dropping one waits for Dr.Jit, which may be waiting for the encoder's thread."""
 
     class Array:
         pass

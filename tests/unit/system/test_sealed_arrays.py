@@ -63,7 +63,7 @@ def test_such_a_file_is_one_that_numpy_reads(sealed: Path) -> None:
 
 
 def test_a_compressed_file_with_a_seal_is_refused(sealed: Path, tmp_path: Path) -> None:
-    """As it could hold any number of bytes in a few."""
+    """It could hold any number of bytes in a few."""
     other = tmp_path / "other.npz"
     with ZipFile(other, "w", ZIP_DEFLATED) as archive:
         archive.writestr("map.npy", bytes(10**6))
