@@ -97,9 +97,10 @@ class RenderedGradients:
                 dr.enable_grad(tensor)
             self.envmap.write_tensor(tensor)
             seeds = [dr.opaque(mi.UInt32, (seed + k) % 2**32) for k in range(self.count)]
-            _, compare = self.ways[0]
             try:
-                loss, pixels = compare(self.envmap.params, observations, seeds, spp, wants_gradient)
+                loss, pixels = self.ways[0].compare(
+                    self.envmap.params, observations, seeds, spp, wants_gradient
+                )
             except RuntimeError as error:
                 if self.is_proven or is_out_of_memory(error):
                     raise
@@ -109,7 +110,7 @@ class RenderedGradients:
                         f"Mitsuba cannot differentiate the scene ({_cause(error)}); use the "
                         "transport optimizer, or another integrator"
                     ) from None
-                warnings.warn(self.ways[0][0], stacklevel=2)
+                warnings.warn(self.ways[0].warning, stacklevel=2)
             else:
                 self.is_proven = True
                 return tensor, loss, pixels
@@ -181,25 +182,33 @@ def _as_image(pixels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return array if array.ndim == 3 else np.ascontiguousarray(array.T).reshape(shape)
 
 
-def _ways(problem: Problem, *, frozen: bool) -> list[tuple[str, Comparer]]:
-    """Ways to compare, the fastest first, each with what to say of the ones before it.
+@dataclass(frozen=True, kw_only=True)
+class _Way:
+    """A way to compare, and the warning where the ways before it do not work."""
+
+    compare: Comparer
+    warning: str = ""
+
+
+def _ways(problem: Problem, *, frozen: bool) -> list[_Way]:
+    """Ways to compare, the fastest first.
 
     Dr.Jit cannot freeze every sensor and integrator, and Mitsuba's `prb` cannot differentiate every
     emitter, nor any scene as long as one of those is in the same process.
     """
     ways = [
-        (
-            "Dr.Jit cannot replay the steps of this scene: Adam renders each of them anew, which "
-            "is slower and gives the same numbers",
-            comparer(problem),
+        _Way(
+            compare=comparer(problem),
+            warning="Dr.Jit cannot replay the steps of this scene: Adam renders each of them anew, "
+            "which is slower and gives the same numbers",
         ),
-        (
-            "Mitsuba's prb cannot differentiate this scene: Adam renders with the scene's own "
-            "integrator, which is slower",
-            comparer(problem, scene_integrator(problem.scene)),
+        _Way(
+            compare=comparer(problem, scene_integrator(problem.scene)),
+            warning="Mitsuba's prb cannot differentiate this scene: Adam renders with the scene's "
+            "own integrator, which is slower",
         ),
     ]
-    return [("", freeze(comparer(problem))), *ways] if frozen else ways
+    return [_Way(compare=freeze(comparer(problem))), *ways] if frozen else ways
 
 
 def _cause(error: BaseException) -> str:
