@@ -12,7 +12,7 @@ The transport optimizer measures radiance in units of the pictures' mean.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
@@ -48,6 +48,12 @@ class Quadratic:
     matrix: Any
     centre: NDArray[np.float32]
 
+    def times(self, factor: float) -> Quadratic:
+        """The form times a factor."""
+        return (
+            self if factor == 1 else replace(self, matrix=_Scaled(self.matrix, np.float32(factor)))
+        )
+
     def energy(self, texels: ArrayLike) -> float:
         """Value at a map x: (x - centre)^T matrix (x - centre), averaged over the channels.
 
@@ -56,6 +62,20 @@ class Quadratic:
         """
         away = np.asarray(texels, np.float32).reshape(-1, 3) - self.centre
         return float(np.sum(away * (self.matrix @ away), dtype=np.float64) / 3)
+
+
+@dataclass(frozen=True, eq=False)
+class _Scaled:
+    """A matrix times a factor."""
+
+    matrix: Any
+    factor: np.float32
+
+    def __matmul__(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.asarray(self.factor * (self.matrix @ texels))
+
+    def diagonal(self) -> NDArray[np.float32]:
+        return np.asarray(self.factor * self.matrix.diagonal())
 
 
 Weight = float | Literal["auto"]

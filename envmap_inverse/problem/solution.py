@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.problem.posterior import Posterior
+
 __all__ = ["Iteration", "OnIteration", "Record", "Solution"]
 
 
@@ -80,7 +82,7 @@ class Solution:
         status: "done", "interrupted", or why the run ended early.
         num_dropped: steps that were not taken because of NaN or infinity.
         coverage: column sums of the light transport, if the optimizer knows them.
-        deviation: standard deviation of each texel, if the optimizer estimates it.
+        posterior: how sure the map is, if the optimizer knows it.
         exposures: of each view and channel, shape (views, 3).
 
     Example:
@@ -94,7 +96,7 @@ class Solution:
     status: str = "done"
     num_dropped: int = 0
     coverage: NDArray[np.float32] | None = None
-    deviation: NDArray[np.float32] | None = None
+    posterior: Posterior | None = None
     exposures: NDArray[np.float32] | None = None
 
     def __repr__(self) -> str:

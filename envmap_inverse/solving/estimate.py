@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from envmap_inverse.errors import InputError, check_seed
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers import loop
 from envmap_inverse.optimizers.choices import default_optimizer
 from envmap_inverse.optimizers.protocol import Keeper, Optimizer
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.fitting import fit_films
+from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
@@ -58,10 +60,9 @@ class Estimate:
         phases: seconds by phase.
         status: "done", "interrupted", or why the run ended early.
         num_dropped: steps that were not taken because of NaN or infinity.
-        deviation: standard deviation of each texel, shape (H, W, 3), if the other texels were
-            known: a lower bound. Only from `Transport`.
         exposures: of each view and channel, shape (views, 3), as given or estimated.
         judged: renders the pictures under the map, for `fit`.
+        posterior: how sure the map is; from `Transport`. It holds the recorded light transport.
 
     Example:
         >>> result: ei.Estimate = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
@@ -79,9 +80,9 @@ class Estimate:
     phases: dict[str, float]
     status: str = "done"
     num_dropped: int = 0
-    deviation: NDArray[np.float32] | None = None
     exposures: NDArray[np.float32] | None = None
     judged: Callable[[], Fit] | None = field(default=None, repr=False)
+    posterior: Posterior | None = field(default=None, repr=False)
 
     @cached_property
     def fit(self) -> Fit | None:
@@ -90,6 +91,61 @@ class Estimate:
         The scene must be as it was. None for a result that was not found by `estimate`.
         """
         return None if self.judged is None else self.judged()
+
+    @property
+    def seen(self) -> NDArray[np.bool_]:
+        """Which texels any view sees, shape (H, W)."""
+        return np.asarray(np.any(self.coverage > 0, axis=2))
+
+    @property
+    def deviation(self) -> NDArray[np.float32] | None:
+        """Standard deviation of each texel, shape (H, W, 3); None if the optimizer knows none.
+
+        It takes a second or so when first asked for; see `Posterior` for what it means.
+        """
+        return None if self.posterior is None else self.posterior.deviation
+
+    def interval(self, probability: float = 0.9) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Radiance between which each texel lies with a probability.
+
+        Args:
+            probability: between 0 and 1.
+
+        Returns:
+            The lower and the upper ends, shape (H, W, 3) each.
+
+        Raises:
+            InputError: if the probability is none, or the optimizer reports no uncertainty.
+        """
+        if not 0 < probability < 1:
+            raise InputError(f"probability must lie between 0 and 1; found {probability}")
+        return self._known_posterior().interval(probability)
+
+    def samples(self, count: int = 16, seed: int = 0) -> NDArray[np.float32]:
+        """Draw maps at random that explain the pictures as well as the map does.
+
+        What the pictures tell is the same in all of them; what they do not tell differs, by waves
+        of 9 degrees and more.
+
+        Args:
+            count: how many.
+            seed: the same seed gives the same maps.
+
+        Returns:
+            Shape (count, H, W, 3).
+
+        Raises:
+            InputError: if count < 1, or the optimizer reports no uncertainty.
+        """
+        if count < 1:
+            raise InputError(f"count must be at least 1; found {count}")
+        check_seed(seed)
+        return self._known_posterior().samples(count, seed)
+
+    def _known_posterior(self) -> Posterior:
+        if self.posterior is None:
+            raise InputError("this map's uncertainty is not known; estimate it with ei.Transport()")
+        return self.posterior
 
     @property
     def rgba(self) -> NDArray[np.float32]:
@@ -131,7 +187,7 @@ class Estimate:
     def __repr__(self) -> str:
         """One line: size, status, and how well it went."""
         height, width, _ = self.texels.shape
-        seen = latlong.texel_solid_angles(height, width)[np.any(self.coverage > 0, axis=2)].sum()
+        seen = latlong.texel_solid_angles(height, width)[self.seen].sum()
         return (
             f"<Estimate of {width} x {height} texels, {self.status}: {len(self.history)} "
             f"iterations in {self.seconds:.3g} s, loss {self.history[-1].loss:.4g}, "
@@ -241,7 +297,7 @@ def solve(
         phases={**solution.phases, "coverage": seconds - started_coverage},
         status=solution.status,
         num_dropped=solution.num_dropped,
-        deviation=solution.deviation,
+        posterior=solution.posterior,
         exposures=solution.exposures,
         judged=partial(_judged, problem, solution),
     )

@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 
 from envmap_inverse import metrics
 from envmap_inverse.errors import InputError
+from envmap_inverse.natural_light import filled
 from envmap_inverse.optimizers.least_squares.conjugate_gradients import conjugate_gradients
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.priors import Quadratic
+from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Solution
 from envmap_inverse.recording.light_transport import LightTransport
@@ -33,6 +35,9 @@ NOISY = 3.0
 
 FACTORS = 0.05, 20.0
 """By which a multiplicative step may change a texel."""
+
+MODEL_ERROR = 0.1
+"""Error of a prediction, as a share, that the map's resolution and its priors leave."""
 
 PERFECT = 1e-3
 """A loss at which a map is right, whatever others are."""
@@ -53,21 +58,6 @@ class Settings:
     tolerance: float = 1e-3
     warm_up: int | None = None
     noise_floor: float = 0.5
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Scaled:
-    """A matrix times a factor."""
-
-    matrix: Any
-    factor: np.float32
-
-    def __matmul__(self, texels: Texels) -> Texels:
-        product: Texels = self.factor * (self.matrix @ texels)
-        return product
-
-    def diagonal(self) -> NDArray[np.float32]:
-        return np.asarray(self.factor * self.matrix.diagonal())
 
 
 class LeastSquares:
@@ -150,9 +140,9 @@ class LeastSquares:
     def solution(self) -> Solution:
         """See `Solver`."""
         return Solution(
-            texels=self.as_map(self.texels),
+            texels=self.as_map(self._filled()),
             coverage=self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit)),
-            deviation=self._deviation(),
+            posterior=self._posterior(),
             exposures=self.gains.exposures,
             phases=self.phases,
             status=self._verdict(),
@@ -220,8 +210,9 @@ class LeastSquares:
         pulls = self.pictures.is_exact | (
             self.pictures.target(self.predicted) == self.pictures.observed
         )
-        weights: Pixels = self.pixel_weights() * pulls
-        forms = self.quadratics()
+        weights, factor = self._weighting()
+        weights *= pulls
+        forms = self._quadratics(factor)
         hessian = self._hessian(weights, forms)
         from_priors = sum(form.matrix @ (self.texels - form.centre) for form in forms)
         gradient = self._adjoint(weights * (self.predicted - self.pictures.observed), from_priors)
@@ -233,7 +224,7 @@ class LeastSquares:
         step = conjugate_gradients(
             hessian,
             -gradient * free,
-            self._vector(self.diagonal(weights, forms), light_sums),
+            self._vector(self._diagonal(weights, forms), light_sums),
             free,
             self.iterations,
             self.settings.tolerance,
@@ -296,7 +287,7 @@ class LeastSquares:
         """The texels of such a vector, a view of it."""
         return vector[: self.initial.size].reshape(3, -1).T
 
-    def diagonal(self, weights: Pixels, forms: Sequence[Quadratic]) -> Texels:
+    def _diagonal(self, weights: Pixels, forms: Sequence[Quadratic]) -> Texels:
         """Diagonal of the Hessian with respect to the texels; positive."""
         diagonal = self.transport.gram_diagonal(weights)
         for form in forms:
@@ -305,41 +296,28 @@ class LeastSquares:
 
     # Weights and priors
 
-    def pixel_weights(self) -> Pixels:
-        """Weights of the squared differences: of the loss, of the views, and for noise."""
-        weight = self.pictures.loss_weights(self.predicted)
-        return np.asarray(self.weights * weight / (1 + weight * self.noise()), np.float32)
+    def _weighting(self) -> tuple[Pixels, float]:
+        """Weights of the squared differences, and by how much more the priors count.
 
-    def noise(self) -> Pixels:
-        """Variance of the residuals near the present map, over noise_floor^2.
+        The weights are those of the loss and the views. Variance of the residuals, that of the
+        pictures and that of the recording, stands beside the square of what the loss calls large.
 
-        That of the pictures and that of the recording: it stands beside the square of what the
-        loss calls large.
+        Where noise of the pictures rules, priors count up to 3 times as much: the square root of
+        its share in the variance of the residuals, averaged over the pixels, says how far it rules.
         """
-        variance = self.pictures.noise(self.predicted) + self.transport.variance(self.texels)
-        return np.asarray(variance / np.float32(self.settings.noise_floor**2), np.float32)
+        floor = np.float32(self.settings.noise_floor**2)
+        weight = self.pictures.loss_weights(self.predicted)
+        noise = weight * self.pictures.noise(self.predicted) / floor
+        recorded = weight * self.transport.variance(self.texels) / floor
+        share = np.sum(self.weights * (noise / (1 + noise))) / np.sum(self.weights)
+        weights = self.weights * weight / (1 + noise + recorded)
+        return weights, 1 + (NOISY - 1) * float(np.sqrt(share))
 
-    def quadratics(self) -> Sequence[Quadratic]:
-        """The forms that stand for the priors near the present map."""
+    def _quadratics(self, factor: float) -> Sequence[Quadratic]:
+        """The forms that stand for the priors near the present map, times a factor."""
         width, height = self.transport.resolution
         maps = [array.reshape(height, width, 3) for array in (self.texels, self.centre)]
-        factor = np.float32(self.prior_factor())
-        forms = [prior.quadratic(*maps) for prior in self.problem.priors]
-        return [
-            Quadratic(matrix=_Scaled(matrix=form.matrix, factor=factor), centre=form.centre)
-            for form in forms
-        ]
-
-    def prior_factor(self) -> float:
-        """By how much more the priors count because of the pictures' noise, from 1 to 3.
-
-        The square root of the share of noise in the variance of the residuals, averaged over the
-        pixels, says how far noise rules.
-        """
-        noise = self.pictures.noise(self.predicted) / np.float32(self.settings.noise_floor**2)
-        share = noise / (noise + 1 / self.pictures.loss_weights(self.predicted))
-        mean = np.sum(self.weights * share) / np.sum(self.weights)
-        return 1 + (NOISY - 1) * float(np.sqrt(mean))
+        return [prior.quadratic(*maps).times(factor) for prior in self.problem.priors]
 
     # Results
 
@@ -370,14 +348,32 @@ class LeastSquares:
 
         return image
 
-    def _deviation(self) -> NDArray[np.float32]:
-        """Standard deviation of each texel if the others were known: a lower bound.
+    def _filled(self) -> Texels:
+        """The map, with what nothing sees filled in from its surroundings and the start map.
 
-        It is sqrt(s / diag(H)), with H the Hessian of the objective and s the mean weighted square
-        of the residuals over the mean weight, each pixel's noise being taken for as large as the
-        inverse root of its weight.
+        Without priors it keeps the start values.
         """
-        weights: Pixels = self.pixel_weights() * self.pictures.is_exact
-        residual = self.predicted - self.pictures.observed
-        level = np.float32(np.sum(weights * residual**2) / np.count_nonzero(weights))
-        return self.as_map(np.sqrt(level / self.diagonal(weights, self.quadratics())))
+        if not self.problem.priors:
+            return self.texels
+        width, height = self.transport.resolution
+        known = self.seen.any(axis=1).reshape(height, width)
+        logs, start = (
+            np.log(np.maximum(texels, np.float32(1e-6))).reshape(height, width, 3)
+            for texels in (self.texels, self.centre)
+        )
+        fill = np.exp(filled(logs, start, known)).reshape(-1, 3)
+        return np.where(known.reshape(-1, 1), self.texels, fill)
+
+    def _posterior(self) -> Posterior:
+        """How sure the map is, given the pictures' noise and an error of the model.
+
+        If the residuals are larger than that, it counts that much more.
+        """
+        light = np.maximum(self.pictures.light(self.predicted), np.float32(FLOOR))
+        variance = self.pictures.noise(self.predicted) + self.transport.variance(self.texels)
+        variance += (MODEL_ERROR * light) ** 2
+        counts = (self.weights > 0) & self.pictures.is_exact
+        squares = (self.predicted - self.pictures.observed)[counts] ** 2
+        level = float(np.mean(squares / variance[counts])) if counts.any() else 1.0
+        variance = np.where(counts, max(level, 1) * variance, np.inf)
+        return Posterior(self.transport, self.texels, variance.astype(np.float32), self.unit)
