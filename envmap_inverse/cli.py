@@ -91,7 +91,7 @@ def main() -> None:
     guard = _SignalGuard()
     try:
         status = _run_command()
-    except (InputError, FileNotFoundError) as error:
+    except InputError as error:
         status = fail(str(error), 2)
     except TyperException as error:
         status = fail(getattr(error, "format_message", error.__str__)(), 2)

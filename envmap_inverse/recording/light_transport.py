@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from envmap_inverse.errors import InputError, check_seed
+from envmap_inverse.errors import InputError, MissingFileError, check_seed
 from envmap_inverse.recording.blocks import Block, blocks_of, column, on_all_cores
 from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.recorder import record_matrices
@@ -162,6 +162,8 @@ class LightTransport:
             )
         except InputError:
             raise
+        except FileNotFoundError:
+            raise MissingFileError(f"{path}: no such recording") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: not a recorded light transport: {error}") from None
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, in_short
 from envmap_inverse.scene import films
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.envmap import Envmap, as_texels
@@ -244,7 +244,7 @@ def _resolution(envmap: Any) -> tuple[int, int]:
         width, height = map(operator.index, envmap)
     except (TypeError, ValueError):
         raise InputError(
-            f"envmap={envmap!r}: give the map's id, or its resolution, e.g. (256, 128)"
+            f"envmap={in_short(envmap)}: give the map's id, or its resolution, e.g. (256, 128)"
         ) from None
     return check_map_size(width, height)
 

@@ -1,17 +1,57 @@
-"""Refuse arguments of another kind: a name or a class where an object is due."""
+"""Refuse arguments with unknown names, and those of another kind than is due."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from envmap_inverse.errors import Faults, InputError, did_you_mean
+from envmap_inverse.errors import Faults, InputError, UnknownArgumentError, did_you_mean
 from envmap_inverse.losses import LOSSES
 from envmap_inverse.priors import PRIORS
 
-__all__ = ["check_kinds"]
+__all__ = ["check_kinds", "explain_arguments"]
 
 _OPTIMIZERS = ("Transport", "Adam")
+
+
+def explain_arguments(public: dict[str, Any], names: Iterable[str]) -> None:
+    """Have functions and dataclasses raise an `InputError` for arguments that they do not take.
+
+    Args:
+        public: a module's names and objects; functions are replaced here and in their own modules.
+        names: the names to go through.
+    """
+    for name in names:
+        thing: Any = public[name]
+        if hasattr(thing, "__dataclass_fields__"):
+            thing.__init__ = _explained(thing.__init__, name)
+        elif inspect.isfunction(thing):
+            public[name] = _explained(thing, name)
+            setattr(sys.modules[thing.__module__], name, public[name])
+
+
+def _explained(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+    signature = inspect.signature(function)
+    known = [parameter for parameter in signature.parameters if parameter != "self"]
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            unknown = next((key for key in kwargs if key not in known), None)
+            fault = str(error) if unknown is None else f"no argument {unknown!r}"
+            near = "" if unknown is None else did_you_mean(unknown, known)
+            allowed = ", ".join(known) or "none"
+            raise UnknownArgumentError(
+                f"{name}: {fault}; its arguments are: {allowed}{near}"
+            ) from None
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any) -> None:

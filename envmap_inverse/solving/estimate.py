@@ -97,22 +97,23 @@ class Estimate:
         """The texels as flat float32 (W*H*4,), alpha 1."""
         return latlong.flatten_rgba(self.texels)
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the result to a folder, which is made if there is none.
 
         `envmap.exr` and `envmap.png`, `coverage.exr`, `deviation.exr` if it is known,
         `history.jsonl` (a line per iteration) and `summary.json`, as `envmap-inverse estimate`
-        leaves them. Files of an earlier `save` are replaced, each when the new one is complete;
-        `summary.json` comes last.
+        leaves them. Each file is replaced when the new one is complete; `summary.json` comes last.
 
         Args:
             folder: where.
+            overwrite: whether files of an earlier `save` may be replaced.
 
         Raises:
-            InputError: if the folder cannot be written, or holds a run of the command line.
+            InputError: if the folder cannot be written, has files of an earlier `save` and
+                `overwrite` is not set, or holds a run of the command line.
             OSError: if the disk is full.
         """
-        save(self, Path(folder))
+        save(self, Path(folder), overwrite=overwrite)
 
     def plot(self, *, ground_truth: ArrayLike | None = None) -> Figure:
         """A matplotlib figure of the map, its coverage and the loss (extra `plot`).
