@@ -6,6 +6,7 @@ import math
 import numbers
 import re
 import reprlib
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import ParamSpec, TypeVar
 
@@ -19,9 +20,11 @@ __all__ = [
     "cannot_write",
     "check_positive",
     "check_seed",
+    "counted",
     "did_you_mean",
     "in_short",
     "is_out_of_memory",
+    "nearest",
     "tells_of_memory",
 ]
 
@@ -164,7 +167,12 @@ def in_short(value: object) -> str:
     shape = getattr(value, "shape", None)
     if isinstance(shape, tuple):
         return f"{type(value).__name__} of shape {shape}"
-    return " ".join(reprlib.repr(value).split())
+    return textwrap.shorten(reprlib.repr(value), 100, placeholder=" ...")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: "1 sensor", "2 sensors"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
@@ -177,10 +185,21 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     Returns:
         "; did you mean 'Huber'?", or "" if no name is near.
     """
+    near = nearest(name, names)
+    return "" if near is None else f"; did you mean {near!r}?"
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The known name that looks most like an unknown one, or has its initials; None if none does.
+
+    Args:
+        name: the unknown name.
+        names: the known names; case does not count.
+    """
     known = {candidate.lower(): candidate for candidate in names}
     near = difflib.get_close_matches(name.lower(), known, n=1)
     near = near or [candidate for candidate in known if _initials(candidate) == name.strip("-")]
-    return f"; did you mean {known[near[0]]!r}?" if near else ""
+    return known[near[0]] if near else None
 
 
 def _initials(name: str) -> str:

@@ -20,6 +20,7 @@ from envmap_inverse.console.options import (
     sensor_numbers,
 )
 from envmap_inverse.console.output import coverage_table, say, say_table
+from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.console.scenes import load_with_map
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.recording.planning import ViewCoverage, rank_views
@@ -30,6 +31,7 @@ __all__ = ["coverage"]
 
 
 def coverage(
+    context: typer.Context,
     scene: SceneFile,
     sensor: Annotated[
         str | None,
@@ -61,14 +63,20 @@ def coverage(
         envmap-inverse coverage scene.xml
         envmap-inverse coverage scene.xml --sensor 0,2 -o advice
     """
-    defined = definitions(define)
-    if not trust_input:
-        read_apart(scene, [], cameras=cameras, envmap=envmap_name, define=defined)
-    loaded, _ = load_with_map(scene, None, envmap_name=envmap_name, define=defined)
-    take_cameras(loaded, cameras)
-    candidates = range(loaded.num_sensors) if sensor is None else sensor_numbers(sensor)
-    for index in set(candidates):
-        loaded.set_film_size(size, index)
+    faults = faults_of(context)
+    defined = faults.attempt(definitions, define) or {}
+    listed = None if sensor is None else faults.attempt(sensor_numbers, sensor)
+    report_if_incomplete(context)
+    with stage(f"Reading {scene.name}"):
+        if not trust_input:
+            read_apart(faults, scene, [], cameras=cameras, envmap=envmap_name, define=defined)
+        loaded, _ = faults.need(load_with_map, scene, None, envmap_name=envmap_name, define=defined)
+        faults.report()
+        take_cameras(loaded, cameras)
+        candidates = range(loaded.num_sensors) if listed is None else listed
+        for index in set(candidates):
+            faults.attempt(loaded.set_film_size, size, index)
+        faults.report()
     with stage(f"Tracing {len(candidates)} views"):
         views = rank_views(loaded, candidates, noise=noise, spp=spp, seed=seed)
     if output is not None:

@@ -14,9 +14,10 @@ import typer
 from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
 
-from envmap_inverse.console.options import RowConvention, TrustInput, read_map
+from envmap_inverse.console.options import RowConvention, TrustInput, given_files, read_map
 from envmap_inverse.console.output import say, say_table
-from envmap_inverse.errors import Faults, InputError
+from envmap_inverse.console.parsing import faults_of, report_if_incomplete
+from envmap_inverse.errors import InputError
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.protocols import relighting, three_spheres
@@ -74,6 +75,7 @@ class Protocol(enum.StrEnum):
 
 
 def evaluate(
+    context: typer.Context,
     estimate: Annotated[Path, typer.Argument(metavar="ESTIMATE", help="The map to judge.")],
     truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="The true map.")],
     coverage: Annotated[
@@ -117,10 +119,12 @@ def evaluate(
         envmap-inverse evaluate run/envmap.exr true.exr --coverage run/coverage.exr
         envmap-inverse evaluate run/envmap.exr true.exr --protocol relight -o page.html
     """
-    faults = Faults()
+    faults = faults_of(context)
+    report_if_incomplete(context)
     with stage("Reading maps"):
-        if not trust_input:
-            read_apart(None, [estimate, truth, *([coverage] if coverage is not None else [])])
+        files = dict.fromkeys(given_files(estimate, truth, coverage))
+        if not (trust_input or read_apart(faults, None, files)):
+            faults.report()
         true_map: Any = faults.attempt(_read_radiance, truth, projection)
         estimated: Any = faults.attempt(_read_radiance, estimate, projection)
         strength = faults.attempt(_read_coverage, coverage, projection)

@@ -14,7 +14,7 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import start_exposures
 from envmap_inverse.report.live import LOOPBACK, LiveView
 
-__all__ = ["LOOPBACK", "Live", "LiveHost", "LivePort", "live_view"]
+__all__ = ["LOOPBACK", "Live", "LiveHost", "LivePort", "check_live", "live_view"]
 
 Live = Annotated[
     bool,
@@ -34,6 +34,12 @@ LiveHost = Annotated[
 ]
 
 
+def check_live(*, live: bool, host: str, port: int) -> None:
+    """Refuse an address or a port without --live."""
+    if not live and (host, port) != (LOOPBACK, 0):
+        raise InputError("--live-host and --live-port: need --live")
+
+
 def live_view(
     folder: Path,
     problem: Problem,
@@ -46,11 +52,9 @@ def live_view(
     """Open the live view of a run, if one is wanted.
 
     Raises:
-        InputError: if its port cannot be opened, or a port is given without --live.
+        InputError: if its port cannot be opened.
     """
     if not live:
-        if (host, port) != (LOOPBACK, 0):
-            raise InputError("--live-host and --live-port: need --live")
         return nullcontext()
     reference = problem.views[0].image / start_exposures(problem.views)[0][0]
     view = LiveView(folder, reference, num_steps=optimizer.num_steps, host=host, port=port)

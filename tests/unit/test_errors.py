@@ -63,7 +63,7 @@ def test_a_single_fault_is_itself() -> None:
 
 
 def test_faults_with_the_same_words_are_reported_once() -> None:
-    with pytest.raises(InputError, match="^a\nb$"):
+    with pytest.raises(InputError, match=r"^a\nb$"):
         refuse("a", "b", "a")
 
 
@@ -76,7 +76,7 @@ def test_whether_a_call_meets_a_fault_is_returned() -> None:
 def test_a_value_in_a_message_is_short() -> None:
     assert in_short(np.zeros((64, 128, 3))) == "ndarray of shape (64, 128, 3)"
     assert in_short("adam") == "'adam'"
-    assert len(in_short([[0.25] * 100] * 100)) < 250
+    assert len(in_short([[0.25] * 100] * 100)) <= 100
 
 
 def test_a_name_is_near_its_initials() -> None:
