@@ -17,6 +17,7 @@ from envmap_inverse.console.options import (
     Spp,
     TrustInput,
     definitions,
+    panelled,
     sensor_numbers,
 )
 from envmap_inverse.console.output import coverage_table, say, say_table
@@ -35,20 +36,22 @@ def coverage(
     scene: SceneFile,
     sensor: Annotated[
         str | None,
-        typer.Option(metavar="K,...", help="Candidates, e.g. 0 or 0,1,2; by default all sensors."),
+        panelled(
+            "Pictures", metavar="K,...", help="Candidates, e.g. 0 or 0,1,2; by default all sensors."
+        ),
     ] = None,
     cameras: Cameras = None,
     noise: Annotated[
-        float, typer.Option(help="Standard deviation of a pixel relative to its value.")
+        float, panelled("Pictures", help="Standard deviation of a pixel relative to its value.")
     ] = 0.05,
-    size: Annotated[int, typer.Option(help="Longer side of the films in pixels.")] = 128,
+    size: Annotated[int, panelled("Pictures", help="Longer side of the films in pixels.")] = 128,
     spp: Spp = 16,
     seed: Seed = 0,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Folder for a picture and maps."),
+        panelled("Output", "-o", "--output", metavar="DIR", help="Folder for a picture and maps."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, panelled("Output", "--json", help="Print JSON.")] = False,
     define: Define = None,
     envmap_name: EnvmapName = None,
     trust_input: TrustInput = False,

@@ -23,6 +23,7 @@ from envmap_inverse.console.options import (
     check_new,
     definitions,
     given_files,
+    panelled,
     pixel_size,
     read_map,
 )
@@ -69,18 +70,21 @@ def render(
     scene: SceneFile,
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="IMAGE", help="Image: .exr, .hdr, .npy or .png."),
+        panelled(
+            "Output", "-o", "--output", metavar="IMAGE", help="Image: .exr, .hdr, .npy, .png."
+        ),
     ],
     envmap: Annotated[
         Path | None,
-        typer.Option(
+        panelled(
+            "Scene",
             help="Radiance of the environment map, in place of the scene's; the scene's scale does "
-            "not apply to it."
+            "not apply to it.",
         ),
     ] = None,
     spp: Spp = 64,
     seed: Seed = 0,
-    sensor: Annotated[int, typer.Option(metavar="K", help="Index of the sensor.")] = 0,
+    sensor: Annotated[int, panelled("Pictures", metavar="K", help="Index of the sensor.")] = 0,
     cameras: Cameras = None,
     size: FilmSize = None,
     define: Define = None,

@@ -26,6 +26,7 @@ __all__ = [
     "ParameterizationSpec",
     "PathsOrSamples",
     "Robust",
+    "SeedOfOptimizer",
     "default_spec",
     "make_optimizer",
     "optimizer_settings",
@@ -76,6 +77,10 @@ ParameterizationSpec = Annotated[
 PathsOrSamples = Annotated[
     int | None,
     panelled("Optimizer", help="Samples per pixel: 1 for Adam, from 16 for transport."),
+]
+
+SeedOfOptimizer = Annotated[
+    int, panelled("Optimizer", help="Seed; the same seed gives the same result.")
 ]
 
 _OPTIONS = ("iterations", "learning_rate", "spp", "seed", "parameterization")

@@ -89,8 +89,8 @@ FilmSize = Annotated[
         "The horizontal field of view stays.",
     ),
 ]
-Spp = Annotated[int, panelled("Optimizer", help="Samples per pixel.")]
-Seed = Annotated[int, panelled("Optimizer", help="Seed; the same seed gives the same result.")]
+Spp = Annotated[int, typer.Option(help="Samples per pixel.")]
+Seed = Annotated[int, typer.Option(help="Seed; the same seed gives the same result.")]
 Overwrite = Annotated[
     bool, panelled("Output", "--overwrite", help="Replace an earlier run in the folder.")
 ]

@@ -11,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from envmap_inverse.console.help_pages import (
+    COMMON,
     long_name,
     placeholder,
     split_examples,
@@ -25,8 +26,8 @@ from envmap_inverse.system.progress import watched_by
 
 __all__ = ["PANELS", "CheckingCommand", "Command", "Group", "faults_of", "report_if_incomplete"]
 
-COMMON = ("verbose", "quiet", "log_file")
-"""Options of the program that every command also takes."""
+RUNS = ("demo", "estimate")
+"""Commands that print themselves how long they took."""
 
 PANELS = ("Scene", "Pictures", "Light", "Optimizer", "Loss and priors", "Output", "Running")
 """Titles of the panels of options, in the order of the help."""
@@ -86,8 +87,12 @@ class Command(TyperCommand):
             quiet=is_quiet,
             log_file=own.get("log_file") or program.get("log_file"),
         )
-        with watched_by(None if is_quiet else terminal_progress()):
-            return super().invoke(ctx)
+        progress = None if is_quiet else terminal_progress()
+        with watched_by(progress):
+            result = super().invoke(ctx)
+        if progress is not None and self.name not in RUNS:
+            progress.show_wait()
+        return result
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words after the command's name."""

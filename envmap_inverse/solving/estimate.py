@@ -234,7 +234,8 @@ def solve(
         started_coverage = time.perf_counter()
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
     seconds = time.perf_counter()
-    _LOGGER.info("%s after %.2f s: %s", solution.status, seconds - start, solution.phases)
+    phases = ", ".join(f"{name} {value:.2f}" for name, value in solution.phases.items())
+    _LOGGER.info("%s after %.2f s: %s", solution.status, seconds - start, phases)
     return Estimate(
         texels=solution.texels,
         history=solution.history,
