@@ -168,6 +168,10 @@ def test_optimizers_are_listed_with_their_settings(say: Say) -> None:
     _, text, _ = say("optimizers")
     assert re.search(r"^ +learning_rate=0\.02 +step size at the start", text, re.MULTILINE)
     assert re.search(r"^ +tolerance=0\.001 ", text, re.MULTILINE)
+    robust = " ".join(text.partition("--optimizer robust")[2].split())
+    assert "step size begins at 0.4 / sqrt(iterations)" in robust
+    assert re.search(r"learning_rate=0\.02 step size .*; the default is that of 400 iter", robust)
+    assert text.count("that of 400 iterations") == 1
 
 
 # Options of the program
