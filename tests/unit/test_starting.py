@@ -17,31 +17,27 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+def start(monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    """What a terminal shows when the command starts."""
     shown = Terminal()
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setattr(cli, "main", lambda: shown.write("ran"))
-    return shown
+    monkeypatch.setattr(sys, "argv", ["envmap-inverse", "losses", *words])
+    command.main()
+    return shown.getvalue()
 
 
 def test_a_terminal_shows_that_the_command_starts_until_it_does(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["envmap-inverse", "losses"])
-    command.main()
-    start, blank, ran = terminal.getvalue().split("\r")
-    assert (start, blank.strip(), ran) == ("Starting ...", "", "ran")
-    assert len(blank) >= len(start)
+    begun, blank, ran = start(monkeypatch).split("\r")
+    assert (begun, blank.strip(), ran) == ("Starting ...", "", "ran")
+    assert len(blank) >= len(begun)
 
 
 @pytest.mark.parametrize("word", ["-q", "--quiet"])
-def test_a_quiet_command_starts_quietly(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, word: str
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["envmap-inverse", "losses", word])
-    command.main()
-    assert terminal.getvalue() == "ran"
+def test_a_quiet_command_starts_quietly(monkeypatch: pytest.MonkeyPatch, word: str) -> None:
+    assert start(monkeypatch, word) == "ran"
 
 
 def test_a_pipe_shows_nothing(
@@ -67,11 +63,11 @@ class Interrupting:
 
 
 def test_an_interruption_at_the_start_is_no_traceback(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delitem(sys.modules, cli.__name__)
     monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
     with pytest.raises(SystemExit) as ended:
         command.main()
     assert ended.value.code == 130
-    assert terminal.getvalue().endswith("\nerror: interrupted\n")
+    assert capsys.readouterr().err == "\nerror: interrupted\n"
