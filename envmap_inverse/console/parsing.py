@@ -266,7 +266,9 @@ def _take(ctx: Any, param: Any, values: dict[str, Any]) -> None:
     except TyperException as error:
         given = values.get(param.name)
         found = ctx.lookup_default(param.name) if given is None else given
-        raise _fault(param, found, error) from None
+        fault = _fault(param, found, error)
+        is_of_config = given is None and found is not None
+        raise InputError(f"--config: {fault}") if is_of_config else fault from None
 
 
 def _fault(param: Any, value: Any, error: TyperException) -> InputError:

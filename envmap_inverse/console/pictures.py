@@ -175,9 +175,9 @@ def say_who_took_what(scene: Scene, views: Sequence[View]) -> None:
     """Print which sensor took each picture, and how it was read."""
     for number, view in enumerate(views):
         height, width, _ = view.image.shape
-        name = str(scene.sensor(view.sensor).id())
+        sensor = f"sensor {view.sensor} {scene.sensor(view.sensor).id()}".rstrip()
         notes = () if view.picture is None else view.picture.notes
-        words = f"picture {number}: {view.name} ({width} x {height}), sensor {view.sensor} {name}"
+        words = f"picture {number}: {view.name} ({width} x {height}), {sensor}"
         tell("; ".join((words, *notes)))
 
 

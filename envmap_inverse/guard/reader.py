@@ -79,6 +79,7 @@ def read_apart(
         )
         if scene is not None:
             faults.need(reader.read, scene=scene, envmap=envmap, define=define)
+    _LOGGER.info("a guarded process has read the files")
     return survives
 
 
@@ -141,7 +142,6 @@ class Reader(AbstractContextManager["Reader"]):
         if scene is not None:
             faults.attempt(self._read, "scene", scene, envmap, dict(define))
         faults.report()
-        _LOGGER.info("a guarded process has read the files")
 
     def _start(self) -> None:
         self._held = ExitStack()

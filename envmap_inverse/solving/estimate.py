@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from envmap_inverse.errors import counted
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers import loop
 from envmap_inverse.optimizers.choices import default_optimizer
@@ -227,7 +228,7 @@ def solve(
     """
     start = time.perf_counter()
     scene = problem.scene
-    _LOGGER.info("%s, %d views, %s", optimizer, len(problem.views), problem.loss)
+    _LOGGER.info("%s, %s, %s", optimizer, counted(len(problem.views), "view"), problem.loss)
     with scene.envmap.holding(scene.envmap.texels):
         with _reported(on_iteration, optimizer.num_steps, words or numbers_of) as reporting:
             solution = loop.run(optimizer, problem, reporting, keeper)

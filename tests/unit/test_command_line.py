@@ -251,7 +251,7 @@ def test_an_option_of_a_config_is_checked_as_one_of_the_command_line(
     (tmp_path / "run.toml").write_text(text)
     line, *_ = errors(say("estimate", "s", "p", "-o", "x", "--config", tmp_path / "run.toml"))
     option, value = text.split(" = ")
-    assert line.startswith(f"--{option} ")
+    assert line.startswith(f"--config: --{option} ")
     assert value.strip("'") in line
 
 
@@ -286,7 +286,7 @@ def test_unlike_mistakes_are_told_at_once(
     )
     assert found == [
         "--quite: no such option; did you mean '--quiet'?",
-        "--iterations many: give a whole number",
+        "--config: --iterations many: give a whole number",
         *(line for line in found[2:6] if line.startswith("--")),
         "missing.exr: no such image file",
         "--sensor 7: the scene has 1 sensor, numbered from 0",
