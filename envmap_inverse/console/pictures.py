@@ -244,7 +244,8 @@ def one_each(option: str, values: list[_T], count: int) -> list[_T]:
     """
     if count and len(values) not in {1, count}:
         raise InputError(
-            f"{option} has {len(values)} values for {count} pictures; give 1 or {count}"
+            f"{option} has {counted(len(values), 'value')} for {counted(count, 'picture')}; give "
+            f"{' or '.join(dict.fromkeys(('1', str(count))))}"
         )
     return values * count if len(values) == 1 else values
 

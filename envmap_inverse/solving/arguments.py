@@ -5,10 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Collection, Iterable
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
-from envmap_inverse.errors import Faults, InputError, UnknownArgumentError, did_you_mean
+from envmap_inverse.errors import Faults, InputError, UnknownArgumentError, did_you_mean, in_short
 from envmap_inverse.losses import LOSSES
 from envmap_inverse.priors import PRIORS
 
@@ -20,6 +21,8 @@ _OPTIMIZERS = ("Transport", "Adam")
 def explain_arguments(public: dict[str, Any], names: Iterable[str]) -> None:
     """Have functions and dataclasses raise an `InputError` for arguments that they do not take.
 
+    Those are unknown ones, missing ones, and words or lists where a number is due.
+
     Args:
         public: a module's names and objects; functions are replaced here and in their own modules.
         names: the names to go through.
@@ -27,20 +30,29 @@ def explain_arguments(public: dict[str, Any], names: Iterable[str]) -> None:
     for name in names:
         thing: Any = public[name]
         if hasattr(thing, "__dataclass_fields__"):
-            thing.__init__ = _explained(thing.__init__, name)
+            thing.__init__ = _explained(thing.__init__, name, _numbers(thing))
         elif inspect.isfunction(thing):
-            public[name] = _explained(thing, name)
+            public[name] = _explained(thing, name, _numbers(thing))
             setattr(sys.modules[thing.__module__], name, public[name])
 
 
-def _explained(function: Callable[..., Any], name: str) -> Callable[..., Any]:
+def _numbers(thing: Any) -> set[str]:
+    """Names of the arguments that are numbers, or None."""
+    parts = {key: get_args(hint) or (hint,) for key, hint in get_type_hints(thing).items()}
+    kinds = (int, float, NoneType)
+    return {key for key, found in parts.items() if all(part in kinds for part in found)}
+
+
+def _explained(
+    function: Callable[..., Any], name: str, numeric: Collection[str]
+) -> Callable[..., Any]:
     signature = inspect.signature(function)
     known = [parameter for parameter in signature.parameters if parameter != "self"]
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
         try:
-            signature.bind(*args, **kwargs)
+            given = signature.bind(*args, **kwargs).arguments
         except TypeError as error:
             unknown = next((key for key in kwargs if key not in known), None)
             fault = str(error) if unknown is None else f"no argument {unknown!r}"
@@ -49,6 +61,9 @@ def _explained(function: Callable[..., Any], name: str) -> Callable[..., Any]:
             raise UnknownArgumentError(
                 f"{name}: {fault}; its arguments are: {allowed}{near}"
             ) from None
+        for key in given.keys() & numeric:
+            if isinstance(given[key], str | list | tuple | dict):
+                raise InputError(f"{name}: {key} must be a number; found {in_short(given[key])}")
         return function(*args, **kwargs)
 
     return checked

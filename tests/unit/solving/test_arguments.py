@@ -69,6 +69,20 @@ def test_arguments_that_are_not_taken_are_named_with_the_nearest(
             call()
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: ei.Transport(spp="many"), "^Transport: spp must be a number; found 'many'$"),
+        (lambda: ei.Adam(iterations=[10]), r"^Adam: iterations must be a number; found \[10\]$"),
+        (lambda: ei.Noise(read="low"), "^Noise: read must be a number; found 'low'$"),
+        (lambda: ei.render(SCENE, spp="16"), "^render: spp must be a number; found '16'$"),
+    ],
+)
+def test_words_and_lists_are_no_numbers(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ei.InputError, match=message):
+        call()
+
+
 def test_public_functions_keep_their_signatures_and_can_be_pickled() -> None:
     assert list(inspect.signature(ei.estimate).parameters)[:2] == ["scene", "views"]
     assert list(inspect.signature(ei.Noise).parameters) == ["read", "shot", "relative"]
