@@ -190,15 +190,18 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The known name that looks most like an unknown one, or has its initials; None if none does.
+    """The known name that has an unknown one for its initials, or looks most like it.
+
+    None if none does.
 
     Args:
         name: the unknown name.
         names: the known names; case does not count.
     """
     known = {candidate.lower(): candidate for candidate in names}
-    near = difflib.get_close_matches(name.lower(), known, n=1)
-    near = near or [candidate for candidate in known if _initials(candidate) == name.strip("-")]
+    word = name.lower().strip("-")
+    short = [candidate for candidate in known if len(word) > 1 and _initials(candidate) == word]
+    near = short or difflib.get_close_matches(name.lower(), known, n=1)
     return known[near[0]] if near else None
 
 

@@ -77,7 +77,7 @@ def coverage(
         faults.report()
         take_cameras(loaded, cameras)
         candidates = range(loaded.num_sensors) if listed is None else listed
-        for index in set(candidates):
+        for index in dict.fromkeys(candidates):
             faults.attempt(loaded.set_film_size, size, index)
         faults.report()
     with stage(f"Tracing {len(candidates)} views"):

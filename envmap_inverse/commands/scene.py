@@ -118,10 +118,11 @@ def render(
             loaded, _ = faults.need(
                 load_with_map, scene, None, envmap_name=envmap_name, define=defined
             )
+        if is_readable or cameras is None:
+            faults.need(take_cameras, loaded, cameras)
+            faults.attempt(loaded.sensor, sensor)
         if not is_readable:
             faults.report()
-        faults.need(take_cameras, loaded, cameras)
-        faults.attempt(loaded.sensor, sensor)
         if wanted is not None:
             faults.attempt(loaded.set_film_size, wanted, sensor)
         texels = None if envmap is None else faults.attempt(read_map, envmap)

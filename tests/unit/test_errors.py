@@ -81,7 +81,9 @@ def test_a_value_in_a_message_is_short() -> None:
 
 def test_a_name_is_near_its_initials() -> None:
     assert did_you_mean("lr", ["spp", "learning_rate"]) == "; did you mean 'learning_rate'?"
-    assert did_you_mean("--lr", ["--spp", "--learning-rate"]) == "; did you mean '--learning-rate'?"
+    assert (
+        did_you_mean("--lr", ["--layer", "--learning-rate"]) == "; did you mean '--learning-rate'?"
+    )
 
 
 def test_no_faults_no_error() -> None:
