@@ -6,8 +6,7 @@ import functools
 import inspect
 import sys
 from collections.abc import Callable, Collection, Iterable
-from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
 from envmap_inverse.errors import Faults, InputError, UnknownArgumentError, did_you_mean, in_short
 from envmap_inverse.losses import LOSSES
@@ -38,9 +37,8 @@ def explain_arguments(public: dict[str, Any], names: Iterable[str]) -> None:
 
 def _numbers(thing: Any) -> set[str]:
     """Names of the arguments that are numbers, or None."""
-    parts = {key: get_args(hint) or (hint,) for key, hint in get_type_hints(thing).items()}
-    kinds = (int, float, NoneType)
-    return {key for key, found in parts.items() if all(part in kinds for part in found)}
+    hints = get_type_hints(thing).items()
+    return {key for key, hint in hints if hint in (int, float, int | None, float | None)}
 
 
 def _explained(
