@@ -20,7 +20,8 @@ def main() -> None:
     try:
         from envmap_inverse.cli import main as run  # noqa: PLC0415 - this takes the time
     except KeyboardInterrupt:
-        sys.stderr.write("\nerror: interrupted\n")
+        if sys.stderr is not None:
+            sys.stderr.write(("\n" if is_shown else "") + "error: interrupted\n")
         sys.exit(130)
     if is_shown:
         sys.stderr.write(f"\r{'':{len(STARTING)}}\r")

@@ -70,4 +70,4 @@ def test_an_interruption_at_the_start_is_no_traceback(
     with pytest.raises(SystemExit) as ended:
         command.main()
     assert ended.value.code == 130
-    assert capsys.readouterr().err == "\nerror: interrupted\n"
+    assert capsys.readouterr().err == "error: interrupted\n"
