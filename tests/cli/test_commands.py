@@ -147,7 +147,7 @@ def test_the_demo_of_one_optimizer_has_its_files_at_the_top(
     assert done.returncode == 0, done.stderr
     assert names_in(tmp_path / "one") >= RESULTS | frames_of(2)
     assert not (tmp_path / "one" / "tutorial").exists()
-    assert done.stdout.splitlines()[-2:][0].split()[0] == "one/report.html"
+    assert done.stdout.splitlines()[-3].split()[0] == "one/report.html"
 
 
 def test_a_second_demo_takes_another_folder(call: Call, tmp_path: Path) -> None:
