@@ -32,6 +32,7 @@ from envmap_inverse.scene.camera_files import read_cameras
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene, load_scene
+from envmap_inverse.solving.arguments import explain_arguments as _explain_arguments
 from envmap_inverse.solving.estimate import Estimate, estimate
 from envmap_inverse.version import __version__ as __version__
 
@@ -80,5 +81,6 @@ __all__ = [
     "write_image",
 ]
 
+_explain_arguments(globals(), __all__)
 _point_to_libllvm(probing=False)
 _point_to_libcuda()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, MissingFileError
 from envmap_inverse.scene.scene import Scene, load_scene
 
 __all__ = ["MAPS", "MATERIALS", "OBJECTS", "bundled_scene", "bunny", "map_file", "scene_file"]
@@ -74,7 +74,7 @@ def _scenes() -> Path:
     for folder in (package / "scenes", package.parent / "scenes"):
         if (folder / "bunny" / "bunny.xml").exists():
             return folder
-    raise FileNotFoundError(f"{package / 'scenes'}: the bundled scenes are missing; reinstall")
+    raise MissingFileError(f"{package / 'scenes'}: the bundled scenes are missing; reinstall")
 
 
 def _check_name(kind: str, name: str, known: tuple[str, ...] | dict[str, Any]) -> None:

@@ -26,7 +26,7 @@ from envmap_inverse.commands.report import report
 from envmap_inverse.commands.scene import params, render
 from envmap_inverse.console.logs import show_warning
 from envmap_inverse.console.output import say
-from envmap_inverse.console.parsing import Command, Group
+from envmap_inverse.console.parsing import CheckingCommand, Command, Group
 from envmap_inverse.console.running import fail
 from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
 from envmap_inverse.version import __version__
@@ -79,8 +79,11 @@ COMMANDS = (
     doctor,
 )
 
+CHECKING = {estimate, render, params, coverage, evaluate, convert, pattern}
+"""The commands whose functions begin with `faults_of`."""
+
 for command in COMMANDS:
-    app.command(cls=Command)(command)
+    app.command(cls=CheckingCommand if command in CHECKING else Command)(command)
 app.command("help", cls=Command)(help_)
 
 
@@ -91,7 +94,7 @@ def main() -> None:
     guard = _SignalGuard()
     try:
         status = _run_command()
-    except (InputError, FileNotFoundError) as error:
+    except InputError as error:
         status = fail(str(error), 2)
     except TyperException as error:
         status = fail(getattr(error, "format_message", error.__str__)(), 2)

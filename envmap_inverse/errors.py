@@ -5,6 +5,8 @@ import errno
 import math
 import numbers
 import re
+import reprlib
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from typing import ParamSpec, TypeVar
 
@@ -13,12 +15,17 @@ __all__ = [
     "CombinedInputError",
     "Faults",
     "InputError",
+    "MissingFileError",
+    "UnknownArgumentError",
     "cannot_write",
     "check_counts",
     "check_positive",
     "check_seed",
+    "counted",
     "did_you_mean",
+    "in_short",
     "is_out_of_memory",
+    "nearest",
     "tells_of_memory",
 ]
 
@@ -40,6 +47,14 @@ class InputError(ValueError):
     """
 
 
+class MissingFileError(InputError, FileNotFoundError):
+    """A file that the caller named does not exist."""
+
+
+class UnknownArgumentError(InputError, TypeError):
+    """A function or class has no argument of that name."""
+
+
 class CombinedInputError(InputError):
     """Several faults of one input, a line each.
 
@@ -47,7 +62,7 @@ class CombinedInputError(InputError):
         errors: the faults, in the order in which they were found.
     """
 
-    def __init__(self, errors: Sequence[Exception]) -> None:
+    def __init__(self, errors: Sequence[InputError]) -> None:
         """Args: errors: at least one."""
         super().__init__("\n".join(map(str, errors)))
         self.errors = tuple(errors)
@@ -68,21 +83,25 @@ class Faults:
 
     def __init__(self) -> None:
         """Start without faults."""
-        self._errors: list[Exception] = []
+        self._errors: list[InputError] = []
 
     def attempt(self, make: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T | None:
         """Call a function and return its result; if it meets a fault, keep that and return None."""
         try:
             return make(*args, **kwargs)
-        except CombinedInputError as error:
-            self._errors += error.errors
-        except (InputError, FileNotFoundError) as error:
-            self._errors.append(error)
+        except InputError as error:
+            self.keep(error)
         return None
 
+    def passes(self, make: Callable[_P, object], /, *args: _P.args, **kwargs: _P.kwargs) -> bool:
+        """Call a function as `attempt` does, and return whether it met no fault."""
+        before = len(self._errors)
+        self.attempt(make, *args, **kwargs)
+        return len(self._errors) == before
+
     def keep(self, error: InputError) -> None:
-        """Keep a fault found elsewhere."""
-        self._errors.append(error)
+        """Keep a fault found elsewhere, or several that were reported together."""
+        self._errors += error.errors if isinstance(error, CombinedInputError) else [error]
 
     def need(self, make: Callable[_P, _T], /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
         """Call a function whose result all further checks need.
@@ -92,21 +111,22 @@ class Faults:
         """
         try:
             return make(*args, **kwargs)
-        except (InputError, FileNotFoundError) as error:
-            self._errors += error.errors if isinstance(error, CombinedInputError) else [error]
+        except InputError as error:
+            self.keep(error)
             self.report()
             raise
 
     def report(self) -> None:
-        """Raise the faults kept so far.
+        """Raise the faults kept so far, those with the same words once.
 
         Raises:
             InputError: if there are any; several are raised as one `CombinedInputError`.
         """
-        if len(self._errors) == 1:
-            raise self._errors[0]
-        if self._errors:
-            raise CombinedInputError(self._errors)
+        unlike = list({str(error): error for error in self._errors}.values())
+        if len(unlike) == 1:
+            raise unlike[0]
+        if unlike:
+            raise CombinedInputError(unlike)
 
 
 class BackendError(RuntimeError):
@@ -128,7 +148,7 @@ def check_positive(**values: float) -> None:
     """
     for name, value in values.items():
         if not isinstance(value, numbers.Real):
-            raise InputError(f"{name} must be a number; found {value!r}")
+            raise InputError(f"{name} must be a number; found {in_short(value)}")
         if not (math.isfinite(value) and value > 0):
             raise InputError(f"{name} must be positive; found {value}")
 
@@ -154,6 +174,19 @@ def check_seed(seed: int) -> None:
         raise InputError(f"seed must be from 0 to 2^32 - 1; found {seed}")
 
 
+def in_short(value: object) -> str:
+    """The `repr` of a value for a message: one line, without the middle of what is long."""
+    shape = getattr(value, "shape", None)
+    if isinstance(shape, tuple):
+        return f"{type(value).__name__} of shape {shape}"
+    return textwrap.shorten(reprlib.repr(value), 100, placeholder=" ...")
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things in words: "1 sensor", "2 sensors"."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Suggest the nearest known name, as the end of a message about an unknown one.
 
@@ -164,9 +197,28 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     Returns:
         "; did you mean 'Huber'?", or "" if no name is near.
     """
+    near = nearest(name, names)
+    return "" if near is None else f"; did you mean {near!r}?"
+
+
+def nearest(name: str, names: Iterable[str]) -> str | None:
+    """The known name that has an unknown one for its initials, or looks most like it.
+
+    None if none does.
+
+    Args:
+        name: the unknown name.
+        names: the known names; case does not count.
+    """
     known = {candidate.lower(): candidate for candidate in names}
-    near = difflib.get_close_matches(name.lower(), known, n=1)
-    return f"; did you mean {known[near[0]]!r}?" if near else ""
+    word = name.lower().strip("-")
+    short = [candidate for candidate in known if len(word) > 1 and _initials(candidate) == word]
+    near = short or difflib.get_close_matches(name.lower(), known, n=1)
+    return known[near[0]] if near else None
+
+
+def _initials(name: str) -> str:
+    return "".join(word[0] for word in re.findall(r"[^-_]+", name))
 
 
 def cannot_write(name: str, error: OSError) -> Exception:

@@ -335,7 +335,8 @@ def _errors(
     errors = {}
     with stage("Rendering under both maps", len(shots)) as shown:
         for number, (name, (scene, spp)) in enumerate(shots.items()):
-            shown.advance(number, name.replace("_", " "))
+            words = name.replace("_", " ")
+            shown.advance(number, words, f"rendering {words}")
             pair = _pair(scene, estimate, truth, spp=spp)
             errors[name] = {metric.__name__: metric(*pair) for metric in metrics}
         shown.advance(len(shots))

@@ -68,19 +68,36 @@ def _listing(option: str, makers: Iterable[Maker]) -> str:
 
 
 def _entry(title: str, maker: Maker) -> str:
-    """Format a name, the first paragraph of its docstring, and a line or more for each key."""
+    """Format a name, what its docstring says of it, and a line or more for each key.
+
+    That is the first paragraph of a class, but all that there is of a preset.
+    """
     kind = kind_of(maker)
     text = inspect.cleandoc(kind.__doc__ or "")
-    about = " ".join(inspect.cleandoc(maker.__doc__ or "").partition("\n\n")[0].split())
+    end = "\n\n" if maker is kind else "\n\nArgs:"
+    about = " ".join(inspect.cleandoc(maker.__doc__ or "").partition(end)[0].split())
     lines = [title, textwrap.fill(about, WIDTH, initial_indent=MARGIN, subsequent_indent=MARGIN)]
     meanings, made = _attributes(text), maker()
+    following = _following_iterations(maker, made)
     for field in dataclasses.fields(kind):
         key = f"{MARGIN}{field.name}{_default(getattr(made, field.name))}"
-        meaning = textwrap.fill(meanings.get(field.name, ""), WIDTH - COLUMN)
+        words = meanings.get(field.name, "").removesuffix(".")
+        if field.name in following:
+            words += f"; the default is that of {made.iterations} iterations"
+        meaning = textwrap.fill(words, WIDTH - COLUMN)
         first, *rest = meaning.splitlines() or [""]
         lines.append(f"{key:<{COLUMN - 1}} {first}".rstrip())
         lines += [f"{'':{COLUMN}}{line}" for line in rest]
     return "\n".join(lines)
+
+
+def _following_iterations(maker: Maker, made: Any) -> set[str]:
+    """Names of the fields whose defaults follow from the number of iterations."""
+    if not isinstance(getattr(made, "iterations", None), int):
+        return set()
+    other = maker(iterations=4 * made.iterations)
+    names = {field.name for field in dataclasses.fields(made)} - {"iterations"}
+    return {name for name in names if getattr(made, name) != getattr(other, name)}
 
 
 def _default(value: Any) -> str:

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 
 from envmap_inverse.console.options import OverwriteFile, RowConvention, TrustInput, check_new
 from envmap_inverse.console.output import say
-from envmap_inverse.errors import Faults, InputError, cannot_write
+from envmap_inverse.console.parsing import faults_of, report_if_incomplete
+from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import MAX_PIXELS, read_image, srgb_to_linear, write_image
-from envmap_inverse.scene.arrays import check_finite
+from envmap_inverse.images.arrays import check_finite
 from envmap_inverse.sphere.pattern import draw_pattern
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
 from envmap_inverse.sphere.reproject import reproject, rotation
@@ -91,6 +92,7 @@ Rotate = Annotated[
 
 
 def convert(
+    context: typer.Context,
     source: Annotated[
         Path, typer.Argument(metavar="IN", help="EXR, HDR, NPY, PNG or JPEG with the whole sphere.")
     ],
@@ -115,18 +117,20 @@ def convert(
         envmap-inverse convert run/envmap.exr light.exr --to blender
         envmap-inverse convert ball.hdr map.exr --from ball --size 1024 --rotate y=90
     """
-    if output.exists() and source.exists() and output.samefile(source):
-        raise InputError(f"{output}: is IN and OUT; name another file for OUT")
-    faults = Faults()
-    faults.attempt(check_new, output, overwrite=overwrite)
+    faults = faults_of(context)
     faults.attempt(_check_rows, "--rows", from_, rows)
     faults.attempt(_check_rows, "--to-rows", to, to_rows)
     faults.attempt(_check_exposure, exposure)
     faults.attempt(_parse_rotation, rotate)
     if size is not None:
         faults.attempt(_parse_size, size, to)
+    report_if_incomplete(context)
+    if output.exists() and source.exists() and output.samefile(source):
+        faults.keep(InputError(f"{output}: is IN and OUT; name another file for OUT"))
+    else:
+        faults.attempt(check_new, output, overwrite=overwrite)
     if not trust_input:
-        faults.attempt(read_apart, None, [source])
+        read_apart(faults, None, [source])
     faults.report()
     image = read_image(source)
     try:
@@ -147,6 +151,7 @@ def convert(
 
 
 def pattern(
+    context: typer.Context,
     output: Annotated[Path, typer.Argument(metavar="OUT", help="EXR, HDR, NPY, PNG or JPEG.")],
     to: To = Kind.latlong,
     to_rows: ToRows = None,
@@ -160,9 +165,13 @@ def pattern(
         envmap-inverse pattern pattern.exr
         envmap-inverse pattern pattern.png --to blender --size 2048
     """
-    check_new(output, overwrite=overwrite)
-    _check_rows("--to-rows", to, to_rows)
-    wanted = _wanted(to, to_rows, size or "1024")
+    faults = faults_of(context)
+    faults.attempt(_check_rows, "--to-rows", to, to_rows)
+    report_if_incomplete(context)
+    faults.attempt(check_new, output, overwrite=overwrite)
+    faults.attempt(_parse_rotation, rotate)
+    wanted = faults.need(_wanted, to, to_rows, size or "1024")
+    faults.report()
     face = max(64, max(wanted.height, wanted.width) // 2)
     strip = srgb_to_linear(draw_pattern(face) / 255).astype(np.float32)
     image = reproject(strip, Cube(6 * face, face), wanted, _parse_rotation(rotate))

@@ -17,9 +17,11 @@ from envmap_inverse.console.options import (
     Spp,
     TrustInput,
     definitions,
+    panelled,
     sensor_numbers,
 )
 from envmap_inverse.console.output import coverage_table, say, say_table
+from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.console.scenes import load_with_map
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.recording.planning import ViewCoverage, rank_views
@@ -30,23 +32,26 @@ __all__ = ["coverage"]
 
 
 def coverage(
+    context: typer.Context,
     scene: SceneFile,
     sensor: Annotated[
         str | None,
-        typer.Option(metavar="K,...", help="Candidates, e.g. 0 or 0,1,2; by default all sensors."),
+        panelled(
+            "Pictures", metavar="K,...", help="Candidates, e.g. 0 or 0,1,2; by default all sensors."
+        ),
     ] = None,
     cameras: Cameras = None,
     noise: Annotated[
-        float, typer.Option(help="Standard deviation of a pixel relative to its value.")
+        float, panelled("Pictures", help="Standard deviation of a pixel relative to its value.")
     ] = 0.05,
-    size: Annotated[int, typer.Option(help="Longer side of the films in pixels.")] = 128,
+    size: Annotated[int, panelled("Pictures", help="Longer side of the films in pixels.")] = 128,
     spp: Spp = 16,
     seed: Seed = 0,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Folder for a picture and maps."),
+        panelled("Output", "-o", "--output", metavar="DIR", help="Folder for a picture and maps."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, panelled("Output", "--json", help="Print JSON.")] = False,
     define: Define = None,
     envmap_name: EnvmapName = None,
     trust_input: TrustInput = False,
@@ -61,14 +66,20 @@ def coverage(
         envmap-inverse coverage scene.xml
         envmap-inverse coverage scene.xml --sensor 0,2 -o advice
     """
-    defined = definitions(define)
-    if not trust_input:
-        read_apart(scene, [], cameras=cameras, envmap=envmap_name, define=defined)
-    loaded, _ = load_with_map(scene, None, envmap_name=envmap_name, define=defined)
-    take_cameras(loaded, cameras)
-    candidates = range(loaded.num_sensors) if sensor is None else sensor_numbers(sensor)
-    for index in set(candidates):
-        loaded.set_film_size(size, index)
+    faults = faults_of(context)
+    defined = faults.attempt(definitions, define) or {}
+    listed = None if sensor is None else faults.attempt(sensor_numbers, sensor)
+    report_if_incomplete(context)
+    with stage(f"Reading {scene.name}"):
+        if not trust_input:
+            read_apart(faults, scene, [], cameras=cameras, envmap=envmap_name, define=defined)
+        loaded, _ = faults.need(load_with_map, scene, None, envmap_name=envmap_name, define=defined)
+        faults.report()
+        take_cameras(loaded, cameras)
+        candidates = range(loaded.num_sensors) if listed is None else listed
+        for index in dict.fromkeys(candidates):
+            faults.attempt(loaded.set_film_size, size, index)
+        faults.report()
     with stage(f"Tracing {len(candidates)} views"):
         views = rank_views(loaded, candidates, noise=noise, spp=spp, seed=seed)
     if output is not None:

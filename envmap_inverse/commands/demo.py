@@ -11,11 +11,12 @@ from typing import Annotated, Any
 import typer
 
 from envmap_inverse.bundled import bunny
-from envmap_inverse.console.options import Frames, Overwrite, Report, given_settings
+from envmap_inverse.console.options import Frames, Overwrite, Report, given_settings, panelled
 from envmap_inverse.console.output import (
     WHY_ERRORS_DISAGREE,
     comparison_table,
     errors_disagree,
+    phases_in_words,
     say_table,
     tell,
 )
@@ -51,7 +52,7 @@ def demo(
     context: typer.Context,
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", metavar="DIR", help="Folder; by default bunny-demo."),
+        panelled("Output", "-o", "--output", metavar="DIR", help="Folder; by default bunny-demo."),
     ] = None,
     size: Annotated[int, typer.Option(help="Width and height of the picture.")] = 512,
     iterations: Annotated[int, typer.Option(help="Steps of Adam.")] = 100,
@@ -77,6 +78,7 @@ def demo(
         scene.set_film_size(size)
         truth, view = scene.envmap.texels, View(render(scene, spp=16, seed=2**30))
     loading = time.perf_counter() - begun
+    seconds = {"start": starting, "picture": loading}
     folder = output or _free_folder("bunny-demo")
 
     def solved(chosen: Optimizer, name: str, path: Path, *, frames: bool) -> dict[str, Any]:
@@ -89,8 +91,9 @@ def demo(
             ground_truth=truth,
         )
         run_folder = RunFolder(path, settings, overwrite=overwrite, frames=frames)
+        began = time.perf_counter()
         with collected_warnings() as notes:
-            return run(
+            summary = run(
                 run_folder,
                 problem,
                 chosen,
@@ -98,13 +101,16 @@ def demo(
                 loading=loading,
                 notes=notes,
                 report=report,
-                can_resume=False,
+                is_all=False,
             )
+        seconds[name] = time.perf_counter() - began
+        return summary
 
     adam = Adam(iterations=iterations)
     if optimizer == DemoOptimizer.adam:
         solved(adam, "adam", folder, frames=frames)
         _say_what_to_open(folder, report=report)
+        tell(phases_in_words(seconds_since_start(), seconds))
         return
     is_alone = optimizer == DemoOptimizer.transport
     ours = solved(Transport(), "transport", folder, frames=frames and is_alone)
@@ -113,6 +119,7 @@ def demo(
         tutorial = solved(adam, "adam", folder / TUTORIAL, frames=frames)
         _compare(folder, ours, tutorial, report=report)
     _say_what_to_open(folder, report=report, is_compared=not is_alone, has_video=frames)
+    tell(phases_in_words(seconds_since_start(), seconds))
 
 
 def _compare(folder: Path, ours: dict[str, Any], tutorial: dict[str, Any], *, report: bool) -> None:

@@ -10,9 +10,22 @@ import typer
 
 from envmap_inverse.console.cameras import Cameras, choose_sensors
 from envmap_inverse.console.config import read_config
-from envmap_inverse.console.live import LOOPBACK, Live, LiveHost, LivePort, live_view
+from envmap_inverse.console.live import (
+    LOOPBACK,
+    Live,
+    LiveHost,
+    LivePort,
+    check_live,
+    live_view,
+)
 from envmap_inverse.console.optimizers import (
+    Iterations,
+    LearningRate,
     OptimizerSpec,
+    ParameterizationSpec,
+    PathsOrSamples,
+    Robust,
+    SeedOfOptimizer,
     default_spec,
     make_optimizer,
     optimizer_settings,
@@ -24,7 +37,6 @@ from envmap_inverse.console.options import (
     Overwrite,
     Report,
     SceneFile,
-    Seed,
     TrustInput,
     definitions,
     given_files,
@@ -35,12 +47,32 @@ from envmap_inverse.console.options import (
     number_or_image,
     panelled,
     resolved_settings,
+    sensor_numbers,
+)
+from envmap_inverse.console.parsing import faults_of, report_if_incomplete
+from envmap_inverse.console.picture_options import (
+    Black,
+    Censoring,
+    ExposureOfEach,
+    FullSize,
+    Gamma,
+    Layer,
+    MaskOfEach,
+    NoiseOfPictures,
+    PictureSize,
+    SensorOfEach,
+    Turn,
+    UseOfAlpha,
+    White,
 )
 from envmap_inverse.console.pictures import (
     Alpha,
     Orientation,
+    exposures_of,
     find_masks,
     find_pictures,
+    noise_of,
+    one_each,
     read_views,
     say_who_took_what,
 )
@@ -53,11 +85,10 @@ from envmap_inverse.console.scenes import (
     map_size_of,
     read_ground_truth,
 )
-from envmap_inverse.errors import Faults
+from envmap_inverse.errors import counted
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.losses import LOSSES, Censored
 from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.priors import PRIORS
 from envmap_inverse.problem.fitting import fit_films, map_size_for
 from envmap_inverse.problem.problem import Problem
@@ -97,121 +128,26 @@ def estimate(
         Path, panelled("Output", "-o", "--output", metavar="DIR", help="Folder for the results.")
     ],
     optimizer: OptimizerSpec = None,
-    iterations: Annotated[
-        int | None,
-        panelled(
-            "Optimizer",
-            help="Steps: 100 of Adam (400 if robust), 10 per round of transport.",
-        ),
-    ] = None,
-    learning_rate: Annotated[
-        float | None,
-        panelled("Optimizer", help="Step size of Adam: 0.02; if robust, 0.4 / sqrt(steps)."),
-    ] = None,
-    robust: Annotated[
-        bool,
-        panelled(
-            "Optimizer",
-            "--robust",
-            help="Short for --optimizer robust: Adam that does not diverge.",
-        ),
-    ] = False,
-    parameterization: Annotated[
-        str | None,
-        panelled(
-            "Optimizer",
-            metavar="NAME[:key=value,...]",
-            help=f"What Adam changes: {names_of(PARAMETERIZATIONS)} ('envmap-inverse "
-            "parameterizations' explains them); by default Direct, Pyramid if robust.",
-        ),
-    ] = None,
-    spp: Annotated[
-        int | None,
-        panelled("Optimizer", help="Samples per pixel: 1 for Adam, from 16 for transport."),
-    ] = None,
-    seed: Seed = 0,
-    size: Annotated[
-        str | None,
-        panelled(
-            "Pictures",
-            metavar="N|WxH",
-            help="Size in pixels to which pictures are averaged down: longer side, or width and "
-            "height. By default they keep their own size up to a megapixel. The films follow, and "
-            "keep their horizontal field of view.",
-        ),
-    ] = None,
-    full_size: Annotated[
-        bool,
-        panelled("Pictures", "--full-size", help="Keep the size of pictures above a megapixel."),
-    ] = False,
-    noise: Annotated[
-        str,
-        panelled(
-            "Pictures",
-            metavar="auto|none|KEY=X,...",
-            help="Noise of the pictures' values: estimated, none, or read, shot and relative, e.g. "
-            "read=0.01,relative=0.02.",
-        ),
-    ] = "auto",
+    iterations: Iterations = None,
+    learning_rate: LearningRate = None,
+    robust: Robust = False,
+    parameterization: ParameterizationSpec = None,
+    spp: PathsOrSamples = None,
+    seed: SeedOfOptimizer = 0,
+    size: PictureSize = None,
+    full_size: FullSize = False,
+    noise: NoiseOfPictures = "auto",
     map_size: MapSize = None,
-    sensor: Annotated[
-        str | None,
-        panelled(
-            "Pictures",
-            metavar="K,...",
-            help="Sensor of each picture, e.g. 0 or 0,1; by default the only one, or in order.",
-        ),
-    ] = None,
-    mask: Annotated[
-        list[str] | None,
-        panelled(
-            "Pictures",
-            metavar="FILE,...",
-            help="Mask for all pictures, or one for each; white counts, black does not.",
-        ),
-    ] = None,
-    exposure: Annotated[
-        str | None,
-        panelled(
-            "Pictures",
-            metavar="X,...",
-            help="Factor from radiance to values, for all pictures or for each: a number, three "
-            "(1:0.9:0.8), auto or auto-rgb. Unknown factors are found relative to the first.",
-        ),
-    ] = None,
-    gamma: Annotated[
-        float | None,
-        panelled("Pictures", help="Exponent that linearizes 8-bit pictures; sRGB by default."),
-    ] = None,
-    white: Annotated[
-        float | None,
-        panelled(
-            "Pictures",
-            help="Linear value from which pictures are clipped; for 8-bit ones the highest.",
-        ),
-    ] = None,
-    black: Annotated[
-        float | None,
-        panelled("Pictures", help="Linear value down to which pictures are clipped."),
-    ] = None,
-    censoring: Annotated[
-        bool, panelled("Pictures", help="Take clipped values as bounds, not as exact.")
-    ] = True,
-    orientation: Annotated[
-        Orientation,
-        panelled(
-            "Pictures",
-            help="Turn pictures upright by EXIF, leave them as stored, or whichever fits the "
-            "sensor's shape.",
-        ),
-    ] = Orientation.auto,
-    alpha: Annotated[
-        Alpha, panelled("Pictures", help="Mask pixels that are not opaque, or ignore alpha.")
-    ] = Alpha.mask,
-    layer: Annotated[
-        str | None,
-        panelled("Pictures", help="Layer of EXR pictures that have several, e.g. V.Combined."),
-    ] = None,
+    sensor: SensorOfEach = None,
+    mask: MaskOfEach = None,
+    exposure: ExposureOfEach = None,
+    gamma: Gamma = None,
+    white: White = None,
+    black: Black = None,
+    censoring: Censoring = True,
+    orientation: Turn = Orientation.auto,
+    alpha: UseOfAlpha = Alpha.mask,
+    layer: Layer = None,
     cameras: Cameras = None,
     define: Define = None,
     envmap_name: EnvmapName = None,
@@ -292,7 +228,7 @@ def estimate(
         "seed": seed,
     }
     spec = "robust" if robust and optimizer is None else optimizer
-    faults = Faults()
+    faults = faults_of(context)
     with collected_warnings() as notes:
         defined = faults.attempt(definitions, define) or {}
         chosen = None if spec is None else faults.attempt(make_optimizer, spec, **given)
@@ -300,23 +236,28 @@ def estimate(
         wanted_priors = faults.attempt(make_priors, prior)
         film_size = faults.attempt(film_size_of, size, full_size=full_size)
         texels = faults.attempt(map_size_of, map_size)
-        faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
-        pictures = faults.attempt(find_pictures, reference) or []
+        of_pictures = faults.attempt(noise_of, noise)
+        faults.attempt(check_live, live=live, host=live_host, port=live_port)
+        faults.attempt(sensor_numbers, sensor or "0")
+        pictures = faults.attempt(find_pictures, reference or []) or []
+        count = len(pictures)
+        exposures = faults.attempt(exposures_of, exposure, count) or []
         masks = find_masks(mask)
+        mask_of_each = faults.attempt(one_each, "--mask", masks or ["none"], count) or []
+        report_if_incomplete(context)
+        faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
         files = given_files(ground_truth, initial)
-        with stage(f"Reading {scene.name} and {len(pictures)} picture(s)"):
-            if not trust_input:
-                named = [Path(name) for name in masks if name != "none"]
-                faults.need(
-                    read_apart,
-                    scene,
-                    [*pictures, *files],
-                    named,
-                    cameras=cameras,
-                    layers=dict.fromkeys(pictures, layer),
-                    envmap=envmap_name,
-                    define=defined,
-                )
+        with stage(f"Reading {scene.name} and {counted(count, 'picture')}"):
+            is_readable = trust_input or read_apart(
+                faults,
+                scene,
+                [*pictures, *files],
+                [Path(name) for name in masks if name != "none"],
+                cameras=cameras,
+                layers=dict.fromkeys(pictures, layer),
+                envmap=envmap_name,
+                define=defined,
+            )
             loaded, has_unknown_map = faults.need(
                 load_with_map, scene, texels, envmap_name=envmap_name, define=defined
             )
@@ -325,22 +266,22 @@ def estimate(
                 chosen = faults.attempt(make_optimizer, spec, **given)
             terms = chosen or Transport()  # stands in, so that more faults can be found
             wanted = wanted or terms.default_loss
-            if wanted_priors is None:
-                wanted_priors = terms.default_priors
-            if not pictures:
+            sensors: list[int] = []
+            if is_readable or cameras is None:
+                sensors = faults.attempt(choose_sensors, loaded, cameras, sensor, pictures) or []
+            if not (is_readable and pictures and sensors and mask_of_each and exposures):
                 faults.report()
-            sensors = faults.need(choose_sensors, loaded, cameras, sensor, pictures)
             read = faults.need(
                 read_views,
                 pictures,
                 sensors,
-                masks=masks,
-                exposures=exposure,
+                masks=mask_of_each,
+                exposures=exposures,
                 gamma=gamma,
                 white=white,
                 black=black,
                 censoring=censoring,
-                noise=noise,
+                noise=of_pictures or "auto",
                 sizes=[loaded.film_size(index) for index in sensors],
                 orientation=orientation,
                 alpha=alpha,
@@ -355,7 +296,7 @@ def estimate(
                 loaded,
                 views,
                 loss=wanted,
-                priors=wanted_priors,
+                priors=terms.default_priors if wanted_priors is None else wanted_priors,
                 initial=terms.default_initial if initial is None else number_or_image(initial),
                 ground_truth=truth,
             )
@@ -367,9 +308,8 @@ def estimate(
             **optimizer_settings(spec, terms),
             **resolved_settings(problem),
             "mask": masks,
+            **({"loss": loss} if isinstance(wanted, Censored) else {}),  # its levels are the views'
         }
-        if isinstance(wanted, Censored):  # its levels are now in the views
-            settings["loss"] = loss
         with live_view(output, terms, live=live, host=live_host, port=live_port) as view:
             folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)
             say_who_took_what(loaded, problem.views)

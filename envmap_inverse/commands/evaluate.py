@@ -6,6 +6,7 @@ import enum
 import shlex
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,9 +15,17 @@ import typer
 from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
 
-from envmap_inverse.console.options import RowConvention, TrustInput, read_map
-from envmap_inverse.console.output import say, say_table
-from envmap_inverse.errors import Faults, InputError
+from envmap_inverse.console.options import (
+    RowConvention,
+    TrustInput,
+    given_files,
+    panelled,
+    read_map,
+)
+from envmap_inverse.console.output import note, say, say_table
+from envmap_inverse.console.parsing import faults_of, report_if_incomplete
+from envmap_inverse.console.progress import PlainProgress
+from envmap_inverse.errors import InputError
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.metrics import NAMES, compare_maps
 from envmap_inverse.protocols import relighting, three_spheres
@@ -24,7 +33,7 @@ from envmap_inverse.report import write_evaluation
 from envmap_inverse.sphere.latlong import resample
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall
 from envmap_inverse.sphere.reproject import reproject
-from envmap_inverse.system.progress import stage
+from envmap_inverse.system.progress import is_watched, stage, watched_by
 from envmap_inverse.system.strict_json import to_json
 
 __all__ = ["evaluate"]
@@ -65,6 +74,7 @@ class Protocol(enum.StrEnum):
 
 
 def evaluate(
+    context: typer.Context,
     estimate: Annotated[Path, typer.Argument(metavar="ESTIMATE", help="The map to judge.")],
     truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="The true map.")],
     coverage: Annotated[
@@ -91,13 +101,13 @@ def evaluate(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            *("-o", "--output"),
+        panelled(
+            *("Output", "-o", "--output"),
             metavar="PAGE",
             help="Also show both maps on an HTML page, e.g. evaluation.html.",
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: Annotated[bool, panelled("Output", "--json", help="Print JSON.")] = False,
     trust_input: TrustInput = False,
 ) -> None:
     """Measure how far one environment map is from another.
@@ -108,10 +118,12 @@ def evaluate(
         envmap-inverse evaluate run/envmap.exr true.exr --coverage run/coverage.exr
         envmap-inverse evaluate run/envmap.exr true.exr --protocol relight -o page.html
     """
-    faults = Faults()
+    faults = faults_of(context)
+    report_if_incomplete(context)
     with stage("Reading maps"):
-        if not trust_input:
-            read_apart(None, [estimate, truth, *([coverage] if coverage is not None else [])])
+        files = dict.fromkeys(given_files(estimate, truth, coverage))
+        if not (trust_input or read_apart(faults, None, files)):
+            faults.report()
         true_map: Any = faults.attempt(_read_radiance, truth, projection)
         estimated: Any = faults.attempt(_read_radiance, estimate, projection)
         strength = faults.attempt(_read_coverage, coverage, projection)
@@ -122,9 +134,10 @@ def evaluate(
     if strength is not None:
         seen = _fitted(np.any(strength > 0, axis=2)[..., None], size, rows) > 0.5
     results = compare_maps(estimated, true_map, seen)
-    protocols = {
-        chosen.name: _run_protocol(chosen, estimated, true_map) for chosen in protocol or ()
-    }
+    with nullcontext() if is_watched() else watched_by(PlainProgress(note)):
+        protocols = {
+            chosen.name: _run_protocol(chosen, estimated, true_map) for chosen in protocol or ()
+        }
     if as_json:
         say(to_json({**results, **protocols}, indent=2))
     else:

@@ -23,12 +23,14 @@ from envmap_inverse.console.options import (
     check_new,
     definitions,
     given_files,
+    panelled,
     pixel_size,
     read_map,
 )
 from envmap_inverse.console.output import say
+from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.console.scenes import load_with_map
-from envmap_inverse.errors import Faults, cannot_write
+from envmap_inverse.errors import cannot_write
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
 from envmap_inverse.run.capacity import check_memory
@@ -40,6 +42,7 @@ __all__ = ["params", "render"]
 
 
 def params(
+    context: typer.Context,
     scene: SceneFile,
     define: Define = None,
     envmap_name: EnvmapName = None,
@@ -50,31 +53,38 @@ def params(
     Examples:
         envmap-inverse params scene.xml
     """
-    defined = definitions(define)
+    faults = faults_of(context)
+    defined = faults.attempt(definitions, define) or {}
+    report_if_incomplete(context)
     with stage(f"Reading {scene.name}"):
         if not trust_input:
-            read_apart(scene, [], envmap=envmap_name, define=defined)
+            read_apart(faults, scene, [], envmap=envmap_name, define=defined)
+        faults.report()
         loaded, _ = load_with_map(scene, None, envmap_name=envmap_name, define=defined)
         table = str(loaded.parameters)
     say(table)
 
 
 def render(
+    context: typer.Context,
     scene: SceneFile,
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", metavar="IMAGE", help="Image: .exr, .hdr, .npy or .png."),
+        panelled(
+            "Output", "-o", "--output", metavar="IMAGE", help="Image: .exr, .hdr, .npy, .png."
+        ),
     ],
     envmap: Annotated[
         Path | None,
-        typer.Option(
+        panelled(
+            "Scene",
             help="Radiance of the environment map, in place of the scene's; the scene's scale does "
-            "not apply to it."
+            "not apply to it.",
         ),
     ] = None,
     spp: Spp = 64,
     seed: Seed = 0,
-    sensor: Annotated[int, typer.Option(metavar="K", help="Index of the sensor.")] = 0,
+    sensor: Annotated[int, panelled("Pictures", metavar="K", help="Index of the sensor.")] = 0,
     cameras: Cameras = None,
     size: FilmSize = None,
     define: Define = None,
@@ -88,27 +98,31 @@ def render(
         envmap-inverse render scene.xml -o image.exr
         envmap-inverse render scene.xml -o image.png --envmap run/envmap.exr --spp 256
     """
-    faults = Faults()
+    faults = faults_of(context)
     defined = faults.attempt(definitions, define) or {}
-    faults.attempt(check_new, output, overwrite=overwrite)
     wanted = faults.attempt(pixel_size, "--size", size)
+    report_if_incomplete(context)
+    faults.attempt(check_new, output, overwrite=overwrite)
     with stage(f"Reading {scene.name}"):
-        if not trust_input:
-            faults.need(
-                read_apart,
-                scene,
-                given_files(envmap),
-                cameras=cameras,
-                envmap=envmap_name,
-                define=defined,
-            )
+        is_readable = trust_input or read_apart(
+            faults,
+            scene,
+            given_files(envmap),
+            cameras=cameras,
+            envmap=envmap_name,
+            define=defined,
+        )
         if envmap is None:
             loaded = faults.need(load_scene, scene, envmap=envmap_name, define=defined)
         else:
             loaded, _ = faults.need(
                 load_with_map, scene, None, envmap_name=envmap_name, define=defined
             )
-        take_cameras(loaded, cameras)
+        if is_readable or cameras is None:
+            faults.need(take_cameras, loaded, cameras)
+            faults.attempt(loaded.sensor, sensor)
+        if not is_readable:
+            faults.report()
         if wanted is not None:
             faults.attempt(loaded.set_film_size, wanted, sensor)
         texels = None if envmap is None else faults.attempt(read_map, envmap)

@@ -30,6 +30,7 @@ def read_config(context: typer.Context, path: Path | None) -> Path | None:
     for name in sorted(set(values) - known):
         near = did_you_mean(name, known)
         faults.keep(InputError(f"--config {path}: unknown option {name!r}{near}"))
-    faults.report()
+        del values[name]
     context.default_map = {**(context.default_map or {}), **values}
+    faults.report()
     return path

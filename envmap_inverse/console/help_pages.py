@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import enum
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import typer
 
 __all__ = ["long_name", "placeholder", "split_examples", "summary", "usage", "write_panels"]
+
+COMMON = ("verbose", "quiet", "log_file", "help")
+"""Options that every command has."""
 
 _EXAMPLES = "\n\nExamples:\n"
 
@@ -38,23 +41,25 @@ def usage(params: Sequence[Any]) -> list[str]:
     return [*words, "[OPTIONS]"]
 
 
-def write_panels(formatter: Any, params: Sequence[Any], titles: Iterable[str] = ()) -> None:
+def write_panels(formatter: Any, params: Sequence[Any], titles: Sequence[str] = ()) -> None:
     """Write the arguments, then a list of options for each panel.
 
     Args:
         formatter: writes the lists.
         params: parameters of the command.
-        titles: titles of the panels that come first, in this order.
+        titles: titles of the panels, in this order; none for a single panel.
     """
     arguments = [_row(param) for param in params if param.param_type_name == "argument"]
     if arguments:
         with formatter.section("Arguments"):
             formatter.write_dl(arguments)
-    panels: dict[str, list[tuple[str, str]]] = {title: [] for title in titles}
-    rest = next(reversed(panels), "Options")  # takes options without a panel
+    panels: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *titles)}
     for param in params:
         if param.param_type_name == "option" and not param.hidden:
-            panels.setdefault(param.rich_help_panel or rest, []).append(_row(param))
+            panel = param.rich_help_panel
+            if panel is None:
+                panel = "Running" if titles and param.name in COMMON else "Options"
+            panels[panel].append(_row(param))
     for title, rows in panels.items():
         if rows:
             with formatter.section(title):

@@ -12,7 +12,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.report.live import LOOPBACK, LiveView
 
-__all__ = ["LOOPBACK", "Live", "LiveHost", "LivePort", "live_view"]
+__all__ = ["LOOPBACK", "Live", "LiveHost", "LivePort", "check_live", "live_view"]
 
 Live = Annotated[
     bool,
@@ -32,6 +32,12 @@ LiveHost = Annotated[
 ]
 
 
+def check_live(*, live: bool, host: str, port: int) -> None:
+    """Refuse an address or a port without --live."""
+    if not live and (host, port) != (LOOPBACK, 0):
+        raise InputError("--live-host and --live-port: need --live")
+
+
 def live_view(
     folder: Path,
     optimizer: Optimizer,
@@ -43,11 +49,9 @@ def live_view(
     """Open the live view of a run, if one is wanted.
 
     Raises:
-        InputError: if its port cannot be opened, or a port is given without --live.
+        InputError: if its port cannot be opened.
     """
     if not live:
-        if (host, port) != (LOOPBACK, 0):
-            raise InputError("--live-host and --live-port: need --live")
         return nullcontext()
     view = LiveView(folder, num_steps=optimizer.num_steps, host=host, port=port)
     if not view.is_loopback:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Collection
 from typing import Annotated, Any
 
-from envmap_inverse.console.options import kind_of, make_choice, panelled, spec_of
+from envmap_inverse.console.options import kind_of, make_choice, names_of, panelled, spec_of
 from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.choices import (
     DEFAULT,
@@ -19,7 +19,18 @@ from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.scene.scene import Scene
 
-__all__ = ["OptimizerSpec", "default_spec", "make_optimizer", "optimizer_settings"]
+__all__ = [
+    "Iterations",
+    "LearningRate",
+    "OptimizerSpec",
+    "ParameterizationSpec",
+    "PathsOrSamples",
+    "Robust",
+    "SeedOfOptimizer",
+    "default_spec",
+    "make_optimizer",
+    "optimizer_settings",
+]
 
 _MAKERS = {maker.__name__.lower(): maker for maker in OPTIMIZERS}
 
@@ -33,6 +44,43 @@ OptimizerSpec = Annotated[
         f"paths once, or {ROBUST.__name__}, which renders at each step, if the scene cannot be "
         "recorded.",
     ),
+]
+
+Iterations = Annotated[
+    int | None,
+    panelled(
+        "Optimizer",
+        help="Steps: 100 of Adam (400 if robust), 10 per round of transport.",
+    ),
+]
+LearningRate = Annotated[
+    float | None,
+    panelled("Optimizer", help="Step size of Adam: 0.02; if robust, 0.4 / sqrt(steps)."),
+]
+Robust = Annotated[
+    bool,
+    panelled(
+        "Optimizer",
+        "--robust",
+        help="Short for --optimizer robust: Adam that does not diverge.",
+    ),
+]
+ParameterizationSpec = Annotated[
+    str | None,
+    panelled(
+        "Optimizer",
+        metavar="NAME[:key=value,...]",
+        help=f"What Adam changes: {names_of(PARAMETERIZATIONS)} ('envmap-inverse "
+        "parameterizations' explains them); by default Direct, Pyramid if robust.",
+    ),
+]
+PathsOrSamples = Annotated[
+    int | None,
+    panelled("Optimizer", help="Samples per pixel: 1 for Adam, from 16 for transport."),
+]
+
+SeedOfOptimizer = Annotated[
+    int, panelled("Optimizer", help="Seed; the same seed gives the same result.")
 ]
 
 _OPTIONS = ("iterations", "learning_rate", "spp", "seed", "parameterization")

@@ -40,6 +40,7 @@ __all__ = [
     "given_settings",
     "kind_of",
     "make_choice",
+    "make_fields",
     "make_loss",
     "make_priors",
     "names_of",
@@ -88,8 +89,8 @@ FilmSize = Annotated[
         "The horizontal field of view stays.",
     ),
 ]
-Spp = Annotated[int, panelled("Optimizer", help="Samples per pixel.")]
-Seed = Annotated[int, panelled("Optimizer", help="Seed; the same seed gives the same result.")]
+Spp = Annotated[int, typer.Option(help="Samples per pixel.")]
+Seed = Annotated[int, typer.Option(help="Seed; the same seed gives the same result.")]
 Overwrite = Annotated[
     bool, panelled("Output", "--overwrite", help="Replace an earlier run in the folder.")
 ]
@@ -264,19 +265,33 @@ def make_choice(makers: Iterable[Maker], option: str, spec: str, **more: Any) ->
     if name.lower() not in named:
         near = did_you_mean(name, [maker.__name__ for maker in makers])
         raise InputError(f"{option} {name!r}: unknown; choose one of {names_of(makers)}{near}")
-    maker = named[name.lower()]
+    return make_fields(named[name.lower()], f"{option} {spec!r}", arguments, **more)
+
+
+def make_fields(maker: Maker, source: str, arguments: str, **more: Any) -> Any:
+    """Make a dataclass, or a preset of one, from key=value,...
+
+    Args:
+        maker: the dataclass or preset.
+        source: the option and its value, in messages.
+        arguments: values of fields.
+        **more: values of other fields.
+
+    Raises:
+        InputError: if there is no such key, or a value is invalid; the message lists the keys.
+    """
     hints = _plain_fields(kind_of(maker))
     allowed = f"its keys are: {', '.join(hints) or 'none'}"
-    values = _values(f"{option} {spec!r}", arguments, allowed)
+    values = _values(source, arguments, allowed)
     for key in values:
         if key not in hints:
             near = did_you_mean(key, list(hints))
-            raise InputError(f"{option} {spec!r}: no key {key!r}; {allowed}{near}")
+            raise InputError(f"{source}: no key {key!r}; {allowed}{near}")
     try:
         _check_values(values, hints)
         return maker(**values, **more)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{option} {spec!r}: {error}; {allowed}") from None
+        raise InputError(f"{source}: {error}; {allowed}") from None
 
 
 def _values(source: str, arguments: str, allowed: str) -> dict[str, Any]:
@@ -316,15 +331,22 @@ def _check_values(values: Mapping[str, Any], hints: Mapping[str, tuple[Any, ...]
             raise ValueError(f"{key} must be {' or '.join(wanted)}; found {value!r}")
 
 
-def pixel_size(option: str, text: str | None) -> int | tuple[int, int] | None:
+def pixel_size(
+    option: str, text: str | None, *, example: str = "640x400"
+) -> int | tuple[int, int] | None:
     """Parse a size option: N or WxH.
 
+    Args:
+        option: its name, with which messages begin.
+        text: its value.
+        example: of WxH, for the message.
+
     Raises:
-        InputError: if it is neither; the message begins with the option's name.
+        InputError: if it is neither.
     """
     if text is None:
         return None
     sides = [int(part) for part in text.lower().split("x") if part.isdecimal()]
     if len(sides) != text.lower().count("x") + 1 or len(sides) > 2 or min(sides) < 1:
-        raise InputError(f"{option} {text}: give pixels, e.g. 512 or 640x400")
+        raise InputError(f"{option} {text}: give pixels, e.g. 512 or {example}")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])

@@ -20,6 +20,8 @@ __all__ = [
     "console",
     "coverage_table",
     "errors_disagree",
+    "note",
+    "phases_in_words",
     "say",
     "say_table",
     "set_quiet",
@@ -40,7 +42,9 @@ def say(text: str) -> None:
 
 
 def say_table(table: Table) -> None:
-    """Write a table to standard output, as `say` does."""
+    """Write a table to standard output, as `say` does; a file or a pipe takes wide ones."""
+    if not console.is_terminal:
+        console.width = 160
     with console.capture() as text:
         console.print(table)
     say(text.get())
@@ -50,6 +54,25 @@ def tell(text: str) -> None:
     """Write a line about the progress of a run, unless --quiet is given."""
     if not console.quiet:
         say(text)
+
+
+def note(text: str) -> None:
+    """Write a line about progress to standard error, unless --quiet is given."""
+    if not console.quiet:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def phases_in_words(total: float, seconds: Mapping[str, float]) -> str:
+    """How long the user has waited, with the phases that took a while and the rest of the time.
+
+    Args:
+        total: seconds since the program's start.
+        seconds: those of each phase.
+    """
+    phases = {**seconds, "other": total - sum(seconds.values())}
+    listed = ", ".join(f"{name} {value:.1f}" for name, value in phases.items() if value >= 0.05)
+    return f"{total:.1f} s since the start: {listed}"
 
 
 def set_quiet(quiet: bool) -> None:

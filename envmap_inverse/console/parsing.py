@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import enum
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.exceptions import TyperException
 
 from envmap_inverse.console.help_pages import (
+    COMMON,
     long_name,
     placeholder,
     split_examples,
@@ -19,13 +21,13 @@ from envmap_inverse.console.help_pages import (
 )
 from envmap_inverse.console.logs import start_logging
 from envmap_inverse.console.progress import terminal_progress
-from envmap_inverse.errors import Faults, InputError, did_you_mean
+from envmap_inverse.errors import Faults, InputError, did_you_mean, nearest
 from envmap_inverse.system.progress import watched_by
 
-__all__ = ["PANELS", "Command", "Group"]
+__all__ = ["PANELS", "CheckingCommand", "Command", "Group", "faults_of", "report_if_incomplete"]
 
-COMMON = ("verbose", "quiet", "log_file")
-"""Options of the program that every command also takes."""
+RUNS = ("demo", "estimate")
+"""Commands that print themselves how long they took."""
 
 PANELS = ("Scene", "Pictures", "Light", "Optimizer", "Loss and priors", "Output", "Running")
 """Titles of the panels of options, in the order of the help."""
@@ -51,17 +53,27 @@ class Command(TyperCommand):
         if ctx.resilient_parsing:  # for a shell's completion
             return super().parse_args(ctx, args)
         faults = Faults()
-        values, rest, order = _read(self, ctx, args, faults)
-        for param in order:
-            if param.is_eager:  # such as --config, which says what others are
-                faults.need(_take, ctx, param, values)
-            else:
-                faults.attempt(_take, ctx, param, values)
-        if rest:
-            faults.keep(InputError(f"too many arguments: {' '.join(rest)}; {_where(ctx)}"))
-        faults.report()
+        words = _read(self, ctx, args, faults)
+        is_whole = words.is_whole
+        for param in words.order:
+            if is_whole or not _is_missing(ctx, param, words.values):
+                passed = faults.passes(_take, ctx, param, words.values)
+                is_whole &= passed or not param.is_eager  # --config says what others are
+        if words.rest:
+            faults.keep(InputError(f"too many arguments: {' '.join(words.rest)}; {_where(ctx)}"))
+        self.end_parsing(ctx, faults, is_whole=is_whole)
         ctx.args = []
         return []
+
+    def end_parsing(self, ctx: Any, faults: Faults, *, is_whole: bool) -> None:  # noqa: ARG002
+        """Report the faults of the command line.
+
+        Args:
+            ctx: holds the values of the parameters without faults.
+            faults: what is wrong.
+            is_whole: whether it is clear which parameters are given.
+        """
+        faults.report()
 
     def invoke(self, ctx: Any) -> Any:
         """Call the command, with logging and progress as the options ask."""
@@ -75,8 +87,12 @@ class Command(TyperCommand):
             quiet=is_quiet,
             log_file=own.get("log_file") or program.get("log_file"),
         )
-        with watched_by(None if is_quiet else terminal_progress()):
-            return super().invoke(ctx)
+        progress = None if is_quiet else terminal_progress()
+        with watched_by(progress):
+            result = super().invoke(ctx)
+        if progress is not None and self.name not in RUNS:
+            progress.show_wait()
+        return result
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The words after the command's name."""
@@ -102,6 +118,38 @@ class Command(TyperCommand):
             with formatter.section("Examples"):
                 for line in examples:
                     formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+class CheckingCommand(Command):
+    """A command that goes on looking for faults if its command line has some.
+
+    Its function begins with `faults_of`. Parameters with faults have their defaults, and None if
+    they have none.
+    """
+
+    def end_parsing(self, ctx: Any, faults: Faults, *, is_whole: bool) -> None:
+        """Leave the faults to the command's function."""
+        needed = [param.name for param in self.params if param.required]
+        is_complete = is_whole and all(name in ctx.params for name in needed)
+        ctx.params = dict.fromkeys(needed) | ctx.params
+        ctx.meta[__name__] = faults, is_complete
+
+
+def faults_of(context: typer.Context) -> Faults:
+    """The faults that a `CheckingCommand` has found so far, to which its function adds."""
+    faults: Faults = context.meta[__name__][0]
+    return faults
+
+
+def report_if_incomplete(context: typer.Context) -> None:
+    """Report the faults so far if a file or folder is missing that all further checks need.
+
+    Raises:
+        InputError: if one is missing.
+    """
+    faults, is_complete = context.meta[__name__]
+    if not is_complete:
+        faults.report()
 
 
 class Group(TyperGroup):
@@ -142,39 +190,73 @@ class Group(TyperGroup):
         return ["[OPTIONS]", "COMMAND ..."]
 
 
-def _read(
-    command: Command, ctx: Any, args: list[str], faults: Faults
-) -> tuple[dict[str, Any], list[str], list[Any]]:
-    """Read values by name, left-over words, and parameters, with those that end a run early first.
+class _Words(NamedTuple):
+    """A command line, taken apart.
 
-    A faulty option is dropped and the rest is read without it.
+    Attributes:
+        values: by the names of parameters.
+        rest: words that are left over.
+        order: the parameters without faults so far; those that may end a run early come first.
+        is_whole: whether every word was understood.
     """
+
+    values: dict[str, Any]
+    rest: list[str]
+    order: list[Any]
+    is_whole: bool
+
+
+def _read(command: Command, ctx: Any, args: list[str], faults: Faults) -> _Words:
+    """Take a command line apart; a faulty option is dropped and the rest is read without it."""
     params = command.get_params(ctx)
     order = sorted(params, key=lambda param: (param.name != "help", not param.is_eager))
     wrong: set[str] = set()
+    is_whole = True
     while True:
         try:
             values, rest, _ = command.make_parser(ctx).parse_args(args=list(args))
         except TyperException as error:
             faults.keep(_explained(error, command, ctx))
             option = getattr(error, "option_name", "")
-            shorter = _without(args, option)
+            near = _nearest(option, params)
+            shorter = _without(args, option, has_value=near is not None and _has_value(near))
             if len(shorter) == len(args):
-                return {}, [], []
+                return _Words({}, [], [], is_whole=False)
             wrong.add(option)
+            is_whole &= near is not None
             args = shorter
             continue
         order = [param for param in order if not wrong.intersection(param.opts)]
-        return values, [] if wrong else rest, order
+        return _Words(values, [] if wrong else rest, order, is_whole)
 
 
-def _without(args: list[str], option: str) -> list[str]:
-    """Remove the first word that holds an option from a command line."""
+def _nearest(option: str, params: list[Any]) -> Any:
+    """The parameter that an option, or a mistyped one, means; None if that is unclear."""
+    known = {name: param for param in params for name in (*param.opts, *param.secondary_opts)}
+    return known.get(option) or known.get(nearest(option, _long(known)) or "")
+
+
+def _has_value(param: Any) -> bool:
+    return param.param_type_name == "option" and not (param.is_flag or param.count)
+
+
+def _without(args: list[str], option: str, *, has_value: bool) -> list[str]:
+    """Remove the first word that holds an option from a command line, and its value if it has one.
+
+    A value is joined to the option by "=", or is the next word.
+    """
     for index, word in enumerate(args):
         is_cluster = word[:1] == "-" != word[1:2] and len(option) == 2 and option[1] in word
         if word.partition("=")[0] == option or is_cluster:
-            return args[:index] + args[index + 1 :]
+            end = index + 1 + (has_value and word == option)
+            return args[:index] + args[end:]
     return args
+
+
+def _is_missing(ctx: Any, param: Any, values: dict[str, Any]) -> bool:
+    """Whether a parameter that a command needs is not given."""
+    found = values.get(param.name) or ctx.lookup_default(param.name)
+    return bool(param.required) and found in (None, (), [])
 
 
 def _take(ctx: Any, param: Any, values: dict[str, Any]) -> None:
@@ -184,7 +266,9 @@ def _take(ctx: Any, param: Any, values: dict[str, Any]) -> None:
     except TyperException as error:
         given = values.get(param.name)
         found = ctx.lookup_default(param.name) if given is None else given
-        raise _fault(param, found, error) from None
+        fault = _fault(param, found, error)
+        is_of_config = given is None and found is not None
+        raise InputError(f"--config: {fault}") if is_of_config else fault from None
 
 
 def _fault(param: Any, value: Any, error: TyperException) -> InputError:
@@ -233,8 +317,12 @@ def _explained(error: TyperException, command: Any, ctx: Any) -> InputError:
             return InputError(f"{option}: takes no value")
         return InputError(f"{option}: its value is missing; give {placeholder(known[option])}")
     options = [*known, *(name for p in command.get_params(ctx) for name in p.secondary_opts)]
-    near = did_you_mean(option, [name for name in options if name.startswith("--")])
+    near = did_you_mean(option, _long(options))
     return InputError(f"{option}: no such option{near or f'; {_where(ctx)}'}")
+
+
+def _long(options: Iterable[str]) -> list[str]:
+    return [name for name in options if name.startswith("--")]
 
 
 def _where(ctx: Any) -> str:

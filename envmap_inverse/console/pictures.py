@@ -9,11 +9,11 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from envmap_inverse.console.options import make_choice, sensor_numbers
+from envmap_inverse.console.options import make_fields, sensor_numbers
 from envmap_inverse.console.output import tell
-from envmap_inverse.errors import Faults, InputError
+from envmap_inverse.errors import Faults, InputError, counted
 from envmap_inverse.images import Picture, endings, is_readable, read_mask, read_picture
 from envmap_inverse.problem.noise import Noise
 from envmap_inverse.problem.view import Exposure, View
@@ -23,9 +23,12 @@ __all__ = [
     "VIEW_KEYS",
     "Alpha",
     "Orientation",
+    "exposures_of",
     "find_masks",
     "find_pictures",
     "flat_options",
+    "noise_of",
+    "one_each",
     "parse_sensors",
     "read_views",
     "say_who_took_what",
@@ -33,6 +36,7 @@ __all__ = [
 
 VIEW_KEYS = ("image", "sensor", "mask", "exposure")
 _MAX_NAMED = 5
+_T = TypeVar("_T")
 
 
 class Orientation(enum.StrEnum):
@@ -94,7 +98,7 @@ def read_views(
     sensors: Sequence[int],
     *,
     masks: Sequence[str],
-    exposures: str | None,
+    exposures: Sequence[Exposure],
     gamma: float | None,
     white: float | None,
     black: float | None,
@@ -103,15 +107,15 @@ def read_views(
     orientation: str = "auto",
     alpha: str = "mask",
     layer: str | None = None,
-    noise: str = "auto",
+    noise: Noise | Literal["auto"] = "auto",
 ) -> list[View]:
     """Read pictures and masks.
 
     Args:
         pictures: files of the pictures.
         sensors: index of each picture's sensor.
-        masks: files, one for all or one for each picture; "none" for no mask.
-        exposures: values of --exposure.
+        masks: file of each picture's mask; "none" for no mask.
+        exposures: of each picture.
         gamma: see `read_image`.
         white: level from which values are clipped at the top, in place of the level of 8-bit files.
         black: the corresponding level at the bottom.
@@ -121,31 +125,27 @@ def read_views(
         orientation: "auto", or "upright" or "stored" for all pictures.
         alpha: "mask" or "ignore".
         layer: layer to read from EXR files.
-        noise: value of --noise.
+        noise: of all pictures.
     """
-    count = len(pictures)
-    mask_names = _one_each("--mask", list(masks or ["none"]), count)
-    words = _one_each("--exposure", (exposures or "1").split(","), count)
     faults = Faults()
-    of_all = faults.attempt(_noise, noise) or "auto"
 
-    def read_view(number: int, mask: str, word: str) -> View:
+    def read_view(number: int, mask: str, exposure: Exposure) -> View:
         picture = read_picture(pictures[number], gamma=gamma, layer=layer)
         picture = _turned(picture, orientation, None if sizes is None else sizes[number])
         return View(
             _treated(picture, keeps_alpha=alpha == "mask", keeps_levels=censoring),
             sensor=sensors[number],
             mask=None if mask == "none" else read_mask(mask),
-            exposure=_exposure(word),
+            exposure=exposure,
             white=white,
             black=black,
             name=str(pictures[number]),
-            noise=of_all,
+            noise=noise,
         )
 
     views = [
         faults.attempt(read_view, *taken)
-        for taken in zip(range(count), mask_names, words, strict=True)
+        for taken in zip(range(len(pictures)), masks, exposures, strict=True)
     ]
     faults.report()
     return [view for view in views if view is not None]
@@ -175,9 +175,9 @@ def say_who_took_what(scene: Scene, views: Sequence[View]) -> None:
     """Print which sensor took each picture, and how it was read."""
     for number, view in enumerate(views):
         height, width, _ = view.image.shape
-        name = str(scene.sensor(view.sensor).id())
+        sensor = f"sensor {view.sensor} {scene.sensor(view.sensor).id()}".rstrip()
         notes = () if view.picture is None else view.picture.notes
-        words = f"picture {number}: {view.name} ({width} x {height}), sensor {view.sensor} {name}"
+        words = f"picture {number}: {view.name} ({width} x {height}), {sensor}"
         tell("; ".join((words, *notes)))
 
 
@@ -225,13 +225,27 @@ def parse_sensors(option: str | None, num_views: int, num_sensors: int) -> list[
                 "of each with --sensor, e.g. --sensor 0 or --sensor 0,0,1"
             )
         return list(range(num_views))
-    return _one_each("--sensor", sensor_numbers(option), num_views)
+    faults = Faults()
+    numbers = sensor_numbers(option)
+    for number in dict.fromkeys(numbers):
+        if not 0 <= number < num_sensors:
+            has = f"the scene has {counted(num_sensors, 'sensor')}, numbered from 0"
+            faults.keep(InputError(f"--sensor {number}: {has}"))
+    listed = faults.attempt(one_each, "--sensor", numbers, num_views)
+    faults.report()
+    return listed or []
 
 
-def _one_each(option: str, values: list[Any], count: int) -> list[Any]:
-    if len(values) not in {1, count}:
+def one_each(option: str, values: list[_T], count: int) -> list[_T]:
+    """A value of an option for each picture, from that many or one for all.
+
+    Raises:
+        InputError: if there is another number of values.
+    """
+    if count and len(values) not in {1, count}:
         raise InputError(
-            f"{option} has {len(values)} values for {count} pictures; give 1 or {count}"
+            f"{option} has {counted(len(values), 'value')} for {counted(count, 'picture')}; give "
+            f"{' or '.join(dict.fromkeys(('1', str(count))))}"
         )
     return values * count if len(values) == 1 else values
 
@@ -239,6 +253,19 @@ def _one_each(option: str, values: list[Any], count: int) -> list[Any]:
 def _word(exposure: Any) -> str:
     """Write an exposure of a TOML file as a value of --exposure."""
     return ":".join(map(str, exposure)) if isinstance(exposure, list) else str(exposure)
+
+
+def exposures_of(option: str | None, count: int) -> list[Exposure]:
+    """Parse --exposure into the exposures of so many pictures.
+
+    Raises:
+        InputError: if one of its values is no exposure, or there is another number of values.
+    """
+    faults = Faults()
+    found = [faults.attempt(_exposure, word) for word in (option or "1").split(",")]
+    each = faults.attempt(one_each, "--exposure", found, count)
+    faults.report()
+    return [exposure for exposure in each or () if exposure is not None]
 
 
 def _exposure(word: str) -> Exposure:
@@ -255,9 +282,13 @@ def _exposure(word: str) -> Exposure:
     return numbers[0] if len(numbers) == 1 else numbers
 
 
-def _noise(text: str) -> Noise | Literal["auto"]:
-    """Parse --noise."""
+def noise_of(text: str) -> Noise | Literal["auto"]:
+    """Parse --noise.
+
+    Raises:
+        InputError: if it has an unknown key, or a value that cannot be.
+    """
     if text == "auto":
         return "auto"
-    made: Noise = make_choice((Noise,), "--noise", f"noise:{'' if text == 'none' else text}")
+    made: Noise = make_fields(Noise, f"--noise {text!r}", "" if text == "none" else text)
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.progress import (
@@ -14,7 +15,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from envmap_inverse.console.output import tell
+from envmap_inverse.console.output import phases_in_words, tell
+from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import Stage
 
 __all__ = ["PlainProgress", "TerminalProgress", "terminal_progress"]
@@ -33,6 +35,7 @@ class TerminalProgress:
     def __init__(self, console: Console) -> None:
         """Args: console: the console to draw on."""
         self._console = console
+        self._seconds: dict[str, float] = {}
         self._live: Progress | None = None
         self._tasks: dict[Stage, TaskID] = {}
 
@@ -73,21 +76,33 @@ class TerminalProgress:
             self._live.update(task, total=1, completed=1)
         self._live.stop_task(task)
         if not self._tasks:
+            self._seconds[stage.name] = self._seconds.get(stage.name, 0) + stage.seconds
+        if not self._tasks:
             self._live.stop()
             self._live = None
+
+    def show_wait(self) -> None:
+        """Write how long the user has waited since the program's start, if stages were shown."""
+        if self._seconds:
+            words = phases_in_words(seconds_since_start(), self._seconds)
+            self._console.print(words, highlight=False, markup=False)
 
 
 class PlainProgress:
     """A line when a stage begins, and the lines that its steps ask for."""
 
+    def __init__(self, write: Callable[[str], None] = tell) -> None:
+        """Args: write: writes a line."""
+        self._write = write
+
     def begin(self, stage: Stage) -> None:
         """Write that the stage begins."""
-        tell(f"{stage.name} ...")
+        self._write(f"{stage.name} ...")
 
     def update(self, stage: Stage) -> None:
         """Write the step's line, if it has one."""
         if stage.line:
-            tell(stage.line)
+            self._write(stage.line)
 
     def end(self, stage: Stage) -> None:
         """Write nothing."""

@@ -18,6 +18,7 @@ from envmap_inverse.console.output import (
     WHY_ERRORS_DISAGREE,
     Errors,
     errors_disagree,
+    phases_in_words,
     say,
     tell,
 )
@@ -29,6 +30,7 @@ from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
 from envmap_inverse.run import session
 from envmap_inverse.run.folder import RunFolder
+from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import is_watched, stage, watched_by
 
 __all__ = ["fail", "run"]
@@ -46,7 +48,7 @@ def run(
     live: LiveView | None = None,
     checkpoint_every: float = session.CHECKPOINT_EVERY,
     threads: int | None = None,
-    can_resume: bool = True,
+    is_all: bool = True,
 ) -> dict[str, Any]:
     """Solve a problem, show it and write its files; exit with 130 or 143 if a signal ended it.
 
@@ -63,7 +65,8 @@ def run(
         live: a live view that also shows the run.
         checkpoint_every: seconds between two checkpoints.
         threads: cores to render with.
-        can_resume: whether the same command with --resume goes on with the run.
+        is_all: whether the run is all that the command does: then the command can be resumed, and
+            how long it took is printed last.
 
     Returns:
         The content of `summary.json`.
@@ -86,11 +89,13 @@ def run(
         page = _write_report(run_folder.path, seconds) if report else None
     _print_summary(run_folder.path, summary, seconds, watch.first)
     if result.status == "interrupted":
-        _print_interruption(summary["iterations"], optimizer.num_steps, can_resume=can_resume)
+        _print_interruption(summary["iterations"], optimizer.num_steps, can_resume=is_all)
     if page is not None:
         tell(f"report in {page}")
     if live is not None:
         live.end(result.status, page)
+    if is_all:
+        tell(phases_in_words(seconds_since_start(), _phases(seconds)))
     _exit_if_ended_early(watch.signal, result.status)
     return summary
 
@@ -186,8 +191,7 @@ def _print_summary(
 ) -> None:
     """Print how a run went; `first` has the two errors of its first map."""
     lines = [
-        f"{summary['iterations']} iterations in {seconds['optimize']:.2f} s; "
-        f"{seconds['total']:.1f} s since the start: {_phases(seconds)}",
+        f"{summary['iterations']} iterations in {seconds['optimize']:.2f} s",
         f"final loss {_number(summary['loss'])}",
     ]
     lines += _errors_in_words(summary, first)
@@ -239,13 +243,10 @@ def _fit_in_words(fit: Mapping[str, Any]) -> str:
     return f"fit: {words} (chi2 {fit['chi2']:.3g}){reason}"
 
 
-def _phases(seconds: Mapping[str, float]) -> str:
-    """Format the seconds by phase, in order, without phases that took no time."""
-    phases = {name: value for name, value in seconds.items() if name != "total"}
-    if "solve" in phases:
-        del phases["optimize"]  # the sum of several others
-    phases["other"] = seconds["total"] - sum(phases.values())
-    return ", ".join(f"{name} {value:.1f}" for name, value in phases.items() if value >= 0.05)
+def _phases(seconds: Mapping[str, float]) -> dict[str, float]:
+    """The seconds of phases that do not overlap."""
+    sums = {"total", "optimize"} if "solve" in seconds else {"total"}
+    return {name: value for name, value in seconds.items() if name not in sums}
 
 
 def _number(value: float | None) -> str:

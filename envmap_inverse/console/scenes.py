@@ -47,14 +47,21 @@ def map_size_of(option: str | None) -> tuple[int, int] | None:
     Raises:
         InputError: if no map can have that size.
     """
-    size = pixel_size("--map-size", option)
+    size = pixel_size("--map-size", option, example="512x256")
     if size is None:
         return None
     width, height = (size, size // 2) if isinstance(size, int) else size
     try:
-        return check_map_size(width, height)
+        check_map_size(width, height)
     except InputError as error:
         raise InputError(f"--map-size {option}: {error}") from None
+    if width not in {2 * height, 2 * height - 2}:  # with or without a row for each pole
+        warnings.warn(
+            f"--map-size {option}: its texels are not as wide as high; most programs, and evaluate "
+            f"unless told otherwise, read maps of 2:1, such as {2 * height}x{height}",
+            stacklevel=1,
+        )
+    return width, height
 
 
 def load_with_map(

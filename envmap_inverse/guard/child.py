@@ -122,6 +122,6 @@ class _Child:
         """The answer that an error leads to."""
         if is_out_of_memory(error):
             return ("out of memory",)
-        if isinstance(error, InputError | FileNotFoundError) and self._knows_all_plugins:
+        if isinstance(error, InputError) and self._knows_all_plugins:
             return "refused", str(error)
         return ("done",)

@@ -49,6 +49,7 @@ serve()
 
 
 def read_apart(
+    faults: Faults,
     scene: Path | None,
     images: Iterable[Path],
     masks: Iterable[Path] = (),
@@ -57,27 +58,29 @@ def read_apart(
     layers: Mapping[Path, str | None] | None = None,
     envmap: str | None = None,
     define: Mapping[str, str] = _NOTHING,
-) -> None:
+) -> bool:
     """Read a scene, images, masks and cameras in a child process, to see that it survives them.
 
-    The arguments are the same as for `Reader.read`.
+    The first argument keeps what is wrong with images, masks and cameras; the others are the same
+    as for `Reader.read`.
+
+    Returns:
+        Whether nothing is wrong with them.
 
     Raises:
-        InputError: if it does not survive them; see `Reader.read`.
+        InputError: if it does not survive the scene; reports the faults kept so far as well.
         BackendError: if no Mitsuba backend works here.
     """
     with Reader() as reader:
         if scene is not None:
             backend.select_variant()  # takes about as long as the child's start
-        reader.read(
-            scene=scene,
-            images=images,
-            masks=masks,
-            cameras=cameras,
-            layers=layers or {},
-            envmap=envmap,
-            define=define,
+        survives = faults.passes(
+            reader.read, images=images, masks=masks, cameras=cameras, layers=layers or {}
         )
+        if scene is not None:
+            faults.need(reader.read, scene=scene, envmap=envmap, define=define)
+    _LOGGER.info("a guarded process has read the files")
+    return survives
 
 
 class Reader(AbstractContextManager["Reader"]):
@@ -139,7 +142,6 @@ class Reader(AbstractContextManager["Reader"]):
         if scene is not None:
             faults.attempt(self._read, "scene", scene, envmap, dict(define))
         faults.report()
-        _LOGGER.info("a guarded process has read the files")
 
     def _start(self) -> None:
         self._held = ExitStack()

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, MissingFileError
 from envmap_inverse.images.formats import format_of
 from envmap_inverse.images.picture import Picture, Reading
 
@@ -38,7 +38,7 @@ def read_picture(
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such image file")
+        raise MissingFileError(f"{path}: no such image file")
     if not path.is_file():
         raise InputError(f"{path}: is a folder or a device; name an image file")
     kind = format_of(path)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from envmap_inverse.errors import InputError
+from envmap_inverse.images.arrays import as_radiance
 from envmap_inverse.images.formats import Writable, format_of
 from envmap_inverse.system.writing import write_bytes
 
@@ -24,7 +25,8 @@ def write_image(path: str | Path, image: ArrayLike) -> None:
         image: shape (h, w, 3).
 
     Raises:
-        InputError: if the suffix or the shape is not one of these, or HDR cannot hold a value.
+        InputError: if the suffix or the shape is not one of these, the values are 8-bit ones, which
+            are not linear, or HDR cannot hold a value.
         OSError: if the file cannot be written.
 
     Example:
@@ -33,7 +35,10 @@ def write_image(path: str | Path, image: ArrayLike) -> None:
         (4, 8, 3)
     """
     path = Path(path)
-    array = np.ascontiguousarray(image, np.float32)
+    try:
+        array = np.ascontiguousarray(as_radiance(image))
+    except InputError as error:
+        raise InputError(f"{path}: the image {error}") from None
     if array.ndim != 3 or array.shape[2] != 3 or 0 in array.shape:
         raise InputError(f"{path}: an image has shape (h, w, 3); found {array.shape}")
     kind = format_of(path, written=True)

@@ -34,8 +34,8 @@ FINE, TEXEL = 0.5, 0.35
 """Standard deviation of log radiance that is finer: of all of it, and for most texels."""
 
 INFLATION = 8.0
-"""Of the variance of the harmonics, for what the linear model lacks: with it, intervals of 90 % hold
-about so much of the sphere (`python -m benchmarks --only calibration`)."""
+"""Of the variance of the harmonics, for what the linear model lacks: with it, intervals of 90 %
+hold about so much of the sphere (`python -m benchmarks --only calibration`)."""
 
 SHIFT, SHIFT_DEVIATION = -1.2, 0.45
 """Mean and standard deviation over maps of the mean log radiance, from the log of the mean."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import Faults, InputError
+from envmap_inverse.errors import Faults, InputError, counted
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.plausibility import checked_start, checked_truth, checked_view
@@ -40,7 +40,7 @@ class Problem:
     Example:
         >>> problem = ei.Problem.create(scene, image, loss=ei.MSE())
         >>> problem
-        <Problem: a map of 16 x 8 texels from 1 view(s)
+        <Problem: a map of 16 x 8 texels from 1 view
           <View 'reference image': 8 x 8 pixels, sensor 0, exposure 1.0>
           loss: MSE()
           priors: none>
@@ -74,7 +74,7 @@ class Problem:
         views = "".join(f"\n  {view}" for view in self.views[:MAX_SHOWN])
         more = len(self.views) - MAX_SHOWN
         return (
-            f"<Problem: a map of {width} x {height} texels from {len(self.views)} view(s)"
+            f"<Problem: a map of {width} x {height} texels from {counted(len(self.views), 'view')}"
             f"{views}{f'{chr(10)}  and {more} more' if more > 0 else ''}"
             f"\n  loss: {self.loss}\n  priors: {priors}>"
         )

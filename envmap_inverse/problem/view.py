@@ -13,9 +13,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import Picture, read_picture
+from envmap_inverse.images.arrays import as_numbers, as_radiance, check_finite
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.problem.noise import Noise, estimate_noise
-from envmap_inverse.scene.arrays import as_numbers, as_radiance, check_finite
 
 __all__ = ["Exposure", "View", "ViewLike", "as_views", "naming", "start_exposures"]
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from envmap_inverse.errors import InputError, check_counts, check_seed
+from envmap_inverse.errors import InputError, MissingFileError, check_counts, check_seed, counted
 from envmap_inverse.recording.blocks import Block, blocks_of, column, on_all_cores
 from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.recorder import record_matrices
@@ -163,6 +163,8 @@ class LightTransport:
             )
         except InputError:
             raise
+        except FileNotFoundError:
+            raise MissingFileError(f"{path}: no such recording") from None
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise InputError(f"{path}: not a recorded light transport: {error}") from None
 
@@ -171,7 +173,8 @@ class LightTransport:
         (pixels, _), (width, height) = self.shape, self.resolution
         return (
             f"<LightTransport from {width} x {height} texels to {pixels} pixels of "
-            f"{len(self.image_sizes)} view(s): {self.spp} spp, {self.nbytes / 2**20:.3g} MiB>"
+            f"{counted(len(self.image_sizes), 'view')}: {self.spp} spp, "
+            f"{self.nbytes / 2**20:.3g} MiB>"
         )
 
     @property

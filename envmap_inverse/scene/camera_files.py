@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, MissingFileError
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.colmap import find_colmap, read_colmap
 from envmap_inverse.scene.transforms_json import find_transforms, read_transforms
@@ -68,7 +68,7 @@ def read_cameras(path: str | Path) -> tuple[Camera, ...]:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: no such file or folder of cameras")
+        raise MissingFileError(f"{path}: no such file or folder of cameras")
     for source in SOURCES:
         found = source.find(path)
         if found is not None:

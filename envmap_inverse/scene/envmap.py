@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError
-from envmap_inverse.scene.arrays import as_radiance, check_finite
+from envmap_inverse.images.arrays import as_radiance, check_finite
 from envmap_inverse.sphere import latlong
 
 __all__ = ["Envmap", "as_map", "as_texels"]

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, counted, in_short
 from envmap_inverse.scene import films
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.envmap import Envmap, as_texels
@@ -45,7 +45,7 @@ class Scene:
 
     Example:
         >>> scene
-        <Scene lit by <Envmap 'my_envmap' of 16 x 8 texels>; 1 sensor(s) of 8 x 8 pixels>
+        <Scene lit by <Envmap 'my_envmap' of 16 x 8 texels>; 1 sensor of 8 x 8 pixels>
         >>> scene.envmap.texels.shape
         (8, 16, 3)
         >>> isinstance(scene, ei.Scene)
@@ -78,7 +78,8 @@ class Scene:
         """One line: its map and its sensors."""
         sizes = [self.film_size(k) for k in range(self.num_sensors)]
         listed = ", ".join(f"{width} x {height}" for width, height in dict.fromkeys(sizes))
-        return f"<Scene lit by {self.envmap!r}; {len(sizes)} sensor(s) of {listed or 'no'} pixels>"
+        sensors = counted(len(sizes), "sensor")
+        return f"<Scene lit by {self.envmap!r}; {sensors} of {listed or 'no'} pixels>"
 
     @property
     def parameters(self) -> Parameters:
@@ -115,7 +116,8 @@ class Scene:
         """
         if not 0 <= index < len(self._sensors):
             raise InputError(
-                f"sensor {index}: the scene has {len(self._sensors)} sensor(s), numbered from 0"
+                f"sensor {index}: the scene has {counted(self.num_sensors, 'sensor')}, numbered "
+                "from 0"
             )
         return self._sensors[index]
 
@@ -244,7 +246,7 @@ def _resolution(envmap: Any) -> tuple[int, int]:
         width, height = map(operator.index, envmap)
     except (TypeError, ValueError):
         raise InputError(
-            f"envmap={envmap!r}: give the map's id, or its resolution, e.g. (256, 128)"
+            f"envmap={in_short(envmap)}: give the map's id, or its resolution, e.g. (256, 128)"
         ) from None
     return check_map_size(width, height)
 

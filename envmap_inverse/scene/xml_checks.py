@@ -6,7 +6,7 @@ import xml.parsers.expat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, MissingFileError
 
 __all__ = ["check_xml"]
 
@@ -64,7 +64,7 @@ class _File:
     def check(self) -> None:
         """Check the file."""
         if not self._path.exists():
-            raise FileNotFoundError(f"{self._path}: no such scene file")
+            raise MissingFileError(f"{self._path}: no such scene file")
         if not self._path.is_file():
             raise InputError(f"{self._path}: is a folder or a device; name the scene's XML file")
         if self._num_includers > MAX_INCLUDES:

@@ -1,17 +1,70 @@
-"""Refuse arguments of another kind: a name or a class where an object is due."""
+"""Refuse arguments with unknown names, and those of another kind than is due."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, get_type_hints
 
-from envmap_inverse.errors import Faults, InputError, did_you_mean
+from envmap_inverse.errors import Faults, InputError, UnknownArgumentError, did_you_mean, in_short
 from envmap_inverse.losses import LOSSES
 from envmap_inverse.priors import PRIORS
 
-__all__ = ["check_kinds"]
+__all__ = ["check_kinds", "explain_arguments"]
 
 _OPTIMIZERS = ("Transport", "Adam")
+
+
+def explain_arguments(public: dict[str, Any], names: Iterable[str]) -> None:
+    """Have functions and dataclasses raise an `InputError` for arguments that they do not take.
+
+    Those are unknown ones, missing ones, and words or lists where a number is due.
+
+    Args:
+        public: a module's names and objects; functions are replaced here and in their own modules.
+        names: the names to go through.
+    """
+    for name in names:
+        thing: Any = public[name]
+        if hasattr(thing, "__dataclass_fields__"):
+            thing.__init__ = _explained(thing.__init__, name, _numbers(thing))
+        elif inspect.isfunction(thing):
+            public[name] = _explained(thing, name, _numbers(thing))
+            setattr(sys.modules[thing.__module__], name, public[name])
+
+
+def _numbers(thing: Any) -> set[str]:
+    """Names of the arguments that are numbers, or None."""
+    hints = get_type_hints(thing).items()
+    return {key for key, hint in hints if hint in (int, float, int | None, float | None)}
+
+
+def _explained(
+    function: Callable[..., Any], name: str, numeric: Collection[str]
+) -> Callable[..., Any]:
+    signature = inspect.signature(function)
+    known = [parameter for parameter in signature.parameters if parameter != "self"]
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        try:
+            given = signature.bind(*args, **kwargs).arguments
+        except TypeError as error:
+            unknown = next((key for key in kwargs if key not in known), None)
+            fault = str(error) if unknown is None else f"no argument {unknown!r}"
+            near = "" if unknown is None else did_you_mean(unknown, known)
+            allowed = ", ".join(known) or "none"
+            raise UnknownArgumentError(
+                f"{name}: {fault}; its arguments are: {allowed}{near}"
+            ) from None
+        for key in given.keys() & numeric:
+            if isinstance(given[key], str | list | tuple | dict):
+                raise InputError(f"{name}: {key} must be a number; found {in_short(given[key])}")
+        return function(*args, **kwargs)
+
+    return checked
 
 
 def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any) -> None:

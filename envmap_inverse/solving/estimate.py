@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError, check_seed
+from envmap_inverse.errors import InputError, check_seed, counted
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers import loop
 from envmap_inverse.optimizers.choices import default_optimizer
@@ -152,22 +152,23 @@ class Estimate:
         """The texels as flat float32 (W*H*4,), alpha 1."""
         return latlong.flatten_rgba(self.texels)
 
-    def save(self, folder: str | Path) -> None:
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the result to a folder, which is made if there is none.
 
         `envmap.exr` and `envmap.png`, `coverage.exr`, `deviation.exr` if it is known,
         `history.jsonl` (a line per iteration) and `summary.json`, as `envmap-inverse estimate`
-        leaves them. Files of an earlier `save` are replaced, each when the new one is complete;
-        `summary.json` comes last.
+        leaves them. Each file is replaced when the new one is complete; `summary.json` comes last.
 
         Args:
             folder: where.
+            overwrite: whether files of an earlier `save` may be replaced.
 
         Raises:
-            InputError: if the folder cannot be written, or holds a run of the command line.
+            InputError: if the folder cannot be written, has files of an earlier `save` and
+                `overwrite` is not set, or holds a run of the command line.
             OSError: if the disk is full.
         """
-        save(self, Path(folder))
+        save(self, Path(folder), overwrite=overwrite)
 
     def plot(self, *, ground_truth: ArrayLike | None = None) -> Figure:
         """A matplotlib figure of the map, its coverage and the loss (extra `plot`).
@@ -281,14 +282,15 @@ def solve(
     """
     start = time.perf_counter()
     scene = problem.scene
-    _LOGGER.info("%s, %d views, %s", optimizer, len(problem.views), problem.loss)
+    _LOGGER.info("%s, %s, %s", optimizer, counted(len(problem.views), "view"), problem.loss)
     with scene.envmap.holding(scene.envmap.texels):
         with _reported(on_iteration, optimizer.num_steps, words or numbers_of) as reporting:
             solution = loop.run(optimizer, problem, reporting, keeper)
         started_coverage = time.perf_counter()
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
     seconds = time.perf_counter()
-    _LOGGER.info("%s after %.2f s: %s", solution.status, seconds - start, solution.phases)
+    phases = ", ".join(f"{name} {value:.2f}" for name, value in solution.phases.items())
+    _LOGGER.info("%s after %.2f s: %s", solution.status, seconds - start, phases)
     return Estimate(
         texels=solution.texels,
         history=solution.history,

@@ -25,11 +25,19 @@ if TYPE_CHECKING:
 __all__ = ["line_of", "save", "summary_of", "versions", "write_maps"]
 
 
-def save(result: Estimate, folder: Path) -> None:
+def save(result: Estimate, folder: Path, *, overwrite: bool) -> None:
     """Write an estimate's files; see `Estimate.save`."""
     if (folder / layout.SETTINGS).exists():
         raise InputError(
             f"{folder}: holds a run of the command line ({layout.SETTINGS}); name another folder"
+        )
+    earlier = sorted(
+        path.name for path in folder.glob("*") if layout.OWN_FILES.fullmatch(path.name)
+    )
+    if earlier and not overwrite:
+        raise InputError(
+            f"{folder}: has {earlier[0]} of an earlier result; name another folder, or set "
+            "overwrite=True"
         )
     exposure = display_exposure(result.texels)
     summary = summary_of(result) | {

@@ -286,7 +286,7 @@ def test_missing_cameras(refused: Callable[..., str]) -> None:
 
 def test_coverage_of_a_sensor_that_is_not_there(refused: Callable[..., str]) -> None:
     line = refused("coverage", "scene.xml", "--sensor", "0,1", "-o", "advice")
-    assert "sensor 1: the scene has 1 sensor(s), numbered from 0" in line
+    assert "sensor 1: the scene has 1 sensor, numbered from 0" in line
 
 
 # The report

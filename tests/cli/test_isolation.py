@@ -9,7 +9,7 @@ import signal
 import struct
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -19,6 +19,7 @@ from typer.main import get_command
 
 from envmap_inverse import BackendError, InputError, commands
 from envmap_inverse.cli import app
+from envmap_inverse.errors import Faults
 from envmap_inverse.guard import reader as isolation
 from envmap_inverse.guard.reader import Reader
 from envmap_inverse.images import write_image
@@ -145,8 +146,8 @@ def test_commands_have_cameras_read_apart(
 def test_commands_have_images_read_apart(
     module: ModuleType, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def read_apart(_: None, images: list[Path]) -> None:
-        raise InputError(f"read {images[0]}")
+    def read_apart(_: Faults, scene: None, images: Iterable[Path]) -> None:
+        raise InputError(f"read {next(iter(images))}")
 
     monkeypatch.setattr(module, "read_apart", read_apart)
     with pytest.raises(InputError, match=r"read a\.exr"):

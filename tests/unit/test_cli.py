@@ -15,6 +15,7 @@ import pytest
 import typer
 
 from envmap_inverse import BackendError, InputError, cli
+from envmap_inverse.errors import MissingFileError
 
 End = Callable[[Callable[[], Any]], tuple[int, str]]
 
@@ -53,7 +54,7 @@ def chained(outer: Exception, inner: Exception) -> Exception:
     ("error", "status", "line"),
     [
         (InputError("map.exr: no such map"), 2, "map.exr: no such map"),
-        (FileNotFoundError("map.exr: no such file"), 2, "map.exr: no such file"),
+        (MissingFileError("map.exr: no such file"), 2, "map.exr: no such file"),
         (typer.BadParameter("not a number"), 2, "Invalid value: not a number"),
         (KeyboardInterrupt(), 130, "interrupted"),
         (typer.Abort(), 130, "interrupted"),

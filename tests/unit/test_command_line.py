@@ -168,6 +168,10 @@ def test_optimizers_are_listed_with_their_settings(say: Say) -> None:
     _, text, _ = say("optimizers")
     assert re.search(r"^ +learning_rate=0\.02 +step size at the start", text, re.MULTILINE)
     assert re.search(r"^ +tolerance=0\.001 ", text, re.MULTILINE)
+    robust = " ".join(text.partition("--optimizer robust")[2].split())
+    assert "step size begins at 0.4 / sqrt(iterations)" in robust
+    assert re.search(r"learning_rate=0\.02 step size .*; the default is that of 400 iter", robust)
+    assert text.count("that of 400 iterations") == 1
 
 
 # Options of the program
@@ -236,7 +240,7 @@ def test_all_that_is_wrong_with_options_is_told_at_once(say: Say) -> None:
 def test_an_error_says_what_was_found_and_what_is_allowed(
     say: Say, words: tuple[object, ...], line: str
 ) -> None:
-    (found,) = errors(say(*words))
+    found, *_ = errors(say(*words))
     assert re.match(line.replace("?", r"\?").replace("(", r"\(").replace(")", r"\)"), found), found
 
 
@@ -245,9 +249,9 @@ def test_an_option_of_a_config_is_checked_as_one_of_the_command_line(
     say: Say, tmp_path: Path, text: str
 ) -> None:
     (tmp_path / "run.toml").write_text(text)
-    (line,) = errors(say("estimate", "s", "p", "-o", "x", "--config", tmp_path / "run.toml"))
+    line, *_ = errors(say("estimate", "s", "p", "-o", "x", "--config", tmp_path / "run.toml"))
     option, value = text.split(" = ")
-    assert line.startswith(f"--{option} ")
+    assert line.startswith(f"--config: --{option} ")
     assert value.strip("'") in line
 
 
@@ -258,6 +262,45 @@ def test_unknown_options_of_a_config_are_all_named(say: Say, tmp_path: Path) -> 
         "unknown option 'iteration'; did you mean 'iterations'?",
         "unknown option 'los'; did you mean 'loss'?",
     ]
+
+
+def test_a_config_that_cannot_be_read_hides_no_other_fault(say: Say, tmp_path: Path) -> None:
+    (tmp_path / "run.toml").write_text("scene: s.xml")
+    words = ("--config", tmp_path / "run.toml", "--noise", "rad=1", "--spp", "many")
+    found = errors(say("estimate", *words))
+    assert [line.split()[0] for line in found] == ["--config", "--spp", "--noise"]
+
+
+def test_unlike_mistakes_are_told_at_once(
+    say: Say, scene_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(scene_file.parent)
+    Path("run.toml").write_text("iterations = 'many'\n")
+    write_image("there.exr", np.ones((8, 8, 3)))
+    found = errors(
+        say(
+            *("estimate", "scene.xml", "there.exr", "missing.exr", "-o", "out"),
+            *("--optimizer", "adam:lr=1", "--noise", "rad=1", "--map-size", "64x"),
+            *("--sensor", "0,7", "--config", "run.toml", "--quite"),
+        )
+    )
+    assert found == [
+        "--quite: no such option; did you mean '--quiet'?",
+        "--config: --iterations many: give a whole number",
+        *(line for line in found[2:6] if line.startswith("--")),
+        "missing.exr: no such image file",
+        "--sensor 7: the scene has 1 sensor, numbered from 0",
+    ]
+    assert [line.split()[0] for line in found[2:5]] == ["--optimizer", "--map-size", "--noise"]
+    assert "did you mean 'learning_rate'" in found[2]
+    assert found[3] == "--map-size 64x: give pixels, e.g. 512 or 512x256"
+
+
+@pytest.mark.parametrize("word", ["--iteration", "--iteration=3"])
+def test_the_value_of_a_mistyped_option_is_no_picture(say: Say, word: str) -> None:
+    value = () if "=" in word else (3,)
+    found = errors(say("estimate", word, *value, "s.xml", "p.exr", "-o", "out"))
+    assert [line.split()[0] for line in found] == ["--iteration:", "p.exr:", "s.xml:"]
 
 
 def test_help_is_given_whatever_else_is_wrong(say: Say) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 
+import numpy as np
 import pytest
 
 from envmap_inverse.errors import (
@@ -9,6 +10,7 @@ from envmap_inverse.errors import (
     Faults,
     InputError,
     did_you_mean,
+    in_short,
     is_out_of_memory,
 )
 
@@ -58,6 +60,30 @@ def test_a_single_fault_is_itself() -> None:
     with pytest.raises(InputError) as caught:
         refuse("alone")
     assert type(caught.value) is InputError
+
+
+def test_faults_with_the_same_words_are_reported_once() -> None:
+    with pytest.raises(InputError, match=r"^a\nb$"):
+        refuse("a", "b", "a")
+
+
+def test_whether_a_call_meets_a_fault_is_returned() -> None:
+    faults = Faults()
+    assert faults.passes(int, "3")
+    assert not faults.passes(refuse, "a", "b")
+
+
+def test_a_value_in_a_message_is_short() -> None:
+    assert in_short(np.zeros((64, 128, 3))) == "ndarray of shape (64, 128, 3)"
+    assert in_short("adam") == "'adam'"
+    assert len(in_short([[0.25] * 100] * 100)) <= 100
+
+
+def test_a_name_is_near_its_initials() -> None:
+    assert did_you_mean("lr", ["spp", "learning_rate"]) == "; did you mean 'learning_rate'?"
+    assert (
+        did_you_mean("--lr", ["--layer", "--learning-rate"]) == "; did you mean '--learning-rate'?"
+    )
 
 
 def test_no_faults_no_error() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from direct import called
 from numpy.typing import NDArray
 
 import envmap_inverse as ei
@@ -154,8 +155,8 @@ def test_another_integrator_can_be_used(scene: ei.Scene, as_dictionary: bool) ->
         ({"spp": 2**32}, r"spp must be less than 2\^32; found 4294967296"),
         ({"seed": -1}, "seed"),
         ({"seed": 2**32}, "seed"),
-        ({"sensor": 1}, r"sensor 1: the scene has 1 sensor\(s\)"),
-        ({"sensor": -1}, r"sensor -1: the scene has 1 sensor\(s\)"),
+        ({"sensor": 1}, r"sensor 1: the scene has 1 sensor,"),
+        ({"sensor": -1}, r"sensor -1: the scene has 1 sensor,"),
         ({"texels": np.ones((8, 16))}, r"must have shape \(8, 16, 3\)"),
         ({"texels": np.ones((1, 16, 3))}, r"must have shape \(8, 16, 3\)"),
         ({"texels": np.ones(511)}, r"must have shape \(8, 16, 3\)"),
@@ -185,5 +186,5 @@ def test_the_command_warns_of_values_that_are_no_light(
     image[0, 0, :2] = np.nan, np.inf
     monkeypatch.setattr(command, "render_image", lambda *_, **__: image)
     with pytest.warns(UserWarning, match=r"out\.exr: 1 % of its values are NaN or infinite"):
-        command.render(scene_file, tmp_path / "out.exr", trust_input=True)
+        called(command.render)(scene_file, tmp_path / "out.exr", trust_input=True)
     np.testing.assert_array_equal(read_image(tmp_path / "out.exr"), image)

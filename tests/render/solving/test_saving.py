@@ -47,11 +47,21 @@ def test_a_saved_result_can_be_read_again(result: ei.Estimate, tmp_path: Path) -
     assert summary["versions"]["envmap_inverse"] == ei.__version__
 
 
-def test_saving_again_replaces_the_result_before(result: ei.Estimate, tmp_path: Path) -> None:
+def test_saving_again_is_refused(result: ei.Estimate, tmp_path: Path) -> None:
+    result.save(tmp_path)
+    before = (tmp_path / "envmap.exr").read_bytes()
+    with pytest.raises(ei.InputError, match=r"has coverage\.exr of an earlier .*overwrite=True"):
+        replace(result, texels=2 * result.texels).save(tmp_path)
+    assert (tmp_path / "envmap.exr").read_bytes() == before
+
+
+def test_saving_again_replaces_the_result_before_if_it_may(
+    result: ei.Estimate, tmp_path: Path
+) -> None:
     result.save(tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
     later = replace(result, texels=2 * result.texels, deviation=None, history=result.history[:1])
-    later.save(str(tmp_path))
+    later.save(str(tmp_path), overwrite=True)
     assert "deviation.exr" not in files(tmp_path)
     assert "notes.txt" in files(tmp_path)
     np.testing.assert_array_equal(read_image(tmp_path / "envmap.exr"), later.texels)
@@ -81,7 +91,7 @@ def test_a_full_disk_leaves_no_summary(
 
     monkeypatch.setattr(saving, "write_bytes", fail)
     with pytest.raises(OSError, match="No space left"):
-        result.save(tmp_path)
+        result.save(tmp_path, overwrite=True)
     assert "summary.json" not in files(tmp_path)
 
 
@@ -113,8 +123,9 @@ def test_an_8_bit_file_is_clipped_where_the_command_line_has_it(tmp_path: Path) 
 
 
 def test_a_file_that_is_not_there_is_named(make_scene: Callable[..., ei.Scene]) -> None:
-    with pytest.raises(FileNotFoundError, match=r"photo\.jpg: no such image file"):
-        ei.estimate(make_scene(), "photo.jpg")
+    for kind in (ei.InputError, FileNotFoundError):
+        with pytest.raises(kind, match=r"^photo\.jpg: no such image file$"):
+            ei.estimate(make_scene(), "photo.jpg")
 
 
 # What is printed

@@ -11,17 +11,20 @@ from typing import Any
 import numpy as np
 import OpenEXR
 import pytest
+from direct import called
 from numpy.typing import NDArray
 
 from envmap_inverse import InputError
 from envmap_inverse.commands import evaluate as command
-from envmap_inverse.commands.evaluate import Projection, Protocol, evaluate
+from envmap_inverse.commands.evaluate import Projection, Protocol
 from envmap_inverse.console.options import RowConvention
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.sphere.latlong import resample
 from envmap_inverse.sphere.projections import Latlong, MirrorBall
 from envmap_inverse.sphere.reproject import reproject
+
+evaluate = called(command.evaluate)
 
 Map = NDArray[np.float64]
 Measure = Callable[..., dict[str, Any]]

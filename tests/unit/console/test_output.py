@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from rich.console import Console
+from rich.table import Table
 
 from envmap_inverse import Iteration
 from envmap_inverse.console import output as console
@@ -96,3 +97,14 @@ def test_the_demos_table_has_both_runs_with_units_and_ratios() -> None:
     assert re.search(r"ours: Transport\(\) +│ 2\.00 +│ 5,000 +│ 1\.5 +│ 0\.25", ours)
     assert re.search(r"the tutorial's: Adam\(\) +│ 8\.00 +│ 20,000 +│ 6 +│ 1 ", tutorial)
     assert re.search(r"ours / the tutorial's +│ 0\.25 +│ 0\.25 +│ 0\.25 +│ 0\.25", ratios)
+
+
+def test_a_pipe_takes_a_wide_table_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    table = Table(*[f"the heading of column {number}" for number in range(5)])
+    console.say_table(table)
+    assert "the heading of column 4" in capsys.readouterr().out.splitlines()[1]
+
+
+def test_progress_notes_go_to_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
+    console.note("rendering")
+    assert capsys.readouterr() == ("", "rendering\n")

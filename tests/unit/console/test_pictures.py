@@ -12,9 +12,12 @@ from PIL import ExifTags, Image
 
 from envmap_inverse import InputError
 from envmap_inverse.console.pictures import (
+    exposures_of,
     find_masks,
     find_pictures,
     flat_options,
+    noise_of,
+    one_each,
     parse_sensors,
     read_views,
     say_who_took_what,
@@ -23,13 +26,16 @@ from envmap_inverse.images import write_image
 from envmap_inverse.problem.view import View
 
 SETTINGS: dict[str, Any] = {
-    "masks": [],
-    "exposures": None,
     "gamma": None,
     "white": None,
     "black": None,
     "censoring": True,
 }
+
+
+def read(pictures: list[Path], sensors: list[int], **options: Any) -> list[View]:
+    each = {"masks": ["none"] * len(pictures), "exposures": [1.0] * len(pictures)}
+    return read_views(pictures, sensors, **{**each, **options})
 
 
 @pytest.fixture
@@ -93,8 +99,12 @@ def test_masks_may_be_separated_by_commas(folder: Path, monkeypatch: pytest.Monk
 
 def test_one_mask_and_one_exposure_serve_all_pictures(folder: Path) -> None:
     write_image(folder / "mask.exr", np.full((3, 4, 3), 0.5))
-    given = {**SETTINGS, "masks": [str(folder / "mask.exr")], "exposures": "2:1:0.5"}
-    views = read_views([folder / "b.exr", folder / "c.exr"], [0, 1], **given)
+    given = {
+        **SETTINGS,
+        "masks": [str(folder / "mask.exr")] * 2,
+        "exposures": exposures_of("2:1:0.5", 2),
+    }
+    views = read([folder / "b.exr", folder / "c.exr"], [0, 1], **given)
     for number, view in enumerate(views):
         assert view.sensor == number
         np.testing.assert_array_equal(view.mask, np.full((3, 4), 0.5))
@@ -102,31 +112,27 @@ def test_one_mask_and_one_exposure_serve_all_pictures(folder: Path) -> None:
 
 
 def test_each_picture_has_the_exposure_at_its_place(folder: Path) -> None:
-    given = {**SETTINGS, "exposures": "auto,0.25,auto-rgb"}
-    views = read_views([folder / "b.exr"] * 3, [0, 0, 0], **given)
+    given = {**SETTINGS, "exposures": exposures_of("auto,0.25,auto-rgb", 3)}
+    views = read([folder / "b.exr"] * 3, [0, 0, 0], **given)
     assert [view.exposure for view in views] == ["auto", 0.25, "auto-rgb"]
 
 
 def test_only_8_bit_pictures_are_clipped_by_themselves(folder: Path) -> None:
     pictures = [folder / "a.png", folder / "b.exr"]
-    png, exr = read_views(pictures, [0, 0], **SETTINGS)
+    png, exr = read(pictures, [0, 0], **SETTINGS)
     assert png.white == pytest.approx(((254 / 255 + 0.055) / 1.055) ** 2.4)
     assert png.black == pytest.approx(1 / 255 / 12.92)
     assert (exr.white, exr.black) == (None, None)
-    exact, _ = read_views(pictures, [0, 0], **{**SETTINGS, "censoring": False})
+    exact, _ = read(pictures, [0, 0], **{**SETTINGS, "censoring": False})
     assert (exact.white, exact.black) == (None, None)
-    own, _ = read_views(pictures, [0, 0], **{**SETTINGS, "white": 0.9, "gamma": 2.2})
+    own, _ = read(pictures, [0, 0], **{**SETTINGS, "white": 0.9, "gamma": 2.2})
     assert (own.white, own.black) == (0.9, pytest.approx((1 / 255) ** 2.2))
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"masks": ["none"] * 3}, "--mask has 3 values for 2 pictures; give 1 or 2"),
-        ({"exposures": "1,2,3"}, "--exposure has 3 values for 2 pictures; give 1 or 2"),
-        ({"exposures": "bright"}, "--exposure 'bright': give a number, three as 1:0.9:0.8"),
-        ({"exposures": "1:2"}, "--exposure '1:2': give a number"),
-        ({"exposures": "0"}, r"b\.exr: exposure must be one or three positive numbers"),
+        ({"exposures": [0.0, 1.0]}, r"b\.exr: exposure must be one or three positive numbers"),
         ({"white": 0.1, "black": 0.2}, r"b\.exr: white must be greater than black"),
         ({"white": 0.1}, r"b\.exr: every pixel that counts is clipped"),
     ],
@@ -135,7 +141,39 @@ def test_what_does_not_fit_the_pictures_is_refused(
     folder: Path, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        read_views([folder / "b.exr", folder / "c.exr"], [0, 1], **{**SETTINGS, **given})
+        read([folder / "b.exr", folder / "c.exr"], [0, 1], **{**SETTINGS, **given})
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("1,2,3", "--exposure has 3 values for 2 pictures; give 1 or 2"),
+        ("bright", "--exposure 'bright': give a number, three as 1:0.9:0.8"),
+        ("1:2", "--exposure '1:2': give a number"),
+        ("auto,dark,1,1:2", "(?s)'dark': .*'1:2': .*has 4 values for 2 pictures"),
+    ],
+)
+def test_exposures_that_do_not_fit_are_refused(option: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        exposures_of(option, 2)
+
+
+def test_masks_that_do_not_fit_are_refused() -> None:
+    with pytest.raises(InputError, match="--mask has 3 values for 2 pictures; give 1 or 2"):
+        one_each("--mask", ["none"] * 3, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rad=0.1", "--noise 'rad=0.1': no key 'rad'; its keys are: read, shot, relative; did you"),
+        ("read=-1", "--noise 'read=-1': noise: read must be 0 or a positive number; found -1"),
+        ("loud", "--noise 'loud': 'loud' is not key=value"),
+    ],
+)
+def test_noise_that_cannot_be_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        noise_of(text)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +197,11 @@ def test_more_pictures_than_sensors_need_to_be_told_apart() -> None:
 
 @pytest.mark.parametrize(
     ("option", "message"),
-    [("0,1", "--sensor has 2 values for 3 pictures"), ("front", "--sensor 'front': give numbers")],
+    [
+        ("0,1", "--sensor has 2 values for 3 pictures"),
+        ("front", "--sensor 'front': give numbers"),
+        ("0,1,7", "--sensor 7: the scene has 4 sensors, numbered from 0"),
+    ],
 )
 def test_sensors_that_do_not_fit_are_refused(option: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
@@ -172,17 +214,17 @@ def test_alpha_is_the_mask_unless_told_otherwise(tmp_path: Path) -> None:
     Image.fromarray(image).save(tmp_path / "a.png")
     write_image(tmp_path / "mask.exr", np.array([[[0.5] * 3, [0] * 3, [1] * 3, [1] * 3]] * 3))
 
-    def read(**options: Any) -> View:
-        return read_views([tmp_path / "a.png"], [0], **{**SETTINGS, **options})[0]
+    def read_one(**options: Any) -> View:
+        return read([tmp_path / "a.png"], [0], **{**SETTINGS, **options})[0]
 
     for options, expected in (
         ({}, [1, 1, 0, 0]),
         ({"masks": [str(tmp_path / "mask.exr")]}, [0.5, 0, 0, 0]),
         ({"alpha": "ignore", "masks": [str(tmp_path / "mask.exr")]}, [0.5, 0, 1, 1]),
     ):
-        mask = read(**options).mask
+        mask = read_one(**options).mask
         np.testing.assert_array_equal(mask, [expected] * 3)
-    assert (read(alpha="ignore").mask == 1).all()
+    assert (read_one(alpha="ignore").mask == 1).all()
 
 
 @pytest.mark.parametrize(
@@ -202,7 +244,7 @@ def test_a_picture_is_turned_to_fit_its_sensor_unless_told_otherwise(
     exif[ExifTags.Base.Orientation] = 6
     Image.new("RGB", (4, 3), (200, 200, 200)).save(tmp_path / "a.jpg", exif=exif)
     given = {**SETTINGS, "sizes": [size], "orientation": orientation}
-    (view,) = read_views([tmp_path / "a.jpg"], [0], **given)
+    (view,) = read([tmp_path / "a.jpg"], [0], **given)
     assert view.image.shape[:2] == shape
 
 
@@ -214,7 +256,7 @@ def test_the_run_says_which_sensor_took_a_picture_and_how_it_was_read(
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 3
     image.save(tmp_path / "a.png", exif=exif)
-    views = read_views([tmp_path / "a.png"], [2], **SETTINGS)
+    views = read([tmp_path / "a.png"], [2], **SETTINGS)
     sensor = SimpleNamespace(id=lambda: "front")
     scene: Any = SimpleNamespace(sensor=lambda index: sensor if index == 2 else None)
     say_who_took_what(scene, views)

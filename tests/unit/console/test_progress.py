@@ -106,3 +106,23 @@ def test_who_watches_is_told_until_the_context_ends() -> None:
     with stage("two") as two:
         two.advance(1)
     assert told == ["begin one", "3 of 4", "end one"]
+
+
+def test_a_terminal_shows_the_whole_wait_with_its_stages(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.StringIO()
+    progress = TerminalProgress(Console(file=shown, force_terminal=True, width=120))
+    monkeypatch.setattr(Stage, "seconds", 1.25)
+    monkeypatch.setattr("envmap_inverse.console.progress.seconds_since_start", lambda: 4.0)
+    with watched_by(progress):
+        for name in ("Reading", "Reading", "Writing"):
+            with stage(name), stage("inside"):
+                pass
+    progress.show_wait()
+    last = Text.from_ansi(shown.getvalue()).plain.splitlines()[-1]
+    assert last == "4.0 s since the start: Reading 2.5, Writing 1.2, other 0.2"
+
+
+def test_a_command_without_stages_shows_no_wait() -> None:
+    shown = io.StringIO()
+    TerminalProgress(Console(file=shown, force_terminal=True)).show_wait()
+    assert shown.getvalue() == ""

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from posed import posed
 
 from envmap_inverse import InputError, Iteration
-from envmap_inverse.console.live import live_view
+from envmap_inverse.console.live import check_live, live_view
 from envmap_inverse.problem.solution import Record
 from envmap_inverse.report.live import LOOPBACK, MAX_LINES, LiveView
 
@@ -114,7 +114,7 @@ def test_a_run_has_a_live_view_if_one_is_wanted() -> None:
 @pytest.mark.parametrize("option", [{"host": "0.0.0.0"}, {"port": 8000}])
 def test_an_address_for_no_live_view_is_refused(option: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="--live-host and --live-port: need --live"):
-        of_a_run(live=False, **option)
+        check_live(**{"live": False, "host": LOOPBACK, "port": 0, **option})
 
 
 def test_a_live_view_that_others_can_reach_is_warned_of() -> None:

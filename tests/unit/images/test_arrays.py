@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import envmap_inverse as ei
-from envmap_inverse.scene.arrays import as_radiance
+from envmap_inverse.images.arrays import as_radiance
 
 PICTURE = np.ones((4, 6, 3), np.float32)
 
@@ -25,6 +25,12 @@ def test_numbers_become_float32(kind: Any) -> None:
 def test_bytes_of_a_picture_are_no_radiance(kind: Any) -> None:
     with pytest.raises(ei.InputError, match=f"^photo: holds {kind.__name__} values.* sRGB"):
         ei.View(PICTURE.astype(kind), name="photo")
+
+
+def test_bytes_are_not_written_as_radiance(tmp_path: Path) -> None:
+    with pytest.raises(ei.InputError, match=r"a\.png: the image holds uint8 values.* sRGB"):
+        ei.write_image(tmp_path / "a.png", np.zeros((2, 2, 3), np.uint8))
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("name", ["photo.jpg", Path("photo.jpg")])
