@@ -14,7 +14,7 @@ from scipy import sparse
 from envmap_inverse.errors import InputError
 from envmap_inverse.problem.noise import Noise
 from envmap_inverse.problem.view import View
-from envmap_inverse.scene.films import has_crop_window, scaled_size
+from envmap_inverse.scene.films import exact_size, has_crop_window, scaled_size
 from envmap_inverse.scene.scene import Scene
 
 __all__ = ["MAX_PIXELS", "area_mean", "fit_films", "map_size_for", "resized"]
@@ -61,7 +61,7 @@ def fit_films(
         film = scene.film_size(sensor)
         if is_size_kept and all(_size_of(view) == film for view in taken):
             continue
-        chosen = _film_size(taken, size, max_pixels)
+        chosen = _exact(scene, taken[0], _film_size(taken, size, max_pixels))
         _check_aspect(scene, taken[0], chosen)
         scene.set_film_size(chosen, sensor)
     return tuple(resized(view, *scene.film_size(view.sensor)) for view in views)
@@ -192,6 +192,19 @@ def _reduced(size: Size, max_pixels: int | None) -> Size:
         (found for found in candidates if found[0] * found[1] <= max_pixels),
         key=lambda found: abs(found[0] * height - found[1] * width) / max(found),
     )
+
+
+def _exact(scene: Scene, view: View, size: Size) -> Size:
+    """The largest size, up to this one, that shifts nothing; warns if it is smaller."""
+    found = exact_size(scene.sensor(view.sensor), size)
+    if found != size:
+        warnings.warn(
+            f"{view.name}: averaged down to {_words(found)}, not {_words(size)}: at that size "
+            f"sensor {view.sensor}, a thinlens with a crop window, would be off by a part of a "
+            "pixel",
+            stacklevel=3,
+        )
+    return found
 
 
 def _check_aspect(scene: Scene, view: View, size: Size) -> None:
