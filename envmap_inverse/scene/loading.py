@@ -16,10 +16,11 @@ import numpy as np
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import is_readable, read_image
-from envmap_inverse.scene.mesh_checks import check_obj, check_ply
+from envmap_inverse.scene.mesh_checks import check_count, check_obj, check_ply
+from envmap_inverse.scene.parameters import objects_of
 from envmap_inverse.scene.xml_checks import check_xml
 
-__all__ = ["ENVMAP_ID", "files_of", "has_envmap", "read_scene"]
+__all__ = ["ENVMAP_ID", "check_shapes", "files_of", "has_envmap", "read_scene"]
 
 ENVMAP_ID = "my_envmap"
 """Name of the map that is added to a scene without one."""
@@ -125,11 +126,29 @@ def _instantiate(
     scene = loaded[0] if isinstance(loaded, list) else loaded
     if not isinstance(scene, mi.Scene):
         raise InputError(f"{name}: the outermost element is a {type(scene).__name__}, not a scene")
-    for number, shape in enumerate(scene.shapes()):
-        if shape.is_mesh() and not (shape.face_count() and shape.vertex_count()):
-            mesh = repr(shape.id()) if shape.id() else f"that is shape {number}"
-            raise InputError(f"{name}: the mesh {mesh} has no faces")
     return scene
+
+
+def check_shapes(mi_scene: Any) -> None:
+    """Refuse scenes that Mitsuba cannot render, or that end the process on a GPU.
+
+    Raises:
+        InputError: if there is no shape, a mesh without faces, or an instance of nothing.
+    """
+    if not mi_scene.shapes():
+        raise InputError("the scene has no shapes; Mitsuba renders none without: add one, anywhere")
+    for part in objects_of(mi_scene):
+        if isinstance(part, mi.Mesh):
+            _check_mesh(part)
+    for shape in mi_scene.shapes():
+        if shape.class_name() == "Instance" and not shape.effective_primitive_count():
+            raise InputError(f"the instance {shape.id()!r} is of a group without shapes")
+
+
+def _check_mesh(mesh: Any) -> None:
+    if not (mesh.face_count() and mesh.vertex_count()):
+        name = f"mesh {mesh.id()!r}" if mesh.id() else "mesh without an id"
+        raise InputError(f"the {name} has no faces; take it out of the scene")
 
 
 @contextmanager
@@ -217,8 +236,14 @@ def _is_envmap(node: Any) -> bool:
 
 
 def _check_meshes(state: Any) -> None:
-    """Refuse meshes whose faces point outside their vertices: Mitsuba reads past the end."""
+    """Refuse meshes without faces, which end the process on a GPU, or with impossible ones.
+
+    Mitsuba reads past the end of the vertices where a face points outside them.
+    """
     for node in state.nodes:
+        for key in node.props.keys():
+            if isinstance(node.props[key], mi.Mesh):
+                _check_mesh(node.props[key])
         check = _MESH_CHECKS.get(str(node.props.plugin_name()))
         path = _file_of(node)
         if check is not None and path is not None and path.is_file():
@@ -232,7 +257,8 @@ def _check_serialized(path: Path, node: Any) -> None:
         described["shape_index"] = node.props["shape_index"]
     mesh = mi.load_dict(described)
     faces = np.array(mi.traverse(mesh)["faces"])
-    if faces.size and faces.max() >= mesh.vertex_count():
+    check_count(path, faces.size)
+    if faces.max() >= mesh.vertex_count():
         raise InputError(
             f"{path}: a face points to vertex {faces.max()}, but there are {mesh.vertex_count()}"
         )

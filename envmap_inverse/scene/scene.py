@@ -18,7 +18,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.scene import films
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.envmap import Envmap, as_texels
-from envmap_inverse.scene.loading import read_scene
+from envmap_inverse.scene.loading import check_shapes, read_scene
 from envmap_inverse.scene.parameters import Parameters, describe, stable_names, value_of
 from envmap_inverse.sphere import latlong
 
@@ -59,9 +59,11 @@ class Scene:
             mi_scene: a `mi.Scene` of an RGB variant with automatic differentiation.
 
         Raises:
-            InputError: if it has no environment map, or the variant is not such a variant.
+            InputError: if it has no environment map or cannot be rendered, or the variant is not
+                such a variant.
         """
         _require_rgb_ad_variant()
+        check_shapes(mi_scene)
         self.mi_scene = mi_scene
         emitter = mi_scene.environment()
         if emitter is None or emitter.class_name() != "EnvironmentMapEmitter":
