@@ -17,7 +17,7 @@ from envmap_inverse.console.options import OverwriteFile, RowConvention, TrustIn
 from envmap_inverse.console.output import say
 from envmap_inverse.errors import Faults, InputError, cannot_write
 from envmap_inverse.guard.reader import read_apart
-from envmap_inverse.images import MAX_PIXELS, read_image, srgb_to_linear, write_image
+from envmap_inverse.images import MAX_PIXELS, read_noted, srgb_to_linear, write_image
 from envmap_inverse.sphere.pattern import draw_pattern
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
 from envmap_inverse.sphere.reproject import reproject, rotation
@@ -127,7 +127,7 @@ def convert(
     if not trust_input:
         faults.attempt(read_apart, None, [source])
     faults.report()
-    image = read_image(source)
+    image = read_noted(source)
     _check_finite(source, image)
     height, width, _ = image.shape
     try:

@@ -14,13 +14,14 @@ import typer
 from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
 
-from envmap_inverse.console.options import RowConvention, TrustInput, read_map
+from envmap_inverse.console.options import RowConvention, TrustInput
 from envmap_inverse.console.output import say, say_table
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.metrics import compare_maps
 from envmap_inverse.protocols import relighting, three_spheres
 from envmap_inverse.report import write_evaluation
+from envmap_inverse.scene.envmap import read_map
 from envmap_inverse.sphere.latlong import resample
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall
 from envmap_inverse.sphere.reproject import reproject

@@ -24,13 +24,13 @@ from envmap_inverse.console.options import (
     definitions,
     given_files,
     pixel_size,
-    read_map,
 )
 from envmap_inverse.console.output import say
 from envmap_inverse.console.scenes import load_with_map
 from envmap_inverse.errors import Faults, cannot_write
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
+from envmap_inverse.scene.envmap import read_map
 from envmap_inverse.scene.rendering import render as render_image
 from envmap_inverse.scene.scene import load_scene
 from envmap_inverse.system.memory import check_memory

@@ -36,6 +36,7 @@ def checked(problem: Problem) -> Problem:
     - Negative texels of the start map become 0, and a start map that is black then becomes
       `FLOOR` times the mean of the references: a black map has no gradient.
     - A start map or ground truth above `LARGEST` is refused.
+    - An emitter with a `scale` is warned of: the map that is found has it applied.
 
     Raises:
         InputError: if there is nothing left, or a map is too bright.
@@ -44,6 +45,12 @@ def checked(problem: Problem) -> Problem:
     for name, texels in (("initial map", problem.initial), ("ground truth", problem.ground_truth)):
         if texels is not None and (np.abs(texels) > LARGEST).any():
             raise InputError(f"{name}: has texels above {LARGEST:g}, brighter than any light")
+    scale = problem.scene.envmap.original_scale
+    if scale != 1:
+        _warn(
+            f"the scene's emitter has scale {scale:g}; the recovered map is the light itself, with "
+            "the scale applied: give it scale 1 where it is used"
+        )
     if problem.ground_truth is not None:
         _warn_of_truth(problem.ground_truth)
     return replace(problem, views=views, initial=_checked_start(problem.initial, views))

@@ -15,7 +15,8 @@ import numpy as np
 
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
-from envmap_inverse.images import is_readable, read_image
+from envmap_inverse.images import is_readable
+from envmap_inverse.scene.envmap import read_map
 from envmap_inverse.scene.mesh_checks import check_count, check_obj, check_ply
 from envmap_inverse.scene.parameters import objects_of
 from envmap_inverse.scene.xml_checks import check_xml
@@ -227,7 +228,7 @@ def _read_maps(state: Any) -> None:
         node = state.nodes[root[key].index()]
         path = _file_of(node) if _is_envmap(node) else None
         if path is not None and path.is_file() and is_readable(path):
-            node.props["bitmap"] = mi.Bitmap(read_image(path))
+            node.props["bitmap"] = mi.Bitmap(read_map(path))
             del node.props["filename"]
 
 
