@@ -27,6 +27,7 @@ from envmap_inverse.run.summary import summary_of_run
 from envmap_inverse.run.thumbnails import ThumbnailWriter
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.solving import layout
+from envmap_inverse.solving.convergence import motion
 from envmap_inverse.solving.estimate import Estimate
 from envmap_inverse.solving.fit import Fit, judge
 from envmap_inverse.solving.saving import write_maps
@@ -292,7 +293,12 @@ class RunFolder:
         exposures = start_exposures(problem.views)[0]
         if result.exposures is not None:
             exposures = result.exposures
-        return judge(problem.views[: len(pairs)], pairs, exposures[: len(pairs)])
+        return judge(
+            problem.views[: len(pairs)],
+            pairs,
+            exposures[: len(pairs)],
+            motion=motion(result.texels, problem.initial, result.coverage),
+        )
 
     def close(self) -> None:
         """Close the history and wait for the frames."""
