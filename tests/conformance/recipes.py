@@ -42,8 +42,8 @@ MORE: dict[str, Described] = {
     "thinlens": {"fov": 40, "aperture_radius": 0.3, "focus_distance": 4.0},
     "perspective": {"fov": 40},
     "specfilm": {"red": {"type": "spectrum", "value": [(400, 0.5), (700, 1.0)]}},
-    "aov": {"aovs": "depth:depth"},
-    "moment": {"nested": {"type": "path"}},
+    "aov": {"aovs": "depth:depth", "nested": {"type": "path", "max_depth": 5}},
+    "moment": {"nested": {"type": "path", "max_depth": 5}},
     "stokes": {"nested": {"type": "path"}},
 }
 """What a plugin needs beside its name, or has so that more of it is seen."""
