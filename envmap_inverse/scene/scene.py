@@ -34,6 +34,13 @@ _HOW_TO_ADD = (
     "themselves, and render --envmap FILE takes a known one"
 )
 
+_SURROUNDINGS = {
+    "ConstantBackgroundEmitter": "constant",
+    "SunskyEmitter": "sunsky",
+    "TimedSunskyEmitter": "timed_sunsky",
+}
+"""Names of plugins by their classes."""
+
 
 class Scene:
     """A Mitsuba scene with one environment map whose texels can be read and written.
@@ -67,7 +74,8 @@ class Scene:
         self.mi_scene = mi_scene
         emitter = mi_scene.environment()
         if emitter is None or emitter.class_name() != "EnvironmentMapEmitter":
-            found = "none" if emitter is None else emitter.class_name()
+            name = "none" if emitter is None else emitter.class_name()
+            found = _SURROUNDINGS.get(name, name)
             raise InputError(f"the scene has no environment map (found: {found}); {_HOW_TO_ADD}")
         params = mi.traverse(mi_scene)
         name = _emitter_name(params, emitter)

@@ -557,7 +557,7 @@ def test_xml_that_is_nested_as_deep_as_scenes_are_is_read(
 
 @pytest.mark.parametrize(
     ("emitter", "found"),
-    [("", "none"), ('<emitter type="constant"/>', "ConstantBackgroundEmitter")],
+    [("", "none"), ('<emitter type="constant"/>', "constant")],
 )
 def test_a_scene_without_an_environment_map_is_refused_with_how_to_add_one(
     scene_file: Path, scene_xml: MakeXML, emitter: str, found: str
