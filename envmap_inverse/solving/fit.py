@@ -103,7 +103,7 @@ def judge(
     if correlation >= CORRELATED and chi2 >= PARTLY:
         reasons.append(
             f"neighbouring residuals are alike (correlation {correlation:.2f}); check camera, "
-            "geometry, material, integrator and colour space"
+            "geometry, material, integrator and colour space, or take more iterations of Adam"
             f"{_shift_in_words(parts[0], renderings[0], counts[0])}"
         )
     verdict = "no" if any(levels) or (reasons and chi2 >= NOT) else "partly"
