@@ -18,6 +18,7 @@ NOISE = np.random.default_rng(5).standard_normal(400)
         3e5 * (1 - 1e-5 * STEPS[:100]) + 3 * NOISE[:100],  # pictures in quite other units
         [0.29, 0.13],
         [0.292, 0.072, 0.054],
+        [0.5, 0.49, 0.48, 0.47, 0.46],
     ],
 )
 def test_a_loss_that_still_falls_is_reported(losses: list[float]) -> None:
@@ -32,6 +33,8 @@ def test_a_loss_that_still_falls_is_reported(losses: list[float]) -> None:
         0.2 + 1e-4 * STEPS + 1e-3 * NOISE,  # a map that gets worse
         [0.02198, 0.01472, 0.01326, 0.01271],
         [1e-2, 1e-3, 1e-4, 1e-5],  # exact pictures
+        [0.03544, 0.03282, 0.032, 0.03163],
+        [1e-9, 1e-30],  # one pixel
         [0.3],
         [0.0, 0.0, 0.0],
         [1.0, np.nan],
