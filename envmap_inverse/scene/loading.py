@@ -7,11 +7,13 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
@@ -25,6 +27,12 @@ __all__ = ["ENVMAP_ID", "check_shapes", "files_of", "has_envmap", "read_scene"]
 
 ENVMAP_ID = "my_envmap"
 """Name of the map that is added to a scene without one."""
+
+NEGATIVE_SHARE = 1e-3
+"""Share of a map's light from which negative values are worth a warning."""
+
+_OTHER_PROJECTIONS = {Fraction(1), Fraction(3, 4), Fraction(4, 3), Fraction(6), Fraction(1, 6)}
+"""Aspects of mirror balls, angular maps and cube maps."""
 
 _SURROUNDINGS = {"constant", "sky", "sunsky", "timed_sunsky"}
 """Emitters that take an environment map's place."""
@@ -117,6 +125,7 @@ def _instantiate(
 ) -> Any:
     with _refusing(name):
         state = parse()
+        _check_places(state)
         _keep_one_envmap(state, envmap if isinstance(envmap, str) else None)
         if isinstance(envmap, tuple) and not any(map(_is_envmap, state.nodes)):
             _add_envmap(state, name, *envmap)
@@ -166,6 +175,21 @@ def _refusing(name: str) -> Iterator[None]:
         if undefined:
             message += f"; give it a value: --define {undefined[1]}=VALUE (define= of load_scene)"
         raise InputError(f"{name}: {message}") from None
+
+
+def _check_places(state: Any) -> None:
+    """Refuse environment maps inside other elements, where Mitsuba does not look for them."""
+    if state.root.type != mi.ObjectType.Scene:
+        return  # refused as that later
+    root = state.root.props
+    values = [root[key] for key in root.keys()]
+    kept = {value.index() for value in values if isinstance(value, mi.Properties.ResolvedReference)}
+    for index, node in enumerate(state.nodes):
+        if _is_envmap(node) and index not in kept:
+            raise InputError(
+                f"the environment map {node.props.id()!r} is inside another element; move it to "
+                "the outermost one, <scene>"
+            )
 
 
 def _keep_one_envmap(state: Any, wanted: str | None) -> None:
@@ -228,8 +252,27 @@ def _read_maps(state: Any) -> None:
         node = state.nodes[root[key].index()]
         path = _file_of(node) if _is_envmap(node) else None
         if path is not None and path.is_file() and is_readable(path):
-            node.props["bitmap"] = mi.Bitmap(read_map(path))
+            texels = read_map(path)
+            _warn_of_map(path, texels)
+            node.props["bitmap"] = mi.Bitmap(texels)
             del node.props["filename"]
+
+
+def _warn_of_map(path: Path, texels: NDArray[np.float32]) -> None:
+    """Warn of another projection, and of negative light beyond the ringing of lossy files."""
+    height, width, _ = texels.shape
+    if Fraction(width, height) in _OTHER_PROJECTIONS:
+        warnings.warn(
+            f"{path}: is {width} x {height}, but a map is twice as wide as high; if it is a light "
+            "probe or a cube map, convert it first with 'envmap-inverse convert'",
+            stacklevel=2,
+        )
+    if -np.minimum(texels, 0).sum() > NEGATIVE_SHARE * np.abs(texels).sum():
+        warnings.warn(
+            f"{path}: {(texels < 0).sum()} texel values are negative, which light cannot be; "
+            "Mitsuba renders them as they are",
+            stacklevel=2,
+        )
 
 
 def _is_envmap(node: Any) -> bool:

@@ -145,3 +145,28 @@ def test_what_is_done_to_a_scenes_map_is_warned_of(
     path = OTHERS[kind](tmp_path, image)
     with pytest.warns(UserWarning, match=words):
         load(path)
+
+
+def test_a_light_probe_or_cube_map_is_warned_of(tmp_path: Path) -> None:
+    path = exr()(tmp_path, np.ones((8, 8, 3), np.float32))
+    with pytest.warns(UserWarning, match=r"map\.exr: is 8 x 8, but a map is twice as wide as high"):
+        load(path)
+
+
+def test_a_map_of_negative_light_is_warned_of(tmp_path: Path, image: NDArray[np.float32]) -> None:
+    image[1, 2, 0] = -1
+    with pytest.warns(UserWarning, match=r"map\.exr: 1 texel values are negative"):
+        load(exr()(tmp_path, image))
+    image[1, 2, 0] = -1e-3  # as lossy compression leaves beside lamps
+    load(exr()(tmp_path, image))
+
+
+def test_a_map_inside_a_shape_is_refused(tmp_path: Path, image: NDArray[np.float32]) -> None:
+    path = exr()(tmp_path, image)
+    (tmp_path / "scene.xml").write_text(
+        '<scene version="3.0.0"><integrator type="path"/><sensor type="perspective"/>'
+        '<shape type="sphere"><emitter type="envmap" id="sky">'
+        f'<string name="filename" value="{path.name}"/></emitter></shape></scene>'
+    )
+    with pytest.raises(ei.InputError, match="the environment map 'sky' is inside another element"):
+        ei.load_scene(tmp_path / "scene.xml")
