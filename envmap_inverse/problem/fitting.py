@@ -210,6 +210,7 @@ def _exact(scene: Scene, view: View, size: Size) -> Size:
 def _check_aspect(scene: Scene, view: View, size: Size) -> None:
     """Warn of a film whose aspect changes, or refuse it where that cannot be meant."""
     film = scene.film_size(view.sensor)
+    _check_window(scene, view)
     if _has_aspect(film, size):
         return
     found = (
@@ -229,6 +230,17 @@ def _check_aspect(scene: Scene, view: View, size: Size) -> None:
         "view stays",
         stacklevel=3,
     )
+
+
+def _check_window(scene: Scene, view: View) -> None:
+    """Refuse a picture of the whole film where the sensor shows a part of it."""
+    whole = tuple(map(int, scene.sensor(view.sensor).film().size()))
+    if has_crop_window(scene.sensor(view.sensor)) and _size_of(view) == whole:
+        raise InputError(
+            f"{view.name}: is {_words(_size_of(view))}, the whole film of sensor {view.sensor}, "
+            f"whose crop window shows {_words(scene.film_size(view.sensor))} of it; crop the "
+            "picture alike, or take the window out of the scene"
+        )
 
 
 def _has_aspect(size: Size, other: Size) -> bool:

@@ -171,6 +171,15 @@ def test_pictures_of_a_thin_lens_are_averaged_down_to_a_size_that_shifts_nothing
     assert scene.film_size() == (6, 4)
 
 
+def test_a_picture_of_the_whole_film_is_refused_where_a_window_shows_a_part(
+    make_scene: MakeScene,
+) -> None:
+    scene = make_scene(size=(16, 8), film=window(2, 1, 8, 4))
+    views = (ei.View(np.ones((8, 16, 3), np.float32), name="photo.exr"),)
+    with pytest.raises(ei.InputError, match=r"is 16 x 8, the whole film .* shows 8 x 4 of it"):
+        fit_films(scene, views)
+
+
 def test_sensors_side_by_side_keep_their_aspect(make_scene: MakeScene) -> None:
     film = {"type": "hdrfilm", "width": 16, "height": 8}
     views = {name: {"type": "perspective", "fov": 40, "film": film} for name in ("a", "b")}
