@@ -120,7 +120,8 @@ def test_the_demo_says_how_it_went_and_what_to_open(demo: tuple[Path, Completed]
     told = done.stdout.rpartition("\nopen\n")[2].splitlines()
     assert [line.split()[0] for line in told] == [f"{folder.name}/{name}" for name in names]
     assert all((folder / name).is_file() for name in names)
-    assert done.stderr == ""
+    lines = done.stderr.splitlines()  # it runs a few iterations only
+    assert all(line.startswith("warning: the loss was still falling") for line in lines)
 
 
 def test_the_demo_compares_its_two_runs(demo: tuple[Path, Completed]) -> None:
@@ -198,7 +199,7 @@ def test_the_summary_of_an_estimate_agrees_with_its_files(
     assert summary["metrics"].keys() >= {"rmse", "log_rmse", "angular_mean_deg", "seen", "unseen"}
     assert history_of(folder)[0].keys() >= {"error", "rmse", "log_rmse", "angular_mean_deg"}
     assert summary["settings"]["learning_rate"] == 0.05
-    assert summary["warnings"] == []
+    assert all(text.startswith("the loss was still falling") for text in summary["warnings"])
 
 
 def test_a_ground_truth_of_another_size_is_resampled_with_a_warning(
