@@ -240,6 +240,6 @@ def make_run(random_map: Callable[..., NDArray[np.float32]]) -> Callable[..., Pa
 
 
 @pytest.fixture(scope="session")
-def differ() -> Callable[[z_test.Images, z_test.Images], bool]:
+def differ() -> Callable[..., bool]:
     """Whether two stacks of renderings, of independent seeds each, differ in some pixel."""
     return z_test.differ

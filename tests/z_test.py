@@ -13,17 +13,29 @@ SIGNIFICANCE = 0.01
 by chance once it has passed."""
 
 
-def differ(first: Images, second: Images, significance: float = SIGNIFICANCE) -> bool:
-    """Whether two stacks differ in some pixel.
+HALF_STEP = 1 / 512
+"""Texture units round the position between two texels to 8 bits (CUDA's programming guide)."""
+
+
+def differ(
+    first: Images, second: Images, significance: float = SIGNIFICANCE, rounding: float = 0
+) -> bool:
+    """Whether two stacks differ in some pixel by more than a rounding.
 
     The significance of one value is that of all after Sidak: 1 - (1 - a)^(1 / n).
     """
-    p = p_values(np.asarray(first), np.asarray(second))
+    p = p_values(np.asarray(first), np.asarray(second), rounding)
     return bool(p.min() < 1 - (1 - significance) ** (1 / p.size))
 
 
-def p_values(first: Images, second: Images) -> NDArray[np.float64]:
-    """Welch's test of each value: do both stacks of independent images have one mean?"""
+def look_up_rounding(texels: Images) -> float:
+    """Largest error of a look-up of a map by texture units: half a step between its texels."""
+    across, down = texels - np.roll(texels, 1, axis=1), np.diff(texels, axis=0)
+    return HALF_STEP * float(np.abs(across).max() + np.abs(down).max())
+
+
+def p_values(first: Images, second: Images, allowed: float = 0) -> NDArray[np.float64]:
+    """Welch's test of each value: do both stacks have one mean, up to what is allowed?"""
     means = [images.mean(axis=0, dtype=np.float64) for images in (first, second)]
     errors = [
         images.var(axis=0, ddof=1, dtype=np.float64) / len(images) for images in (first, second)
@@ -31,6 +43,7 @@ def p_values(first: Images, second: Images) -> NDArray[np.float64]:
     variance = errors[0] + errors[1]
     rounding = 1e-5 * (np.abs(means[0]) + np.abs(means[1]) + 1e-3)
     difference = means[0] - means[1]
+    difference -= np.clip(difference, -allowed, allowed)
     is_exact = variance <= rounding**2  # no noise: then the means must agree
     variance = np.maximum(variance, rounding**2)
     z = difference / np.sqrt(variance)

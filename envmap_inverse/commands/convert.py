@@ -18,7 +18,7 @@ from envmap_inverse.console.output import say
 from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.guard.reader import read_apart
-from envmap_inverse.images import MAX_PIXELS, read_image, srgb_to_linear, write_image
+from envmap_inverse.images import MAX_PIXELS, read_noted, srgb_to_linear, write_image
 from envmap_inverse.images.arrays import check_finite
 from envmap_inverse.sphere.pattern import draw_pattern
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall, Projection
@@ -132,7 +132,7 @@ def convert(
     if not trust_input:
         read_apart(faults, None, [source])
     faults.report()
-    image = read_image(source)
+    image = read_noted(source)
     try:
         check_finite(image, "repair them first")
     except InputError as error:

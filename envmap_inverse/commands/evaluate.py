@@ -15,13 +15,7 @@ import typer
 from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
 
-from envmap_inverse.console.options import (
-    RowConvention,
-    TrustInput,
-    given_files,
-    panelled,
-    read_map,
-)
+from envmap_inverse.console.options import RowConvention, TrustInput, given_files, panelled
 from envmap_inverse.console.output import note, say, say_table
 from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.console.progress import PlainProgress
@@ -30,6 +24,7 @@ from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.metrics import NAMES, compare_maps
 from envmap_inverse.protocols import relighting, three_spheres
 from envmap_inverse.report import write_evaluation
+from envmap_inverse.scene.envmap import read_map
 from envmap_inverse.sphere.latlong import resample
 from envmap_inverse.sphere.projections import AngularMap, Cube, Latlong, MirrorBall
 from envmap_inverse.sphere.reproject import reproject

@@ -25,7 +25,6 @@ from envmap_inverse.console.options import (
     given_files,
     panelled,
     pixel_size,
-    read_map,
 )
 from envmap_inverse.console.output import say
 from envmap_inverse.console.parsing import faults_of, report_if_incomplete
@@ -34,6 +33,7 @@ from envmap_inverse.errors import cannot_write
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
 from envmap_inverse.run.capacity import check_memory
+from envmap_inverse.scene.envmap import read_map
 from envmap_inverse.scene.rendering import render as render_image
 from envmap_inverse.scene.scene import load_scene
 from envmap_inverse.system.progress import stage

@@ -15,11 +15,10 @@ import typer
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import Faults, InputError, did_you_mean
-from envmap_inverse.images import read_image
 from envmap_inverse.losses import LOSSES, Loss
 from envmap_inverse.priors import PRIORS, Prior
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.scene.envmap import as_map
+from envmap_inverse.scene.envmap import read_map
 
 __all__ = [
     "Define",
@@ -47,7 +46,6 @@ __all__ = [
     "number_or_image",
     "panelled",
     "pixel_size",
-    "read_map",
     "resolved_settings",
     "sensor_numbers",
     "spec_of",
@@ -201,15 +199,6 @@ def definitions(option: list[str] | None) -> dict[str, str]:
     return values
 
 
-def read_map(path: Path) -> NDArray[np.float32]:
-    """Read the texels of an image file, and check that they can be a map."""
-    image = read_image(path)
-    try:
-        return as_map(image)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-
-
 def sensor_numbers(option: str) -> list[int]:
     """Parse the numbers that --sensor lists."""
     try:
@@ -233,7 +222,7 @@ def _is_number(option: Path | str) -> bool:
 
 def number_or_image(option: str) -> float | NDArray[np.float32]:
     """Read the number or image that --initial names."""
-    return float(option) if _is_number(option) else read_image(option)
+    return float(option) if _is_number(option) else read_map(Path(option))
 
 
 def names_of(makers: Iterable[Maker]) -> str:

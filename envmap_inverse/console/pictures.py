@@ -131,6 +131,8 @@ def read_views(
 
     def read_view(number: int, mask: str, exposure: Exposure) -> View:
         picture = read_picture(pictures[number], gamma=gamma, layer=layer)
+        if gamma is not None and picture.bit_depth is None:
+            picture = picture.noting("--gamma not used: its values are linear")
         picture = _turned(picture, orientation, None if sizes is None else sizes[number])
         return View(
             _treated(picture, keeps_alpha=alpha == "mask", keeps_levels=censoring),

@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse import backend
-from envmap_inverse.console.options import panelled, pixel_size, read_map
+from envmap_inverse.console.options import panelled, pixel_size
 from envmap_inverse.console.output import tell
 from envmap_inverse.errors import InputError
+from envmap_inverse.scene.envmap import read_map
 from envmap_inverse.scene.loading import has_envmap
 from envmap_inverse.scene.scene import Scene, check_map_size, load_scene
 from envmap_inverse.sphere.latlong import resample

@@ -10,7 +10,13 @@ from envmap_inverse.images.jpeg import encode_jpeg
 from envmap_inverse.images.limits import MAX_PIXELS
 from envmap_inverse.images.picture import CameraSettings, Picture
 from envmap_inverse.images.png import encode_png
-from envmap_inverse.images.reading import clipping_levels, read_image, read_mask, read_picture
+from envmap_inverse.images.reading import (
+    clipping_levels,
+    read_image,
+    read_mask,
+    read_noted,
+    read_picture,
+)
 from envmap_inverse.images.tone import Uint8Image, display_exposure, shrink, tonemap
 from envmap_inverse.images.writing import write_image
 from envmap_inverse.system.writing import write_bytes
@@ -30,6 +36,7 @@ __all__ = [
     "linear_to_srgb",
     "read_image",
     "read_mask",
+    "read_noted",
     "read_picture",
     "shrink",
     "srgb_to_linear",

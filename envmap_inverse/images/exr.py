@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,8 +26,15 @@ _LEAVES = {
     **dict.fromkeys(("b", "blue"), "B"),
     **dict.fromkeys(("a", "alpha"), "A"),
     "y": "Y",
+    "x": "X",
 }
 """Endings of channel names, in lower case."""
+
+_NOT_GREY = {"RY", "BY", "X"}
+"""Channels beside which Y is no grey picture: of colour differences, XYZ, positions, normals."""
+
+OBLONG = 0.01
+"""Deviation of a pixel's aspect from 1 that is worth a warning."""
 
 
 class Exr:
@@ -45,6 +53,7 @@ class Exr:
         if len(decoded) != len(parts):
             raise InputError(f"{path}: damaged: {len(decoded)} of {len(parts)} parts decode")
         header, channels = parts[layer.part].header, decoded[layer.part].channels
+        _warn_of_oblong_pixels(path, float(header.get("pixelAspectRatio", 1)))
         data = _Window.of(header["dataWindow"])
         planes = {name: _plane(path, channels, name, data) for name in layer.channels.values()}
         image = np.stack([planes[layer.channels[c]] for c in layer.colours], axis=-1)
@@ -98,6 +107,15 @@ class _Layer:
         return "RGB" if "R" in self.channels else "YYY"
 
 
+def _warn_of_oblong_pixels(path: Path, aspect: float) -> None:
+    if abs(aspect - 1) > OBLONG:
+        warnings.warn(
+            f"{path}: its pixels are {aspect:.4g} times as wide as high (pixelAspectRatio), but "
+            "are taken for square; resample a picture first",
+            stacklevel=2,
+        )
+
+
 def _check_sizes(path: Path, parts: Sequence[Any]) -> None:
     num_values = 0
     for part in parts:
@@ -143,7 +161,7 @@ def _layers(number: int, part: Any) -> list[_Layer]:
     found = []
     for prefix in sorted(groups):
         names = groups[prefix]
-        if {"R", "G", "B"} <= names.keys() or ("Y" in names and not {"RY", "BY"} & names.keys()):
+        if {"R", "G", "B"} <= names.keys() or ("Y" in names and not _NOT_GREY & names.keys()):
             kept = {key: names[key] for key in "RGBA" if key in names}
             if "R" not in names or len(kept.keys() & set("RGB")) < 3:
                 kept = {key: names[key] for key in "YA" if key in names}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from envmap_inverse.images.picture import Picture, Reading
 
 _LOGGER = logging.getLogger(__name__)
 
-__all__ = ["clipping_levels", "read_image", "read_mask", "read_picture"]
+__all__ = ["clipping_levels", "read_image", "read_mask", "read_noted", "read_picture"]
 
 
 def read_picture(
@@ -81,6 +82,20 @@ def read_image(
         (8, 16, 3)
     """
     return np.ascontiguousarray(read_picture(path, gamma=gamma, layer=layer).upright.image)
+
+
+def read_noted(path: str | Path) -> NDArray[np.float32]:
+    """Read as `read_image`, and warn of all that is done to the values.
+
+    Other readers, Mitsuba's among them, may leave out the exposure or the window of a file.
+
+    Raises:
+        FileNotFoundError, InputError: as `read_picture`.
+    """
+    picture = read_picture(path).upright
+    if picture.notes:
+        warnings.warn(f"{path}: {'; '.join(picture.notes)}", stacklevel=2)
+    return np.ascontiguousarray(picture.image)
 
 
 def read_mask(path: str | Path) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from scipy import sparse
 from envmap_inverse.errors import InputError
 from envmap_inverse.problem.noise import Noise
 from envmap_inverse.problem.view import View
-from envmap_inverse.scene.films import has_crop_window, scaled_size
+from envmap_inverse.scene.films import exact_size, has_crop_window, scaled_size
 from envmap_inverse.scene.scene import Scene
 
 __all__ = ["MAX_PIXELS", "area_mean", "fit_films", "map_size_for", "resized"]
@@ -61,7 +61,7 @@ def fit_films(
         film = scene.film_size(sensor)
         if is_size_kept and all(_size_of(view) == film for view in taken):
             continue
-        chosen = _film_size(taken, size, max_pixels)
+        chosen = _exact(scene, taken[0], _film_size(taken, size, max_pixels))
         _check_aspect(scene, taken[0], chosen)
         scene.set_film_size(chosen, sensor)
     return tuple(resized(view, *scene.film_size(view.sensor)) for view in views)
@@ -194,9 +194,23 @@ def _reduced(size: Size, max_pixels: int | None) -> Size:
     )
 
 
+def _exact(scene: Scene, view: View, size: Size) -> Size:
+    """The largest size, up to this one, that shifts nothing; warns if it is smaller."""
+    found = exact_size(scene.sensor(view.sensor), size)
+    if found != size:
+        warnings.warn(
+            f"{view.name}: averaged down to {_words(found)}, not {_words(size)}: at that size "
+            f"sensor {view.sensor}, a thinlens with a crop window, would be off by a part of a "
+            "pixel",
+            stacklevel=3,
+        )
+    return found
+
+
 def _check_aspect(scene: Scene, view: View, size: Size) -> None:
     """Warn of a film whose aspect changes, or refuse it where that cannot be meant."""
     film = scene.film_size(view.sensor)
+    _check_window(scene, view)
     if _has_aspect(film, size):
         return
     found = (
@@ -216,6 +230,17 @@ def _check_aspect(scene: Scene, view: View, size: Size) -> None:
         "view stays",
         stacklevel=3,
     )
+
+
+def _check_window(scene: Scene, view: View) -> None:
+    """Refuse a picture of the whole film where the sensor shows a part of it."""
+    whole = tuple(map(int, scene.sensor(view.sensor).film().size()))
+    if has_crop_window(scene.sensor(view.sensor)) and _size_of(view) == whole:
+        raise InputError(
+            f"{view.name}: is {_words(_size_of(view))}, the whole film of sensor {view.sensor}, "
+            f"whose crop window shows {_words(scene.film_size(view.sensor))} of it; crop the "
+            "picture alike, or take the window out of the scene"
+        )
 
 
 def _has_aspect(size: Size, other: Size) -> bool:

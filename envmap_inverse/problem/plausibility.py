@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from envmap_inverse.errors import InputError
 from envmap_inverse.problem.view import View, start_exposures
 
-__all__ = ["LARGEST", "checked_start", "checked_truth", "checked_view", "warn_of_dark_pixels"]
+__all__ = [
+    "LARGEST",
+    "checked_start",
+    "checked_truth",
+    "checked_view",
+    "warn_of_dark_pixels",
+    "warn_of_scale",
+]
 
 LARGEST = 1e12
 """Largest radiance that is believed; the sun's disk has about 2e7 W m^-2 sr^-1. Sums of the
@@ -29,6 +36,15 @@ FLOOR = 0.01
 
 BRIGHT, FEW = 0.05, 0.001
 """A bright value, as a share of a reference's mean; the share of pixels not worth a warning."""
+
+
+def warn_of_scale(scale: float) -> None:
+    """Warn of the scale of a scene's emitter: the map that is found has it applied."""
+    if scale != 1:
+        _warn(
+            f"the scene's emitter has scale {scale:g}; the recovered map is the light itself, with "
+            "the scale applied: give it scale 1 where it is used"
+        )
 
 
 def checked_view(view: View) -> View:

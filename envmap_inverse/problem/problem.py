@@ -13,7 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import Faults, InputError, counted
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
-from envmap_inverse.problem.plausibility import checked_start, checked_truth, checked_view
+from envmap_inverse.problem.plausibility import (
+    checked_start,
+    checked_truth,
+    checked_view,
+    warn_of_scale,
+)
 from envmap_inverse.problem.view import View, ViewLike, as_views, naming, start_exposures
 from envmap_inverse.scene.envmap import as_texels
 from envmap_inverse.scene.rendering import check_film
@@ -107,6 +112,7 @@ class Problem:
             )
         if np.ndim(initial) == 0:
             initial = np.full((height, width, 3), initial, np.float32)
+        warn_of_scale(scene.envmap.original_scale)
         truth = None
         if ground_truth is not None:
             truth = checked_truth(_named("ground truth", ground_truth, scene))

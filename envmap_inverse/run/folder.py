@@ -26,6 +26,7 @@ from envmap_inverse.run.summary import summary_of_run
 from envmap_inverse.run.thumbnails import ThumbnailWriter
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.solving import layout
+from envmap_inverse.solving.convergence import motion
 from envmap_inverse.solving.estimate import Estimate
 from envmap_inverse.solving.fit import Fit, judge
 from envmap_inverse.solving.saving import write_maps
@@ -282,7 +283,12 @@ class RunFolder:
             else:
                 write_image(begin(layout.reference(number)), view.image)
         exposures = problem.exposures if result.exposures is None else result.exposures
-        return judge(problem.views[: len(pairs)], pairs, exposures[: len(pairs)])
+        return judge(
+            problem.views[: len(pairs)],
+            pairs,
+            exposures[: len(pairs)],
+            motion=motion(result.texels, problem.initial, result.coverage),
+        )
 
     def close(self) -> None:
         """Close the history and wait for the frames."""

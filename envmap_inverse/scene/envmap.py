@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError
+from envmap_inverse.images import read_noted
 from envmap_inverse.images.arrays import as_radiance, check_finite
 from envmap_inverse.sphere import latlong
 
-__all__ = ["Envmap", "as_map", "as_texels"]
+__all__ = ["Envmap", "as_map", "as_texels", "read_map"]
 
 ROTATION_TOLERANCE = 1e-3
 """Largest deviation of a matrix times its transpose from 1: a twentieth of a texel of 256."""
@@ -35,6 +37,7 @@ class Envmap:
         self.name = name
         self.params = params
         self._key = f"{name}.data"
+        self.original_scale = self._scale
 
     def __repr__(self) -> str:
         """One line: its name and size."""
@@ -181,6 +184,20 @@ def as_map(
     if resolution is None:
         raise InputError(f"a map must have shape (2 or more, 3 or more, 3); found {array.shape}")
     return as_texels(array, resolution)
+
+
+def read_map(path: Path) -> NDArray[np.float32]:
+    """Read the texels (H, W, 3) of an image file; warns of all that is done to its values.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if it cannot be read, or cannot be a map; the message names the file.
+    """
+    image = read_noted(path)
+    try:
+        return as_map(image)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
 
 
 def _matrix(transform: Any) -> NDArray[np.float64]:

@@ -72,10 +72,11 @@ def path_settings(scene: Scene) -> PathSettings:
         InputError: if it is not a path tracer of surfaces, or if its picture is not linear in the
             map; the message names the reason.
     """
-    integrator = scene_integrator(scene)
+    integrator = _innermost(scene_integrator(scene))
     name = _name(integrator)
     if name not in _PATHS:
-        raise InputError(f"the light transport of {name} cannot be recorded")
+        plugin, reason = _OTHERS.get(name, (name, "it is not known how it traces paths"))
+        raise InputError(f"the integrator {plugin} cannot be recorded: {reason}")
     settings = _PATHS[name](integrator)
     if settings.hide_emitters and name == "PathIntegrator" and has_flags(scene, "Null", "Smooth"):
         raise InputError(
@@ -92,8 +93,8 @@ def gradient_integrator(scene: Scene) -> Any:
     differentiate (Vicini et al. 2021, Path Replay Backpropagation). Where the two differ, and for
     any other integrator, it is the scene's own.
     """
-    integrator = scene_integrator(scene)
-    if _name(integrator) != "PathIntegrator" or _differs_from_prb(scene):
+    integrator = _innermost(scene_integrator(scene))
+    if _name(integrator) != "PathIntegrator" or _differs_from_prb(scene, integrator):
         return integrator
     settings = _path(integrator)
     return mi.load_dict(
@@ -106,9 +107,17 @@ def gradient_integrator(scene: Scene) -> Any:
     )
 
 
-def _differs_from_prb(scene: Scene) -> bool:
+def _innermost(integrator: Any) -> Any:
+    """The integrator whose picture `aov` and `moment` show first; of others, themselves."""
+    while _name(integrator) in {"AOVIntegrator", "MomentIntegrator"}:
+        parts = mi.traverse(integrator).hierarchy
+        integrator = [part for part in parts if isinstance(part, mi.Integrator)][1]
+    return integrator
+
+
+def _differs_from_prb(scene: Scene, integrator: Any) -> bool:
     """Whether `prb` renders the scene differently from `path`, or cannot differentiate it."""
-    settings = _path(scene.mi_scene.integrator())
+    settings = _path(integrator)
     hides_nulls = settings.hide_emitters and has_flags(scene, "Null")
     emitters = {emitter.class_name() for emitter in scene.mi_scene.emitters()}
     return settings.max_depth == 0 or hides_nulls or "DirectionalArea" in emitters
@@ -143,6 +152,27 @@ def _volpath(integrator: Any) -> PathSettings:
     return _numbers(integrator, hides_beyond_nulls=True, counts_nulls=False)
 
 
+def _prbvolpath(integrator: Any) -> PathSettings:
+    """`prbvolpath` without a medium: as `volpath`."""
+    return PathSettings(
+        max_depth=_limited(integrator.max_depth),
+        rr_depth=int(integrator.rr_depth),
+        hide_emitters=bool(integrator.hide_emitters),
+        hides_beyond_nulls=True,
+        counts_nulls=False,
+    )
+
+
+def _projective(integrator: Any) -> PathSettings:
+    """`prb_projective` and `direct_projective`: as `prb`."""
+    if integrator.hide_emitters:
+        raise InputError(
+            "projective integrators with hide_emitters hide the map, not the lamps, and cannot be "
+            "recorded; use the integrator prb"
+        )
+    return _prb(integrator)
+
+
 def _direct(integrator: Any) -> PathSettings:
     """`direct`: paths of two segments, if it samples the BSDF at all."""
     if re.search(r"bsdf_samples = 0\b", str(integrator)):
@@ -155,13 +185,17 @@ def _direct(integrator: Any) -> PathSettings:
 
 def _numbers(integrator: Any, **kinds: bool) -> PathSettings:
     numbers = {key: int(n) for key, n in re.findall(r"(\w+_depth) = (-?\d+)", str(integrator))}
-    max_depth = numbers["max_depth"]
     return PathSettings(
-        max_depth=-1 if max_depth >= _NO_LIMIT else max_depth,
+        max_depth=_limited(numbers["max_depth"]),
         rr_depth=numbers["rr_depth"],
         hide_emitters=bool(integrator.hide_emitters),
         **kinds,
     )
+
+
+def _limited(max_depth: int) -> int:
+    """A `max_depth` of Mitsuba's as that of `PathSettings`."""
+    return -1 if max_depth >= _NO_LIMIT else int(max_depth)
 
 
 _PATHS: dict[str, Callable[[Any], PathSettings]] = {
@@ -171,4 +205,19 @@ _PATHS: dict[str, Callable[[Any], PathSettings]] = {
     "DirectIntegrator": _direct,
     "VolumetricPathIntegrator": _volpath,
     "VolpathMisIntegratorImpl": _volpath,
+    "PRBVolpathIntegrator": _prbvolpath,
+    "PathProjectiveIntegrator": _projective,
+    "DirectProjectiveIntegrator": _projective,
 }
+
+_OTHERS = {
+    "ParticleTracerIntegrator": (
+        "ptracer",
+        "it traces from the lights, and misses what mirrors show",
+    ),
+    "BasicVolumetricPrimitiveRadianceFieldIntegrator": (
+        "volprim_rf_basic",
+        "it shows radiance that is stored in the shapes, not light of the map",
+    ),
+}
+"""Plugins by class, and why they cannot be recorded."""

@@ -7,22 +7,32 @@ import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
-from envmap_inverse.images import is_readable, read_image
-from envmap_inverse.scene.mesh_checks import check_obj, check_ply
+from envmap_inverse.images import is_readable
+from envmap_inverse.scene.envmap import read_map
+from envmap_inverse.scene.mesh_checks import check_count, check_obj, check_ply
+from envmap_inverse.scene.parameters import objects_of
 from envmap_inverse.scene.xml_checks import check_xml
 
-__all__ = ["ENVMAP_ID", "files_of", "has_envmap", "read_scene"]
+__all__ = ["ENVMAP_ID", "check_shapes", "files_of", "has_envmap", "read_scene"]
 
 ENVMAP_ID = "my_envmap"
 """Name of the map that is added to a scene without one."""
+
+NEGATIVE_SHARE = 1e-3
+"""Share of a map's light from which negative values are worth a warning."""
+
+_OTHER_PROJECTIONS = {Fraction(1), Fraction(3, 4), Fraction(4, 3), Fraction(6), Fraction(1, 6)}
+"""Aspects of mirror balls, angular maps and cube maps."""
 
 _SURROUNDINGS = {"constant", "sky", "sunsky", "timed_sunsky"}
 """Emitters that take an environment map's place."""
@@ -115,6 +125,7 @@ def _instantiate(
 ) -> Any:
     with _refusing(name):
         state = parse()
+        _check_places(state)
         _keep_one_envmap(state, envmap if isinstance(envmap, str) else None)
         if isinstance(envmap, tuple) and not any(map(_is_envmap, state.nodes)):
             _add_envmap(state, name, *envmap)
@@ -125,11 +136,29 @@ def _instantiate(
     scene = loaded[0] if isinstance(loaded, list) else loaded
     if not isinstance(scene, mi.Scene):
         raise InputError(f"{name}: the outermost element is a {type(scene).__name__}, not a scene")
-    for number, shape in enumerate(scene.shapes()):
-        if shape.is_mesh() and not (shape.face_count() and shape.vertex_count()):
-            mesh = repr(shape.id()) if shape.id() else f"that is shape {number}"
-            raise InputError(f"{name}: the mesh {mesh} has no faces")
     return scene
+
+
+def check_shapes(mi_scene: Any) -> None:
+    """Refuse scenes that Mitsuba cannot render, or that end the process on a GPU.
+
+    Raises:
+        InputError: if there is no shape, a mesh without faces, or an instance of nothing.
+    """
+    if not mi_scene.shapes():
+        raise InputError("the scene has no shapes; Mitsuba renders none without: add one, anywhere")
+    for part in objects_of(mi_scene):
+        if isinstance(part, mi.Mesh):
+            _check_mesh(part)
+    for shape in mi_scene.shapes():
+        if shape.class_name() == "Instance" and not shape.effective_primitive_count():
+            raise InputError(f"the instance {shape.id()!r} is of a group without shapes")
+
+
+def _check_mesh(mesh: Any) -> None:
+    if not (mesh.face_count() and mesh.vertex_count()):
+        name = f"mesh {mesh.id()!r}" if mesh.id() else "mesh without an id"
+        raise InputError(f"the {name} has no faces; take it out of the scene")
 
 
 @contextmanager
@@ -146,6 +175,21 @@ def _refusing(name: str) -> Iterator[None]:
         if undefined:
             message += f"; give it a value: --define {undefined[1]}=VALUE (define= of load_scene)"
         raise InputError(f"{name}: {message}") from None
+
+
+def _check_places(state: Any) -> None:
+    """Refuse environment maps inside other elements, where Mitsuba does not look for them."""
+    if state.root.type != mi.ObjectType.Scene:
+        return  # refused as that later
+    root = state.root.props
+    values = [root[key] for key in root.keys()]
+    kept = {value.index() for value in values if isinstance(value, mi.Properties.ResolvedReference)}
+    for index, node in enumerate(state.nodes):
+        if _is_envmap(node) and index not in kept:
+            raise InputError(
+                f"the environment map {node.props.id()!r} is inside another element; move it to "
+                "the outermost one, <scene>"
+            )
 
 
 def _keep_one_envmap(state: Any, wanted: str | None) -> None:
@@ -208,8 +252,27 @@ def _read_maps(state: Any) -> None:
         node = state.nodes[root[key].index()]
         path = _file_of(node) if _is_envmap(node) else None
         if path is not None and path.is_file() and is_readable(path):
-            node.props["bitmap"] = mi.Bitmap(read_image(path))
+            texels = read_map(path)
+            _warn_of_map(path, texels)
+            node.props["bitmap"] = mi.Bitmap(texels)
             del node.props["filename"]
+
+
+def _warn_of_map(path: Path, texels: NDArray[np.float32]) -> None:
+    """Warn of another projection, and of negative light beyond the ringing of lossy files."""
+    height, width, _ = texels.shape
+    if Fraction(width, height) in _OTHER_PROJECTIONS:
+        warnings.warn(
+            f"{path}: is {width} x {height}, but a map is twice as wide as high; if it is a light "
+            "probe or a cube map, convert it first with 'envmap-inverse convert'",
+            stacklevel=2,
+        )
+    if -np.minimum(texels, 0).sum() > NEGATIVE_SHARE * np.abs(texels).sum():
+        warnings.warn(
+            f"{path}: {(texels < 0).sum()} texel values are negative, which light cannot be; "
+            "Mitsuba renders them as they are",
+            stacklevel=2,
+        )
 
 
 def _is_envmap(node: Any) -> bool:
@@ -217,8 +280,14 @@ def _is_envmap(node: Any) -> bool:
 
 
 def _check_meshes(state: Any) -> None:
-    """Refuse meshes whose faces point outside their vertices: Mitsuba reads past the end."""
+    """Refuse meshes without faces, which end the process on a GPU, or with impossible ones.
+
+    Mitsuba reads past the end of the vertices where a face points outside them.
+    """
     for node in state.nodes:
+        for key in node.props.keys():
+            if isinstance(node.props[key], mi.Mesh):
+                _check_mesh(node.props[key])
         check = _MESH_CHECKS.get(str(node.props.plugin_name()))
         path = _file_of(node)
         if check is not None and path is not None and path.is_file():
@@ -232,7 +301,8 @@ def _check_serialized(path: Path, node: Any) -> None:
         described["shape_index"] = node.props["shape_index"]
     mesh = mi.load_dict(described)
     faces = np.array(mi.traverse(mesh)["faces"])
-    if faces.size and faces.max() >= mesh.vertex_count():
+    check_count(path, faces.size)
+    if faces.max() >= mesh.vertex_count():
         raise InputError(
             f"{path}: a face points to vertex {faces.max()}, but there are {mesh.vertex_count()}"
         )

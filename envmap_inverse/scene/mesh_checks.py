@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 
-__all__ = ["check_obj", "check_ply"]
+__all__ = ["check_count", "check_obj", "check_ply"]
 
 _TYPES = {
     "char": "i1",
@@ -64,8 +64,18 @@ class _Element:
         return [name for name, _ in self.columns if name.rpartition(".")[0] in lists]
 
 
+def check_count(path: Path, num_faces: int) -> None:
+    """Refuse a mesh file without faces.
+
+    Raises:
+        InputError: if `num_faces` is 0.
+    """
+    if not num_faces:
+        raise InputError(f"{path}: has no faces; take the mesh out of the scene")
+
+
 def check_ply(path: Path) -> None:
-    """Refuse a PLY file whose faces are not triangles or point outside its vertices.
+    """Refuse a PLY file without faces, with other faces than triangles, or with impossible ones.
 
     Mitsuba would read past the end of the vertices, and takes a negative index for 0.
 
@@ -75,6 +85,7 @@ def check_ply(path: Path) -> None:
     data = path.read_bytes()
     order, elements, start = _ply_header(path, data)
     counts = {element.name: element.count for element in elements}
+    check_count(path, counts.get("face", 0))
     for element in elements:
         if order:
             dtype = np.dtype([(name, order + kind) for name, kind in element.columns])
@@ -90,14 +101,16 @@ def check_ply(path: Path) -> None:
 
 
 def check_obj(path: Path) -> None:
-    """Refuse an OBJ file whose faces have negative vertex numbers, or ones beyond 32 bits.
+    """Refuse an OBJ file without faces, or with vertex numbers that are negative or beyond 32 bits.
 
     Mitsuba itself refuses other numbers of missing vertices.
 
     Raises:
         InputError: if it has such faces.
     """
-    indices = b"\n".join(_OBJ_FACE.findall(b"\n" + path.read_bytes()))
+    faces = _OBJ_FACE.findall(b"\n" + path.read_bytes())
+    check_count(path, len(faces))
+    indices = b"\n".join(faces)
     if b"-" in indices or b"0" * 10 in indices.translate(_DIGITS_TO_ZEROS):
         index = next(_STRANGE_INDEX.finditer(indices))[0][:20].decode()
         raise InputError(f"{path}: a face points to vertex {index}; number vertices from 1 upwards")

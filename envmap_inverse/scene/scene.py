@@ -18,7 +18,7 @@ from envmap_inverse.errors import InputError, counted, in_short
 from envmap_inverse.scene import films
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.envmap import Envmap, as_texels
-from envmap_inverse.scene.loading import read_scene
+from envmap_inverse.scene.loading import check_shapes, read_scene
 from envmap_inverse.scene.parameters import Parameters, describe, stable_names, value_of
 from envmap_inverse.sphere import latlong
 
@@ -33,6 +33,13 @@ _HOW_TO_ADD = (
     "load_scene(..., envmap=(256, 128)) adds an unknown one, as estimate and coverage do by "
     "themselves, and render --envmap FILE takes a known one"
 )
+
+_SURROUNDINGS = {
+    "ConstantBackgroundEmitter": "constant",
+    "SunskyEmitter": "sunsky",
+    "TimedSunskyEmitter": "timed_sunsky",
+}
+"""Names of plugins by their classes."""
 
 
 class Scene:
@@ -59,13 +66,16 @@ class Scene:
             mi_scene: a `mi.Scene` of an RGB variant with automatic differentiation.
 
         Raises:
-            InputError: if it has no environment map, or the variant is not such a variant.
+            InputError: if it has no environment map or cannot be rendered, or the variant is not
+                such a variant.
         """
         _require_rgb_ad_variant()
+        check_shapes(mi_scene)
         self.mi_scene = mi_scene
         emitter = mi_scene.environment()
         if emitter is None or emitter.class_name() != "EnvironmentMapEmitter":
-            found = "none" if emitter is None else emitter.class_name()
+            name = "none" if emitter is None else emitter.class_name()
+            found = _SURROUNDINGS.get(name, name)
             raise InputError(f"the scene has no environment map (found: {found}); {_HOW_TO_ADD}")
         params = mi.traverse(mi_scene)
         name = _emitter_name(params, emitter)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from envmap_inverse.scene.rendering import render, sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving import notebook as display
 from envmap_inverse.solving.arguments import check_kinds
+from envmap_inverse.solving.convergence import motion, unfinished
 from envmap_inverse.solving.fit import Fit, judge
 from envmap_inverse.solving.notebook_progress import shown_in_notebook
 from envmap_inverse.solving.saving import save
@@ -288,6 +290,8 @@ def solve(
             solution = loop.run(optimizer, problem, reporting, keeper)
         started_coverage = time.perf_counter()
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
+    if solution.status == "done":
+        _warn_if_unfinished(solution)
     seconds = time.perf_counter()
     phases = ", ".join(f"{name} {value:.2f}" for name, value in solution.phases.items())
     _LOGGER.info("%s after %.2f s: %s", solution.status, seconds - start, phases)
@@ -301,11 +305,17 @@ def solve(
         num_dropped=solution.num_dropped,
         posterior=solution.posterior,
         exposures=solution.exposures,
-        judged=partial(_judged, problem, solution),
+        judged=partial(_judged, problem, solution, coverage),
     )
 
 
-def _judged(problem: Problem, solution: Solution) -> Fit:
+def _warn_if_unfinished(solution: Solution) -> None:
+    found = unfinished([record.loss for record in solution.history])
+    if found:
+        warnings.warn(found, stacklevel=4)
+
+
+def _judged(problem: Problem, solution: Solution, coverage: NDArray[np.float32]) -> Fit:
     """Render the first views under a solution, twice each, and compare."""
     views = problem.views[:MAX_JUDGED]
     pairs = [
@@ -316,7 +326,12 @@ def _judged(problem: Problem, solution: Solution) -> Fit:
         for view in views
     ]
     exposures = problem.exposures if solution.exposures is None else solution.exposures
-    return judge(views, pairs, exposures[: len(views)])
+    return judge(
+        views,
+        pairs,
+        exposures[: len(views)],
+        motion=motion(solution.texels, problem.initial, coverage),
+    )
 
 
 def numbers_of(iteration: Iteration, metrics: Mapping[str, float] | None = None) -> str:

@@ -31,6 +31,13 @@ CORRELATED = 0.12
 LIMIT = 6.0
 """Standard deviations at which residuals are cut for the correlation, so that few do not rule."""
 
+STILL = 0.02
+"""Motion of a map from its start, as a share of it, that counts as none."""
+
+LIT, LEVEL = 0.1, 1.0
+"""Share of a mean from which pixels are lit, and the median of their residuals from which a channel
+is too bright or too dark as a whole."""
+
 MIN_SHIFT_SHARE = 0.15
 """Share of the residuals' variance that a shift must explain to be named."""
 
@@ -59,6 +66,8 @@ def judge(
     views: Sequence[View],
     renderings: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
     exposures: NDArray[np.float32],
+    *,
+    motion: float = np.inf,
 ) -> Fit:
     """Compare pictures with renderings of the recovered map.
 
@@ -67,6 +76,7 @@ def judge(
         renderings: of each view two independent ones, radiance of shape (h, w, 3); their difference
             tells their noise.
         exposures: of each view and channel, shape (views, 3).
+        motion: how far the map has moved from its start, as a share of it.
 
     Returns:
         The fit of all views together.
@@ -85,16 +95,60 @@ def judge(
     first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
     variance = float(np.mean(np.minimum(squares, LIMIT**2)))
     correlation = float(np.mean(first * second) / variance) if len(first) and variance else 0.0
-    if correlation < CORRELATED or chi2 < PARTLY:
-        is_noisy = chi2 > 2 and correlation < CORRELATED
-        reason = "the pictures are noisier than their noise model says" if is_noisy else ""
-        return Fit(chi2=chi2, correlation=correlation, verdict="within noise", reason=reason)
-    verdict = "partly" if chi2 < NOT else "no"
-    reason = (
-        f"neighbouring residuals are alike (correlation {correlation:.2f}); check camera, "
-        f"geometry, material and colour space{_shift_in_words(parts[0], renderings[0], counts[0])}"
+    levels = [
+        _level_in_words(view, pair, part, exposure)
+        for view, pair, part, exposure in zip(views, renderings, parts, exposures, strict=True)
+    ]
+    reasons = list(filter(None, levels))[:1]
+    if correlation >= CORRELATED and chi2 >= PARTLY:
+        reasons.append(
+            f"neighbouring residuals are alike (correlation {correlation:.2f}); check camera, "
+            "geometry, material, integrator and colour space, or take more iterations of Adam"
+            f"{_shift_in_words(parts[0], renderings[0], counts[0])}"
+        )
+    verdict = "no" if any(levels) or (reasons and chi2 >= NOT) else "partly"
+    if not reasons:
+        verdict = "within noise"
+        if chi2 > 2 and correlation < CORRELATED:
+            reasons.append("the pictures are noisier than their noise model says")
+    elif motion < STILL:
+        reasons.insert(0, _stillness_in_words(motion))
+    return Fit(chi2=chi2, correlation=correlation, verdict=verdict, reason="; ".join(reasons))
+
+
+def _stillness_in_words(motion: float) -> str:
+    return (
+        f"the map hardly left its start (by {100 * motion:.2g} %): take more iterations, a higher "
+        "learning rate, or a start map as bright as the light"
     )
-    return Fit(chi2=chi2, correlation=correlation, verdict=verdict, reason=reason)
+
+
+def _level_in_words(
+    view: View,
+    pair: tuple[NDArray[np.float32], NDArray[np.float32]],
+    residuals: NDArray[np.float64],
+    exposure: NDArray[np.float32],
+) -> str:
+    """By which factors the channels of lit pixels are off as a whole; empty if none is.
+
+    The median of n normal numbers has a standard error of 1.25 / sqrt(n).
+    """
+    predicted = (pair[0].astype(np.float64) + pair[1]) / 2
+    lit = (view.weights > 0) & (predicted > LIT * np.mean(predicted, axis=(0, 1)))
+    ratios, is_off = np.ones(3), False
+    for channel, counts in enumerate(np.moveaxis(lit, 2, 0)):
+        if counts.any():
+            found = (view.image / exposure)[counts, channel] / predicted[counts, channel]
+            ratios[channel] = np.median(found)
+            limit = LEVEL + 4 * 1.25 / float(np.sqrt(counts.sum()))
+            is_off |= bool(abs(np.median(residuals[counts, channel])) > limit)
+    if not is_off:
+        return ""
+    words = ":".join(f"{ratio:.3g}" for ratio in ratios)
+    return (
+        f"{view.name} is {words} times (red:green:blue) as bright as its rendering; check units, "
+        "exposure, colour space and other emitters, or take more iterations"
+    )
 
 
 def _residuals(

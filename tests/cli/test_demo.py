@@ -68,7 +68,8 @@ def test_the_demo_says_how_it_went_and_what_to_open(demo: tuple[Path, Completed]
     told = done.stdout.rpartition("\nopen\n")[2].splitlines()[:-1]
     assert [line.split()[0] for line in told] == [f"{folder.name}/{name}" for name in names]
     assert all((folder / name).is_file() for name in names)
-    assert done.stderr == ""
+    lines = done.stderr.splitlines()  # it runs a few iterations only
+    assert all(line.startswith("warning: the loss was still falling") for line in lines)
 
 
 def test_the_demo_compares_its_two_runs(demo: tuple[Path, Completed]) -> None:

@@ -105,7 +105,7 @@ def test_the_summary_of_an_estimate_agrees_with_its_files(
     assert summary["metrics"].keys() >= {"rmse", "log_rmse", "angular_mean_deg", "seen", "unseen"}
     assert history_of(folder)[0].keys() >= {"error", "rmse", "log_rmse", "angular_mean_deg"}
     assert summary["settings"]["learning_rate"] == 0.05
-    assert summary["warnings"] == []
+    assert all(text.startswith("the loss was still falling") for text in summary["warnings"])
 
 
 def test_a_ground_truth_of_another_size_is_resampled_with_a_warning(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from measurements import write_measured, write_measured_polarized
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import mi
@@ -20,14 +21,13 @@ CHECKERED = {"type": "checkerboard", "color0": 0.2, "color1": 0.7}
 LAMP = {"type": "rgb", "value": [5, 4, 3]}
 
 NOT_TRIED = {
-    ("bsdf", "measured"): "needs a file of measurements",
-    ("bsdf", "measured_polarized"): "needs a file of measurements",
-    ("shape", "blender"): "made by Mitsuba's add-on inside Blender",
+    ("shape", "blender"): "reads the memory of Blender, which its add-on runs in",
 }
 
 MORE: dict[str, Described] = {
     "blendbsdf": {"weight": 0.4, "first": DIFFUSE, "second": {"type": "conductor"}},
     "bumpmap": {"scale": 0.1, "bsdf": DIFFUSE},
+    "measured_polarized": {"wavelength": 550},
     "mask": {"opacity": 0.4, "nested": DIFFUSE},
     "normalmap": {"bsdf": DIFFUSE},
     "principled": {"metallic": 0.3, "roughness": 0.4, "specular": 0.6},
@@ -42,8 +42,8 @@ MORE: dict[str, Described] = {
     "thinlens": {"fov": 40, "aperture_radius": 0.3, "focus_distance": 4.0},
     "perspective": {"fov": 40},
     "specfilm": {"red": {"type": "spectrum", "value": [(400, 0.5), (700, 1.0)]}},
-    "aov": {"aovs": "depth:depth"},
-    "moment": {"nested": {"type": "path"}},
+    "aov": {"aovs": "depth:depth", "nested": {"type": "path", "max_depth": 5}},
+    "moment": {"nested": {"type": "path", "max_depth": 5}},
     "stokes": {"nested": {"type": "path"}},
 }
 """What a plugin needs beside its name, or has so that more of it is seen."""
@@ -85,7 +85,10 @@ def _film(width: int = 8, height: int = 8, **more: Any) -> Described:
     return {**film, "pixel_format": "rgb", **more}
 
 
-def _bsdf(scene: Described, plugin: Described, _folder: Path) -> None:
+def _bsdf(scene: Described, plugin: Described, folder: Path) -> None:
+    if plugin["type"] in _MEASUREMENTS:
+        plugin["filename"] = str(folder / "material")
+        _MEASUREMENTS[plugin["type"]](folder / "material")
     scene["large"]["bsdf"] = scene["small"]["bsdf"] = plugin
 
 
@@ -246,5 +249,7 @@ def _heights() -> NDArray[np.float32]:
     x = np.linspace(0, 2 * np.pi, 32, endpoint=False, dtype=np.float32)
     return (0.5 + 0.5 * np.sin(2 * x[:, None]) * np.cos(3 * x))[..., None]
 
+
+_MEASUREMENTS = {"measured": write_measured, "measured_polarized": write_measured_polarized}
 
 _TEXTURES = {"bumpmap": _heights, "normalmap": _normals}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from z_test import look_up_rounding
 
 import envmap_inverse as ei
 from envmap_inverse.backend import mi
@@ -15,7 +16,7 @@ from envmap_inverse.backend import mi
 pytestmark = pytest.mark.slow
 
 Images = NDArray[np.floating]
-Differ = Callable[[Images, Images], bool]
+Differ = Callable[..., bool]
 MakeMap = Callable[..., NDArray[np.float32]]
 MakeScene = Callable[..., ei.Scene]
 
@@ -272,7 +273,11 @@ def test_an_orthographic_sensor_sees_what_it_renders(
     look_at = mi.ScalarTransform4f().look_at([0.5, 0.4, 4], [0, 0, 0], [0, 1, 0])
     sensor = {"type": "orthographic", "to_world": look_at.scale(1.5), "film": film}
     scene = build(sensor0=sensor)
-    assert not differ(predictions(scene), renderings(scene))
+    # Pixels beside the spheres see the map in one direction, without noise: on a GPU they have the
+    # error of one look-up, which elsewhere averages out.
+    on_gpu = str(mi.variant()).startswith("cuda")
+    rounding = look_up_rounding(scene.envmap.texels) if on_gpu else 0
+    assert not differ(predictions(scene), renderings(scene), rounding=rounding)
 
 
 def test_a_thin_lens_sees_what_it_renders(build: Callable[..., ei.Scene], differ: Differ) -> None:

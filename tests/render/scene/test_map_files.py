@@ -112,14 +112,61 @@ def test_we_read_what_mitsuba_reads(tmp_path: Path, image: NDArray[np.float32], 
     np.testing.assert_allclose(read_image(path), np.array(bitmap), rtol=2e-3, atol=1e-3)
 
 
+def load(path: Path) -> ei.Scene:
+    """Load a scene whose map is a file."""
+    scene = path.with_name("scene.xml")
+    scene.write_text(
+        '<scene version="3.0.0"><integrator type="path"/><sensor type="perspective"/>'
+        f'<emitter type="envmap"><string name="filename" value="{path.name}"/></emitter>'
+        '<shape type="sphere"/></scene>'
+    )
+    return ei.load_scene(scene)
+
+
+@pytest.mark.filterwarnings("ignore:.*map.")
 @pytest.mark.parametrize("kind", [*AS_MITSUBA, *OTHERS])
 def test_a_scenes_map_is_what_its_file_is_elsewhere(
     tmp_path: Path, image: NDArray[np.float32], kind: str
 ) -> None:
     path = {**AS_MITSUBA, **OTHERS}[kind](tmp_path, image)
+    np.testing.assert_array_equal(load(path).envmap.texels, read_image(path))
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("exposure", r"map\.hdr: divided by its EXPOSURE and COLORCORR, \[4.0, 4.0, 4.0\]"),
+        ("overscan", r"map\.exr: data window 10 x 6 at"),
+    ],
+)
+def test_what_is_done_to_a_scenes_map_is_warned_of(
+    tmp_path: Path, image: NDArray[np.float32], kind: str, words: str
+) -> None:
+    path = OTHERS[kind](tmp_path, image)
+    with pytest.warns(UserWarning, match=words):
+        load(path)
+
+
+def test_a_light_probe_or_cube_map_is_warned_of(tmp_path: Path) -> None:
+    path = exr()(tmp_path, np.ones((8, 8, 3), np.float32))
+    with pytest.warns(UserWarning, match=r"map\.exr: is 8 x 8, but a map is twice as wide as high"):
+        load(path)
+
+
+def test_a_map_of_negative_light_is_warned_of(tmp_path: Path, image: NDArray[np.float32]) -> None:
+    image[1, 2, 0] = -1
+    with pytest.warns(UserWarning, match=r"map\.exr: 1 texel values are negative"):
+        load(exr()(tmp_path, image))
+    image[1, 2, 0] = -1e-3  # as lossy compression leaves beside lamps
+    load(exr()(tmp_path, image))
+
+
+def test_a_map_inside_a_shape_is_refused(tmp_path: Path, image: NDArray[np.float32]) -> None:
+    path = exr()(tmp_path, image)
     (tmp_path / "scene.xml").write_text(
         '<scene version="3.0.0"><integrator type="path"/><sensor type="perspective"/>'
-        f'<emitter type="envmap"><string name="filename" value="{path.name}"/></emitter></scene>'
+        '<shape type="sphere"><emitter type="envmap" id="sky">'
+        f'<string name="filename" value="{path.name}"/></emitter></shape></scene>'
     )
-    scene = ei.load_scene(tmp_path / "scene.xml")
-    np.testing.assert_array_equal(scene.envmap.texels, read_image(path))
+    with pytest.raises(ei.InputError, match="the environment map 'sky' is inside another element"):
+        ei.load_scene(tmp_path / "scene.xml")

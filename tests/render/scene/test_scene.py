@@ -23,7 +23,7 @@ MakeMap = Callable[..., NDArray[np.float32]]
 
 @pytest.mark.parametrize(
     ("emitter", "found"),
-    [("", "none"), ('<emitter type="constant"/>', "ConstantBackgroundEmitter")],
+    [("", "none"), ('<emitter type="constant"/>', "constant")],
 )
 def test_a_scene_without_an_environment_map_is_refused_with_how_to_add_one(
     scene_file: Path, scene_xml: MakeXML, emitter: str, found: str

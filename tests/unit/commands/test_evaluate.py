@@ -60,6 +60,7 @@ def test_the_errors_are_those_of_compare_maps(measure: Measure, random_map: Any)
     assert measure(estimate, truth, coverage) == compare_maps(estimate, truth, coverage)
 
 
+@pytest.mark.filterwarnings("ignore:.*data window")
 @pytest.mark.parametrize("primaries", [(0.68, 0.32, 0.265, 0.69, 0.15, 0.06, 0.3127, 0.329), None])
 def test_a_map_of_any_colours_and_windows_has_no_error_against_itself(
     tmp_path: Path,

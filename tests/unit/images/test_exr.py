@@ -161,6 +161,20 @@ def test_luminance_alone_is_grey_light(
     assert (picture.alpha is None) == (leaves == "Y")
 
 
+def test_positions_are_no_grey_light(tmp_path: Path, image: NDArray[np.float32]) -> None:
+    path = write(tmp_path / "a.exr", layer(image, leaves="XYZ"))
+    with pytest.raises(InputError, match=r"nor Y alone; found X, Y, Z"):
+        read_picture(path)
+    both = write(tmp_path / "b.exr", layer(image, "Combined.") | layer(image, "Normal.", "XYZ"))
+    np.testing.assert_array_equal(read_picture(both).image, image)
+
+
+def test_oblong_pixels_are_warned_of(tmp_path: Path, image: NDArray[np.float32]) -> None:
+    path = write(tmp_path / "a.exr", layer(image), pixelAspectRatio=2.0)
+    with pytest.warns(UserWarning, match=r"a\.exr: its pixels are 2 times as wide as high"):
+        read_picture(path)
+
+
 def test_luminance_with_chroma_is_refused(tmp_path: Path, image: NDArray[np.float32]) -> None:
     channels = dict(zip(("Y", "RY", "BY"), np.moveaxis(image, 2, 0).copy(), strict=True))
     path = write(tmp_path / "a.exr", channels)

@@ -33,7 +33,7 @@ class _Films:
 
     def sensor(self, index: int) -> Any:
         film = SimpleNamespace(size=lambda: self.sizes[index], crop_size=lambda: self.sizes[index])
-        return SimpleNamespace(film=lambda: film)
+        return SimpleNamespace(film=lambda: film, class_name=lambda: "PerspectiveCamera")
 
 
 def picture(width: int, height: int, value: float = 0.5, **more: Any) -> View:

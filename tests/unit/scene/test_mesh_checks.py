@@ -75,7 +75,8 @@ def test_a_ply_face_outside_the_vertices_is_refused_with_its_index(
 
 
 @given(
-    faces=st.lists(st.tuples(*[st.integers(-1, 4)] * 3), max_size=6), kind=st.sampled_from(FORMATS)
+    faces=st.lists(st.tuples(*[st.integers(-1, 4)] * 3), min_size=1, max_size=6),
+    kind=st.sampled_from(FORMATS),
 )
 def test_a_ply_file_is_refused_if_and_only_if_an_index_is_outside(
     write_ply: WritePly, faces: list[tuple[int, int, int]], kind: str
@@ -146,11 +147,6 @@ def test_a_ply_header_that_is_not_understood_is_refused(
         check_ply(write_ply(changes=[(old, new)]))
 
 
-def test_a_ply_file_without_faces_passes(write_ply: WritePly) -> None:
-    check_ply(write_ply([]))
-    check_ply(write_ply([], "ascii"))
-
-
 @pytest.mark.parametrize("face", ["1 2 3", "1/1 2/2 3/3", "1//9 2//9 3//9", "\t 1 2 3 4"])
 def test_an_obj_file_that_counts_from_one_passes(tmp_path: Path, face: str) -> None:
     path = tmp_path / "mesh.obj"
@@ -202,4 +198,17 @@ def test_a_hostile_obj_file_is_read_in_linear_time(tmp_path: Path, repeated: str
     path = tmp_path / "mesh.obj"
     path.write_text("f " + repeated * 10**6 + "x")
     with contextlib.suppress(InputError):
+        check_obj(path)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_ply_file_without_faces_is_refused(write_ply: WritePly, kind: str) -> None:
+    with pytest.raises(InputError, match=r"mesh\.ply: has no faces"):
+        check_ply(write_ply([], kind))
+
+
+def test_an_obj_file_without_faces_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mesh.obj"
+    path.write_text("v 0 0 0\nv 1 0 0\nl 1 2\n")
+    with pytest.raises(InputError, match=r"mesh\.obj: has no faces"):
         check_obj(path)

@@ -76,3 +76,35 @@ def test_a_bound_that_is_met_is_no_misfit(light: Image) -> None:
 def test_a_single_pixel_can_be_judged() -> None:
     pixel = np.ones((1, 1, 3), np.float32)
     assert fit_of(pixel, pixel).verdict == "within noise"
+
+
+@pytest.mark.parametrize("factor", [1000, 1.3, 0.8])
+def test_a_picture_in_other_units_is_no_fit_and_its_factor_is_named(
+    light: Image, factor: float
+) -> None:
+    found = fit_of(light * np.float32(factor), light)
+    assert found.verdict == "no"
+    assert f"is {factor:.3g}:{factor:.3g}:{factor:.3g} times (red:green:blue)" in found.reason
+
+
+def test_a_cast_of_colour_is_no_fit(light: Image) -> None:
+    found = fit_of(light * np.float32([1.2, 1, 1]), light)
+    assert "is 1.2:1:1 times (red:green:blue) as bright" in found.reason
+
+
+def test_a_dark_ground_that_is_not_quite_black_is_no_other_level(light: Image) -> None:
+    dark = light.copy()
+    dark[:40] = 0
+    assert "times" not in fit_of(dark + np.float32(0.002), dark).reason
+
+
+def test_a_misfit_of_a_map_that_did_not_move_says_so(light: Image) -> None:
+    view = ei.View(2 * light, noise=ei.Noise())
+    found = judge([view], [(light, light)], ONES, motion=0.01)
+    assert found.reason.startswith("the map hardly left its start (by 1 %)")
+    assert "hardly" not in judge([view], [(light, light)], ONES, motion=0.5).reason
+
+
+def test_a_fit_needs_no_motion(light: Image) -> None:
+    view = ei.View(light, noise=ei.Noise())
+    assert judge([view], [(light, light)], ONES, motion=0).verdict == "within noise"
