@@ -20,7 +20,7 @@ from envmap_inverse.problem.view import start_exposures
 class FakeScene:
     """Two sensors, 6 x 4 and 5 x 5 pixels; a map of 3 x 2 texels."""
 
-    envmap = SimpleNamespace(resolution=(3, 2))
+    envmap = SimpleNamespace(resolution=(3, 2), original_scale=1.0)
 
     def film_size(self, sensor: int) -> tuple[int, int]:
         return [(6, 4), (5, 5)][sensor]
