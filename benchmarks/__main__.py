@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks import curves, photographs, processes, transport
 from benchmarks.adam import adam
+from benchmarks.calibration import calibration
 from benchmarks.camera_noise import camera_noise, wrong_cameras
 from benchmarks.gpu import gpu
 from benchmarks.isolation import isolation
@@ -45,6 +46,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "curves": curves.curves,
     "objects": objects,
     "noise": noise,
+    "calibration": calibration,
     "camera-noise": camera_noise,
     "wrong-cameras": wrong_cameras,
     "live": live,

@@ -85,9 +85,10 @@ from envmap_inverse.console.scenes import (
     map_size_of,
     read_ground_truth,
 )
-from envmap_inverse.errors import counted
+from envmap_inverse.errors import InputError, counted
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.losses import LOSSES, Censored
+from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import PRIORS
 from envmap_inverse.problem.fitting import fit_films, map_size_for
@@ -177,6 +178,16 @@ def estimate(
     ] = None,
     frames: Frames = False,
     report: Report = True,
+    samples: Annotated[
+        int,
+        panelled(
+            "Output",
+            min=0,
+            metavar="N",
+            help="Also write N maps drawn at random that explain the pictures as well: what they "
+            "have in common is known.",
+        ),
+    ] = 0,
     config: Annotated[  # noqa: ARG001 - takes effect in its callback
         Path | None,
         panelled(
@@ -264,7 +275,8 @@ def estimate(
             if spec is None:
                 spec = default_spec(loaded)
                 chosen = faults.attempt(make_optimizer, spec, **given)
-            terms = chosen or Transport()  # stands in, so that more faults can be found
+            # Transport() stands in, so that more faults can be found.
+            terms = faults.attempt(_sampling, chosen, samples) or Transport()
             wanted = wanted or terms.default_loss
             sensors: list[int] = []
             if is_readable or cameras is None:
@@ -311,7 +323,14 @@ def estimate(
             **({"loss": loss} if isinstance(wanted, Censored) else {}),  # its levels are the views'
         }
         with live_view(output, terms, live=live, host=live_host, port=live_port) as view:
-            folder = RunFolder(output, settings, overwrite=overwrite, frames=frames, resume=resume)
+            folder = RunFolder(
+                output,
+                settings,
+                overwrite=overwrite,
+                frames=frames,
+                resume=resume,
+                samples=samples,
+            )
             say_who_took_what(loaded, problem.views)
             run(
                 folder,
@@ -325,3 +344,10 @@ def estimate(
                 checkpoint_every=checkpoint_every,
                 threads=threads,
             )
+
+
+def _sampling(optimizer: Optimizer | None, samples: int) -> Optimizer | None:
+    """The optimizer, if it can draw the samples that are asked for."""
+    if samples and optimizer and not isinstance(optimizer, Transport):
+        raise InputError("--samples: only the transport optimizer can draw maps; leave it out")
+    return optimizer

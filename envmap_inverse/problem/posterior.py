@@ -33,9 +33,10 @@ MAX_PIXELS = 8192
 FINE, TEXEL = 0.5, 0.35
 """Standard deviation of log radiance that is finer: of all of it, and for most texels."""
 
-INFLATION = 8.0
-"""Of the variance of the harmonics, for what the linear model lacks: with it, intervals of 90 %
-hold about so much of the sphere (`python -m benchmarks --only calibration`)."""
+ALIKE, INFLATION = 8.0, 2.0
+"""How many pixels count as one, as errors of the model are alike in neighbours; and a factor on the
+variance of the harmonics for what the linear model lacks. With these, intervals of 90 % hold about
+so much of the sphere (`python -m benchmarks --only calibration`)."""
 
 SHIFT, SHIFT_DEVIATION = -1.2, 0.45
 """Mean and standard deviation over maps of the mean log radiance, from the log of the mean."""
@@ -211,7 +212,7 @@ class Posterior:
     def _precision(self) -> NDArray[np.float32]:
         """Of each pixel's value, given the coefficients."""
         fine = self._transport.sum_of_squares(np.float32(FINE**2) * self._texels**2)
-        return np.float32(1) / (self._variance + fine)
+        return np.float32(1 / ALIKE) / (self._variance + fine)
 
     @functools.cached_property
     def _matrices(self) -> list[Any]:

@@ -81,6 +81,7 @@ class RunFolder:
         overwrite: bool,
         frames: bool,
         resume: bool = False,
+        samples: int = 0,
     ) -> None:
         """Create the folder, clear it of an earlier run if asked to, and write `run.toml`.
 
@@ -90,6 +91,7 @@ class RunFolder:
             overwrite: replace an earlier run in this folder.
             frames: also write a picture of every iteration and a video.
             resume: go on with an unfinished run of the same settings, if there is one.
+            samples: how many maps to draw at random at the end.
 
         Raises:
             InputError: if the folder cannot be written, holds a run and neither overwrite nor
@@ -97,7 +99,7 @@ class RunFolder:
         """
         self.path = path
         self._settings = dict(settings)
-        self._wants_frames = frames
+        self._wants_frames, self._num_samples = frames, samples
         self._frames: FrameWriter | None = None
         self._thumbnails = ThumbnailWriter()
         self._exposure = 1.0
@@ -265,7 +267,7 @@ class RunFolder:
         if result.exposures is not None:
             self._exposure = display_exposure(problem.views[0].image / result.exposures[0])
         begin(f"{layout.ENVMAP}, {layout.COVERAGE}")
-        write_maps(self.path, result, self._exposure)
+        write_maps(self.path, result, self._exposure, self._num_samples)
         self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure)
         pairs = []
         for number, view in enumerate(problem.views[:MAX_PICTURES]):

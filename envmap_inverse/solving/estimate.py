@@ -157,7 +157,7 @@ class Estimate:
     def save(self, folder: str | Path, *, overwrite: bool = False) -> None:
         """Write the result to a folder, which is made if there is none.
 
-        `envmap.exr` and `envmap.png`, `coverage.exr`, `deviation.exr` if it is known,
+        `envmap.exr` and `envmap.png`, `coverage.exr`, `seen.exr`, `deviation.exr` if it is known,
         `history.jsonl` (a line per iteration) and `summary.json`, as `envmap-inverse estimate`
         leaves them. Each file is replaced when the new one is complete; `summary.json` comes last.
 

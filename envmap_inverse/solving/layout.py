@@ -16,6 +16,7 @@ __all__ = [
     "REFERENCE_FRAME",
     "RENDER_PNG",
     "REPORT",
+    "SEEN",
     "SETTINGS",
     "SUMMARY",
     "THUMBNAILS",
@@ -25,6 +26,7 @@ __all__ = [
     "kept_transport",
     "reference",
     "render",
+    "sample",
 ]
 
 SETTINGS = "run.toml"
@@ -36,6 +38,7 @@ SUMMARY = "summary.json"
 ENVMAP, ENVMAP_PNG = "envmap.exr", "envmap.png"
 COVERAGE = "coverage.exr"
 DEVIATION = "deviation.exr"
+SEEN = "seen.exr"
 GROUND_TRUTH = "ground_truth.exr"
 RENDER_PNG = "render.png"
 
@@ -46,8 +49,8 @@ REFERENCE_FRAME = "out_ref.png"
 
 CHECKPOINT_FILES = re.compile(r"checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.npz")
 OWN_FILES = re.compile(
-    r"(envmap|render|reference|coverage|deviation|ground_truth)\.(exr|png)"
-    r"|(render|reference)_\d+\.exr"
+    r"(envmap|render|reference|coverage|deviation|seen|ground_truth)\.(exr|png)"
+    r"|(render|reference|sample)_\d+\.exr"
     rf"|{CHECKPOINT_FILES.pattern}"
     r"|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
@@ -63,6 +66,11 @@ def reference(number: int) -> str:
 def render(number: int) -> str:
     """File of a view rendered under the recovered map."""
     return f"render_{number}.exr" if number else "render.exr"
+
+
+def sample(number: int) -> str:
+    """A map drawn at random."""
+    return f"sample_{number:03d}.exr"
 
 
 def frame(name: str, index: int) -> str:

@@ -56,23 +56,27 @@ def save(result: Estimate, folder: Path, *, overwrite: bool) -> None:
         raise cannot_write(str(folder), error) from None
 
 
-def write_maps(folder: Path, result: Estimate, exposure: float) -> None:
-    """Write `envmap.exr`, `coverage.exr`, `deviation.exr` (if it is known) and `envmap.png`.
+def write_maps(folder: Path, result: Estimate, exposure: float, samples: int = 0) -> None:
+    """Write `envmap.exr`, `envmap.png`, `coverage.exr` and `seen.exr`; `deviation.exr` if known.
 
     Args:
         folder: where; it exists.
         result: the estimate.
         exposure: factor on the map for the PNG.
+        samples: how many maps to draw and write as `sample_000.exr` and so on.
 
     Raises:
         OSError: if a file cannot be written.
     """
     write_image(folder / layout.ENVMAP, result.texels)
     write_image(folder / layout.COVERAGE, result.coverage)
+    write_image(folder / layout.SEEN, np.repeat(result.seen[:, :, None], 3, axis=2))
     if result.deviation is None:
         (folder / layout.DEVIATION).unlink(missing_ok=True)
     else:
         write_image(folder / layout.DEVIATION, result.deviation)
+    for number, texels in enumerate(result.samples(samples) if samples else ()):
+        write_image(folder / layout.sample(number), texels)
     write_bytes(folder / layout.ENVMAP_PNG, encode_png(tonemap(result.texels, exposure)))
 
 

@@ -270,38 +270,6 @@ def test_coverage_is_that_of_adam(
     assert np.abs(result.coverage - other).sum() < 0.05 * other.sum()
 
 
-def test_the_deviation_is_positive_and_finite(result: ei.Estimate) -> None:
-    assert result.deviation is not None
-    assert (result.deviation.shape, result.deviation.dtype) == ((9, 16, 3), np.float32)
-    assert np.isfinite(result.deviation).all()
-    assert (result.deviation > 0).all()
-
-
-def test_texels_that_are_seen_well_deviate_less(smooth_scene: ei.Scene, picture: Image) -> None:
-    found = ei.estimate(smooth_scene, picture, optimizer=ei.Transport(), priors=())
-    assert found.deviation is not None
-    well_seen = found.coverage > np.percentile(found.coverage, 80)
-    hardly_seen = found.coverage < np.percentile(found.coverage, 20)
-    typical = [np.median(found.deviation[which]) for which in (well_seen, hardly_seen)]
-    assert typical[0] < 0.2 * typical[1]
-
-
-def test_the_deviation_is_a_lower_bound_within_the_right_order(
-    smooth_scene: ei.Scene, picture: Image
-) -> None:
-    """Without priors, against that over pictures with 5 % of independent noise."""
-    found = []
-    for seed in range(12):
-        noise = np.random.default_rng(seed).normal(1, 0.05, picture.shape).astype(np.float32)
-        transport = ei.Transport(spp=32, rounds=4, iterations=40)
-        found.append(ei.estimate(smooth_scene, picture * noise, optimizer=transport, priors=()))
-    true = np.std([one.texels for one in found], axis=0, ddof=1)
-    told = np.mean([one.deviation for one in found], axis=0)
-    ratio = true / told
-    assert (ratio > 0.5).mean() > 0.95  # a standard deviation of 12 is off by a fifth
-    assert 1 < np.median(ratio) < 10
-
-
 @pytest.mark.parametrize(
     "options",
     [

@@ -33,7 +33,7 @@ def test_a_saved_result_can_be_read_again(result: ei.Estimate, tmp_path: Path) -
     result.save(folder)
     assert files(folder) == [
         *("coverage.exr", "deviation.exr", "envmap.exr", "envmap.png"),
-        *("history.jsonl", "summary.json"),
+        *("history.jsonl", "seen.exr", "summary.json"),
     ]
     for name, array in (("envmap", result.texels), ("coverage", result.coverage)):
         np.testing.assert_array_equal(read_image(folder / f"{name}.exr"), array)
@@ -60,7 +60,7 @@ def test_saving_again_replaces_the_result_before_if_it_may(
 ) -> None:
     result.save(tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
-    later = replace(result, texels=2 * result.texels, deviation=None, history=result.history[:1])
+    later = replace(result, texels=2 * result.texels, posterior=None, history=result.history[:1])
     later.save(str(tmp_path), overwrite=True)
     assert "deviation.exr" not in files(tmp_path)
     assert "notes.txt" in files(tmp_path)
