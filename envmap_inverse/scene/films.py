@@ -8,7 +8,7 @@ from typing import Any
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 
-__all__ = ["has_crop_window", "scaled_size", "set_film_size", "window_size"]
+__all__ = ["drop_crop_window", "has_crop_window", "scaled_size", "set_film_size", "window_size"]
 
 Size = tuple[int, int]
 
@@ -61,6 +61,14 @@ def set_film_size(sensor: Any, size: Size) -> None:
     else:
         params["film.size"] = params["film.crop_size"] = list(size)
     params.update()
+
+
+def drop_crop_window(sensor: Any) -> None:
+    """Make the crop window of a `perspective` sensor a film of its own, which sees the same."""
+    params = mi.traverse(sensor)
+    if has_crop_window(sensor) and "principal_point_offset_x" in params:
+        _refilm(params, window_size(sensor))
+        params.update()
 
 
 def _refilm(params: Any, size: Size) -> None:

@@ -1,0 +1,189 @@
+"""Search the numbers of a scene that are nearly known, on films from coarse to fine."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from envmap_inverse.errors import InputError
+from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
+from envmap_inverse.optimizers.least_squares.solver import Settings
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.recording.recordable import why_not_recordable
+from envmap_inverse.refining.choices import Refine, Refined
+from envmap_inverse.refining.levels import at_side, sides_of
+from envmap_inverse.refining.reduced import Curvature, Reduced
+from envmap_inverse.refining.unknowns import Coordinates, Group, groups_of
+from envmap_inverse.system.progress import Stage, stage
+
+__all__ = ["Refinement", "Refiner"]
+
+MAX_STEPS = 8
+CLOSE, CLOSER = 0.2, 0.04
+"""Steps, as shares of those of derivatives, after which a coarse film and the last one are left."""
+
+SHORTEST = 1 / 4
+"""Share of a step that is still tried."""
+
+LONGEST = 6.0
+"""The longest step, in steps of derivatives: some pixels."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refinement:
+    """What a search has found.
+
+    Attributes:
+        numbers: before and after, by name.
+        values: the values of the scene's parameters that it set, by name, to be written into the
+            scene; for shapes a matrix to put before their own `to_world`.
+        coordinates: of the search, from which `Refiner.apply` sets the scene again.
+    """
+
+    numbers: Mapping[str, Refined]
+    values: Mapping[str, Any]
+    coordinates: tuple[float, ...]
+    deviations: tuple[float, ...]
+
+
+class Refiner:
+    """Refines a problem's scene."""
+
+    def __init__(self, problem: Problem, choices: Refine) -> None:
+        """Find the numbers in the scene.
+
+        Raises:
+            InputError: if it does not have them, or its light transport cannot be recorded.
+        """
+        reason = why_not_recordable(problem.scene)
+        if reason is not None:
+            raise InputError(f"refine: {reason}; leave it out")
+        self._problem, self._choices = problem, choices
+        for sensor in {view.sensor for view in problem.views}:
+            problem.scene.drop_crop_window(sensor)
+        self._groups: list[Group] = groups_of(problem, choices)
+        self._unknowns = [unknown for group in self._groups for unknown in group.unknowns]
+        self._priors = np.array([unknown.prior for unknown in self._unknowns])
+
+    def apply(self, coordinates: Sequence[float] | Coordinates) -> None:
+        """Set the scene to coordinates."""
+        start = 0
+        for group in self._groups:
+            end = start + len(group.unknowns)
+            group.apply(np.asarray(coordinates[start:end], np.float64))
+            start = end
+
+    def refinement(
+        self, coordinates: Sequence[float], deviations: Sequence[float]
+    ) -> Refinement:
+        """Set the scene to what was found, and describe it."""
+        self.apply(coordinates)
+        numbers = {
+            unknown.name: unknown.refined(float(coordinate), float(deviation))
+            for unknown, coordinate, deviation in zip(
+                self._unknowns, coordinates, deviations, strict=True
+            )
+        }
+        values: dict[str, Any] = {}
+        for group in self._groups:
+            values |= group.values()
+        return Refinement(
+            numbers=numbers,
+            values=values,
+            coordinates=tuple(map(float, coordinates)),
+            deviations=tuple(map(float, deviations)),
+        )
+
+    def search(
+        self,
+        settings: Settings | None = None,
+        seed: int = 0,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> Refinement:
+        """Find the numbers, and leave the scene with them.
+
+        Gauss-Newton steps on the reduced misfit (see `reduced`) plus the priors, halved until they
+        lower it. A deviation has three parts: what the residuals' variance and the priors leave
+        open; the same with residuals that are alike within blocks of 8 x 8 pixels (the larger of
+        the two counts); and by how much the last, finer film moved the number.
+
+        Args:
+            settings: of the inner solver.
+            seed: of the random numbers.
+            is_stopped: whether to end early, with what there is.
+        """
+        sides = sides_of(self._problem, self._choices.film)
+        found, deviations = np.zeros(len(self._unknowns)), self._priors
+        with stage("Refining the scene", len(sides)) as shown:
+            for number, side in enumerate(sides):
+                is_last = number == len(sides) - 1
+                before = found
+                with at_side(self._problem, side) as small:
+                    climb = _Climb(self, small, settings or Settings(), seed)
+                    found, deviations = climb.run(
+                        found, CLOSER if is_last else CLOSE, shown, is_stopped
+                    )
+                if number:
+                    deviations = np.hypot(deviations, found - before)
+                shown.advance(number + 1, f"{side} pixels")
+                if is_stopped():
+                    break
+        return self.refinement(found.tolist(), np.minimum(deviations, self._priors).tolist())
+
+
+class _Climb:
+    """Gauss-Newton steps on one film."""
+
+    def __init__(self, refiner: Refiner, problem: Problem, settings: Settings, seed: int) -> None:
+        self._priors = refiner._priors
+        unknowns = refiner._unknowns
+        reduced = Reduced(problem, unknowns, refiner.apply, settings=settings, seed=seed)
+        if not all(view.knows_exposure for view in problem.views):
+            transport = reduced.record(np.zeros(len(unknowns)))
+            exposed = with_found_exposures(problem, transport, settings)
+            reduced = Reduced(exposed, unknowns, refiner.apply, settings=settings, seed=seed)
+        self._reduced = reduced
+
+    def run(
+        self, start: Coordinates, close: float, shown: Stage, is_stopped: Callable[[], bool]
+    ) -> tuple[Coordinates, Coordinates]:
+        """Go from coordinates to better ones, and return them with their deviations."""
+        at, fitted = start, self._reduced.fit(start)
+        for _ in range(MAX_STEPS):
+            curvature = self._reduced.curvature(at, fitted)
+            step = self._step(at, curvature)
+            length = 1.0
+            while length >= SHORTEST:
+                tried = self._reduced.fit(at + length * step)
+                if tried.misfit < fitted.misfit:
+                    break
+                length /= 2
+            size = float(np.max(abs(step) / self._reduced.steps))
+            _LOGGER.info("misfit %.5g, step %.3g x %.3g", fitted.misfit, length, size)
+            shown.advance(shown.done, f"step of {size:.2g}")
+            if length < SHORTEST:
+                break
+            at, fitted = at + length * step, tried
+            if length * size < close or is_stopped():
+                break
+        return at, self._deviations(curvature)
+
+    def _step(self, at: Coordinates, curvature: Curvature) -> Coordinates:
+        """The Gauss-Newton step, shortened to some pixels."""
+        hessian = curvature.hessian + np.diag(self._priors**-2)
+        step = np.linalg.solve(hessian, curvature.gradient - at / self._priors**2)
+        longest = float(np.max(abs(step) / self._reduced.steps))
+        return step * min(1.0, LONGEST / longest) if longest > 0 else step
+
+    def _deviations(self, curvature: Curvature) -> Coordinates:
+        """See `Refiner.search`."""
+        from_priors = np.diag(self._priors**-2)
+        inverse = np.linalg.inv(curvature.hessian + from_priors)
+        sandwich = inverse @ (curvature.scatter + from_priors) @ inverse
+        return np.sqrt(np.maximum(np.diag(inverse), np.diag(sandwich)))
