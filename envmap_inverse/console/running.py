@@ -27,11 +27,14 @@ from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration
 from envmap_inverse.problem.view import start_exposures
+from envmap_inverse.refining.choices import Refine, Refined
+from envmap_inverse.refining.search import Refinement, Refiner
 from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
 from envmap_inverse.run.checkpoints import Checkpoints, fingerprints
 from envmap_inverse.run.folder import RunFolder
-from envmap_inverse.solving.estimate import numbers_of, solve
+from envmap_inverse.run.refined import kept_refinement
+from envmap_inverse.solving.estimate import numbers_of, solve, with_refinement
 from envmap_inverse.system.progress import is_watched, stage, watched_by
 
 CHECKPOINT_EVERY = 30.0
@@ -52,6 +55,7 @@ def run(
     checkpoint_every: float = CHECKPOINT_EVERY,
     threads: int | None = None,
     can_resume: bool = True,
+    refine: Refine | None = None,
 ) -> dict[str, Any]:
     """Solve a problem, show it and write its files; exit with 130 or 143 if a signal ended it.
 
@@ -69,17 +73,23 @@ def run(
         checkpoint_every: seconds between two checkpoints.
         threads: cores to render with.
         can_resume: whether the same command with --resume goes on with the run.
+        refine: numbers of the scene to find first.
 
     Returns:
         The content of `summary.json`.
     """
-    checkpoints = Checkpoints(
-        run_folder.path,
-        fingerprints(problem, optimizer),
-        every=checkpoint_every,
-        before=run_folder.flush,
-    )
     with _stop_at_signal() as stop, run_folder, _shown():
+        begun = time.perf_counter()
+        refinement = None
+        if refine is not None:
+            refinement = _refined(run_folder.path, problem, optimizer, refine, stop)
+        refining = time.perf_counter() - begun
+        checkpoints = Checkpoints(
+            run_folder.path,
+            fingerprints(problem, optimizer),
+            every=checkpoint_every,
+            before=run_folder.flush,
+        )
         earlier, _ = checkpoints.restore() or ([], {})
         run_folder.begin(
             problem.views[0].image,
@@ -95,6 +105,8 @@ def run(
         with limited_threads(threads):
             result = solve(problem, optimizer, watch.on_iteration, checkpoints, watch.words)
         run_folder.close()
+        if refinement is not None:
+            result = with_refinement(result, refinement, refining)
         summary = run_folder.finish(
             result, problem, loading=loading, notes=notes, starting=starting
         )
@@ -111,6 +123,28 @@ def run(
         live.end(result.status, page)
     _exit_if_ended_early(stop, result.status)
     return summary
+
+
+def _refined(
+    folder: Path, problem: Problem, optimizer: Optimizer, refine: Refine, stop: _Stop
+) -> Refinement:
+    """Set the scene to the numbers that the run has found, or finds now.
+
+    Raises:
+        Exit: if a signal ends the search, which a resumed run begins again.
+    """
+    refiner = Refiner(problem, refine)
+    marks = {**fingerprints(problem, optimizer), "what is refined": repr(refine)}
+
+    def search() -> Refinement | None:
+        found = refiner.search(is_stopped=lambda: stop.number is not None)
+        return None if stop.number is not None else found
+
+    refinement = kept_refinement(folder, refiner, marks, search)
+    if refinement is None:
+        tell("interrupted while the scene was refined; there is no map yet")
+        raise typer.Exit(128 + (stop.number or 0))
+    return refinement
 
 
 def _shown() -> AbstractContextManager[None]:
@@ -227,6 +261,8 @@ def _print_summary(
         for number, exposure in enumerate(summary["exposures"] or ()):
             values = ":".join(dict.fromkeys(f"{value:.4g}" for value in exposure))
             lines.append(f"picture {number}: exposure {values}")
+    for name, number in summary.get("refined", {}).items():
+        lines.append(f"refined: {name} {Refined(**number)}")
     if summary["fit"] is not None:
         lines.append(_fit_in_words(summary["fit"]))
     lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")

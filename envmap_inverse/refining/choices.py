@@ -70,8 +70,9 @@ class Refine:
             `degrees` about the line of sight. `percent` (of the size of the scene's objects) frees
             its place too, which is the same as to move all objects.
         fov: horizontal field of view of each camera, within 2 `percent`.
-        pose: of each shape, or of the shape `of`: its place within 1 `percent` of its size and its
-            rotation within 0.5 `degrees`.
+        pose: of each shape, or of the shape `of`: its place within 1 `percent` of its size and, if
+            the camera is not refined, its rotation within 0.5 `degrees`. To turn both is to turn
+            the light, which no picture shows.
         gain: of all reflectances of each material, or of the material `of`, per channel: within a
             `factor` of 1.2. A wrong metal is a gain.
         albedo: the same of diffuse reflectances alone.
@@ -113,7 +114,10 @@ class Refine:
         if not chosen:
             return None
         given = {} if chosen is True else _given(chosen)
-        return Within(**{**_given(_DEFAULTS[kind]), **given})
+        defaults = _given(_DEFAULTS[kind])
+        if kind == "pose" and self.camera:
+            del defaults["degrees"]
+        return Within(**{**defaults, **given})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,9 +145,7 @@ class Refined:
     def __str__(self) -> str:
         """The number, its deviation, and what it was."""
         digits = max(self.deviation, 1e-6)
-        return (
-            f"{self.after:.5g} +- {digits:.2g} {self.unit} (given {self.before:.5g})"
-        )
+        return f"{self.after:.5g} +- {digits:.2g} {self.unit} (given {self.before:.5g})"
 
 
 def allowed_keys(kind: str) -> tuple[str, ...]:

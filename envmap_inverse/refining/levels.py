@@ -64,4 +64,6 @@ def _like(size: Size, side: int) -> Size:
     if max(size) <= side:
         return size
     candidates = [scaled_size(size, longer) for longer in range(side, int(0.84 * side), -1)]
-    return min(candidates, key=lambda found: abs(found[0] * size[1] - found[1] * size[0]) / found[0])
+    return min(
+        candidates, key=lambda found: abs(found[0] * size[1] - found[1] * size[0]) / found[0]
+    )

@@ -11,7 +11,7 @@ derivative of the pictures at a fixed map, T the transport, W the weights and H 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,13 @@ __all__ = ["Curvature", "Fitted", "Reduced"]
 
 NUM_PATHS = 2**19
 PROJECTION_STEPS = 30
+LEAST_BEND = 0.1
+"""Least second derivative by differences, as a share of the projected one."""
+
+ALIKE = 16
+"""Pixels that count as one for what moves no edges: its traces in neighbours are alike, and so are
+those of the errors that recording and map make."""
+
 BLOCK = 8
 """Pixels on a side of the blocks whose residuals may be alike."""
 
@@ -118,15 +125,37 @@ class Reduced:
         pictures = solver.pictures
         pulls = pictures.is_exact | (pictures.target(solver.predicted) == pictures.observed)
         weights: Pixels = solver.pixel_weights() * pulls
-        projected = _projected(solver, slopes, weights)
         residual = pictures.observed - solver.predicted
         level = float(np.sum(weights * residual**2) / np.count_nonzero(weights))
-        hessian = np.array([[_dot(weights, a, b) for b in projected] for a in slopes]) / level
-        gradient = np.array([_dot(weights, slope, residual) for slope in slopes]) / level
-        scores = np.stack([self._block_sums(weights * p * residual) for p in projected]) / level
+        projection = _Projection(solver, weights, residual)
+        left, pulls_left = zip(*map(projection.of, slopes), strict=True)
+        hessian = np.array([[_dot(weights * a, b) for b in left] for a in slopes]) / level
+        scores = np.stack([self._block_sums(weights * part * residual) for part in left]) / level
+        gradient, hessian = np.array(pulls_left) / level, (hessian + hessian.T) / 2
+        for number, unknown in enumerate(self._unknowns):
+            if not unknown.is_geometric:
+                slope, bend = self._differences(coordinates, number, fitted.misfit)
+                scale = 1.5 / level / ALIKE
+                gradient[number] = -slope * scale
+                ratio = np.sqrt(max(bend * scale / hessian[number, number], LEAST_BEND / ALIKE))
+                hessian[number] *= ratio
+                hessian[:, number] *= ratio
         return Curvature(
-            gradient=gradient, hessian=(hessian + hessian.T) / 2, scatter=scores @ scores.T
+            gradient=gradient,
+            hessian=hessian,
+            scatter=scores @ scores.T,
         )
+
+    def _differences(
+        self, coordinates: Coordinates, number: int, misfit: float
+    ) -> tuple[float, float]:
+        """First and second derivative of the reduced misfit by one number, by differences."""
+        step = self.steps[number]
+        above, below = coordinates.copy(), coordinates.copy()
+        above[number] += step
+        below[number] -= step
+        high, low = self.fit(above).misfit, self.fit(below).misfit
+        return (high - low) / (2 * step), (high - 2 * misfit + low) / step**2
 
     def _slope(self, coordinates: Coordinates, number: int, texels: NDArray[np.float32]) -> Pixels:
         """Derivative of the pictures' radiance by one number at a fixed map, (pixels, 3)."""
@@ -167,22 +196,32 @@ class Reduced:
         return self._problem.views
 
 
-def _projected(solver: LeastSquares, slopes: Sequence[Pixels], weights: Pixels) -> list[Pixels]:
-    """What is left of changes of the pictures when the map is free to follow them."""
-    forms = solver.quadratics()
-    diagonal, free = solver.diagonal(weights, forms), solver.texels > 0
+class _Projection:
+    """Takes out of changes of the pictures what the map follows; near a solver's map."""
 
-    def hessian(change: NDArray[np.float32]) -> NDArray[np.float32]:
-        from_priors = sum(form.matrix @ change for form in forms)
-        return solver.transport.normal(change, weights) + from_priors
+    def __init__(self, solver: LeastSquares, weights: Pixels, residual: Pixels) -> None:
+        self._solver, self._weights, self._residual = solver, weights, residual
+        self._forms = solver.quadratics()
+        self._free = solver.texels > 0
+        self._diagonal = solver.diagonal(weights, self._forms)
+        of_priors = sum(form.matrix @ (solver.texels - form.centre) for form in self._forms)
+        # The solver stops before this is 0: the map still has a way to go.
+        self._open = solver.transport.rmatvec(weights * residual) - of_priors
 
-    left = []
-    for slope in slopes:
-        pull = solver.transport.rmatvec(weights * slope) * free
-        change = conjugate_gradients(hessian, pull, diagonal, free, PROJECTION_STEPS, 1e-3)
-        left.append(slope - solver.transport.matvec(change))
-    return left
+    def of(self, slope: Pixels) -> tuple[Pixels, float]:
+        """What is left of a change, and how much it lowers the misfit, once the map is there."""
+        transport, free = self._solver.transport, self._free
+        pull = transport.rmatvec(self._weights * slope) * free
+        change = conjugate_gradients(
+            self._hessian, pull, self._diagonal, free, PROJECTION_STEPS, 1e-3
+        )
+        gradient = _dot(self._weights * slope, self._residual) - _dot(change, self._open)
+        return slope - transport.matvec(change), gradient
+
+    def _hessian(self, change: NDArray[np.float32]) -> NDArray[np.float32]:
+        from_priors = sum(form.matrix @ change for form in self._forms)
+        return np.asarray(self._solver.transport.normal(change, self._weights) + from_priors)
 
 
-def _dot(weights: Pixels, a: Pixels, b: Pixels) -> float:
-    return float(np.sum(weights * a * b, dtype=np.float64))
+def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    return float(np.sum(a * b, dtype=np.float64))

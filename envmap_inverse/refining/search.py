@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.recordable import why_not_recordable
 from envmap_inverse.refining.choices import Refine, Refined
 from envmap_inverse.refining.levels import at_side, sides_of
-from envmap_inverse.refining.reduced import Curvature, Reduced
+from envmap_inverse.refining.reduced import Curvature, Fitted, Reduced
 from envmap_inverse.refining.unknowns import Coordinates, Group, groups_of
 from envmap_inverse.system.progress import Stage, stage
 
@@ -25,6 +25,9 @@ __all__ = ["Refinement", "Refiner"]
 MAX_STEPS = 8
 CLOSE, CLOSER = 0.2, 0.04
 """Steps, as shares of those of derivatives, after which a coarse film and the last one are left."""
+
+LEAST_GAIN = 3e-4
+"""Share of the misfit that a step has to take away for another one to follow."""
 
 SHORTEST = 1 / 4
 """Share of a step that is still tried."""
@@ -79,9 +82,7 @@ class Refiner:
             group.apply(np.asarray(coordinates[start:end], np.float64))
             start = end
 
-    def refinement(
-        self, coordinates: Sequence[float], deviations: Sequence[float]
-    ) -> Refinement:
+    def refinement(self, coordinates: Sequence[float], deviations: Sequence[float]) -> Refinement:
         """Set the scene to what was found, and describe it."""
         self.apply(coordinates)
         numbers = {
@@ -125,8 +126,8 @@ class Refiner:
                 is_last = number == len(sides) - 1
                 before = found
                 with at_side(self._problem, side) as small:
-                    climb = _Climb(self, small, settings or Settings(), seed)
-                    found, deviations = climb.run(
+                    reduced = self._reduced(small, settings or Settings(), seed)
+                    found, deviations = _Climb(reduced, self._priors).run(
                         found, CLOSER if is_last else CLOSE, shown, is_stopped
                     )
                 if number:
@@ -136,19 +137,23 @@ class Refiner:
                     break
         return self.refinement(found.tolist(), np.minimum(deviations, self._priors).tolist())
 
+    def _reduced(self, problem: Problem, settings: Settings, seed: int) -> Reduced:
+        """The misfit on one film, with exposures that suit the scene as it is given."""
+
+        def made(problem: Problem) -> Reduced:
+            return Reduced(problem, self._unknowns, self.apply, settings=settings, seed=seed)
+
+        if all(view.knows_exposure for view in problem.views):
+            return made(problem)
+        transport = made(problem).record(np.zeros(len(self._unknowns)))
+        return made(with_found_exposures(problem, transport, settings))
+
 
 class _Climb:
     """Gauss-Newton steps on one film."""
 
-    def __init__(self, refiner: Refiner, problem: Problem, settings: Settings, seed: int) -> None:
-        self._priors = refiner._priors
-        unknowns = refiner._unknowns
-        reduced = Reduced(problem, unknowns, refiner.apply, settings=settings, seed=seed)
-        if not all(view.knows_exposure for view in problem.views):
-            transport = reduced.record(np.zeros(len(unknowns)))
-            exposed = with_found_exposures(problem, transport, settings)
-            reduced = Reduced(exposed, unknowns, refiner.apply, settings=settings, seed=seed)
-        self._reduced = reduced
+    def __init__(self, reduced: Reduced, priors: Coordinates) -> None:
+        self._reduced, self._precision = reduced, priors**-2
 
     def run(
         self, start: Coordinates, close: float, shown: Stage, is_stopped: Callable[[], bool]
@@ -158,32 +163,40 @@ class _Climb:
         for _ in range(MAX_STEPS):
             curvature = self._reduced.curvature(at, fitted)
             step = self._step(at, curvature)
-            length = 1.0
-            while length >= SHORTEST:
-                tried = self._reduced.fit(at + length * step)
-                if tried.misfit < fitted.misfit:
-                    break
-                length /= 2
             size = float(np.max(abs(step) / self._reduced.steps))
+            length, tried = self._shortened(at, step, fitted)
             _LOGGER.info("misfit %.5g, step %.3g x %.3g", fitted.misfit, length, size)
             shown.advance(shown.done, f"step of {size:.2g}")
-            if length < SHORTEST:
+            if tried is None:
                 break
+            gain = fitted.misfit - tried.misfit
             at, fitted = at + length * step, tried
-            if length * size < close or is_stopped():
+            if length * size < close or gain < LEAST_GAIN * fitted.misfit or is_stopped():
                 break
         return at, self._deviations(curvature)
 
     def _step(self, at: Coordinates, curvature: Curvature) -> Coordinates:
         """The Gauss-Newton step, shortened to some pixels."""
-        hessian = curvature.hessian + np.diag(self._priors**-2)
-        step = np.linalg.solve(hessian, curvature.gradient - at / self._priors**2)
+        hessian = curvature.hessian + np.diag(self._precision)
+        step = np.linalg.solve(hessian, curvature.gradient - at * self._precision)
         longest = float(np.max(abs(step) / self._reduced.steps))
-        return step * min(1.0, LONGEST / longest) if longest > 0 else step
+        return np.asarray(step * min(1.0, LONGEST / max(longest, 1e-30)))
+
+    def _shortened(
+        self, at: Coordinates, step: Coordinates, fitted: Fitted
+    ) -> tuple[float, Fitted | None]:
+        """The longest share of a step that lowers the misfit, and the fit there; None if none."""
+        length = 1.0
+        while length >= SHORTEST:
+            tried = self._reduced.fit(at + length * step)
+            if tried.misfit < fitted.misfit:
+                return length, tried
+            length /= 2
+        return 0.0, None
 
     def _deviations(self, curvature: Curvature) -> Coordinates:
         """See `Refiner.search`."""
-        from_priors = np.diag(self._priors**-2)
+        from_priors = np.diag(self._precision)
         inverse = np.linalg.inv(curvature.hessian + from_priors)
         sandwich = inverse @ (curvature.scatter + from_priors) @ inverse
-        return np.sqrt(np.maximum(np.diag(inverse), np.diag(sandwich)))
+        return np.asarray(np.sqrt(np.maximum(np.diag(inverse), np.diag(sandwich))))

@@ -24,7 +24,7 @@ from envmap_inverse.scene.adjusting import (
 
 __all__ = ["Group", "Unknown", "groups_of"]
 
-GAIN_STEP, ROUGHNESS_STEP = 0.03, 0.1
+GAIN_STEP, ROUGHNESS_STEP = 0.06, 0.2
 """Changes of logarithms over which derivatives are taken."""
 
 Coordinates = NDArray[np.float64]
@@ -103,9 +103,7 @@ def _of_cameras(problem: Problem, choices: Refine) -> Iterator[Group]:
         camera = AdjustedCamera(problem.scene, index)
         if turned is not None:
             numbers = _turns(problem, camera, index, turned)
-            yield Group(
-                unknowns=numbers, apply=partial(_place, camera), values=camera.values
-            )
+            yield Group(unknowns=numbers, apply=partial(_place, camera), values=camera.values)
         if zoomed is not None:
             yield Group(
                 unknowns=[_field_of_view(camera, index, zoomed)],
@@ -114,38 +112,26 @@ def _of_cameras(problem: Problem, choices: Refine) -> Iterator[Group]:
             )
 
 
-def _turns(
-    problem: Problem, camera: AdjustedCamera, index: int, within: Within
-) -> list[Unknown]:
+def _turns(problem: Problem, camera: AdjustedCamera, index: int, within: Within) -> list[Unknown]:
     """Pitch, yaw and roll, and the place if its deviation is given."""
     slope, side = _slope(camera), max(problem.scene.film_size(index))
     of_pixel = math.degrees(2 * slope) / side
-    geometric = {"given": 0.0, "is_geometric": True, "sensor": index}
+    of_camera = partial(Unknown, given=0.0, is_geometric=True, sensor=index)
+    angles = (
+        ("pitch", of_pixel * (within.pixels or 0), math.degrees(slope)),
+        ("yaw", of_pixel * (within.pixels or 0), math.degrees(slope)),
+        ("roll", within.degrees or 0, math.degrees(1)),
+    )
     found = [
-        Unknown(
-            name=f"{camera.name} {name}",
-            unit="degrees",
-            prior=prior or 0.0,
-            step=step,
-            **geometric,
-        )
-        for name, prior, step in (
-            ("pitch", of_pixel * (within.pixels or 0), math.degrees(slope)),
-            ("yaw", of_pixel * (within.pixels or 0), math.degrees(slope)),
-            ("roll", within.degrees, math.degrees(1)),
-        )
+        of_camera(name=f"{camera.name} {name}", unit="degrees", prior=prior, step=step)
+        for name, prior, step in angles
     ]
     if within.percent:
         centre, size = _objects(problem)
-        distance = float(np.linalg.norm(camera.position - centre))
+        step = 2 * slope * float(np.linalg.norm(camera.position - centre))
+        prior = within.percent / 100 * size
         found += [
-            Unknown(
-                name=f"{camera.name} {axis}",
-                unit="units",
-                prior=within.percent / 100 * size,
-                step=2 * slope * distance,
-                **geometric,
-            )
+            of_camera(name=f"{camera.name} {axis}", unit="units", prior=prior, step=step)
             for axis in "xyz"
         ]
     return found
@@ -174,9 +160,7 @@ def _of_shapes(problem: Problem, choices: Refine) -> Iterator[Group]:
         shape = AdjustedShape(problem.scene, name)
         distance = float(np.linalg.norm(camera.position - shape.centre))
         step = 2 * _slope(camera) * distance
-        moves = [("x", "units", within.percent), ("y", "units", within.percent)]
-        moves += [("z", "units", within.percent)]
-        unknowns = [
+        moves = [
             Unknown(
                 name=f"{name} {axis}",
                 unit="units",
@@ -196,11 +180,9 @@ def _of_shapes(problem: Problem, choices: Refine) -> Iterator[Group]:
                 step=math.degrees(2 * step / shape.size),
                 is_geometric=True,
             )
-            for axis in "xyz"
+            for axis in ("xyz" if within.degrees else "")
         ]
-        yield Group(
-            unknowns=[*turns, *unknowns], apply=partial(_place, shape), values=shape.values
-        )
+        yield Group(unknowns=[*moves, *turns], apply=partial(_place, shape), values=shape.values)
 
 
 def _of_materials(problem: Problem, choices: Refine) -> Iterator[Group]:
@@ -218,9 +200,7 @@ def _of_materials(problem: Problem, choices: Refine) -> Iterator[Group]:
                 )
                 for name in names
             ]
-            yield Group(
-                unknowns=unknowns, apply=partial(_colour, material), values=material.values
-            )
+            yield Group(unknowns=unknowns, apply=partial(_colour, material), values=material.values)
     for material, within in _materials(problem, choices, "roughness"):
         unknown = Unknown(
             name=f"{material.name} roughness",
@@ -254,7 +234,11 @@ def _materials(
 
 
 def _place(part: AdjustedCamera | AdjustedShape, coordinates: Coordinates) -> None:
-    part.place(coordinates[:3], coordinates[3:] if len(coordinates) > 3 else np.zeros(3))
+    first, second = coordinates[:3], coordinates[3:] if len(coordinates) > 3 else np.zeros(3)
+    if isinstance(part, AdjustedCamera):
+        part.place(degrees=first, offset=second)
+    else:
+        part.place(degrees=second, offset=first)
 
 
 def _zoom(camera: AdjustedCamera, coordinates: Coordinates) -> None:

@@ -167,15 +167,13 @@ class AdjustedMaterial:
         self.name = name
         self._params, self._keys = mi.traverse(scene.mi_scene), known[name]
         parts = _DIFFUSE if is_diffuse else _REFLECTANCES
-        base = {
-            part: np.array(self._params[key], np.float64) for part, key in self._keys.items()
-        }
+        base = {part: np.array(self._params[key], np.float64) for part, key in self._keys.items()}
         self._base = base
         self._colours = [part for part in parts if part in base]
-        coloured = [part for part in self._colours if base[part].size > 1]
+        coloured = [part for part in self._colours if _has_colour(base[part])]
         # Only colours can change colour; of a metal without them the optical constants can.
         self._is_metal = not coloured and not is_diffuse and all(part in base for part in _METAL)
-        self.num_channels = 3 if coloured or self._is_metal and base["k"].size == 3 else 1
+        self.num_channels = 3 if coloured or (self._is_metal and base["k"].size == 3) else 1
         self._colours = coloured or self._colours
         rough = [base[part] for part in _ROUGHNESSES if part in base]
         self.roughness = float(rough[0].mean()) if rough else None
@@ -261,6 +259,11 @@ def materials_of(scene: Scene) -> dict[str, dict[str, str]]:
         if words[-1] in wanted and is_of_material and len(words) > 1:
             found.setdefault(".".join(words[:-1]), {})[words[-1]] = key
     return {name: keys for name, keys in found.items() if {*keys} - {"eta"}}
+
+
+def _has_colour(value: NDArray[np.float64]) -> bool:
+    """Whether it is a colour or a texture of colours."""
+    return value.size == 3 or (value.ndim == 3 and value.shape[2] == 3)
 
 
 def _metal_of(

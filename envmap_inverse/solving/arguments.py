@@ -14,7 +14,7 @@ __all__ = ["check_kinds"]
 _OPTIMIZERS = ("Transport", "Adam")
 
 
-def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any) -> None:
+def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any, refine: Any = None) -> None:
     """Check what `estimate` is given; None is for the defaults.
 
     Args:
@@ -22,6 +22,7 @@ def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any) -> None:
         optimizer: has to have what `Optimizer` has.
         loss: has to be a loss, not its name or class.
         chosen: has to be a list or tuple of priors.
+        refine: has to be a `Refine`.
 
     Raises:
         InputError: if any is something else; the message says what to write instead.
@@ -32,6 +33,7 @@ def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any) -> None:
         faults.keep(InputError(f"scene: {found}, which reads files, dictionaries and mi.Scene"))
     faults.attempt(_check, "optimizer", optimizer, "default_loss", _OPTIMIZERS)
     faults.attempt(_check, "loss", loss, "__call__", _names(LOSSES))
+    faults.attempt(_check, "refine", refine, "within", ("Refine",))
     if hasattr(chosen, "quadratic") and not isinstance(chosen, type):
         name = type(chosen).__name__
         faults.keep(InputError(f"priors: is one prior; give a list or tuple: priors=({name}(),)"))

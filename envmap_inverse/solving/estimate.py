@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
 from envmap_inverse.problem.view import ViewLike, as_views, start_exposures
+from envmap_inverse.refining.choices import Refine, Refined
+from envmap_inverse.refining.search import Refinement, Refiner
 from envmap_inverse.scene.rendering import render, sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving import notebook as display
@@ -38,7 +40,7 @@ from envmap_inverse.system.progress import Stage, is_watched, stage
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Estimate", "estimate", "numbers_of", "solve"]
+__all__ = ["Estimate", "estimate", "numbers_of", "solve", "with_refinement"]
 
 COVERAGE_SPP = 16
 FIT_SPP, MAX_JUDGED = 16, 6
@@ -62,6 +64,7 @@ class Estimate:
         deviation: standard deviation of each texel, shape (H, W, 3), if the other texels were
             known: a lower bound. Only from `Transport`.
         exposures: of each view and channel, shape (views, 3), as given or estimated.
+        refinement: the numbers of the scene that were refined; None if none were.
         judged: renders the pictures under the map, for `fit`.
 
     Example:
@@ -82,6 +85,7 @@ class Estimate:
     num_dropped: int = 0
     deviation: NDArray[np.float32] | None = None
     exposures: NDArray[np.float32] | None = None
+    refinement: Refinement | None = None
     judged: Callable[[], Fit] | None = field(default=None, repr=False)
 
     @cached_property
@@ -91,6 +95,11 @@ class Estimate:
         The scene must be as it was. None for a result that was not found by `estimate`.
         """
         return None if self.judged is None else self.judged()
+
+    @property
+    def refined(self) -> Mapping[str, Refined]:
+        """Each refined number of the scene by name: before, after, and its deviation."""
+        return {} if self.refinement is None else self.refinement.numbers
 
     @property
     def rgba(self) -> NDArray[np.float32]:
@@ -154,6 +163,7 @@ def estimate(
     loss: Loss | None = None,
     priors: Sequence[Prior] | None = None,
     initial: float | ArrayLike | None = None,
+    refine: Refine | None = None,
     ground_truth: ArrayLike | None = None,
     on_iteration: OnIteration | None = None,
 ) -> Estimate:
@@ -178,6 +188,8 @@ def estimate(
             `(TotalVariation(), Tikhonov(), Chromaticity())` for `Transport`.
         initial: start map: a number, texels (H, W, 3) or flat RGBA. By default the pictures' mean;
             1 for `Adam()` on the texels themselves, as in the tutorial.
+        refine: numbers of the scene that are nearly known, such as its cameras' directions; they
+            are found first, and the scene keeps them.
         ground_truth: the true map; it only adds an error to the history.
         on_iteration: called with an `Iteration` after each; returning True ends the run.
 
@@ -192,7 +204,7 @@ def estimate(
         >>> result.texels.shape
         (8, 16, 3)
     """
-    check_kinds(scene, optimizer, loss, priors)
+    check_kinds(scene, optimizer, loss, priors, refine)
     chosen = optimizer or default_optimizer(scene)()
     wanted = loss or chosen.default_loss
     with shown_in_notebook():
@@ -205,7 +217,18 @@ def estimate(
             ground_truth=ground_truth,
         )
         check_sight(problem := checked(posed))
-        return solve(problem, chosen, on_iteration)
+        if refine is None:
+            return solve(problem, chosen, on_iteration)
+        begun = time.perf_counter()
+        refinement = Refiner(problem, refine).search()
+        seconds = time.perf_counter() - begun
+        return with_refinement(solve(problem, chosen, on_iteration), refinement, seconds)
+
+
+def with_refinement(result: Estimate, refinement: Refinement, seconds: float) -> Estimate:
+    """Add to a result what was refined before it, and the seconds that this took."""
+    phases = {"refine": seconds, **result.phases}
+    return replace(result, refinement=refinement, phases=phases, seconds=result.seconds + seconds)
 
 
 def solve(
