@@ -1,11 +1,10 @@
 """The misfit of a scene's numbers when the map is the best for them, and its derivatives.
 
 For numbers theta let x(theta) be the map that minimizes the misfit. The misfit that is left is a
-function of theta alone (variable projection, Golub and Pereyra 1973). Its gradient is that at a
-fixed map; its Hessian is not, as a map absorbs most of what the numbers change: with D the
-derivative of the pictures at a fixed map, T the transport, W the weights and H = T'WT + priors,
-
-    S = D'WD - (T'WD)' H^-1 (T'WD).
+function of theta alone (variable projection, Golub and Pereyra 1973). A map absorbs most of what
+the numbers change, so that derivatives at a fixed map say little; here a new map is found for each
+difference. The residuals that are left are smooth in theta, as all recordings have the same random
+numbers.
 """
 
 from __future__ import annotations
@@ -16,26 +15,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.optimizers.least_squares.conjugate_gradients import conjugate_gradients
 from envmap_inverse.optimizers.least_squares.pictures import Pixels
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.refining.unknowns import Coordinates, Unknown
-from envmap_inverse.scene.rendering import render
 from envmap_inverse.system.progress import watched_by
 
 __all__ = ["Curvature", "Fitted", "Reduced"]
 
 NUM_PATHS = 2**19
-PROJECTION_STEPS = 30
-LEAST_BEND = 0.1
-"""Least second derivative by differences, as a share of the projected one."""
-
 ALIKE = 16
-"""Pixels that count as one for what moves no edges: its traces in neighbours are alike, and so are
-those of the errors that recording and map make."""
+"""Pixels that count as one for numbers that move no edges: their traces in neighbours are alike, and
+so are the errors of recording and map."""
 
 BLOCK = 8
 """Pixels on a side of the blocks whose residuals may be alike."""
@@ -95,6 +88,7 @@ class Reduced:
         pixels = max(view.image[:, :, 0].size for view in problem.views)
         self._spp = int(np.clip(NUM_PATHS // pixels, 16, 256))
         self._side = max(max(view.image.shape[:2]) for view in problem.views)
+        self._share = np.array([1.0 if u.is_geometric else 1 / ALIKE for u in unknowns])
         self.steps = np.array([unknown.step_at(self._side) for unknown in unknowns])
 
     def record(self, coordinates: Coordinates) -> LightTransport:
@@ -117,67 +111,29 @@ class Reduced:
         return Fitted(solver=solver, misfit=float(loss) + solver.prior_factor() * energy)
 
     def curvature(self, coordinates: Coordinates, fitted: Fitted) -> Curvature:
-        """Gradient and Hessian by central differences and by projection."""
+        """Gradient, and Hessian by Gauss and Newton, from central differences."""
         solver = fitted.solver
-        texels = solver.as_map(solver.texels)
-        slopes = [self._slope(coordinates, k, texels) for k in range(len(self._unknowns))]
-        slopes = [slope / np.float32(solver.unit) for slope in slopes]
-        pictures = solver.pictures
-        pulls = pictures.is_exact | (pictures.target(solver.predicted) == pictures.observed)
-        weights: Pixels = solver.pixel_weights() * pulls
-        residual = pictures.observed - solver.predicted
+        weights: Pixels = solver.pixel_weights() * _pulls(solver)
+        residual = solver.pictures.observed - solver.predicted
         level = float(np.sum(weights * residual**2) / np.count_nonzero(weights))
-        projection = _Projection(solver, weights, residual)
-        left, pulls_left = zip(*map(projection.of, slopes), strict=True)
-        hessian = np.array([[_dot(weights * a, b) for b in left] for a in slopes]) / level
-        scores = np.stack([self._block_sums(weights * part * residual) for part in left]) / level
-        gradient, hessian = np.array(pulls_left) / level, (hessian + hessian.T) / 2
-        for number, unknown in enumerate(self._unknowns):
-            if not unknown.is_geometric:
-                slope, bend = self._differences(coordinates, number, fitted.misfit)
-                scale = 1.5 / level / ALIKE
-                gradient[number] = -slope * scale
-                ratio = np.sqrt(max(bend * scale / hessian[number, number], LEAST_BEND / ALIKE))
-                hessian[number] *= ratio
-                hessian[:, number] *= ratio
+        slopes, gradient = [], []
+        for number, step in enumerate(self.steps):
+            ahead, behind = (self._moved(coordinates, number, s) for s in (step, -step))
+            gradient.append((behind.misfit - ahead.misfit) / (2 * step))
+            slopes.append((_light(ahead) - _light(behind)) / np.float32(2 * step * solver.unit))
+        products = np.array([[_dot(weights * a, b) for b in slopes] for a in slopes])
+        sums = np.stack([self._block_sums(weights * slope * residual) for slope in slopes])
+        # Half the sum of weighted squares, which counts here, is 3/2 of the mean loss.
         return Curvature(
-            gradient=gradient,
-            hessian=hessian,
-            scatter=scores @ scores.T,
+            gradient=np.array(gradient) * 1.5 * self._share / level,
+            hessian=products * np.sqrt(np.outer(self._share, self._share)) / level,
+            scatter=sums @ sums.T * np.outer(self._share, self._share) / level**2,
         )
 
-    def _differences(
-        self, coordinates: Coordinates, number: int, misfit: float
-    ) -> tuple[float, float]:
-        """First and second derivative of the reduced misfit by one number, by differences."""
-        step = self.steps[number]
-        above, below = coordinates.copy(), coordinates.copy()
-        above[number] += step
-        below[number] -= step
-        high, low = self.fit(above).misfit, self.fit(below).misfit
-        return (high - low) / (2 * step), (high - 2 * misfit + low) / step**2
-
-    def _slope(self, coordinates: Coordinates, number: int, texels: NDArray[np.float32]) -> Pixels:
-        """Derivative of the pictures' radiance by one number at a fixed map, (pixels, 3)."""
-        step, only = self.steps[number], self._unknowns[number].sensor
-        images = []
-        for sign in (1, -1):
-            moved = coordinates.copy()
-            moved[number] += sign * step
-            self._apply(moved)
-            images.append([self._rendered(view.sensor, only, texels) for view in self._views])
-        above, below = (np.concatenate(side) for side in images)
-        return np.asfortranarray((above - below) / np.float32(2 * step))
-
-    def _rendered(
-        self, sensor: int, only: int | None, texels: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        width, height = self._problem.scene.film_size(sensor)
-        if only not in {None, sensor}:
-            return np.zeros((width * height, 3), np.float32)
-        seed = self._seed + 1
-        image = render(self._problem.scene, texels, self._spp, seed, sensor)
-        return image.reshape(-1, 3)
+    def _moved(self, coordinates: Coordinates, number: int, step: float) -> Fitted:
+        moved = coordinates.copy()
+        moved[number] += step
+        return self.fit(moved)
 
     def _block_sums(self, pixels: Pixels) -> NDArray[np.float64]:
         """Sums over blocks of each view and channel."""
@@ -196,32 +152,18 @@ class Reduced:
         return self._problem.views
 
 
-class _Projection:
-    """Takes out of changes of the pictures what the map follows; near a solver's map."""
-
-    def __init__(self, solver: LeastSquares, weights: Pixels, residual: Pixels) -> None:
-        self._solver, self._weights, self._residual = solver, weights, residual
-        self._forms = solver.quadratics()
-        self._free = solver.texels > 0
-        self._diagonal = solver.diagonal(weights, self._forms)
-        of_priors = sum(form.matrix @ (solver.texels - form.centre) for form in self._forms)
-        # The solver stops before this is 0: the map still has a way to go.
-        self._open = solver.transport.rmatvec(weights * residual) - of_priors
-
-    def of(self, slope: Pixels) -> tuple[Pixels, float]:
-        """What is left of a change, and how much it lowers the misfit, once the map is there."""
-        transport, free = self._solver.transport, self._free
-        pull = transport.rmatvec(self._weights * slope) * free
-        change = conjugate_gradients(
-            self._hessian, pull, self._diagonal, free, PROJECTION_STEPS, 1e-3
-        )
-        gradient = _dot(self._weights * slope, self._residual) - _dot(change, self._open)
-        return slope - transport.matvec(change), gradient
-
-    def _hessian(self, change: NDArray[np.float32]) -> NDArray[np.float32]:
-        from_priors = sum(form.matrix @ change for form in self._forms)
-        return np.asarray(self._solver.transport.normal(change, self._weights) + from_priors)
+def _pulls(solver: LeastSquares) -> Pixels:
+    """Which values pull the prediction: all but clipped ones whose bound is met."""
+    pictures = solver.pictures
+    met = pictures.target(solver.predicted) == pictures.observed
+    return np.asarray(pictures.is_exact | met)
 
 
-def _dot(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+def _light(fitted: Fitted) -> Pixels:
+    """The pictures under the best map, in radiance, that of other emitters included."""
+    solver = fitted.solver
+    return np.asarray(solver.pictures.light(solver.predicted) * np.float32(solver.unit))
+
+
+def _dot(a: Pixels, b: Pixels) -> float:
     return float(np.sum(a * b, dtype=np.float64))
