@@ -27,8 +27,8 @@ __all__ = ["Curvature", "Fitted", "Reduced"]
 
 NUM_PATHS = 2**19
 ALIKE = 16
-"""Pixels that count as one for numbers that move no edges: their traces in neighbours are alike, and
-so are the errors of recording and map."""
+"""Pixels that count as one for numbers that move no edges: what they change is alike in neighbours,
+and so are the errors of recording and map."""
 
 BLOCK = 8
 """Pixels on a side of the blocks whose residuals may be alike."""

@@ -23,7 +23,7 @@ from envmap_inverse.system.progress import Stage, stage
 __all__ = ["Refinement", "Refiner"]
 
 MAX_STEPS = 8
-CLOSE, CLOSER = 0.1, 0.04
+CLOSE, CLOSER = 0.1, 0.02
 """Steps, as shares of those of derivatives, after which a coarse film and the last one are left."""
 
 LEAST_GAIN = 3e-4

@@ -114,7 +114,7 @@ def test_the_shapes_of_a_scene_are_named(scene: ei.Scene) -> None:
 
 
 def test_an_unknown_part_is_refused(scene: ei.Scene) -> None:
-    with pytest.raises(ei.InputError, match="no shape 'smal' can be refined; .*'small'"):
+    with pytest.raises(ei.InputError, match=r"no shape 'smal' can be refined; .*'small'"):
         AdjustedShape(scene, "smal")
     with pytest.raises(ei.InputError, match="no material 'gold' can be refined; there are: "):
         AdjustedMaterial(scene, "gold")
