@@ -23,7 +23,7 @@ from envmap_inverse.scene.adjusting import (
 
 SIZE = 128
 PIXELS, ROLL, ZOOM = (2.5, 1.7), 0.5, 1.02
-"""Pixels up and sideways (3 in all), degrees about the line of sight, factor on the field of view."""
+"""Pixels up and sideways (3 in all), degrees about the line of sight, factor on the view."""
 
 MOVE = (0.01, -0.01, 0.007)
 """Of the shape, as shares of its size."""

@@ -82,9 +82,9 @@ class Refine:
 
     Example:
         >>> refine = ei.Refine(camera=True, fov=ei.Within(percent=1))
-        >>> result = ei.estimate(scene, image, optimizer=ei.Transport(spp=16), refine=refine)
+        >>> result = ei.estimate(ei.load_scene("scene.xml"), image, refine=refine)
         >>> list(result.refined)
-        ['sensor0 pitch', 'sensor0 yaw', 'sensor0 roll', 'sensor0 fov']
+        ['camera pitch', 'camera yaw', 'camera roll', 'camera fov']
     """
 
     camera: Within | bool = False
@@ -131,8 +131,9 @@ class Refined:
         unit: "degrees", "units" of the scene, "factor", or "alpha".
 
     Example:
-        >>> result = ei.estimate(scene, image, refine=ei.Refine(fov=True))
-        >>> found: ei.Refined = result.refined["sensor0 fov"]
+        >>> refine = ei.Refine(fov=True)
+        >>> result = ei.estimate(ei.load_scene("scene.xml"), image, refine=refine)
+        >>> found: ei.Refined = result.refined["camera fov"]
         >>> found.before, found.unit
         (40.0, 'degrees')
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from envmap_inverse.priors import with_factor
 from envmap_inverse.problem.fitting import resized
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.scene.films import scaled_size
+from envmap_inverse.scene.films import keeping_film, scaled_size
 from envmap_inverse.sphere.latlong import resample
 
 __all__ = ["at_side", "sides_of"]
@@ -37,26 +37,22 @@ def at_side(problem: Problem, side: int) -> Iterator[Problem]:
     Films and map of the scene follow, and are as before when the context ends.
     """
     scene, envmap = problem.scene, problem.scene.envmap
-    sensors = sorted({view.sensor for view in problem.views})
-    before = {sensor: scene.film_size(sensor) for sensor in sensors}
     width, height = envmap.resolution
     shrink = min(1.0, 2 * side / width)
-    size = max(round(shrink * width), 16), max(round(shrink * height), 8)
-    try:
-        for sensor, film in before.items():
-            scene.set_film_size(_like(film, side), sensor)
-        initial = resample(problem.initial, size[1], size[0]).astype(np.float32)
-        with envmap.holding(initial):
-            yield replace(
-                problem,
-                views=tuple(resized(v, *scene.film_size(v.sensor)) for v in problem.views),
-                priors=tuple(with_factor(prior, 1.0) for prior in problem.priors),
-                initial=initial,
-                ground_truth=None,
-            )
-    finally:
-        for sensor, film in before.items():
-            scene.set_film_size(film, sensor)
+    size = max(round(shrink * height), 8), max(round(shrink * width), 16)
+    initial = resample(problem.initial, *size).astype(np.float32)
+    with ExitStack() as held:
+        for sensor in sorted({view.sensor for view in problem.views}):
+            held.enter_context(keeping_film(scene.sensor(sensor)))
+            scene.set_film_size(_like(scene.film_size(sensor), side), sensor)
+        held.enter_context(envmap.holding(initial))
+        yield replace(
+            problem,
+            views=tuple(resized(v, *scene.film_size(v.sensor)) for v in problem.views),
+            priors=tuple(with_factor(prior, 1.0) for prior in problem.priors),
+            initial=initial,
+            ground_truth=None,
+        )
 
 
 def _like(size: Size, side: int) -> Size:

@@ -26,7 +26,7 @@ MAX_STEPS = 8
 CLOSE, CLOSER = 0.1, 0.02
 """Steps, as shares of those of derivatives, after which a coarse film and the last one are left."""
 
-LEAST_GAIN = 3e-4
+LEAST_GAIN = 1e-4
 """Share of the misfit that a step has to take away for another one to follow."""
 
 SHORTEST = 1 / 4

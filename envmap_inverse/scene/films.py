@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 
-__all__ = ["drop_crop_window", "has_crop_window", "scaled_size", "set_film_size", "window_size"]
+__all__ = [
+    "drop_crop_window",
+    "has_crop_window",
+    "keeping_film",
+    "scaled_size",
+    "set_film_size",
+    "window_size",
+]
 
 Size = tuple[int, int]
+
+_OF_FILM = (
+    *("film.size", "film.crop_size", "film.crop_offset"),
+    *("principal_point_offset_x", "principal_point_offset_y"),
+)
 
 
 def window_size(sensor: Any) -> Size:
@@ -61,6 +75,21 @@ def set_film_size(sensor: Any, size: Size) -> None:
     else:
         params["film.size"] = params["film.crop_size"] = list(size)
     params.update()
+
+
+@contextmanager
+def keeping_film(sensor: Any) -> Iterator[None]:
+    """Restore a sensor's film, bit by bit, when the context ends."""
+    params = mi.traverse(sensor)
+    before = {key: _copied(params[key]) for key in _OF_FILM if key in params}
+    try:
+        yield
+    finally:
+        params.update(before)
+
+
+def _copied(value: Any) -> Any:
+    return type(value)(value)
 
 
 def drop_crop_window(sensor: Any) -> None:
