@@ -32,6 +32,9 @@ LEAST_GAIN = 1e-4
 SHORTEST = 1 / 4
 """Share of a step that is still tried."""
 
+ALONE = 1 / 4
+"""Share of a derivative's step that stands for the error of a film where no coarser one is."""
+
 LONGEST = 6.0
 """The longest step, in steps of derivatives: some pixels."""
 
@@ -112,7 +115,8 @@ class Refiner:
         Gauss-Newton steps on the reduced misfit (see `reduced`) plus the priors, halved until they
         lower it. A deviation has three parts: what the residuals' variance and the priors leave
         open; the same with residuals that are alike within blocks of 8 x 8 pixels (the larger of
-        the two counts); and by how much the last, finer film moved the number.
+        the two counts); and by how much the last, finer film moved the number, or where there is
+        one film only about an eighth of a pixel.
 
         Args:
             settings: of the inner solver.
@@ -130,8 +134,8 @@ class Refiner:
                     found, deviations = _Climb(reduced, self._priors).run(
                         found, CLOSER if is_last else CLOSE, shown, is_stopped
                     )
-                if number:
-                    deviations = np.hypot(deviations, found - before)
+                moved = found - before if number else ALONE * reduced.steps
+                deviations = np.hypot(deviations, moved)
                 shown.advance(number + 1, f"{side} pixels")
                 if is_stopped():
                     break
