@@ -50,12 +50,12 @@ _DEFAULTS = {
     "gain": Within(factor=1.2),
     "albedo": Within(factor=1.2),
     "roughness": Within(factor=1.5),
-    "pose": Within(percent=1, degrees=0.5),
+    "pose": Within(percent=1),
 }
 KINDS = tuple(_DEFAULTS)
 """What can be refined."""
 
-_OPTIONAL = {"camera": ("percent",)}
+_OPTIONAL = {"camera": ("percent",), "pose": ("degrees",)}
 _OF_PARTS = ("gain", "albedo", "roughness", "pose")
 
 
@@ -70,14 +70,15 @@ class Refine:
             `degrees` about the line of sight. `percent` (of the size of the scene's objects) frees
             its place too, which is the same as to move all objects.
         fov: horizontal field of view of each camera, within 2 `percent`.
-        pose: of each shape, or of the shape `of`: its place within 1 `percent` of its size and, if
-            the camera is not refined, its rotation within 0.5 `degrees`. To turn both is to turn
-            the light, which no picture shows.
+        pose: of each shape, or of the shape `of`: its place, within 1 `percent` of its size.
+            `degrees` frees its rotation too; to turn it and the camera alike is to turn the
+            light, which no picture shows.
         gain: of all reflectances of each material, or of the material `of`, per channel: within a
             `factor` of 1.2. A wrong metal is a gain.
         albedo: the same of diffuse reflectances alone.
-        roughness: alpha of each material, or of the material `of`, within a `factor` of 1.5. Light
-            that is blurred twice looks nearly like light that is blurred once: expect little of it.
+        roughness: alpha of each material, or of the material `of`, within a `factor` of 1.5. The
+            misfit cannot tell it, as light that is blurred already looks the same in a sharper
+            material; so its deviation stays what it was, and what is found is rather too low.
         film: longest side in pixels to which pictures are averaged down for it.
 
     Example:
@@ -114,10 +115,7 @@ class Refine:
         if not chosen:
             return None
         given = {} if chosen is True else _given(chosen)
-        defaults = _given(_DEFAULTS[kind])
-        if kind == "pose" and self.camera:
-            del defaults["degrees"]
-        return Within(**{**defaults, **given})
+        return Within(**{**_given(_DEFAULTS[kind]), **given})
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,7 +139,9 @@ class Refiner:
                 shown.advance(number + 1, f"{side} pixels")
                 if is_stopped():
                     break
-        return self.refinement(found.tolist(), np.minimum(deviations, self._priors).tolist())
+        can_tell = np.array([unknown.can_tell for unknown in self._unknowns])
+        deviations = np.where(can_tell, np.minimum(deviations, self._priors), self._priors)
+        return self.refinement(found.tolist(), deviations.tolist())
 
     def _reduced(self, problem: Problem, settings: Settings, seed: int) -> Reduced:
         """The misfit on one film, with exposures that suit the scene as it is given."""

@@ -43,7 +43,7 @@ class Unknown:
             for what moves edges, which a step moves by about half a pixel.
         is_geometric: whether it moves edges.
         is_factor: whether the coordinate is the logarithm of a factor; else it is a difference.
-        sensor: the only sensor that sees it; None if all do.
+        can_tell: whether the misfit can tell it; else its deviation stays that of the prior.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Unknown:
     step: float
     is_geometric: bool = False
     is_factor: bool = False
-    sensor: int | None = None
+    can_tell: bool = True
 
     def step_at(self, side: int) -> float:
         """The step on a film whose longer side has so many pixels."""
@@ -106,7 +106,7 @@ def _of_cameras(problem: Problem, choices: Refine) -> Iterator[Group]:
             yield Group(unknowns=numbers, apply=partial(_place, camera), values=camera.values)
         if zoomed is not None:
             yield Group(
-                unknowns=[_field_of_view(camera, index, zoomed)],
+                unknowns=[_field_of_view(camera, zoomed)],
                 apply=partial(_zoom, camera),
                 values=camera.values,
             )
@@ -116,7 +116,7 @@ def _turns(problem: Problem, camera: AdjustedCamera, index: int, within: Within)
     """Pitch, yaw and roll, and the place if its deviation is given."""
     slope, side = _slope(camera), max(problem.scene.film_size(index))
     of_pixel = math.degrees(2 * slope) / side
-    of_camera = partial(Unknown, given=0.0, is_geometric=True, sensor=index)
+    of_camera = partial(Unknown, given=0.0, is_geometric=True)
     angles = (
         ("pitch", of_pixel * (within.pixels or 0), math.degrees(slope)),
         ("yaw", of_pixel * (within.pixels or 0), math.degrees(slope)),
@@ -137,7 +137,7 @@ def _turns(problem: Problem, camera: AdjustedCamera, index: int, within: Within)
     return found
 
 
-def _field_of_view(camera: AdjustedCamera, index: int, within: Within) -> Unknown:
+def _field_of_view(camera: AdjustedCamera, within: Within) -> Unknown:
     if camera.fov is None:
         raise InputError(f"refine fov: {camera.name} has no field of view")
     return Unknown(
@@ -147,7 +147,6 @@ def _field_of_view(camera: AdjustedCamera, index: int, within: Within) -> Unknow
         prior=(within.percent or 0) / 100 * camera.fov,
         step=math.degrees(math.sin(math.radians(camera.fov))),
         is_geometric=True,
-        sensor=index,
     )
 
 
@@ -209,6 +208,7 @@ def _of_materials(problem: Problem, choices: Refine) -> Iterator[Group]:
             prior=math.log(within.factor or 1),
             step=ROUGHNESS_STEP,
             is_factor=True,
+            can_tell=False,
         )
         yield Group(unknowns=[unknown], apply=partial(_roughen, material), values=material.values)
 

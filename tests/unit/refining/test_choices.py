@@ -15,12 +15,9 @@ def test_what_is_not_chosen_is_not_refined() -> None:
     assert ei.Refine(fov=True).within("camera") is None
 
 
-def test_shapes_do_not_turn_while_the_camera_does() -> None:
-    alone, both = ei.Refine(pose=True).within("pose"), ei.Refine(pose=True, camera=True)
-    found = both.within("pose")
-    assert alone is not None
-    assert found is not None
-    assert (alone.degrees, found.degrees) == (0.5, None)
+def test_a_shape_turns_only_if_degrees_are_given() -> None:
+    found = [ei.Refine(pose=chosen).within("pose") for chosen in (True, ei.Within(degrees=2))]
+    assert [(each.percent, each.degrees) for each in found if each] == [(1, None), (1, 2)]
 
 
 def test_a_choice_of_nothing_is_refused() -> None:
