@@ -25,7 +25,10 @@ from envmap_inverse.system.progress import watched_by
 
 __all__ = ["Curvature", "Fitted", "Reduced"]
 
-NUM_PATHS = 2**19
+NUM_PATHS = 2**20
+LEAST_BEND = 0.25
+"""Least second derivative, as a share of the one by Gauss and Newton."""
+
 ALIKE = 16
 """Pixels that count as one for numbers that move no edges: what they change is alike in neighbours,
 and so are the errors of recording and map."""
@@ -116,13 +119,17 @@ class Reduced:
         weights: Pixels = solver.pixel_weights() * _pulls(solver)
         residual = solver.pictures.observed - solver.predicted
         level = float(np.sum(weights * residual**2) / np.count_nonzero(weights))
-        slopes, gradient = [], []
+        slopes, gradient, bends = [], [], []
         for number, step in enumerate(self.steps):
             ahead, behind = (self._moved(coordinates, number, s) for s in (step, -step))
             gradient.append((behind.misfit - ahead.misfit) / (2 * step))
+            bends.append((ahead.misfit - 2 * fitted.misfit + behind.misfit) / step**2)
             slopes.append((_light(ahead) - _light(behind)) / np.float32(2 * step * solver.unit))
         products = np.array([[_dot(weights * a, b) for b in slopes] for a in slopes])
         sums = np.stack([self._block_sums(weights * slope * residual) for slope in slopes])
+        # Noise of the recordings makes the products too large; the misfit itself shows it.
+        ratios = np.array(bends) * 1.5 / np.maximum(np.diag(products), 1e-30)
+        products *= np.sqrt(np.outer(*[np.clip(ratios, LEAST_BEND, 1)] * 2))
         # Half the sum of weighted squares, which counts here, is 3/2 of the mean loss.
         return Curvature(
             gradient=np.array(gradient) * 1.5 * self._share / level,

@@ -29,8 +29,8 @@ CLOSE, CLOSER = 0.1, 0.02
 LEAST_GAIN = 1e-4
 """Share of the misfit that a step has to take away for another one to follow."""
 
-SHORTEST = 1 / 4
-"""Share of a step that is still tried."""
+SHORTEST, FURTHEST = 1 / 4, 4
+"""Multiples of a step that are still tried."""
 
 ALONE = 1 / 4
 """Share of a derivative's step that stands for the error of a film where no coarser one is."""
@@ -114,9 +114,9 @@ class Refiner:
 
         Gauss-Newton steps on the reduced misfit (see `reduced`) plus the priors, halved until they
         lower it. A deviation has three parts: what the residuals' variance and the priors leave
-        open; the same with residuals that are alike within blocks of 8 x 8 pixels (the larger of
-        the two counts); and by how much the last, finer film moved the number, or where there is
-        one film only about an eighth of a pixel.
+        open, with independent residuals or with alike ones within blocks of 8 x 8 pixels, whichever
+        is larger; by how much the last, finer film moved the number, or an eighth of a pixel where
+        there is one film only; and a last step that noise kept from being taken.
 
         Args:
             settings: of the inner solver.
@@ -170,11 +170,11 @@ class _Climb:
             curvature = self._reduced.curvature(at, fitted)
             step = self._step(at, curvature)
             size = float(np.max(abs(step) / self._reduced.steps))
-            length, tried = self._shortened(at, step, fitted)
+            length, tried = self._along(at, step, fitted)
             _LOGGER.info("misfit %.5g, step %.3g x %.3g", fitted.misfit, length, size)
             shown.advance(shown.done, f"step of {size:.2g}")
             if tried is None:
-                break
+                return at, np.hypot(self._deviations(curvature), step)
             gain = fitted.misfit - tried.misfit
             at, fitted = at + length * step, tried
             if length * size < close or gain < LEAST_GAIN * fitted.misfit or is_stopped():
@@ -188,17 +188,27 @@ class _Climb:
         longest = float(np.max(abs(step) / self._reduced.steps))
         return np.asarray(step * min(1.0, LONGEST / max(longest, 1e-30)))
 
-    def _shortened(
+    def _along(
         self, at: Coordinates, step: Coordinates, fitted: Fitted
     ) -> tuple[float, Fitted | None]:
-        """The longest share of a step that lowers the misfit, and the fit there; None if none."""
-        length = 1.0
-        while length >= SHORTEST:
+        """The multiple of a step that lowers the misfit most, and the fit there; None if none.
+
+        Longer ones are tried while they are better, and shorter ones if the step is too long.
+        """
+        best: tuple[float, Fitted | None] = (0.0, None)
+        least, length, factor = fitted.misfit, 1.0, 2.0
+        while SHORTEST <= length <= FURTHEST:
             tried = self._reduced.fit(at + length * step)
-            if tried.misfit < fitted.misfit:
-                return length, tried
-            length /= 2
-        return 0.0, None
+            if tried.misfit < least:
+                best, least = (length, tried), tried.misfit
+                if length < 1:
+                    break
+            elif length > 1 or length < SHORTEST:
+                break
+            else:
+                factor = 0.5
+            length *= factor
+        return best
 
     def _deviations(self, curvature: Curvature) -> Coordinates:
         """See `Refiner.search`."""
