@@ -50,6 +50,7 @@ class Refinement:
         values: the values of the scene's parameters that it set, by name, to be written into the
             scene; for shapes a matrix to put before their own `to_world`.
         coordinates: of the search, from which `Refiner.apply` sets the scene again.
+        deviations: of the coordinates.
     """
 
     numbers: Mapping[str, Refined]
@@ -112,9 +113,9 @@ class Refiner:
     ) -> Refinement:
         """Find the numbers, and leave the scene with them.
 
-        Gauss-Newton steps on the reduced misfit (see `reduced`) plus the priors, halved until they
-        lower it. A deviation has three parts: what the residuals' variance and the priors leave
-        open, with independent residuals or with alike ones within blocks of 8 x 8 pixels, whichever
+        Gauss-Newton steps on the reduced misfit (see `reduced`) plus the priors are taken as far as
+        they lower the misfit. A deviation has three parts: what the residuals' variance and the
+        priors leave open, with independent residuals or with alike ones within blocks of 8 x 8 pixels, whichever
         is larger; by how much the last, finer film moved the number, or an eighth of a pixel where
         there is one film only; and a last step that noise kept from being taken.
 
@@ -130,7 +131,7 @@ class Refiner:
                 is_last = number == len(sides) - 1
                 before = found
                 with at_side(self._problem, side) as small:
-                    reduced = self._reduced(small, settings or Settings(), seed)
+                    reduced = self._reduced(small, found, settings or Settings(), seed)
                     found, deviations = _Climb(reduced, self._priors).run(
                         found, CLOSER if is_last else CLOSE, shown, is_stopped
                     )
@@ -143,15 +144,17 @@ class Refiner:
         deviations = np.where(can_tell, np.minimum(deviations, self._priors), self._priors)
         return self.refinement(found.tolist(), deviations.tolist())
 
-    def _reduced(self, problem: Problem, settings: Settings, seed: int) -> Reduced:
-        """The misfit on one film, with exposures that suit the scene as it is given."""
+    def _reduced(
+        self, problem: Problem, start: Coordinates, settings: Settings, seed: int
+    ) -> Reduced:
+        """The misfit on one film, with exposures that suit the scene at the start."""
 
         def made(problem: Problem) -> Reduced:
             return Reduced(problem, self._unknowns, self.apply, settings=settings, seed=seed)
 
         if all(view.knows_exposure for view in problem.views):
             return made(problem)
-        transport = made(problem).record(np.zeros(len(self._unknowns)))
+        transport = made(problem).record(start)
         return made(with_found_exposures(problem, transport, settings))
 
 
@@ -203,7 +206,7 @@ class _Climb:
                 best, least = (length, tried), tried.misfit
                 if length < 1:
                     break
-            elif length > 1 or length < SHORTEST:
+            elif length > 1:
                 break
             else:
                 factor = 0.5
