@@ -115,9 +115,9 @@ class Refiner:
 
         Gauss-Newton steps on the reduced misfit (see `reduced`) plus the priors are taken as far as
         they lower the misfit. A deviation has three parts: what the residuals' variance and the
-        priors leave open, with independent residuals or with alike ones within blocks of 8 x 8 pixels, whichever
-        is larger; by how much the last, finer film moved the number, or an eighth of a pixel where
-        there is one film only; and a last step that noise kept from being taken.
+        priors leave open, with independent residuals or with alike ones within blocks of 8 x 8
+        pixels, whichever is larger; by how much the last, finer film moved the number, or an eighth
+        of a pixel where there is one film only; and a last step that noise kept from being taken.
 
         Args:
             settings: of the inner solver.
