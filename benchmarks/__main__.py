@@ -27,6 +27,7 @@ from benchmarks.isolation import isolation
 from benchmarks.live import live
 from benchmarks.noise import noise
 from benchmarks.objects import objects
+from benchmarks.refine import refine
 from benchmarks.scaling import scaling
 from benchmarks.settings import Settings, parser, settings_of
 from benchmarks.tables import Table, print_table
@@ -49,6 +50,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "calibration": calibration,
     "camera-noise": camera_noise,
     "wrong-cameras": wrong_cameras,
+    "refine": refine,
     "live": live,
     "gpu": gpu,
     "views": photographs.views,
@@ -60,6 +62,7 @@ TOO_LONG = (
     "noise",
     "camera-noise",
     "wrong-cameras",
+    "refine",
     "isolation",
     "live",
     "gpu",

@@ -35,6 +35,7 @@ from envmap_inverse.problem.solution import Iteration, Solution
 from envmap_inverse.problem.view import View
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.recording.planning import Information, ViewCoverage, rank_views
+from envmap_inverse.refining.choices import Refine, Refined, Within
 from envmap_inverse.scene.camera_files import read_cameras
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.rendering import render
@@ -68,6 +69,8 @@ __all__ = [
     "Problem",
     "Pyramid",
     "QuasiLikelihood",
+    "Refine",
+    "Refined",
     "RelativeMSE",
     "Scene",
     "Smoothness",
@@ -78,6 +81,7 @@ __all__ = [
     "Transport",
     "View",
     "ViewCoverage",
+    "Within",
     "estimate",
     "estimate_noise",
     "load_scene",

@@ -76,6 +76,7 @@ from envmap_inverse.console.pictures import (
     read_views,
     say_who_took_what,
 )
+from envmap_inverse.console.refining import RefineSpecs, make_refine
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import (
     MapSize,
@@ -115,7 +116,7 @@ Initial = Annotated[
 ]
 
 
-def estimate(
+def estimate(  # noqa: PLR0915 - each option once
     context: typer.Context,
     scene: SceneFile,
     reference: Annotated[
@@ -152,6 +153,7 @@ def estimate(
     cameras: Cameras = None,
     define: Define = None,
     envmap_name: EnvmapName = None,
+    refine: RefineSpecs = None,
     loss: Annotated[
         str | None,
         panelled(
@@ -245,6 +247,7 @@ def estimate(
         chosen = None if spec is None else faults.attempt(make_optimizer, spec, **given)
         wanted = faults.attempt(make_loss, loss)
         wanted_priors = faults.attempt(make_priors, prior)
+        refined = faults.attempt(make_refine, refine)
         film_size = faults.attempt(film_size_of, size, full_size=full_size)
         texels = faults.attempt(map_size_of, map_size)
         of_pictures = faults.attempt(noise_of, noise)
@@ -343,6 +346,7 @@ def estimate(
                 live=view,
                 checkpoint_every=checkpoint_every,
                 threads=threads,
+                refine=refined,
             )
 
 

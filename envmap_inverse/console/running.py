@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -26,10 +27,14 @@ from envmap_inverse.console.progress import PlainProgress
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
+from envmap_inverse.refining.choices import Refine, Refined
+from envmap_inverse.refining.search import Refinement, Refiner
 from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
 from envmap_inverse.run import session
+from envmap_inverse.run.checkpoints import fingerprints
 from envmap_inverse.run.folder import RunFolder
+from envmap_inverse.run.refined import kept_refinement
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import is_watched, stage, watched_by
 
@@ -49,6 +54,7 @@ def run(
     checkpoint_every: float = session.CHECKPOINT_EVERY,
     threads: int | None = None,
     is_all: bool = True,
+    refine: Refine | None = None,
 ) -> dict[str, Any]:
     """Solve a problem, show it and write its files; exit with 130 or 143 if a signal ended it.
 
@@ -67,17 +73,22 @@ def run(
         threads: cores to render with.
         is_all: whether the run is all that the command does: then the command can be resumed, and
             how long it took is printed last.
+        refine: numbers of the scene to find first.
 
     Returns:
         The content of `summary.json`.
     """
     watch = _Watch(run_folder, live)
     followers = (watch,) if live is None else (live, watch)
+    refining = None
+    if refine is not None:
+        refining = partial(_refined, run_folder.path, problem, optimizer, refine, watch)
     with _stop_at_signal(watch), _shown():
         result, summary = session.run(
             run_folder,
             problem,
             optimizer,
+            refining=refining,
             followers=followers,
             checkpoint_every=checkpoint_every,
             threads=threads,
@@ -98,6 +109,28 @@ def run(
         tell(phases_in_words(seconds_since_start(), _phases(seconds)))
     _exit_if_ended_early(watch.signal, result.status)
     return summary
+
+
+def _refined(
+    folder: Path, problem: Problem, optimizer: Optimizer, refine: Refine, watch: _Watch
+) -> Refinement:
+    """Set the scene to the numbers that the run has found, or finds now.
+
+    Raises:
+        Exit: if a signal ends the search, which a resumed run begins again.
+    """
+    refiner = Refiner(problem, refine)
+    marks = {**fingerprints(problem, optimizer), "what is refined": repr(refine)}
+
+    def search() -> Refinement | None:
+        found = refiner.search(is_stopped=lambda: watch.signal is not None)
+        return None if watch.signal is not None else found
+
+    refinement = kept_refinement(folder, refiner, marks, search)
+    if refinement is None:
+        tell("interrupted while the scene was refined; there is no map yet")
+        raise typer.Exit(128 + (watch.signal or 0))
+    return refinement
 
 
 def _shown() -> AbstractContextManager[None]:
@@ -207,6 +240,8 @@ def _print_summary(
         for number, exposure in enumerate(summary["exposures"] or ()):
             values = ":".join(dict.fromkeys(f"{value:.4g}" for value in exposure))
             lines.append(f"picture {number}: exposure {values}")
+    for name, number in summary.get("refined", {}).items():
+        lines.append(f"refined: {name} {Refined(**number)}")
     if summary["fit"] is not None:
         lines.append(_fit_in_words(summary["fit"]))
     lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")

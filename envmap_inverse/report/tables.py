@@ -35,6 +35,7 @@ __all__ = [
     "number",
     "phases",
     "protocols",
+    "refined",
     "settings",
     "subtitle",
     "versions",
@@ -258,6 +259,16 @@ def protocols(run: Run) -> list[Protocol]:
             )
         )
     return found
+
+
+def refined(run: Run) -> Table | None:
+    """The numbers of the scene that a run refined; None if there are none."""
+    found = run.summary.get("refined")
+    if not found:
+        return None
+    columns = ["before", "after", "deviation", "unit"]
+    rows = [(name, [number(each[key]) for key in columns]) for name, each in found.items()]
+    return Table(columns=columns, rows=rows)
 
 
 def settings(runs: Sequence[Run], names: Sequence[str]) -> Table:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, Protocol
 
@@ -10,10 +11,11 @@ from envmap_inverse.backend import limited_threads
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
+from envmap_inverse.refining.search import Refinement
 from envmap_inverse.run.checkpoints import Checkpoints, fingerprints
 from envmap_inverse.run.folder import RunFolder
 from envmap_inverse.run.notes import collected_warnings
-from envmap_inverse.solving.estimate import Estimate, numbers_of, solve
+from envmap_inverse.solving.estimate import Estimate, numbers_of, solve, with_refinement
 
 __all__ = ["CHECKPOINT_EVERY", "Follower", "run"]
 
@@ -36,6 +38,7 @@ def run(
     problem: Problem,
     optimizer: Optimizer,
     *,
+    refining: Callable[[], Refinement] | None = None,
     followers: Sequence[Follower] = (),
     checkpoint_every: float = CHECKPOINT_EVERY,
     threads: int | None = None,
@@ -53,6 +56,7 @@ def run(
         folder: the folder for the files; closed and free for others at the end.
         problem: the problem to solve.
         optimizer: the optimizer to solve it with.
+        refining: sets nearly known numbers of the scene first, as `Refiner.search` does.
         followers: told of each iteration after the folder has it.
         checkpoint_every: seconds between two checkpoints.
         threads: cores to render with.
@@ -63,9 +67,6 @@ def run(
     Returns:
         The result, and the content of `summary.json`.
     """
-    checkpoints = Checkpoints(
-        folder.path, fingerprints(problem, optimizer), every=checkpoint_every, before=folder.flush
-    )
     everyone: tuple[Follower, ...] = (folder, *followers)
 
     def on_iteration(iteration: Iteration) -> bool:
@@ -76,12 +77,19 @@ def run(
         return numbers_of(iteration, folder.metrics)
 
     with folder, collected_warnings() if notes is None else nullcontext(notes) as met:
+        begun = time.perf_counter()
+        refinement = None if refining is None else refining()
+        seconds = time.perf_counter() - begun
+        marks = fingerprints(problem, optimizer)
+        checkpoints = Checkpoints(folder.path, marks, every=checkpoint_every, before=folder.flush)
         earlier, _ = checkpoints.restore() or ([], {})
         for follower in everyone:
             follower.begin(problem, earlier)
         with limited_threads(threads):
             result = solve(problem, optimizer, on_iteration, checkpoints, words)
         folder.close()
+        if refinement is not None:
+            result = with_refinement(result, refinement, seconds)
         summary = folder.finish(result, problem, loading=loading, notes=met, starting=starting)
         if result.status == "done":
             checkpoints.remove()

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 
-__all__ = ["exact_size", "has_crop_window", "scaled_size", "set_film_size", "window_size"]
+__all__ = [
+    "drop_crop_window",
+    "exact_size",
+    "has_crop_window",
+    "keeping_film",
+    "scaled_size",
+    "set_film_size",
+    "window_size",
+]
 
 Size = tuple[int, int]
 
 MAX_SHIFT = 0.05
 """Pixels by which the image of a thin lens may move for its film to be whole pixels."""
+
+_OF_FILM = (
+    *("film.size", "film.crop_size", "film.crop_offset"),
+    *("principal_point_offset_x", "principal_point_offset_y"),
+)
 
 
 def window_size(sensor: Any) -> Size:
@@ -72,6 +86,29 @@ def set_film_size(sensor: Any, size: Size) -> None:
         _check_batch(sensor, window, size)
         _set_size(params, size)
     params.update()
+
+
+@contextmanager
+def keeping_film(sensor: Any) -> Iterator[None]:
+    """Restore a sensor's film, bit by bit, when the context ends."""
+    params = mi.traverse(sensor)
+    before = {key: _copied(params[key]) for key in _OF_FILM if key in params}
+    try:
+        yield
+    finally:
+        params.update(before)
+
+
+def _copied(value: Any) -> Any:
+    return type(value)(value)
+
+
+def drop_crop_window(sensor: Any) -> None:
+    """Make the crop window of a `perspective` sensor a film of its own, which sees the same."""
+    params = mi.traverse(sensor)
+    if has_crop_window(sensor) and "principal_point_offset_x" in params:
+        _refilm_perspective(params, _Window.of(sensor), window_size(sensor))
+        params.update()
 
 
 def exact_size(sensor: Any, size: Size) -> Size:

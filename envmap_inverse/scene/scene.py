@@ -164,6 +164,10 @@ class Scene:
             size = films.scaled_size(films.window_size(chosen), size)
         films.set_film_size(chosen, size)
 
+    def drop_crop_window(self, sensor: int = 0) -> None:
+        """Make a sensor's crop window a film of its own, which sees the same."""
+        films.drop_crop_window(self.sensor(sensor))
+
     def set_map_size(self, width: int, height: int) -> None:
         """Resample the environment map, keeping its integral over the sphere.
 

@@ -67,7 +67,7 @@ def _explained(
     return checked
 
 
-def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any) -> None:
+def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any, refine: Any = None) -> None:
     """Check what `estimate` is given; None is for the defaults.
 
     Args:
@@ -75,6 +75,7 @@ def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any) -> None:
         optimizer: has to have what `Optimizer` has.
         loss: has to be a loss, not its name or class.
         chosen: has to be a list or tuple of priors.
+        refine: has to be a `Refine`.
 
     Raises:
         InputError: if any is something else; the message says what to write instead.
@@ -85,6 +86,7 @@ def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any) -> None:
         faults.keep(InputError(f"scene: {found}, which reads files, dictionaries and mi.Scene"))
     faults.attempt(_check, "optimizer", optimizer, "default_loss", _OPTIMIZERS)
     faults.attempt(_check, "loss", loss, "__call__", _names(LOSSES))
+    faults.attempt(_check, "refine", refine, "within", ("Refine",))
     if hasattr(chosen, "quadratic") and not isinstance(chosen, type):
         name = type(chosen).__name__
         faults.keep(InputError(f"priors: is one prior; give a list or tuple: priors=({name}(),)"))

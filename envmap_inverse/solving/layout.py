@@ -14,6 +14,7 @@ __all__ = [
     "HISTORY",
     "OWN_FILES",
     "REFERENCE_FRAME",
+    "REFINED",
     "RENDER_PNG",
     "REPORT",
     "SEEN",
@@ -41,6 +42,8 @@ COVERAGE = "coverage.exr"
 DEVIATION = "deviation.exr"
 SEEN = "seen.exr"
 GROUND_TRUTH = "ground_truth.exr"
+REFINED = "refined.json"
+"""What a search for numbers of the scene has found, for a run that is resumed."""
 RENDER_PNG = "render.png"
 
 REPORT = "report.html"
@@ -53,7 +56,7 @@ OWN_FILES = re.compile(
     r"(envmap|render|reference|residual|coverage|deviation|seen|ground_truth)\.(exr|png)"
     r"|(render|reference|sample|residual)_\d+\.exr"
     rf"|{CHECKPOINT_FILES.pattern}"
-    r"|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
+    r"|history\.jsonl|summary\.json|run\.toml|refined\.json|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
 )
 """All that a run writes, or wrote in an earlier version; `--overwrite` removes nothing else."""

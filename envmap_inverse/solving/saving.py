@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from envmap_inverse.system.writing import write_bytes
 from envmap_inverse.version import __version__
 
 if TYPE_CHECKING:
-    from envmap_inverse.solving.estimate import Estimate
+    from envmap_inverse.solving.result import Estimate
 
 __all__ = ["line_of", "save", "summary_of", "versions", "write_maps"]
 
@@ -92,7 +93,16 @@ def summary_of(result: Estimate) -> dict[str, Any]:
         "negative_share": float((result.texels < 0).mean()),
         "seen_share": float(np.any(result.coverage > 0, axis=2).mean()),
         "exposures": None if result.exposures is None else result.exposures.tolist(),
+        **_refined(result),
     }
+
+
+def _refined(result: Estimate) -> dict[str, Any]:
+    """The numbers of the scene that were refined, and the scene's parameters that they decide."""
+    if result.refinement is None:
+        return {}
+    numbers = {name: asdict(number) for name, number in result.refined.items()}
+    return {"refined": numbers, "refined_parameters": dict(result.refinement.values)}
 
 
 def line_of(record: Record, metrics: Mapping[str, float] | None = None) -> str:

@@ -210,7 +210,7 @@ class LeastSquares:
         pulls = self.pictures.is_exact | (
             self.pictures.target(self.predicted) == self.pictures.observed
         )
-        weights, factor = self._weighting()
+        weights, factor = self.weighting()
         weights *= pulls
         forms = self._quadratics(factor)
         hessian = self._hessian(weights, forms)
@@ -296,7 +296,7 @@ class LeastSquares:
 
     # Weights and priors
 
-    def _weighting(self) -> tuple[Pixels, float]:
+    def weighting(self) -> tuple[Pixels, float]:
         """Weights of the squared differences, and by how much more the priors count.
 
         The weights are those of the loss and the views. Variance of the residuals, that of the

@@ -1,0 +1,1 @@
+"""Refine numbers of a scene that are nearly known: cameras, poses, materials."""
