@@ -21,7 +21,14 @@ from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.parameterizations import Direct, Exp, Parameterization, Pyramid, Softplus
-from envmap_inverse.priors import Chromaticity, Prior, Smoothness, Tikhonov, TotalVariation
+from envmap_inverse.priors import (
+    Chromaticity,
+    NaturalLight,
+    Prior,
+    Smoothness,
+    Tikhonov,
+    TotalVariation,
+)
 from envmap_inverse.problem.noise import Noise, estimate_noise
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Solution
@@ -53,6 +60,7 @@ __all__ = [
     "LightTransport",
     "LogMSE",
     "Loss",
+    "NaturalLight",
     "Noise",
     "Optimizer",
     "Parameterization",

@@ -12,7 +12,7 @@ The transport optimizer measures radiance in units of the pictures' mean.
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, cast
 
 import numpy as np
@@ -20,11 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from envmap_inverse.errors import InputError
+from envmap_inverse.quadratics import Quadratic, Relative, laplacian
 from envmap_inverse.sphere import latlong
 
 __all__ = [
     "PRIORS",
     "Chromaticity",
+    "NaturalLight",
     "Prior",
     "Quadratic",
     "Smoothness",
@@ -33,49 +35,6 @@ __all__ = [
     "Weight",
     "with_factor",
 ]
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Quadratic:
-    """A quadratic form.
-
-    Attributes:
-        matrix: symmetric and positive semi-definite; has a product with a map (H * W, 3), and a
-            `diagonal()` (H * W,), the mean over the channels. A sparse matrix acts on each channel.
-        centre: the map at which the form is 0, shape (H * W, 3).
-    """
-
-    matrix: Any
-    centre: NDArray[np.float32]
-
-    def times(self, factor: float) -> Quadratic:
-        """The form times a factor."""
-        return (
-            self if factor == 1 else replace(self, matrix=_Scaled(self.matrix, np.float32(factor)))
-        )
-
-    def energy(self, texels: ArrayLike) -> float:
-        """Value at a map x: (x - centre)^T matrix (x - centre), averaged over the channels.
-
-        Args:
-            texels: shape (H, W, 3).
-        """
-        away = np.asarray(texels, np.float32).reshape(-1, 3) - self.centre
-        return float(np.sum(away * (self.matrix @ away), dtype=np.float64) / 3)
-
-
-@dataclass(frozen=True, eq=False)
-class _Scaled:
-    """A matrix times a factor."""
-
-    matrix: Any
-    factor: np.float32
-
-    def __matmul__(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(self.factor * (self.matrix @ texels))
-
-    def diagonal(self) -> NDArray[np.float32]:
-        return np.asarray(self.factor * self.matrix.diagonal())
 
 
 Weight = float | Literal["auto"]
@@ -218,7 +177,7 @@ class Smoothness:
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
         first, second, ties = latlong.sphere_edges(*texels.shape[:2])
-        matrix = _laplacian(
+        matrix = laplacian(
             first, second, _number(self.weight) / (4 * np.pi) * ties, initial.size // 3
         )
         return Quadratic(matrix=matrix, centre=np.zeros((initial.size // 3, 3), np.float32))
@@ -272,7 +231,7 @@ class TotalVariation:
         first, second, ties, relative, level = self._differences(texels)
         strength = ties / (level**2 * np.hypot(relative, self.sharpness))
         size = texels.size // 3
-        matrix = _laplacian(first, second, _number(self.weight) / (2 * size) * strength, size)
+        matrix = laplacian(first, second, _number(self.weight) / (2 * size) * strength, size)
         return Quadratic(matrix=matrix, centre=np.zeros_like(initial.reshape(-1, 3)))
 
     def _differences(self, texels: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
@@ -322,7 +281,51 @@ class Tikhonov:
         return Quadratic(matrix=sparse.diags(diagonal.astype(np.float32)).tocsr(), centre=start)
 
 
-PRIORS: tuple[type[Prior], ...] = (Chromaticity, Smoothness, Tikhonov, TotalVariation)
+@dataclass(frozen=True, kw_only=True)
+class NaturalLight:
+    """Gaussian log radiance with about the spectrum of real panoramas.
+
+    Mean over the sphere and the channels of weight |grad (log x - log start)|^2, the gradient being
+    per radian. The power of maps of this prior falls as 1 / (l (l + 1)) with the degree l of
+    spherical harmonics, as measured on 28 panoramas (see `natural_light`). Radiance below `epsilon`
+    counts as so bright. Unlike `TotalVariation` it smooths edges and dims lamps.
+
+    Attributes:
+        weight: how much it counts beside the loss, or "auto".
+        epsilon: least radiance.
+
+    Example:
+        >>> ei.NaturalLight().energy(2 * np.ones((8, 16, 3)), np.ones((8, 16, 3)))
+        0.0
+    """
+
+    weight: Weight = 1e-4
+    epsilon: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        _check_positive(weight=self.weight, epsilon=self.epsilon)
+
+    def energy(self, texels: ArrayLike, initial: ArrayLike) -> float:
+        """See `Prior`."""
+        maps = (
+            np.maximum(np.asarray(array, np.float64), self.epsilon) for array in (texels, initial)
+        )
+        logs, start = (np.log(array) for array in maps)
+        return Smoothness(weight=self.weight).energy(logs - start, initial)
+
+    def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
+        """See `Prior`; the form in log x, at the tangent of the logarithm."""
+        light = np.maximum(texels, np.float32(self.epsilon)).reshape(-1, 3)
+        start = np.maximum(initial, np.float32(self.epsilon)).reshape(-1, 3)
+        form = Smoothness(weight=self.weight).quadratic(texels, initial)
+        centre = texels.reshape(-1, 3) - light * np.log(light / start)
+        return Quadratic(
+            matrix=Relative(form.matrix, (1 / light).astype(np.float32)), centre=centre
+        )
+
+
+PRIORS: tuple[type[Prior], ...] = (Chromaticity, NaturalLight, Smoothness, Tikhonov, TotalVariation)
 """The priors that `--prior` offers and the tests try."""
 
 
@@ -355,15 +358,3 @@ def _check_positive(**values: Weight) -> None:
             raise InputError(f"{name} must be a number; found {value!r}")
         if not (np.isfinite(value) and value > 0):
             raise InputError(f"{name} must be positive; found {value}")
-
-
-def _laplacian(
-    first: NDArray[np.int32], second: NDArray[np.int32], weights: NDArray[Any], size: int
-) -> Any:
-    """The matrix whose quadratic form is the sum over pairs of w (x_i - x_j)^2."""
-    degree = np.bincount(first, weights, size) + np.bincount(second, weights, size)
-    own = np.arange(size, dtype=np.int32)
-    rows = np.concatenate([first, second, own])
-    columns = np.concatenate([second, first, own])
-    values = np.concatenate([-weights, -weights, degree]).astype(np.float32)
-    return sparse.csr_matrix((values, (rows, columns)), (size, size))

@@ -285,12 +285,15 @@ class RunFolder:
             else:
                 write_image(begin(layout.reference(number)), view.image)
         exposures = problem.exposures if result.exposures is None else result.exposures
-        return judge(
+        fit = judge(
             problem.views[: len(pairs)],
             pairs,
             exposures[: len(pairs)],
             motion=motion(result.texels, problem.initial, result.coverage),
         )
+        for number, residuals in enumerate(fit.residuals):
+            write_image(begin(layout.residual(number)), residuals)
+        return fit
 
     def close(self) -> None:
         """Close the history and wait for the frames."""

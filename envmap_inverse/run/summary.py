@@ -41,7 +41,7 @@ def summary_of_run(
         "metrics": {} if truth is None else compare_maps(result.texels, truth, result.coverage),
         "clipped_share": [view.clipped_share for view in problem.views],
         "exposure": exposure,
-        "fit": asdict(fit),
+        "fit": fit.as_dict(),
         "noise": [asdict(view.noise_model) for view in problem.views],
         "seconds": dict(seconds),
         "settings": dict(settings),

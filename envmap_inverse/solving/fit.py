@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.problem.view import View
+from envmap_inverse.solving.misfits import (
+    LIMIT,
+    Residuals,
+    clipping_in_words,
+    level_in_words,
+    motion_in_words,
+    patch_in_words,
+)
 
 __all__ = ["Fit", "judge"]
 
@@ -28,18 +36,10 @@ cameras that are off by a pixel reach 2.9 to 6 (`python -m benchmarks --only wro
 CORRELATED = 0.12
 """Moran's I of residuals from which they are no noise."""
 
-LIMIT = 6.0
-"""Standard deviations at which residuals are cut for the correlation, so that few do not rule."""
+WITHIN = "within noise"
 
 STILL = 0.02
 """Motion of a map from its start, as a share of it, that counts as none."""
-
-LIT, LEVEL = 0.1, 1.0
-"""Share of a mean from which pixels are lit, and the median of their residuals from which a channel
-is too bright or too dark as a whole."""
-
-MIN_SHIFT_SHARE = 0.15
-"""Share of the residuals' variance that a shift must explain to be named."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,12 +54,19 @@ class Fit:
             for what the scene gets wrong.
         verdict: "within noise"; "partly", if the scene is a little wrong; or "no".
         reason: what the residuals look like, and what to check; empty within noise.
+        residuals: of each picture the differences over their standard deviation, shape (h, w, 3).
     """
 
     chi2: float
     correlation: float
     verdict: str
     reason: str
+    residuals: tuple[NDArray[np.float32], ...] = field(default=(), repr=False, compare=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The numbers and words, by their names in `summary.json`."""
+        names = ("chi2", "correlation", "verdict", "reason")
+        return {name: getattr(self, name) for name in names}
 
 
 def judge(
@@ -85,35 +92,48 @@ def judge(
         _residuals(view, pair, exposure)
         for view, pair, exposure in zip(views, renderings, exposures, strict=True)
     ]
-    counts = [view.weights > 0 for view in views]
-    if not all(np.isfinite(part).all() for part in parts):
+    maps = tuple(part.values.astype(np.float32) for part in parts)
+    if not all(np.isfinite(part.values).all() for part in parts):
         reason = "renderings of the map hold NaN or infinity"
-        return Fit(chi2=np.inf, correlation=0.0, verdict="no", reason=reason)
-    squares = np.concatenate([part[count] ** 2 for part, count in zip(parts, counts, strict=True)])
+        return Fit(chi2=np.inf, correlation=0.0, verdict="no", reason=reason, residuals=maps)
+    squares = np.concatenate([part.values[part.counts] ** 2 for part in parts])
     chi2 = float(np.mean(squares))
-    pairs = [_neighbours(part, count) for part, count in zip(parts, counts, strict=True)]
-    first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    first, second = (np.concatenate(side) for side in zip(*map(_neighbours, parts), strict=True))
     variance = float(np.mean(np.minimum(squares, LIMIT**2)))
     correlation = float(np.mean(first * second) / variance) if len(first) and variance else 0.0
-    levels = [
-        _level_in_words(view, pair, part, exposure)
-        for view, pair, part, exposure in zip(views, renderings, parts, exposures, strict=True)
+    verdict, reasons = _verdict(parts, chi2, correlation)
+    if verdict != WITHIN and motion < STILL:
+        reasons.insert(0, _stillness_in_words(motion))
+    return Fit(
+        chi2=chi2,
+        correlation=correlation,
+        verdict=verdict,
+        reason="; ".join(reasons),
+        residuals=maps,
+    )
+
+
+def _verdict(parts: Sequence[Residuals], chi2: float, correlation: float) -> tuple[str, list[str]]:
+    """The verdict, and its reasons: those of the first picture that has some."""
+    levels = list(filter(None, map(level_in_words, parts)))
+    others = [
+        words for kind in (clipping_in_words, patch_in_words) for words in map(kind, parts) if words
     ]
-    reasons = list(filter(None, levels))[:1]
+    reasons = levels[:1]
     if correlation >= CORRELATED and chi2 >= PARTLY:
+        moved = motion_in_words(parts[0])
         reasons.append(
             f"neighbouring residuals are alike (correlation {correlation:.2f}); check camera, "
             "geometry, material, integrator and colour space, or take more iterations of Adam"
-            f"{_shift_in_words(parts[0], renderings[0], counts[0])}"
+            + (f"; {moved}" if moved else "")
         )
-    verdict = "no" if any(levels) or (reasons and chi2 >= NOT) else "partly"
-    if not reasons:
-        verdict = "within noise"
-        if chi2 > 2 and correlation < CORRELATED:
-            reasons.append("the pictures are noisier than their noise model says")
-    elif motion < STILL:
-        reasons.insert(0, _stillness_in_words(motion))
-    return Fit(chi2=chi2, correlation=correlation, verdict=verdict, reason="; ".join(reasons))
+    if reasons and (levels or chi2 >= NOT):
+        return "no", reasons + others
+    if reasons or others:
+        return "partly", reasons + others
+    if chi2 > 2:
+        return WITHIN, ["the pictures are noisier than their noise model says"]
+    return WITHIN, []
 
 
 def _stillness_in_words(motion: float) -> str:
@@ -123,38 +143,10 @@ def _stillness_in_words(motion: float) -> str:
     )
 
 
-def _level_in_words(
-    view: View,
-    pair: tuple[NDArray[np.float32], NDArray[np.float32]],
-    residuals: NDArray[np.float64],
-    exposure: NDArray[np.float32],
-) -> str:
-    """By which factors the channels of lit pixels are off as a whole; empty if none is.
-
-    The median of n normal numbers has a standard error of 1.25 / sqrt(n).
-    """
-    predicted = (pair[0].astype(np.float64) + pair[1]) / 2
-    lit = (view.weights > 0) & (predicted > LIT * np.mean(predicted, axis=(0, 1)))
-    ratios, is_off = np.ones(3), False
-    for channel, counts in enumerate(np.moveaxis(lit, 2, 0)):
-        if counts.any():
-            found = (view.image / exposure)[counts, channel] / predicted[counts, channel]
-            ratios[channel] = np.median(found)
-            limit = LEVEL + 4 * 1.25 / float(np.sqrt(counts.sum()))
-            is_off |= bool(abs(np.median(residuals[counts, channel])) > limit)
-    if not is_off:
-        return ""
-    words = ":".join(f"{ratio:.3g}" for ratio in ratios)
-    return (
-        f"{view.name} is {words} times (red:green:blue) as bright as its rendering; check units, "
-        "exposure, colour space and other emitters, or take more iterations"
-    )
-
-
 def _residuals(
     view: View, pair: tuple[NDArray[np.float32], NDArray[np.float32]], exposure: NDArray[np.float32]
-) -> NDArray[np.float64]:
-    """Standardized differences of a picture and its renderings, 0 where a bound is met."""
+) -> Residuals:
+    """Differences of a picture and its renderings, and what is to be expected of them."""
     from scipy import ndimage  # noqa: PLC0415 - takes a while to load
 
     predicted = (pair[0].astype(np.float64) + pair[1]) / 2
@@ -167,41 +159,25 @@ def _residuals(
     light = np.maximum(predicted, FLOOR * float(np.mean(predicted)))
     noise = view.noise_model.variance(values.astype(np.float32)) / exposure**2
     deviation = np.sqrt(noise + of_rendering + (TOLERANCE * light) ** 2)
-    return np.asarray(np.where(is_met, 0, difference / np.maximum(deviation, 1e-30)))
+    deviation = np.maximum(deviation, 1e-30)
+    return Residuals(
+        view=view,
+        predicted=predicted,
+        deviation=deviation,
+        values=np.where(is_met, 0, difference / deviation),
+        exposure=exposure,
+    )
 
 
 def _neighbours(
-    residuals: NDArray[np.float64], counts: NDArray[np.bool_]
+    residuals: Residuals,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The residuals of all pairs of neighbours that count, without their mean, cut at `LIMIT`."""
-    cut = np.clip(residuals, -LIMIT, LIMIT)
+    counts = residuals.counts
+    cut = np.clip(residuals.values, -LIMIT, LIMIT)
     cut = cut - (np.mean(cut[counts]) if counts.any() else 0)
     below = counts[1:] & counts[:-1]
     beside = counts[:, 1:] & counts[:, :-1]
     first = np.concatenate([cut[:-1][below], cut[:, :-1][beside]])
     second = np.concatenate([cut[1:][below], cut[:, 1:][beside]])
     return first, second
-
-
-def _shift_in_words(
-    residuals: NDArray[np.float64],
-    pair: tuple[NDArray[np.float32], NDArray[np.float32]],
-    counts: NDArray[np.bool_],
-) -> str:
-    """Which shift of the picture explains the residuals, if one explains enough of them."""
-    if min(residuals.shape[:2]) < 3:
-        return ""
-    predicted = (pair[0].astype(np.float64) + pair[1]) / 2
-    light = np.maximum(predicted, FLOOR * float(np.mean(predicted)))
-    rows, columns = np.gradient(predicted, axis=(0, 1))
-    design = np.stack([(slope / (TOLERANCE * light))[counts] for slope in (columns, rows)], axis=1)
-    design, observed = np.clip(design, -1e3, 1e3), np.clip(residuals[counts], -LIMIT, LIMIT)
-    shift: NDArray[Any]
-    shift, *_ = np.linalg.lstsq(design, observed, rcond=None)
-    explained = 1 - np.mean((observed - design @ shift) ** 2) / max(np.mean(observed**2), 1e-30)
-    if explained < MIN_SHIFT_SHARE:
-        return ""
-    return (
-        f"; a shift of the picture by {-shift[0]:+.2f}, {-shift[1]:+.2f} pixels explains "
-        f"{100 * explained:.0f} % of them"
-    )

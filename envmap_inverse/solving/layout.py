@@ -26,6 +26,7 @@ __all__ = [
     "kept_transport",
     "reference",
     "render",
+    "residual",
     "sample",
 ]
 
@@ -49,8 +50,8 @@ REFERENCE_FRAME = "out_ref.png"
 
 CHECKPOINT_FILES = re.compile(r"checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.npz")
 OWN_FILES = re.compile(
-    r"(envmap|render|reference|coverage|deviation|seen|ground_truth)\.(exr|png)"
-    r"|(render|reference|sample)_\d+\.exr"
+    r"(envmap|render|reference|residual|coverage|deviation|seen|ground_truth)\.(exr|png)"
+    r"|(render|reference|sample|residual)_\d+\.exr"
     rf"|{CHECKPOINT_FILES.pattern}"
     r"|history\.jsonl|summary\.json|run\.toml|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
@@ -66,6 +67,11 @@ def reference(number: int) -> str:
 def render(number: int) -> str:
     """File of a view rendered under the recovered map."""
     return f"render_{number}.exr" if number else "render.exr"
+
+
+def residual(number: int) -> str:
+    """Differences of a view's picture and its rendering, over their standard deviation."""
+    return f"residual_{number}.exr" if number else "residual.exr"
 
 
 def sample(number: int) -> str:

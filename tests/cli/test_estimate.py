@@ -34,6 +34,7 @@ RESULTS = {
     "render.exr",
     "render.png",
     "coverage.exr",
+    "residual.exr",
     "seen.exr",
     "history.jsonl",
     "summary.json",

@@ -15,10 +15,10 @@ from envmap_inverse.natural_light import filled
 from envmap_inverse.optimizers.least_squares.conjugate_gradients import conjugate_gradients
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.protocol import State, Step
-from envmap_inverse.priors import Quadratic
 from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Solution
+from envmap_inverse.quadratics import Quadratic
 from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["LeastSquares", "Settings"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -108,3 +109,52 @@ def test_a_misfit_of_a_map_that_did_not_move_says_so(light: Image) -> None:
 def test_a_fit_needs_no_motion(light: Image) -> None:
     view = ei.View(light, noise=ei.Noise())
     assert judge([view], [(light, light)], ONES, motion=0).verdict == "within noise"
+
+
+def turned(light: Image, degrees: float = 0.0, size: float = 1.0) -> Image:
+    """The picture turned clockwise and enlarged about its centre."""
+    height, width, _ = light.shape
+    down, across = np.mgrid[:height, :width]
+    y, x = down - (height - 1) / 2, across - (width - 1) / 2
+    angle = np.radians(degrees)
+    source_x = (np.cos(angle) * x + np.sin(angle) * y) / size + (width - 1) / 2
+    source_y = (np.cos(angle) * y - np.sin(angle) * x) / size + (height - 1) / 2
+    channels = [
+        ndimage.map_coordinates(channel, [source_y, source_x], order=1, mode="nearest")
+        for channel in np.moveaxis(light, 2, 0)
+    ]
+    return np.stack(channels, axis=2).astype(np.float32)
+
+
+def test_a_turn_and_another_size_are_named(light: Image) -> None:
+    found = fit_of(turned(light, degrees=1.0, size=1.02), light)
+    assert found.verdict != "within noise"
+    words = re.search(r"a turn by \+([\d.]+) degrees and a size \+([\d.]+) %", found.reason)
+    assert words
+    assert float(words[1]) == pytest.approx(1, abs=0.25)
+    assert float(words[2]) == pytest.approx(2, abs=0.5)
+
+
+def test_a_patch_that_no_map_explains_is_named_with_its_place(light: Image) -> None:
+    image = light.copy()
+    image[20:26, 40:46] *= 0.4
+    found = fit_of(image, light)
+    assert found.verdict != "within noise"
+    assert "has a patch of 36 pixels round x=42, y=22 that no map explains" in found.reason
+
+
+def test_pixels_that_look_clipped_are_named(light: Image) -> None:
+    white = float(np.quantile(light, 0.9))
+    found = fit_of(np.minimum(light, white), light)
+    assert "share its highest value and are darker than their rendering" in found.reason
+    bounded = fit_of(np.minimum(light, white), light, white=white)
+    assert bounded.verdict == "within noise"
+
+
+def test_a_fit_has_the_residuals_of_each_picture(light: Image) -> None:
+    image = light.copy()
+    image[10, 20] += 5
+    (residuals,) = fit_of(image, light).residuals
+    assert (residuals.shape, residuals.dtype) == (light.shape, np.float32)
+    assert np.unravel_index(np.argmax(residuals.sum(axis=2)), (48, 64)) == (10, 20)
+    assert fit_of(image, light).as_dict().keys() == {"chi2", "correlation", "verdict", "reason"}
