@@ -104,7 +104,7 @@ def test_evaluate_prints_a_table(call: Call, inputs: Path, tmp_path: Path) -> No
     parts = (found, found["seen"], found["unseen"])
     numbers = r"\W+".join(re.escape(f"{part['log_rmse']:.4g}") for part in parts)
     assert re.search(rf"log RMSE\W+{numbers}\W", done.stdout)
-    assert re.search(r"light angle, mean \(deg\)( +│ +-){3} │", done.stdout)
+    assert re.search(r"light angle, mean \(degrees\)( +│ +-){3} │", done.stdout)
 
 
 def test_evaluate_prints_json_and_nothing_else(call: Call, inputs: Path, tmp_path: Path) -> None:
