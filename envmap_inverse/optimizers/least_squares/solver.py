@@ -20,6 +20,7 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Solution
 from envmap_inverse.quadratics import Quadratic
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.sphere import latlong
 
 __all__ = ["LeastSquares", "Settings"]
 
@@ -41,6 +42,9 @@ MODEL_ERROR = 0.1
 
 PERFECT = 1e-3
 """A loss at which a map is right, whatever others are."""
+
+DARKEST, AROUND = 0.1, float(np.radians(4))
+"""Least share of the light around that a texel has, and the reach of what is around, radians."""
 
 LEAST_SHARE = 0.02
 """Least start value of a channel, as a share of the others'."""
@@ -205,7 +209,23 @@ class LeastSquares:
         # A texel at 0 could not grow by factors.
         return np.asfortranarray(np.where(self.initial > 0, scaled, np.float32(FLOOR)))
 
+    def _least(self) -> Texels:
+        """Least values of texels: a share of their surroundings' light, or 0 without priors.
+
+        Beside lamps noise would drive texels to 0, which no room has.
+        """
+        if not self.problem.priors:
+            return np.zeros_like(self.initial)
+        width, height = self.transport.resolution
+        logs = np.log(np.maximum(self.texels, np.float32(1e-4))).reshape(height, width, 3)
+        around = np.exp(latlong.blur(logs, AROUND)).reshape(-1, 3)
+        return np.asfortranarray(DARKEST * around, np.float32)
+
     def _round(self) -> None:
+        least = self._least()
+        if (self.texels < least).any():
+            self.texels = np.maximum(self.texels, least)
+            self.predicted = self.transport.matvec(self.texels)
         # A clipped value has no pull while its bound is met.
         pulls = self.pictures.is_exact | (
             self.pictures.target(self.predicted) == self.pictures.observed
@@ -217,7 +237,8 @@ class LeastSquares:
         from_priors = sum(form.matrix @ (self.texels - form.centre) for form in forms)
         gradient = self._adjoint(weights * (self.predicted - self.pictures.observed), from_priors)
         vector = self._vector(self.texels, np.zeros(self.gains.num_unknown, np.float32))
-        free = (vector > 0) | (gradient < 0)
+        bounds = self._vector(least, np.full(self.gains.num_unknown, -1, np.float32))
+        free = (vector > bounds) | (gradient < 0)
         free[self.texels.size :] = True
         light = self.pictures.light(self.predicted)
         light_sums = self.pictures.light_sums(weights * light, self.predicted)
@@ -229,7 +250,7 @@ class LeastSquares:
             self.iterations,
             self.settings.tolerance,
         )
-        vector = self._line_search(vector, step, gradient, hessian)
+        vector = self._line_search(vector, step, gradient, hessian, bounds)
         self.pictures.multiply_gains(np.exp(vector[self.initial.size :]))
         self.texels = self._texels_of(vector)
         self.predicted = self.transport.matvec(self.texels)
@@ -249,12 +270,16 @@ class LeastSquares:
         return hessian
 
     def _line_search(
-        self, vector: Vector, step: Vector, gradient: Vector, hessian: Callable[[Vector], Vector]
+        self,
+        vector: Vector,
+        step: Vector,
+        gradient: Vector,
+        hessian: Callable[[Vector], Vector],
+        bounds: Vector,
     ) -> Vector:
         """Halve the step until its projection on the bounds lowers the quadratic objective."""
-        least = self._vector(self.initial * 0, np.full(self.gains.num_unknown, -1, np.float32))
         for _ in range(HALVINGS):
-            moved: Vector = np.maximum(vector + step, least)
+            moved: Vector = np.maximum(vector + step, bounds)
             change = moved - vector
             if np.sum(change * gradient) + np.sum(change * hessian(change)) / 2 <= 0:
                 return moved
@@ -349,10 +374,7 @@ class LeastSquares:
         return image
 
     def _filled(self) -> Texels:
-        """The map, with what nothing sees filled in from its surroundings and the start map.
-
-        Without priors it keeps the start values.
-        """
+        """The map, with what nothing sees filled in; without priors it keeps the start values."""
         if not self.problem.priors:
             return self.texels
         width, height = self.transport.resolution
@@ -365,10 +387,7 @@ class LeastSquares:
         return np.where(known.reshape(-1, 1), self.texels, fill)
 
     def _posterior(self) -> Posterior:
-        """How sure the map is, given the pictures' noise and an error of the model.
-
-        If the residuals are larger than that, it counts that much more.
-        """
+        """How sure the map is, given noise and an error of the model; larger residuals are both."""
         light = np.maximum(self.pictures.light(self.predicted), np.float32(FLOOR))
         variance = self.pictures.noise(self.predicted) + self.transport.variance(self.texels)
         variance += (MODEL_ERROR * light) ** 2
