@@ -160,7 +160,7 @@ def test_another_integrator_can_be_used(scene: ei.Scene, as_dictionary: bool) ->
         ({"texels": np.ones((8, 16))}, r"must have shape \(8, 16, 3\)"),
         ({"texels": np.ones((1, 16, 3))}, r"must have shape \(8, 16, 3\)"),
         ({"texels": np.ones(511)}, r"must have shape \(8, 16, 3\)"),
-        ({"texels": np.full((8, 16, 3), np.nan)}, "384 texel values are NaN"),
+        ({"texels": np.full((8, 16, 3), np.nan)}, "384 values are NaN or infinite"),
     ],
 )
 def test_what_cannot_be_rendered_is_refused(
