@@ -322,7 +322,7 @@ def _cropped(view: View, shot: BallShot, left_out: float) -> View:
 
 def _fit_films(scene: Scene, views: Sequence[View]) -> tuple[View, ...]:
     """Average larger pictures down."""
-    fitted = []
+    fitted: list[View] = []
     for view in views:
         longer = max(view.image.shape[:2])
         chosen = fit_films(scene, [view], size=min(longer, MAX_SIDE))

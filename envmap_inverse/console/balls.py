@@ -28,6 +28,9 @@ NOTICEABLE_STRETCH = 1.0
 MAX_OVERHANG = 1.0
 """Pixels of a ball that may lie outside the picture."""
 
+MAX_UNLIKE = 0.03
+"""Share by which radii may differ among pictures of a bracket."""
+
 Size = tuple[int, int]
 
 
@@ -136,7 +139,9 @@ def find_balls(views: Sequence[View], circles: Sequence[Circle | None]) -> list[
         if circle is not None:
             faults.attempt(_check_inside, view, circle, size)
     faults.report()
-    return [circle for circle in placed if circle is not None]
+    sure = [circle for circle in placed if circle is not None]
+    _check_alike(views, sure)
+    return sure
 
 
 def _found(views: Sequence[View]) -> Circle:
@@ -147,6 +152,21 @@ def _found(views: Sequence[View]) -> Circle:
             "pixels from the upper left corner"
         )
     return circle
+
+
+def _check_alike(views: Sequence[View], circles: Sequence[Circle]) -> None:
+    """Refuse outlines of which one must be something else."""
+    order = sorted(zip((circle.radius for circle in circles), views, strict=True), key=_radius)
+    (small, first), (large, second) = order[0], order[-1]
+    if large > (1 + MAX_UNLIKE) * small:
+        raise InputError(
+            f"{first.name} and {second.name}: the balls in them have radii of {small:.1f} and {large:.1f} "
+            "pixels, but should be alike; give --circle x,y,r once for each picture"
+        )
+
+
+def _radius(found: tuple[float, View]) -> float:
+    return found[0]
 
 
 def _check_inside(view: View, circle: Circle, size: Size) -> None:

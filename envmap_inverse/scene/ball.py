@@ -71,7 +71,7 @@ class BallShot:
     def at_distance(
         cls, size: tuple[int, int], circle: Circle, distance: float, *, front: float = 0.0
     ) -> BallShot:
-        """A camera at a distance in radii that looks at the ball's centre: the picture is a crop."""
+        """A camera at a distance in radii that looks at the ball's centre, for crops."""
         focal_length = circle.radius * math.sqrt(distance**2 - 1)
         centre = circle.x, circle.y
         return cls(
@@ -146,7 +146,7 @@ class BallShot:
         outer = radius - max(RIM * radius, pixel)
         inner = radius * self._share_within(photographer)
         counts = (off <= outer) & (off >= inner if photographer else True)
-        return counts.astype(np.float32)
+        return np.asarray(counts, np.float32)
 
     def turn(self) -> Array:
         """From the axes of `MirrorBall`, whose camera looks at it along -z, to the map's."""
@@ -183,7 +183,7 @@ class BallShot:
         return np.stack([np.cross(ahead, up), up, -ahead], axis=1)
 
     def _share_within(self, angle: float) -> float:
-        """Share of the radius within which light from so near the camera's direction is mirrored."""
+        """Share of the radius within which light from so near the camera is mirrored."""
         distance = self.distance
         normal = np.linspace(0, math.acos(1 / distance), 10_000)
         view = np.arctan2(np.sin(normal), distance - np.cos(normal))

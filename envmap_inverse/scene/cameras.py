@@ -93,7 +93,6 @@ class Camera:
 
     def sensor(self) -> Any:
         """A `mi.Sensor` with a film of the picture's size, RGB, each sample in one pixel."""
-        x, y = self.principal_point
         try:
             return mi.load_dict(self.described)
         except RuntimeError as error:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, optimize
 
 __all__ = ["Circle", "find_circle"]
 
@@ -36,8 +36,22 @@ MIN_RADIUS, SIZE_RATIO = 5.0, 1.5
 NUM_OF_SIZE, NUM_REFINED = 8, 6
 """Candidates of each range of radii, and those of all that are refined."""
 
-MIN_SIGNIFICANCE = 5.0
+MIN_SIGNIFICANCE = 2.5
 """Standard deviations by which edges on a circle must exceed those beside it."""
+
+NUM_ANGLES = 360
+MIN_SEEN = 0.7
+"""Share of a circle that must lie in the picture."""
+
+STARTS = np.linspace(-0.03, 0.08, 12)
+"""Shares of the radius further out where the outline is looked for: what is mirrored near the rim
+makes rings inside."""
+
+FAINT = 0.15
+"""Slopes that are steeper count no more there: an outline is an edge all round, a lamp in part."""
+
+CORRELATED = 3.0
+"""Pixels along a circle over which slopes are alike by chance."""
 
 STEEP = 0.5
 """Slopes of the logarithm per pixel that are steeper count no more."""
@@ -78,31 +92,37 @@ def find_circle(images: Sequence[Array], whites: Sequence[float | None]) -> Circ
     Returns:
         The circle, which may stick out of the pictures; None if none is supported by edges.
     """
-    lights = [_luminance(image, white) for image, white in zip(images, whites, strict=True)]
+    lights = [
+        channel
+        for image, white in zip(images, whites, strict=True)
+        for channel in _channels(image, white)
+    ]
     factor = max(1.0, max(lights[0].shape) / COARSE_SIDE)
     small = [_reduced(light, factor) for light in lights]
     coarse = [_logarithm(light, 1.0) for light in small]
     judged = [_judged(coarse, circle) for circle in _voted(coarse)]
     best = sorted(judged, key=lambda circle: -circle.significance)[:NUM_REFINED]
     fine = [_logarithm(light, 0.7) for light in lights]
-    found = [_refined(lights, fine, _scaled(circle, factor), factor) for circle in best]
-    chosen = max(found, key=lambda circle: circle.significance, default=None)
+    reaches = max(2.5 * factor, 3), max(1.5 * factor, 2.5), 2.0, 1.5
+    found = [_refined(lights, fine, _scaled(circle, factor), reaches) for circle in best]
+    chosen = max(found, key=lambda circle: circle.significance)
+    chosen = _refined(lights, fine, _settled(fine, chosen), (1.0, 1.0))
     return chosen if chosen and chosen.significance >= MIN_SIGNIFICANCE else None
 
 
 def _logarithm(light: Array, sigma: float) -> Array:
-    return np.log(ndimage.gaussian_filter(light, sigma) + FLOOR)
+    return np.asarray(np.log(ndimage.gaussian_filter(light, sigma) + FLOOR))
 
 
 def _scaled(circle: Circle, factor: float) -> Circle:
     return Circle(x=circle.x * factor, y=circle.y * factor, radius=circle.radius * factor)
 
 
-def _luminance(image: Array, white: float | None) -> Array:
-    """Luminance, 1 where a picture is clipped or, if it is not, at its 99th percentile and above."""
-    light = np.maximum(image @ np.array([0.2126, 0.7152, 0.0722], image.dtype), 0)
-    top = float(np.quantile(light, 0.99)) if white is None else white
-    return np.minimum(light / (top or 1), 1).astype(np.float64)
+def _channels(image: Array, white: float | None) -> list[Array]:
+    """Red, green and blue, 1 where clipped, or from the 99th percentile if they are not."""
+    top = float(np.quantile(image, 0.99)) if white is None else white
+    shares = np.clip(image / (top or 1), 0, 1).astype(np.float64)
+    return [shares[:, :, channel] for channel in range(3)]
 
 
 def _reduced(light: Array, factor: float) -> Array:
@@ -142,7 +162,7 @@ def _voted(logs: Sequence[Array]) -> list[Circle]:
 
 
 def _vote(votes: Array, radii: Array, log: Array) -> None:
-    """Add the votes of one picture's edges for centres at each radius, on either side of an edge."""
+    """Add the votes of a picture's edges for centres at each radius, on either side of an edge."""
     down, across = np.gradient(log)
     steepness = np.hypot(across, down)
     ridge = steepness >= 0.95 * ndimage.maximum_filter(steepness, 3)
@@ -168,28 +188,59 @@ def _judged(logs: Sequence[Array], circle: Circle) -> Circle:
     """
     reach = max(0.15 * circle.radius, 4.0)
     steps = np.arange(-reach, reach + 0.25, 0.5)
-    slopes, _, _ = _slopes(logs, circle, steps)
-    capped = np.minimum(np.sqrt(np.sum(np.square(slopes), axis=0)), STEEP)
-    means = np.mean(capped, axis=0)
+    slopes, x, y = _slopes(logs, circle, steps)
+    height, width = logs[0].shape
+    visible = (x > 0) & (y > 0) & (x < width) & (y < height)
+    steepness = np.sqrt(np.minimum(np.sum(np.square(slopes), axis=0), STEEP**2))
     middle = abs(steps) <= max(1.0, 0.03 * circle.radius)
-    beside = means[abs(steps) > max(2.0, 0.06 * circle.radius)]
-    peak = int(np.argmax(np.where(middle, means, -1)))
-    noise = float(np.std(capped)) / np.sqrt(max(2 * np.pi * circle.radius / 3, 1))
-    height = means[peak] - np.median(beside)
+    usual = np.mean(steepness, axis=0, where=visible)
+    peak = int(np.argmax(np.where(middle, usual, -1)))
+    beside = abs(steps - steps[peak]) > max(2.0, 0.05 * circle.radius)
     better = replace(circle, radius=circle.radius + float(steps[peak]))
-    return replace(better, significance=float(height / max(noise, 1e-9)))
+    if visible[:, peak].mean() < MIN_SEEN:
+        return replace(better, significance=0.0)
+    excess = usual[peak] - np.median(usual[beside])
+    noise = float(np.std(steepness[visible])) + 0.01
+    count = 2 * np.pi * circle.radius / CORRELATED * visible[:, peak].mean()
+    return replace(better, significance=float(excess / noise * count**0.5))
 
 
 def _refined(
-    lights: Sequence[Array], logs: Sequence[Array], circle: Circle, factor: float
+    lights: Sequence[Array], logs: Sequence[Array], circle: Circle, reaches: Sequence[float]
 ) -> Circle:
     """Fit a circle to the edges near it, nearer and nearer."""
-    for reach in (max(2.5 * factor, 3), max(1.5 * factor, 2.5), 2.0, 2.0, 1.5):
+    for reach in reaches:
         fitted = _fitted(*_edges(lights, logs, circle, reach), circle)
         if fitted is None:
             return replace(circle, significance=0.0)
         circle = fitted
     return replace(_judged(logs, circle), radius=circle.radius)
+
+
+def _settled(logs: Sequence[Array], circle: Circle) -> Circle:
+    """The circle near a given one across which the pictures are steep in most places."""
+    downs, acrosses = zip(*(np.gradient(log) for log in logs), strict=True)
+    angle = 2 * np.pi * (np.arange(NUM_ANGLES) + 0.5) / NUM_ANGLES
+    cosine, sine = np.cos(angle), np.sin(angle)
+    height, width = logs[0].shape
+
+    def flatness(where: Array) -> float:
+        x, y = where[0] + cosine * where[2], where[1] + sine * where[2]
+        squares = sum(
+            (cosine * _sampled(across, x, y) + sine * _sampled(down, x, y)) ** 2
+            for down, across in zip(downs, acrosses, strict=True)
+        )
+        is_inside = (x > 1) & (y > 1) & (x < width - 1) & (y < height - 1)
+        return -float(np.mean(np.minimum(np.sqrt(squares), FAINT) * is_inside))
+
+    ends = []
+    for share in STARTS:
+        start = np.array([circle.x, circle.y, circle.radius * (1 + share)])
+        simplex = start + np.vstack([np.zeros(3), np.eye(3) * max(1.0, 0.01 * circle.radius)])
+        options = {"initial_simplex": simplex, "maxiter": 60, "xatol": 0.05, "fatol": 1e-5}
+        ends.append(optimize.minimize(flatness, start, method="Nelder-Mead", options=options))
+    x, y, radius = min(ends, key=lambda end: end.fun).x
+    return Circle(x=float(x), y=float(y), radius=float(radius))
 
 
 def _slopes(logs: Sequence[Array], circle: Circle, steps: Array) -> tuple[Array, Array, Array]:
@@ -219,6 +270,7 @@ def _edges(
     """
     margin = 1.5
     steps = np.arange(-reach - margin, reach + margin + 0.125, 0.25)
+    steps = steps[circle.radius + steps > 0.5]
     slopes, x, y = _slopes(logs, circle, steps)
     steepness = np.sqrt(np.sum(np.square(slopes), axis=0))
     peak = np.argmax(np.where(abs(steps) <= reach, steepness, -1), axis=1)
@@ -239,7 +291,7 @@ def _crossings(profiles: Array, steps: Array, peak: Array) -> Array:
 
     The logarithm's steepest place lies on the dark side of a blurred edge.
     """
-    span = int(round(1.5 / (steps[1] - steps[0])))
+    span = round(1.5 / (steps[1] - steps[0]))
     offsets = np.arange(-span, span + 1)
     rows = np.arange(len(profiles))[:, None]
     window = profiles[rows, np.clip(peak[:, None] + offsets, 0, profiles.shape[1] - 1)]
