@@ -156,17 +156,14 @@ def _found(views: Sequence[View]) -> Circle:
 
 def _check_alike(views: Sequence[View], circles: Sequence[Circle]) -> None:
     """Refuse outlines of which one must be something else."""
-    order = sorted(zip((circle.radius for circle in circles), views, strict=True), key=_radius)
-    (small, first), (large, second) = order[0], order[-1]
+    radii = [circle.radius for circle in circles]
+    small, large = min(radii), max(radii)
+    first, second = (views[radii.index(radius)] for radius in (small, large))
     if large > (1 + MAX_UNLIKE) * small:
         raise InputError(
-            f"{first.name} and {second.name}: the balls in them have radii of {small:.1f} and {large:.1f} "
-            "pixels, but should be alike; give --circle x,y,r once for each picture"
+            f"{first.name} and {second.name}: the balls in them have radii of {small:.1f} and "
+            f"{large:.1f} pixels, but should be alike; give --circle x,y,r once for each picture"
         )
-
-
-def _radius(found: tuple[float, View]) -> float:
-    return found[0]
 
 
 def _check_inside(view: View, circle: Circle, size: Size) -> None:

@@ -33,17 +33,17 @@ MAX_EDGES = 4000
 MIN_RADIUS, SIZE_RATIO = 5.0, 1.5
 """Smallest radius in pixels of the coarse picture, and from one range of radii to the next."""
 
-NUM_OF_SIZE, NUM_REFINED = 8, 6
+NUM_OF_SIZE, NUM_REFINED = 16, 6
 """Candidates of each range of radii, and those of all that are refined."""
 
 MIN_SIGNIFICANCE = 2.5
 """Standard deviations by which edges on a circle must exceed those beside it."""
 
 NUM_ANGLES = 360
-MIN_SEEN = 0.7
+MIN_SEEN = 0.55
 """Share of a circle that must lie in the picture."""
 
-STARTS = np.linspace(-0.03, 0.08, 12)
+STARTS = tuple(np.linspace(-0.03, 0.08, 12))
 """Shares of the radius further out where the outline is looked for: what is mirrored near the rim
 makes rings inside."""
 
@@ -101,13 +101,19 @@ def find_circle(images: Sequence[Array], whites: Sequence[float | None]) -> Circ
     small = [_reduced(light, factor) for light in lights]
     coarse = [_logarithm(light, 1.0) for light in small]
     judged = [_judged(coarse, circle) for circle in _voted(coarse)]
-    best = sorted(judged, key=lambda circle: -circle.significance)[:NUM_REFINED]
+    likely = sorted(judged, key=_rank)[: 3 * NUM_REFINED]
+    settled = [_judged(coarse, _settled(coarse, circle, (0.0,))) for circle in likely]
+    best = sorted(settled, key=_rank)[:NUM_REFINED]
     fine = [_logarithm(light, 0.7) for light in lights]
     reaches = max(2.5 * factor, 3), max(1.5 * factor, 2.5), 2.0, 1.5
     found = [_refined(lights, fine, _scaled(circle, factor), reaches) for circle in best]
     chosen = max(found, key=lambda circle: circle.significance)
-    chosen = _refined(lights, fine, _settled(fine, chosen), (1.0, 1.0))
+    chosen = _refined(lights, fine, _settled(fine, chosen, STARTS), (1.0, 1.0))
     return chosen if chosen and chosen.significance >= MIN_SIGNIFICANCE else None
+
+
+def _rank(circle: Circle) -> float:
+    return -circle.significance
 
 
 def _logarithm(light: Array, sigma: float) -> Array:
@@ -170,7 +176,7 @@ def _vote(votes: Array, radii: Array, log: Array) -> None:
     y, x = np.unravel_index(order[steepness.ravel()[order] > 0.01], log.shape)
     slope = steepness[y, x]
     right, below = across[y, x] / slope, down[y, x] / slope
-    weight = np.minimum(slope, STEEP)
+    weight = np.minimum(slope, FAINT)
     height, width = log.shape
     for number, radius in enumerate(radii):
         for side in (-radius, radius):
@@ -217,8 +223,14 @@ def _refined(
     return replace(_judged(logs, circle), radius=circle.radius)
 
 
-def _settled(logs: Sequence[Array], circle: Circle) -> Circle:
-    """The circle near a given one across which the pictures are steep in most places."""
+def _settled(logs: Sequence[Array], circle: Circle, starts: Sequence[float]) -> Circle:
+    """The circle near a given one across which the pictures are steep in most places.
+
+    Args:
+        logs: the pictures.
+        circle: the given one.
+        starts: shares by which the radius to begin with is wider; the best end is taken.
+    """
     downs, acrosses = zip(*(np.gradient(log) for log in logs), strict=True)
     angle = 2 * np.pi * (np.arange(NUM_ANGLES) + 0.5) / NUM_ANGLES
     cosine, sine = np.cos(angle), np.sin(angle)
@@ -234,7 +246,7 @@ def _settled(logs: Sequence[Array], circle: Circle) -> Circle:
         return -float(np.mean(np.minimum(np.sqrt(squares), FAINT) * is_inside))
 
     ends = []
-    for share in STARTS:
+    for share in starts:
         start = np.array([circle.x, circle.y, circle.radius * (1 + share)])
         simplex = start + np.vstack([np.zeros(3), np.eye(3) * max(1.0, 0.01 * circle.radius)])
         options = {"initial_simplex": simplex, "maxiter": 60, "xatol": 0.05, "fatol": 1e-5}
