@@ -310,7 +310,7 @@ def _cropped(view: View, shot: BallShot, left_out: float) -> View:
     """The part of a view that shows the ball, and masked but for the ball."""
     window = shot.window
     pixel = max(1.0, max(window.width, window.height) / MAX_SIDE)
-    mask = window.of(view.mask) * shot.mask(left_out, 1.5 * pixel)
+    mask = window.of(view.mask) * shot.mask(left_out, pixel)
     return replace(
         view,
         image=window.of(view.image),

@@ -126,6 +126,7 @@ def find_balls(views: Sequence[View], circles: Sequence[Circle | None]) -> list[
     faults = Faults()
     sizes = [(view.image.shape[1], view.image.shape[0]) for view in views]
     found: dict[Size, Circle | None] = {}
+    sought: dict[Size, list[View]] = {}
     for size in dict.fromkeys(sizes):
         unknown = [
             view
@@ -133,7 +134,13 @@ def find_balls(views: Sequence[View], circles: Sequence[Circle | None]) -> list[
             if own == size and circle is None
         ]
         if unknown:
-            found[size] = faults.attempt(_found, unknown)
+            sought[size], found[size] = unknown, _found(unknown)
+    clearest = max(filter(None, [*found.values(), *circles]), key=_significance, default=None)
+    for size, unknown in sought.items():
+        if clearest is not None and not _are_alike(found[size], clearest):
+            found[size] = _found(unknown, clearest)
+        if found[size] is None:
+            faults.keep(_not_found(unknown[0]))
     placed = [circle or found.get(size) for circle, size in zip(circles, sizes, strict=True)]
     for view, circle, size in zip(views, placed, sizes, strict=True):
         if circle is not None:
@@ -144,14 +151,23 @@ def find_balls(views: Sequence[View], circles: Sequence[Circle | None]) -> list[
     return sure
 
 
-def _found(views: Sequence[View]) -> Circle:
-    circle = find_circle([view.image for view in views], [view.white for view in views])
-    if circle is None:
-        raise InputError(
-            f"{views[0].name}: no ball found; say where its outline is with --circle x,y,r, in "
-            "pixels from the upper left corner"
-        )
-    return circle
+def _found(views: Sequence[View], near: Circle | None = None) -> Circle | None:
+    return find_circle([view.image for view in views], [view.white for view in views], near)
+
+
+def _significance(circle: Circle) -> float:
+    return circle.significance
+
+
+def _are_alike(circle: Circle | None, other: Circle) -> bool:
+    return circle is not None and abs(circle.radius / other.radius - 1) < MAX_UNLIKE / 2
+
+
+def _not_found(view: View) -> InputError:
+    return InputError(
+        f"{view.name}: no ball found; say where its outline is with --circle x,y,r, in pixels from "
+        "the upper left corner"
+    )
 
 
 def _check_alike(views: Sequence[View], circles: Sequence[Circle]) -> None:
@@ -192,8 +208,9 @@ def exif_exposures(views: Sequence[View]) -> list[View]:
             "exposures: found with the map, as not all pictures have EXIF's time, f-number and ISO"
         )
     else:
-        exposures = [(one or first) / first for one in known]
-        listed = ", ".join(f"{value:.4g}" for value in exposures)
+        shares = [(one or first) / first for one in known]
+        exposures = [*shares]
+        listed = ", ".join(f"{share:.4g}" for share in shares)
         tell(f"exposures by EXIF: {listed} (--exposure auto finds them with the map)")
     return [
         replace(view, exposure=exposure) for view, exposure in zip(views, exposures, strict=True)

@@ -36,7 +36,7 @@ MIN_RADIUS, SIZE_RATIO = 5.0, 1.5
 NUM_OF_SIZE, NUM_REFINED = 16, 6
 """Candidates of each range of radii, and those of all that are refined."""
 
-MIN_SIGNIFICANCE = 2.5
+MIN_SIGNIFICANCE, MIN_SIGNIFICANCE_NEAR = 6.0, 2.0
 """Standard deviations by which edges on a circle must exceed those beside it."""
 
 NUM_ANGLES = 360
@@ -46,6 +46,9 @@ MIN_SEEN = 0.55
 STARTS = tuple(np.linspace(-0.03, 0.08, 12))
 """Shares of the radius further out where the outline is looked for: what is mirrored near the rim
 makes rings inside."""
+
+STARTS_NEAR = (-0.01, 0.0, 0.01)
+"""The same where the outline is known from another picture."""
 
 FAINT = 0.15
 """Slopes that are steeper count no more there: an outline is an edge all round, a lamp in part."""
@@ -82,12 +85,15 @@ class Circle:
         return self.radius - min(sides)
 
 
-def find_circle(images: Sequence[Array], whites: Sequence[float | None]) -> Circle | None:
+def find_circle(
+    images: Sequence[Array], whites: Sequence[float | None], near: Circle | None = None
+) -> Circle | None:
     """Find the outline of a ball in pictures of the same size by the same camera.
 
     Args:
         images: linear RGB, shape (h, w, 3) each; their exposures may differ.
         whites: the value from which each is clipped; None if it is not.
+        near: about where it is, as found in clearer pictures; None to look everywhere.
 
     Returns:
         The circle, which may stick out of the pictures; None if none is supported by edges.
@@ -97,6 +103,16 @@ def find_circle(images: Sequence[Array], whites: Sequence[float | None]) -> Circ
         for image, white in zip(images, whites, strict=True)
         for channel in _channels(image, white)
     ]
+    fine = [_logarithm(light, 0.7) for light in lights]
+    starts = STARTS if near is None else STARTS_NEAR
+    chosen = _settled(fine, near or _chosen(lights, fine), starts)
+    chosen = _refined(lights, fine, chosen, (1.0, 1.0))
+    least = MIN_SIGNIFICANCE if near is None else MIN_SIGNIFICANCE_NEAR
+    return chosen if chosen.significance >= least else None
+
+
+def _chosen(lights: Sequence[Array], fine: Sequence[Array]) -> Circle:
+    """The most significant circle, though perhaps a ring inside the outline."""
     factor = max(1.0, max(lights[0].shape) / COARSE_SIDE)
     small = [_reduced(light, factor) for light in lights]
     coarse = [_logarithm(light, 1.0) for light in small]
@@ -104,12 +120,8 @@ def find_circle(images: Sequence[Array], whites: Sequence[float | None]) -> Circ
     likely = sorted(judged, key=_rank)[: 3 * NUM_REFINED]
     settled = [_judged(coarse, _settled(coarse, circle, (0.0,))) for circle in likely]
     best = sorted(settled, key=_rank)[:NUM_REFINED]
-    fine = [_logarithm(light, 0.7) for light in lights]
     reaches = max(2.5 * factor, 3), max(1.5 * factor, 2.5), 2.0, 1.5
-    found = [_refined(lights, fine, _scaled(circle, factor), reaches) for circle in best]
-    chosen = max(found, key=lambda circle: circle.significance)
-    chosen = _refined(lights, fine, _settled(fine, chosen, STARTS), (1.0, 1.0))
-    return chosen if chosen and chosen.significance >= MIN_SIGNIFICANCE else None
+    return min((_refined(lights, fine, _scaled(c, factor), reaches) for c in best), key=_rank)
 
 
 def _rank(circle: Circle) -> float:
@@ -252,7 +264,7 @@ def _settled(logs: Sequence[Array], circle: Circle, starts: Sequence[float]) -> 
         options = {"initial_simplex": simplex, "maxiter": 60, "xatol": 0.05, "fatol": 1e-5}
         ends.append(optimize.minimize(flatness, start, method="Nelder-Mead", options=options))
     x, y, radius = min(ends, key=lambda end: end.fun).x
-    return Circle(x=float(x), y=float(y), radius=float(radius))
+    return Circle(x=float(x), y=float(y), radius=max(float(radius), 2.0))
 
 
 def _slopes(logs: Sequence[Array], circle: Circle, steps: Array) -> tuple[Array, Array, Array]:
