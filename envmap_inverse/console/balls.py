@@ -135,9 +135,14 @@ def find_balls(views: Sequence[View], circles: Sequence[Circle | None]) -> list[
         ]
         if unknown:
             sought[size], found[size] = unknown, _found(unknown)
-    clearest = max(filter(None, [*found.values(), *circles]), key=_significance, default=None)
+    inside = [
+        circle
+        for size, circle in [*found.items(), *zip(sizes, circles, strict=True)]
+        if circle is not None and circle.overhang(*size) <= MAX_OVERHANG
+    ]
+    clearest = max(inside, key=_significance, default=None)
     for size, unknown in sought.items():
-        if clearest is not None and not _are_alike(found[size], clearest):
+        if clearest is not None and not _are_alike(found[size], clearest, size):
             found[size] = _found(unknown, clearest)
         if found[size] is None:
             faults.keep(_not_found(unknown[0]))
@@ -159,8 +164,11 @@ def _significance(circle: Circle) -> float:
     return circle.significance
 
 
-def _are_alike(circle: Circle | None, other: Circle) -> bool:
-    return circle is not None and abs(circle.radius / other.radius - 1) < MAX_UNLIKE / 2
+def _are_alike(circle: Circle | None, other: Circle, size: Size) -> bool:
+    """Whether a circle is inside its picture, and about as large as another."""
+    if circle is None or circle.overhang(*size) > MAX_OVERHANG:
+        return False
+    return abs(circle.radius / other.radius - 1) < MAX_UNLIKE / 2
 
 
 def _not_found(view: View) -> InputError:

@@ -47,6 +47,9 @@ STARTS = tuple(np.linspace(-0.03, 0.08, 12))
 """Shares of the radius further out where the outline is looked for: what is mirrored near the rim
 makes rings inside."""
 
+SLIGHT = 0.05
+"""Share of the radius: a circle that sticks out by less is moved and shrunk into the picture."""
+
 STARTS_NEAR = (-0.01, 0.0, 0.01)
 """The same where the outline is known from another picture."""
 
@@ -248,7 +251,12 @@ def _settled(logs: Sequence[Array], circle: Circle, starts: Sequence[float]) -> 
     cosine, sine = np.cos(angle), np.sin(angle)
     height, width = logs[0].shape
 
+    may_not_stick_out = circle.overhang(width, height) < SLIGHT * circle.radius
+
     def flatness(where: Array) -> float:
+        over = where[2] - min(where[0], where[1], width - where[0], height - where[1])
+        if may_not_stick_out and over > 0.5:
+            return float(over)
         x, y = where[0] + cosine * where[2], where[1] + sine * where[2]
         squares = sum(
             (cosine * _sampled(across, x, y) + sine * _sampled(down, x, y)) ** 2
