@@ -23,6 +23,7 @@ from benchmarks.methods import Case, bundled_case
 from benchmarks.settings import Settings, parser, settings_of
 from benchmarks.tables import Spread, Table, print_table
 from benchmarks.timing import interleaved
+from envmap_inverse.problem.problem import Problem
 from envmap_inverse.report.live import LiveView
 
 ALONE, WATCHED = "alone", "watched"
@@ -77,9 +78,9 @@ class _MeteredView(LiveView):
 
     used = 0.0
 
-    def show(self, iteration: ei.Iteration) -> None:
+    def add(self, iteration: ei.Iteration) -> None:
         begun = time.thread_time()
-        super().show(iteration)
+        super().add(iteration)
         self.used += time.thread_time() - begun
 
     def answer(self, path: str, host: str) -> tuple[Any, str, bytes]:
@@ -102,8 +103,9 @@ class _Meter:
 
     def watched(self) -> tuple[float, int]:
         """Seconds, and how often the watcher got new pictures."""
-        reference = self.case.references[0]
-        with _MeteredView(Path("run"), reference, num_steps=self.adam.iterations) as view:
+        problem = Problem.create(self.case.scene, self.case.references, loss=ei.MSE())
+        with _MeteredView(Path("run"), num_steps=self.adam.iterations) as view:
+            view.begin(problem, ())
             command = [sys.executable, "-m", __spec__.name, "--watch", view.address]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
                 assert watcher.stdout is not None
@@ -121,7 +123,7 @@ class _Meter:
             self.case.references[0],
             optimizer=self.adam,
             # Without a view somebody is told of each iteration, too, as on the command line.
-            on_iteration=(lambda _: None) if view is None else view.show,
+            on_iteration=(lambda _: None) if view is None else view.add,
         )
         self.processor[name].append(time.process_time() - used)
         return time.perf_counter() - begun

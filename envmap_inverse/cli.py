@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
+from envmap_inverse.commands.ball import ball
 from envmap_inverse.commands.choices import losses, optimizers, parameterizations, priors
 from envmap_inverse.commands.convert import convert, pattern
 from envmap_inverse.commands.coverage import coverage
@@ -65,6 +66,7 @@ def _main(
 COMMANDS = (
     demo,
     estimate,
+    ball,
     render,
     params,
     coverage,
@@ -79,7 +81,7 @@ COMMANDS = (
     doctor,
 )
 
-CHECKING = {estimate, render, params, coverage, evaluate, convert, pattern}
+CHECKING = {estimate, ball, render, params, coverage, evaluate, convert, pattern}
 """The commands whose functions begin with `faults_of`."""
 
 for command in COMMANDS:

@@ -26,7 +26,7 @@ from envmap_inverse.system.progress import watched_by
 
 __all__ = ["PANELS", "CheckingCommand", "Command", "Group", "faults_of", "report_if_incomplete"]
 
-RUNS = ("demo", "estimate")
+RUNS = ("demo", "estimate", "ball")
 """Commands that print themselves how long they took."""
 
 PANELS = ("Scene", "Pictures", "Light", "Optimizer", "Loss and priors", "Output", "Running")

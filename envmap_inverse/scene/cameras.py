@@ -93,15 +93,16 @@ class Camera:
 
     def sensor(self) -> Any:
         """A `mi.Sensor` with a film of the picture's size, RGB, each sample in one pixel."""
-        x, y = self.principal_point
         try:
-            return mi.load_dict(self._described(x, y))
+            return mi.load_dict(self.described)
         except RuntimeError as error:
             words = " ".join(str(error).split())
             raise InputError(f"camera {self.name!r}: Mitsuba refuses it: {words}") from None
 
-    def _described(self, x: float, y: float) -> dict[str, Any]:
-        """The sensor as a dictionary; x and y are the principal point."""
+    @property
+    def described(self) -> dict[str, Any]:
+        """The sensor as a dictionary for Mitsuba."""
+        x, y = self.principal_point
         return {
             "type": "perspective",
             "id": self.name,

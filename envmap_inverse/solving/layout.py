@@ -17,14 +17,18 @@ __all__ = [
     "REFINED",
     "RENDER_PNG",
     "REPORT",
+    "SCENE",
     "SEEN",
     "SETTINGS",
     "SUMMARY",
     "THUMBNAILS",
+    "UNWRAP",
     "VIDEO",
     "checkpoint",
+    "crop",
     "frame",
     "kept_transport",
+    "mask",
     "reference",
     "render",
     "residual",
@@ -45,6 +49,8 @@ GROUND_TRUTH = "ground_truth.exr"
 REFINED = "refined.json"
 """What a search for numbers of the scene has found, for a run that is resumed."""
 RENDER_PNG = "render.png"
+SCENE = "ball_scene.xml"
+UNWRAP = "unwrap.exr"
 
 REPORT = "report.html"
 THUMBNAILS = "thumbnails.npz"
@@ -54,7 +60,8 @@ REFERENCE_FRAME = "out_ref.png"
 CHECKPOINT_FILES = re.compile(r"checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.npz")
 OWN_FILES = re.compile(
     r"(envmap|render|reference|residual|coverage|deviation|seen|ground_truth)\.(exr|png)"
-    r"|(render|reference|sample|residual)_\d+\.exr"
+    r"|(render|reference|sample|residual|ball_crop)_\d+\.exr"
+    r"|ball_mask_\d+\.png|unwrap\.exr|ball_scene\.xml"
     rf"|{CHECKPOINT_FILES.pattern}"
     r"|history\.jsonl|summary\.json|run\.toml|refined\.json|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
@@ -65,6 +72,16 @@ OWN_FILES = re.compile(
 def reference(number: int) -> str:
     """The picture of a view, counted from 0."""
     return f"reference_{number}.exr" if number else "reference.exr"
+
+
+def crop(number: int) -> str:
+    """The part of a picture that shows a ball, of `envmap-inverse ball --save-scene`."""
+    return f"ball_crop_{number}.exr"
+
+
+def mask(number: int) -> str:
+    """The mask of that part."""
+    return f"ball_mask_{number}.png"
 
 
 def render(number: int) -> str:

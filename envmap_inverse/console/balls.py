@@ -1,0 +1,249 @@
+"""From pictures of a mirror ball to its scene: the outline, the camera, the exposures."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from envmap_inverse.console.output import tell
+from envmap_inverse.console.pictures import one_each
+from envmap_inverse.errors import Faults, InputError
+from envmap_inverse.problem.view import Exposure, View
+from envmap_inverse.scene.ball import BallShot
+from envmap_inverse.sphere.circles import Circle, find_circle
+
+__all__ = ["DEFAULT_DISTANCE", "Lens", "circles_of", "exif_exposures", "find_balls", "say_where"]
+
+DEFAULT_DISTANCE = 20.0
+"""Radii between the camera and the ball, where nothing says how many."""
+
+FULL_FRAME_DIAGONAL = math.hypot(36, 24)
+CAMERA_ASPECTS = (4 / 3, 3 / 2, 16 / 9)
+ASPECT_TOLERANCE = 0.01
+NOTICEABLE_STRETCH = 1.0
+"""Pixels by which an outline is an ellipse from which a warning says so."""
+
+MAX_OVERHANG = 1.0
+"""Pixels of a ball that may lie outside the picture."""
+
+MAX_UNLIKE = 0.03
+"""Share by which radii may differ among pictures of a bracket."""
+
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lens:
+    """What the command line says of the camera.
+
+    Attributes:
+        fov: horizontal field of view of the whole picture in degrees; None if not said.
+        distance: from the camera to the ball's centre in radii; None if not said.
+        front: azimuth of the camera's direction in degrees, to the right of the map's middle.
+    """
+
+    fov: float | None = None
+    distance: float | None = None
+    front: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        if self.fov is not None and self.distance is not None:
+            raise InputError("--fov and --distance: give one of them")
+        if self.fov is not None and not 0 < self.fov < 180:
+            raise InputError(f"--fov {self.fov:g}: give degrees above 0 and below 180")
+        if self.distance is not None and not 1 < self.distance < 1e6:
+            raise InputError(
+                f"--distance {self.distance:g}: give radii from the camera to the ball's centre, "
+                "more than 1"
+            )
+        if not abs(self.front) < 1e6:
+            raise InputError(f"--front {self.front}: give degrees")
+
+    def shot(self, view: View, circle: Circle) -> tuple[BallShot, str]:
+        """The ball before the camera that took a picture, and how its distance is known."""
+        height, width, _ = view.image.shape
+        size, turned = (width, height), {"front": self.front}
+        if self.distance is not None:
+            return BallShot.at_distance(size, circle, self.distance, **turned), "--distance"
+        if self.fov is not None:
+            focal = width / 2 / math.tan(math.radians(self.fov) / 2)
+            return BallShot.of_whole_picture(size, circle, focal, **turned), "--fov"
+        full_frame = None if view.picture is None else view.picture.camera.focal_length_35mm
+        if full_frame is None:
+            why = "by default: no focal length for 35 mm in its EXIF"
+        elif not _is_whole(size):
+            why = (
+                "by default: a crop, to judge by its shape, which EXIF's focal length does not fit"
+            )
+        else:
+            focal = full_frame * math.hypot(*size) / FULL_FRAME_DIAGONAL
+            shot = BallShot.of_whole_picture(size, circle, focal, **turned)
+            return shot, f"by EXIF's {full_frame:g} mm; of a cropped picture, give --distance"
+        return BallShot.at_distance(size, circle, DEFAULT_DISTANCE, **turned), why
+
+
+def _is_whole(size: Size) -> bool:
+    """Whether a picture has the shape of a camera's."""
+    aspect = max(size) / min(size)
+    return any(abs(aspect / known - 1) < ASPECT_TOLERANCE for known in CAMERA_ASPECTS)
+
+
+def circles_of(option: Sequence[str] | None, count: int) -> list[Circle | None]:
+    """Parse --circle into the outline of the ball in each picture; None for those to be found.
+
+    Raises:
+        InputError: if one is no circle, or there is another number of them.
+    """
+    faults = Faults()
+    given = [faults.attempt(_circle, text) for text in option or ()]
+    each = faults.attempt(one_each, "--circle", given or [None], count)
+    faults.report()
+    return each or []
+
+
+def _circle(text: str) -> Circle:
+    try:
+        x, y, radius = (float(part) for part in text.split(","))
+    except ValueError:
+        x = y = radius = math.nan
+    if not (math.isfinite(x + y + radius) and radius >= 2):
+        raise InputError(
+            f"--circle {text!r}: give x,y,r in pixels from the picture's upper left corner, e.g. "
+            "640.5,480,210"
+        )
+    return Circle(x=x, y=y, radius=radius)
+
+
+def find_balls(views: Sequence[View], circles: Sequence[Circle | None]) -> list[Circle]:
+    """The ball's outline in each picture: as given, or found in all pictures of a size together.
+
+    Raises:
+        InputError: if none is found in some, or it lies partly outside.
+    """
+    faults = Faults()
+    sizes = [(view.image.shape[1], view.image.shape[0]) for view in views]
+    found: dict[Size, Circle | None] = {}
+    sought: dict[Size, list[View]] = {}
+    for size in dict.fromkeys(sizes):
+        unknown = [
+            view
+            for view, circle, own in zip(views, circles, sizes, strict=True)
+            if own == size and circle is None
+        ]
+        if unknown:
+            sought[size], found[size] = unknown, _found(unknown)
+    inside = [
+        circle
+        for size, circle in [*found.items(), *zip(sizes, circles, strict=True)]
+        if circle is not None and circle.overhang(*size) <= MAX_OVERHANG
+    ]
+    clearest = max(inside, key=_significance, default=None)
+    for size, unknown in sought.items():
+        if clearest is not None and not _are_alike(found[size], clearest, size):
+            found[size] = _found(unknown, clearest)
+        if found[size] is None:
+            faults.keep(_not_found(unknown[0]))
+    placed = [circle or found.get(size) for circle, size in zip(circles, sizes, strict=True)]
+    for view, circle, size in zip(views, placed, sizes, strict=True):
+        if circle is not None:
+            faults.attempt(_check_inside, view, circle, size)
+    faults.report()
+    sure = [circle for circle in placed if circle is not None]
+    _check_alike(views, sure)
+    return sure
+
+
+def _found(views: Sequence[View], near: Circle | None = None) -> Circle | None:
+    return find_circle([view.image for view in views], [view.white for view in views], near)
+
+
+def _significance(circle: Circle) -> float:
+    return circle.significance
+
+
+def _are_alike(circle: Circle | None, other: Circle, size: Size) -> bool:
+    """Whether a circle is inside its picture, and about as large as another."""
+    if circle is None or circle.overhang(*size) > MAX_OVERHANG:
+        return False
+    return abs(circle.radius / other.radius - 1) < MAX_UNLIKE / 2
+
+
+def _not_found(view: View) -> InputError:
+    return InputError(
+        f"{view.name}: no ball found; say where its outline is with --circle x,y,r, in pixels from "
+        "the upper left corner"
+    )
+
+
+def _check_alike(views: Sequence[View], circles: Sequence[Circle]) -> None:
+    """Refuse outlines of which one must be something else."""
+    radii = [circle.radius for circle in circles]
+    small, large = min(radii), max(radii)
+    first, second = (views[radii.index(radius)] for radius in (small, large))
+    if large > (1 + MAX_UNLIKE) * small:
+        raise InputError(
+            f"{first.name} and {second.name}: the balls in them have radii of {small:.1f} and "
+            f"{large:.1f} pixels, but should be alike; give --circle x,y,r once for each picture"
+        )
+
+
+def _check_inside(view: View, circle: Circle, size: Size) -> None:
+    over = circle.overhang(*size)
+    if over > MAX_OVERHANG:
+        raise InputError(
+            f"{view.name}: the ball (x {circle.x:.1f}, y {circle.y:.1f}, radius "
+            f"{circle.radius:.1f}) sticks out of the picture by {over:.1f} pixels; take a picture "
+            "of the whole ball, or say where it is with --circle x,y,r"
+        )
+
+
+def exif_exposures(views: Sequence[View]) -> list[View]:
+    """The views with exposures by EXIF, relative to the first; found with the map if one has none.
+
+    It prints which of the two.
+    """
+    if len(views) == 1:
+        return list(views)
+    known = [None if view.picture is None else view.picture.camera.exposure for view in views]
+    first = known[0]
+    exposures: list[Exposure]
+    if first is None or None in known:
+        exposures = ["auto"] * len(views)
+        tell(
+            "exposures: found with the map, as not all pictures have EXIF's time, f-number and ISO"
+        )
+    else:
+        shares = [(one or first) / first for one in known]
+        exposures = [*shares]
+        listed = ", ".join(f"{share:.4g}" for share in shares)
+        tell(f"exposures by EXIF: {listed} (--exposure auto finds them with the map)")
+    return [
+        replace(view, exposure=exposure) for view, exposure in zip(views, exposures, strict=True)
+    ]
+
+
+def say_where(view: View, shot: BallShot, source: str, *, is_given: bool) -> None:
+    """Print where the ball is, in the picture and before the camera."""
+    circle = shot.circle
+    verb = "given" if is_given else "found"
+    tell(
+        f"{view.name}: ball {verb} at x {circle.x:.1f}, y {circle.y:.1f}, radius "
+        f"{circle.radius:.1f} pixels"
+    )
+    rim = math.degrees(math.asin(1 / shot.distance))
+    half = math.degrees(math.asin(min(2 / shot.distance, 1))) - rim
+    twice = rim - math.degrees(math.asin(0.5 / shot.distance))
+    tell(
+        f"camera {shot.distance:.1f} radii from the ball ({source}); at half or twice that, light "
+        f"at the ball's rim would come from up to {half:.1f} or {twice:.1f} degrees beside"
+    )
+    if shot.stretch > NOTICEABLE_STRETCH:
+        warnings.warn(
+            f"{view.name}: so far from the picture's middle the ball's outline is an ellipse, "
+            f"{shot.stretch:.1f} pixels longer than wide, but is taken for a circle; take pictures "
+            "with the ball in the middle",
+            stacklevel=2,
+        )

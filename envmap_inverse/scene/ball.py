@@ -1,0 +1,269 @@
+"""The scene of a mirror ball: where it stands before the camera, what of the picture shows it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.backend import mi
+from envmap_inverse.errors import InputError
+from envmap_inverse.scene.cameras import Camera
+from envmap_inverse.sphere.circles import Circle
+from envmap_inverse.sphere.latlong import uv_to_direction
+
+__all__ = ["BallShot", "Window", "ball_scene", "conductor", "conductors", "scene_xml"]
+
+Array = NDArray[np.float64]
+
+MARGIN = 0.03
+"""Width, in radii, of what is kept of a picture around the ball."""
+
+RIM = 0.015
+"""Width, in radii, of the ball's edge that is masked."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window:
+    """The part of a picture that shows the ball, in whole pixels.
+
+    Attributes:
+        x: columns left of it.
+        y: rows above it.
+        width: its columns.
+        height: its rows.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def of(self, image: NDArray[Any]) -> NDArray[Any]:
+        """Cut it out of an array of shape (h, w, ...)."""
+        return image[self.y : self.y + self.height, self.x : self.x + self.width]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BallShot:
+    """A ball of radius 1 at the origin, and the level camera that took its picture.
+
+    Attributes:
+        size: (width, height) of the whole picture.
+        circle: the ball's outline in it.
+        focal_length: pixels.
+        principal_point: (x, y) in pixels from the picture's upper left corner.
+        front: azimuth of the camera's direction in degrees, to the right of the map's middle.
+    """
+
+    size: tuple[int, int]
+    circle: Circle
+    focal_length: float
+    principal_point: tuple[float, float]
+    front: float = 0.0
+
+    @classmethod
+    def at_distance(
+        cls, size: tuple[int, int], circle: Circle, distance: float, *, front: float = 0.0
+    ) -> BallShot:
+        """A camera at a distance in radii that looks at the ball's centre, for crops."""
+        focal_length = circle.radius * math.sqrt(distance**2 - 1)
+        centre = circle.x, circle.y
+        return cls(
+            size=size,
+            circle=circle,
+            focal_length=focal_length,
+            principal_point=centre,
+            front=front,
+        )
+
+    @classmethod
+    def of_whole_picture(
+        cls, size: tuple[int, int], circle: Circle, focal_length: float, *, front: float = 0.0
+    ) -> BallShot:
+        """A camera whose axis meets the picture's middle; the focal length is in pixels."""
+        middle = size[0] / 2, size[1] / 2
+        return cls(
+            size=size,
+            circle=circle,
+            focal_length=focal_length,
+            principal_point=middle,
+            front=front,
+        )
+
+    @property
+    def distance(self) -> float:
+        """From the camera to the ball's centre, in radii."""
+        near, far = self._edges
+        return 1 / math.sin((far - near) / 2)
+
+    @property
+    def stretch(self) -> float:
+        """Pixels by which the outline, an ellipse off the axis, is longer than wide."""
+        near, far = self._edges
+        return 2 * self.circle.radius * (1 / math.cos((near + far) / 2) - 1)
+
+    @property
+    def window(self) -> Window:
+        """The ball with a margin, as far as the picture reaches."""
+        circle, (width, height) = self.circle, self.size
+        reach = circle.radius * (1 + MARGIN) + 1
+        left, top = max(0, math.floor(circle.x - reach)), max(0, math.floor(circle.y - reach))
+        right = min(width, math.ceil(circle.x + reach))
+        bottom = min(height, math.ceil(circle.y + reach))
+        return Window(x=left, y=top, width=right - left, height=bottom - top)
+
+    def camera(self, name: str) -> Camera:
+        """The camera of the window."""
+        window, (x, y) = self.window, self.principal_point
+        to_world = np.eye(4)
+        to_world[:3, :3] = self._axes
+        to_world[:3, 3] = -self.distance * (self._axes @ self._towards_ball)
+        return Camera(
+            name=name,
+            width=window.width,
+            height=window.height,
+            focal_lengths=(self.focal_length, self.focal_length),
+            principal_point=(x - window.x, y - window.y),
+            to_world=to_world,
+        )
+
+    def mask(self, photographer: float = 0.0, pixel: float = 1.0) -> NDArray[np.float32]:
+        """1 in the window where light is mirrored that counts, 0 elsewhere.
+
+        Args:
+            photographer: degrees from the direction to the camera within which light is left out.
+            pixel: size in pixels of the larger pixels that the picture is averaged down to.
+        """
+        window, radius = self.window, self.circle.radius
+        y, x = np.indices((window.height, window.width)) + 0.5
+        off = np.hypot(x + window.x - self.circle.x, y + window.y - self.circle.y)
+        outer = radius - max(RIM * radius, pixel)
+        inner = radius * self._share_within(photographer)
+        counts = (off <= outer) & (off >= inner if photographer else True)
+        return np.asarray(counts, np.float32)
+
+    def turn(self) -> Array:
+        """From the axes of `MirrorBall`, whose camera looks at it along -z, to the map's."""
+        ball = self._axes @ self._towards_ball
+        right = np.cross(ball, [0.0, 1.0, 0.0])
+        right /= np.linalg.norm(right)
+        return np.stack([right, np.cross(right, ball), -ball], axis=1)
+
+    @property
+    def _edges(self) -> tuple[float, float]:
+        """Angles from the axis to the nearest and the farthest point of the outline."""
+        off = math.dist((self.circle.x, self.circle.y), self.principal_point)
+        return (
+            math.atan((off - self.circle.radius) / self.focal_length),
+            math.atan((off + self.circle.radius) / self.focal_length),
+        )
+
+    @property
+    def _towards_ball(self) -> Array:
+        """Unit vector from the camera to the ball, in the camera's axes: +x right, -z ahead."""
+        near, far = self._edges
+        angle = (near + far) / 2
+        x = self.circle.x - self.principal_point[0]
+        y = self.circle.y - self.principal_point[1]
+        off = math.hypot(x, y) or 1.0
+        sine = math.sin(angle)
+        return np.array([sine * x / off, -sine * y / off, -math.cos(angle)])
+
+    @property
+    def _axes(self) -> Array:
+        """The camera's axes in the map's frame, as columns."""
+        ahead = np.asarray(uv_to_direction(0.5 + self.front / 360, 0.5), np.float64)
+        up = np.array([0.0, 1.0, 0.0])
+        return np.stack([np.cross(ahead, up), up, -ahead], axis=1)
+
+    def _share_within(self, angle: float) -> float:
+        """Share of the radius within which light from so near the camera is mirrored."""
+        distance = self.distance
+        normal = np.linspace(0, math.acos(1 / distance), 10_000)
+        view = np.arctan2(np.sin(normal), distance - np.cos(normal))
+        share = np.tan(view) * math.sqrt(distance**2 - 1)
+        return float(np.interp(math.radians(angle), 2 * normal + view, share))
+
+
+def conductors() -> list[str]:
+    """The names of metals that Mitsuba knows."""
+    folder = Path(mi.__file__).parent / "data" / "ior"
+    return sorted(path.name.removesuffix(".eta.spd") for path in folder.glob("*.eta.spd"))
+
+
+def conductor(reflectance: str) -> dict[str, Any]:
+    """The BSDF of a mirror: a share of the light that it reflects, or the name of a metal.
+
+    Raises:
+        InputError: if it is neither.
+    """
+    try:
+        share = float(reflectance)
+    except ValueError:
+        known = conductors()
+        if reflectance in known:
+            return {"type": "conductor", "material": reflectance}
+        plain = [name for name in known if "_" not in name and "-" not in name]
+        raise InputError(
+            f"--reflectance {reflectance!r}: give a number from 0 to 1, or a metal: "
+            f"{', '.join(plain)}"
+        ) from None
+    if not 0 < share <= 1:
+        raise InputError(f"--reflectance {reflectance}: must be above 0, and 1 at most")
+    return {
+        "type": "conductor",
+        "material": "none",
+        "specular_reflectance": {"type": "rgb", "value": share},
+    }
+
+
+def ball_scene(bsdf: dict[str, Any]) -> dict[str, Any]:
+    """The scene as a dictionary, without map and sensors: light meets the ball once."""
+    return {
+        "type": "scene",
+        "integrator": {"type": "path", "max_depth": 2, "hide_emitters": True},
+        "ball": {"type": "sphere", "bsdf": bsdf},
+    }
+
+
+def scene_xml(bsdf: dict[str, Any], cameras: Sequence[Camera]) -> str:
+    """The scene as an XML file, for `estimate`."""
+    share = bsdf.get("specular_reflectance")
+    colour = "" if share is None else f'<rgb name="specular_reflectance" value="{share["value"]}"/>'
+    sensors = "\n".join(_sensor_xml(camera) for camera in cameras)
+    return f"""<scene version="3.0.0">
+    <integrator type="path">
+        <integer name="max_depth" value="2"/>
+        <boolean name="hide_emitters" value="true"/>
+    </integrator>
+{sensors}
+    <shape type="sphere" id="ball">
+        <bsdf type="conductor"><string name="material" value="{bsdf["material"]}"/>{colour}</bsdf>
+    </shape>
+</scene>
+"""
+
+
+def _sensor_xml(camera: Camera) -> str:
+    described = camera.described
+    numbers = "".join(
+        f'\n        <float name="{name}" value="{described[name]:.9g}"/>'
+        for name in ("fov", "principal_point_offset_x", "principal_point_offset_y", "far_clip")
+    )
+    matrix = " ".join(f"{value:.9g}" for value in np.array(described["to_world"].matrix).ravel())
+    return f"""    <sensor type="perspective" id="{camera.name}">
+        <string name="fov_axis" value="{described["fov_axis"]}"/>{numbers}
+        <transform name="to_world"><matrix value="{matrix}"/></transform>
+        <film type="hdrfilm">
+            <integer name="width" value="{camera.width}"/>
+            <integer name="height" value="{camera.height}"/>
+            <string name="pixel_format" value="rgb"/>
+            <rfilter type="box"/>
+        </film>
+    </sensor>"""

@@ -1,0 +1,97 @@
+"""`ball`: from pictures to a map, in one command."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import envmap_inverse as ei
+from envmap_inverse.backend import mi
+from envmap_inverse.images import read_image, tonemap
+from envmap_inverse.scene.ball import BallShot, ball_scene, conductor
+from envmap_inverse.sphere.circles import Circle
+
+Call = Callable[..., subprocess.CompletedProcess[str]]
+CIRCLE = Circle(x=20.3, y=19.6, radius=16.4)
+GIVEN = ("--circle", "20.3,19.6,16.4")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bracket of two JPEGs with EXIF of a ball under one lamp, and an empty wall."""
+    folder = tmp_path_factory.mktemp("photos")
+    ei.backend.select_variant()
+    texels = np.full((16, 32, 3), 0.2, np.float32)
+    texels[5, 10] = 20
+    light = {"type": "envmap", "bitmap": mi.Bitmap(texels)}
+    scene = ei.load_scene({**ball_scene(conductor("0.9")), "light": light})
+    shot = BallShot.at_distance((40, 40), CIRCLE, 20.0)
+    scene.set_sensors([shot.camera("camera")])
+    image = np.full((40, 40, 3), 0.4, np.float32)
+    ball = ei.render(scene, spp=64, seed=1)
+    shot.window.of(image)[:] = np.where(ball > 0, ball, 0.4)
+    for name, factor in {"long": 1.0, "short": 0.05}.items():
+        exif = Image.Exif()
+        exif.get_ifd(0x8769).update({33434: factor / 10, 33437: 4.0, 34855: 100})
+        picture = Image.fromarray(tonemap(image, factor))
+        picture.save(folder / f"{name}.jpg", exif=exif, quality=95, subsampling=0)
+    Image.fromarray(np.full((24, 30, 3), 120, np.uint8)).save(folder / "wall.png")
+    return folder
+
+
+def test_a_bracket_becomes_a_map(photos: Path, call: Call, tmp_path: Path) -> None:
+    options = ("--map-size", "32x16", "--without-photographer", "--save-scene", "--no-report")
+    names = (photos / "long.jpg", photos / "short.jpg")
+    done = call("ball", *names, *GIVEN, *options, "-o", "light", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "ball given at x 20.3, y 19.6, radius 16.4 pixels" in done.stdout
+    assert "camera 20.0 radii from the ball (by default" in done.stdout
+    assert "exposures by EXIF: 1, 0.05" in done.stdout
+    for name in ("envmap.exr", "unwrap.exr"):
+        texels = read_image(tmp_path / "light" / name)
+        row, column = np.unravel_index(int(texels[..., 1].argmax()), texels.shape[:2])
+        assert (abs(row - 5), abs(column - 10)) <= (1, 1)
+    assert read_image(tmp_path / "light" / "envmap.exr")[..., 1].max() > 5  # not clipped at 1
+    summary = json.loads((tmp_path / "light" / "summary.json").read_text())
+    assert summary["status"] == "done"
+
+    command = next(line for line in done.stdout.splitlines() if "go on with: " in line)
+    words = command.split("go on with: envmap-inverse ")[1].replace("NEW", "again").split()
+    again = call(*words, "--map-size", "32x16", "--no-report", cwd=tmp_path)
+    assert (again.returncode, again.stderr) == (0, "")
+    texels = read_image(tmp_path / "again" / "envmap.exr")
+    assert abs(int(texels[..., 1].argmax()) - (5 * 32 + 10)) <= 1
+
+
+def test_all_that_is_wrong_is_reported_a_line_each(
+    photos: Path, call: Call, tmp_path: Path
+) -> None:
+    wrong = ("--circle", "1,2", "--fov", 40, "--distance", 3, "--reflectance", 2)
+    done = call("ball", photos / "gone.jpg", *wrong, "--photographer", 120, "-o", "x", cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    lines = done.stderr.splitlines()
+    for start in (
+        *("--fov and --distance", "--reflectance 2", "--photographer 120", "--circle '1,2'"),
+        f"{photos / 'gone.jpg'}: no such image file",
+    ):
+        assert sum(line.startswith(f"error: {start}") for line in lines) == 1, start
+    assert len(lines) == 5
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_picture_without_a_ball_names_the_remedy(
+    photos: Path, call: Call, tmp_path: Path
+) -> None:
+    done = call("ball", photos / "wall.png", "-o", "x", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        f"error: {photos / 'wall.png'}: no ball found; say where its outline is with --circle "
+        "x,y,r, in pixels from the upper left corner"
+    ]
+    assert not (tmp_path / "x").exists()
