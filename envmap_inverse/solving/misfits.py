@@ -29,8 +29,11 @@ MIN_MOTION_SHARE, MIN_TURN_SHARE = 0.15, 0.1
 """Share of the residuals' variance that a shift must explain to be named, and how much more a turn
 and another field of view must explain."""
 
-MIN_PATCH, MIN_PATCH_SHARE = 12, 0.004
-"""Pixels of a patch, and their share of those that count, from which it is named."""
+MIN_PATCH, MIN_PATCH_SHARE, MAX_PATCH_SHARE = 12, 0.004, 0.2
+"""Pixels of a patch, and the shares of those that count between which it is named."""
+
+MIN_PATCH_OF_MISFIT = 0.3
+"""Share of the squared residuals that a patch must hold to be named."""
 
 TOP = 0.98
 """Share of the highest value from which pixels may be clipped."""
@@ -139,7 +142,12 @@ def patch_in_words(residuals: Residuals) -> str:
     largest = int(np.argmax(sizes))
     if sizes[largest] < max(MIN_PATCH, MIN_PATCH_SHARE * counts.sum()):
         return ""
-    row, column = ndimage.center_of_mass(labels == largest + 1)
+    squares = np.minimum(size, 3 * LIMIT) ** 2
+    patch = labels == largest + 1
+    is_everywhere = sizes[largest] > MAX_PATCH_SHARE * counts.sum()
+    if is_everywhere or squares[patch].sum() < MIN_PATCH_OF_MISFIT * squares.sum():
+        return ""
+    row, column = ndimage.center_of_mass(patch)
     return (
         f"{residuals.view.name} has a patch of {sizes[largest]} pixels round x={column:.0f}, "
         f"y={row:.0f} that no map explains; mask it if the scene lacks what is there"

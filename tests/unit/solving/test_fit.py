@@ -158,3 +158,11 @@ def test_a_fit_has_the_residuals_of_each_picture(light: Image) -> None:
     assert (residuals.shape, residuals.dtype) == (light.shape, np.float32)
     assert np.unravel_index(np.argmax(residuals.sum(axis=2)), (48, 64)) == (10, 20)
     assert fit_of(image, light).as_dict().keys() == {"chi2", "correlation", "verdict", "reason"}
+
+
+def test_no_patch_is_named_where_the_misfit_is_everywhere(light: Image) -> None:
+    random = np.random.default_rng(4).uniform(0.2, 3, (6, 8, 3))
+    image = light * np.kron(random, np.ones((8, 8, 1))).astype(np.float32)
+    found = fit_of(image, light)
+    assert found.verdict == "no"
+    assert "patch" not in found.reason
