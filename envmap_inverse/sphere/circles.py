@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, optimize
 
 __all__ = ["Circle", "find_circle"]
 
@@ -132,6 +131,8 @@ def _rank(circle: Circle) -> float:
 
 
 def _logarithm(light: Array, sigma: float) -> Array:
+    from scipy import ndimage  # noqa: PLC0415 - takes a while to load
+
     return np.asarray(np.log(ndimage.gaussian_filter(light, sigma) + FLOOR))
 
 
@@ -148,6 +149,8 @@ def _channels(image: Array, white: float | None) -> list[Array]:
 
 def _reduced(light: Array, factor: float) -> Array:
     """A smaller picture, its pixels the means of about what they cover."""
+    from scipy import ndimage  # noqa: PLC0415 - takes a while to load
+
     if factor == 1:
         return light
     smooth = ndimage.gaussian_filter(light, 0.4 * factor)
@@ -165,6 +168,8 @@ def _reduced(light: Array, factor: float) -> Array:
 
 def _voted(logs: Sequence[Array]) -> list[Circle]:
     """The circles of each size with most votes."""
+    from scipy import ndimage  # noqa: PLC0415 - takes a while to load
+
     height, width = logs[0].shape
     radii = np.arange(MIN_RADIUS, 0.62 * max(height, width))
     votes = np.zeros((len(radii), height * width))
@@ -184,6 +189,8 @@ def _voted(logs: Sequence[Array]) -> list[Circle]:
 
 def _vote(votes: Array, radii: Array, log: Array) -> None:
     """Add the votes of a picture's edges for centres at each radius, on either side of an edge."""
+    from scipy import ndimage  # noqa: PLC0415 - takes a while to load
+
     down, across = np.gradient(log)
     steepness = np.hypot(across, down)
     ridge = steepness >= 0.95 * ndimage.maximum_filter(steepness, 3)
@@ -246,6 +253,8 @@ def _settled(logs: Sequence[Array], circle: Circle, starts: Sequence[float]) -> 
         circle: the given one.
         starts: shares by which the radius to begin with is wider; the best end is taken.
     """
+    from scipy import optimize  # noqa: PLC0415 - takes a while to load
+
     downs, acrosses = zip(*(np.gradient(log) for log in logs), strict=True)
     angle = 2 * np.pi * (np.arange(NUM_ANGLES) + 0.5) / NUM_ANGLES
     cosine, sine = np.cos(angle), np.sin(angle)
@@ -340,6 +349,8 @@ def _crossings(profiles: Array, steps: Array, peak: Array) -> Array:
 
 def _sampled(picture: Array, x: Array, y: Array) -> Array:
     """Bilinear values of a picture at places in pixels from its corner."""
+    from scipy import ndimage  # noqa: PLC0415 - takes a while to load
+
     return np.asarray(ndimage.map_coordinates(picture, [y - 0.5, x - 0.5], order=1, mode="nearest"))
 
 

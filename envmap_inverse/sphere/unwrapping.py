@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.discs import MirrorBall
