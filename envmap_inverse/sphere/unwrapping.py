@@ -33,6 +33,8 @@ class Disc:
 
     def cut_out(self, values: NDArray[Any], side: int) -> NDArray[np.float32]:
         """Values of the square round the outline, shape (side, side, 3)."""
+        from scipy import ndimage  # noqa: PLC0415 - takes a while to load
+
         places = ((np.arange(side) + 0.5) / side * 2 - 1) * self.circle.radius - 0.5
         rows, columns = places[:, None] + self.circle.y, places[None] + self.circle.x
         where = np.broadcast_arrays(rows, columns)
