@@ -158,7 +158,7 @@ class Posterior:
     def _objective(self, drawn: Array, wanted: Array, noise: list[Array]) -> tuple[Array, Array]:
         """Of each draw, and half of its negative gradient."""
         value, pull = np.sum((drawn - wanted) ** 2, axis=0), wanted - drawn
-        logs = np.clip(self._channels(drawn, self._basis), -MAX_LOG, MAX_LOG)
+        logs = np.clip(self._channels(drawn), -MAX_LOG, MAX_LOG)
         pulls = []
         for matrix, weights, noisy, log in zip(
             self._matrices, self._weights, noise, logs, strict=True
@@ -170,10 +170,10 @@ class Posterior:
         mixed = np.einsum("cd,cnk->dnk", colour_root(), np.stack(pulls))
         return value, np.asarray(pull + mixed.reshape(pull.shape))
 
-    def _channels(self, coefficients: Array, basis: Array) -> Array:
-        """Maps of the three channels on the grid of a basis, shape (3, cells, count)."""
-        parts = coefficients.reshape(3, basis.shape[1], -1)
-        return np.asarray(np.einsum("cd,dnk->cnk", colour_root(), basis @ parts))
+    def _channels(self, coefficients: Array) -> Array:
+        """Logarithms of the three channels on the coarse grid, shape (3, cells, count)."""
+        parts = coefficients.reshape(3, self._basis.shape[1], -1)
+        return np.asarray(np.einsum("cd,dnk->cnk", colour_root(), self._basis @ parts))
 
     def _maps(self, drawn: Array) -> NDArray[np.float32]:
         """Logarithms at full resolution."""

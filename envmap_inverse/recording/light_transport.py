@@ -298,28 +298,6 @@ class LightTransport:
             total[block.channel] += part
         return total.T
 
-    def products(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
-        """T times several maps at once, of shape (H * W, 3, count); shape (pixels, 3, count)."""
-        by_channel = np.ascontiguousarray(maps.transpose(1, 0, 2))
-        found = np.empty((3, self.shape[0], maps.shape[2]), np.float32)
-
-        def of_block(block: Block) -> None:
-            found[block.channel, block.rows] = block.matrix @ by_channel[block.channel]
-
-        on_all_cores(of_block, self._blocks)
-        return found.transpose(1, 0, 2)
-
-    def transposed_products(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """T^T times several pictures, of shape (pixels, 3, count); shape (H * W, 3, count)."""
-        by_channel = np.ascontiguousarray(pixels.transpose(1, 0, 2))
-        total = np.zeros((3, self.shape[1], pixels.shape[2]), np.float32)
-        parts = on_all_cores(
-            lambda block: block.transpose @ by_channel[block.channel, block.rows], self._blocks
-        )
-        for block, part in zip(self._blocks, parts, strict=True):
-            total[block.channel] += part
-        return total.transpose(1, 0, 2)
-
     def linear_operator(self, channel: int) -> Any:
         """One channel as a `scipy.sparse.linalg.LinearOperator`."""
         return sparse.linalg.aslinearoperator(self.channels[channel])

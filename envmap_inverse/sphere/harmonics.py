@@ -86,20 +86,8 @@ class Harmonics:
         cosines, sines = np.moveaxis(by_row.reshape(orders, self.height, parts, columns), 2, 0)
         halves = np.where(np.arange(orders) > 0, 0.5, 1).astype(np.float32)[:, None, None]
         spectrum = np.zeros((self.width // 2 + 1, self.height, columns), np.complex64)
-        spectrum[:orders] = halves * (cosines - 1j * sines)
+        # Columns are texel-centred: the first one is at phi = pi / width.
+        centred = np.exp(1j * np.pi / self.width * np.arange(orders)).astype(np.complex64)
+        spectrum[:orders] = halves * centred[:, None, None] * (cosines - 1j * sines)
         maps = fft.irfft(spectrum, self.width, axis=0, norm="forward", workers=-1)
         return np.ascontiguousarray(maps.transpose(1, 0, 2).reshape(-1, columns))
-
-    def adjoint(self, maps: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The transpose of `synthesis`."""
-        from scipy import fft  # noqa: PLC0415 - takes a while to load
-
-        columns = maps.shape[1]
-        grid = maps.reshape(self.height, self.width, columns)
-        spectrum = fft.rfft(grid, axis=1, workers=-1)[:, : self.degree + 1].transpose(1, 0, 2)
-        parts = np.stack([spectrum.real, -spectrum.imag], axis=2, dtype=np.float32)
-        flat = parts.reshape(self.degree + 1, self.height, 2 * columns)
-        coefficients = self._rows.transpose(0, 2, 1) @ flat
-        found: NDArray[np.float32] = coefficients.reshape(*self.shape, columns)
-        found *= self.counts[..., None]
-        return found
