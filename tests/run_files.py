@@ -6,6 +6,22 @@ import json
 from pathlib import Path
 from typing import Any
 
+RESULTS = {
+    "envmap.exr",
+    "envmap.png",
+    "render.exr",
+    "render.png",
+    "coverage.exr",
+    "residual.exr",
+    "seen.exr",
+    "history.jsonl",
+    "summary.json",
+    "run.toml",
+    "thumbnails.npz",
+    "report.html",
+}
+"""What every run leaves."""
+
 
 def frames_of(iterations: int) -> set[str]:
     numbered = {f"{kind}_{k:03d}.png" for kind in ("out", "envmap") for k in range(iterations)}

@@ -9,27 +9,12 @@ from pathlib import Path
 
 import imageio_ffmpeg
 import pytest
-from run_files import frames_of, history_of, names_in
+from run_files import RESULTS, frames_of, history_of, names_in
 
 from envmap_inverse.images import read_image
 
 Completed = subprocess.CompletedProcess[str]
 Call = Callable[..., Completed]
-
-RESULTS = {
-    "envmap.exr",
-    "envmap.png",
-    "render.exr",
-    "render.png",
-    "coverage.exr",
-    "residual.exr",
-    "seen.exr",
-    "history.jsonl",
-    "summary.json",
-    "run.toml",
-    "thumbnails.npz",
-    "report.html",
-}
 
 
 @pytest.fixture(scope="module")

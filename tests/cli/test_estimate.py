@@ -17,7 +17,7 @@ import imageio.v3 as iio
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from run_files import frames_of, history_of, names_in
+from run_files import RESULTS, frames_of, history_of, names_in
 
 import envmap_inverse as ei
 from envmap_inverse.images import read_image, write_image
@@ -27,21 +27,6 @@ from envmap_inverse.sphere.latlong import resample
 Completed = subprocess.CompletedProcess[str]
 Call = Callable[..., Completed]
 Start = Callable[..., subprocess.Popen[str]]
-
-RESULTS = {
-    "envmap.exr",
-    "envmap.png",
-    "render.exr",
-    "render.png",
-    "coverage.exr",
-    "residual.exr",
-    "seen.exr",
-    "history.jsonl",
-    "summary.json",
-    "run.toml",
-    "thumbnails.npz",
-    "report.html",
-}
 
 
 ADAM = ("--optimizer", "adam")
