@@ -234,7 +234,8 @@ class Posterior:
             weights = groups @ precision
             counts = weights > 0
             mean = sparse.diags(1 / weights[counts]) @ groups[counts] @ sparse.diags(precision)
-            matrix = (mean @ self._transport.channels[channel]).tocsr() @ spread
+            seen = mean @ self._transport.copies @ self._transport.channels[channel]
+            matrix = seen.tocsr() @ spread
             return matrix.astype(np.float32), weights[counts]
 
         return [of_channel(channel) for channel in range(3)]
