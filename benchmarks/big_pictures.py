@@ -73,11 +73,11 @@ def _rows(settings: Settings) -> Iterator[tuple[Any, ...]]:
         commands = _commands(folder)
         _measured(next(iter(commands.values())), folder)  # compiles the kernels
         base: NDArray[np.float64] | None = None
-        for name, command in commands.items():
+        for kind, command in commands.items():
             found = np.median([_measured(command, folder) for _ in turns], axis=0)
             base = found if base is None else base
             seconds, peak, error = found
-            yield name, seconds, peak / 1e6, error, *(f"{x:.2f}" for x in (found / base)[:2])
+            yield kind, seconds, peak / 1e6, error, *(f"{x:.2f}" for x in (found / base)[:2])
         large = folder / "large.jpg"
         _write_large(large)
         seconds, peak, error = _measured(["estimate", bunny(), large], folder)

@@ -55,6 +55,7 @@ from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
 from envmap_inverse.optimizers.transport import Transport
+from envmap_inverse.problem.cutting import part_of
 from envmap_inverse.problem.fitting import fit_films, map_size_for
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
@@ -308,16 +309,9 @@ def _problem(
 
 def _cropped(view: View, shot: BallShot, left_out: float) -> View:
     """The part of a view that shows the ball, and masked but for the ball."""
-    window = shot.window
-    pixel = max(1.0, max(window.width, window.height) / MAX_SIDE)
-    mask = window.of(view.mask) * shot.mask(left_out, pixel)
-    return replace(
-        view,
-        image=window.of(view.image),
-        mask=mask,
-        over=window.of(view.is_over),
-        under=window.of(view.is_under),
-    )
+    part = part_of(view, shot.window)
+    pixel = max(1.0, max(shot.window.width, shot.window.height) / MAX_SIDE)
+    return replace(part, mask=part.mask * shot.mask(left_out, pixel))
 
 
 def _fit_films(scene: Scene, views: Sequence[View]) -> tuple[View, ...]:

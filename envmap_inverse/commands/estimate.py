@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -82,6 +83,7 @@ from envmap_inverse.losses import LOSSES, Censored
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import PRIORS
+from envmap_inverse.problem.cutting import cut_films
 from envmap_inverse.problem.fitting import fit_films, map_size_for
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
@@ -323,7 +325,8 @@ def _stated(faults: Faults, wish: _Wish) -> tuple[Problem, str, Optimizer]:
             sizes=[scene.film_size(index) for index in sensors],
         )
         loss = wish.goal.loss or terms.default_loss
-        views = faults.need(fit_films, scene, as_views(read, loss), **wish.films)
+        cut = partial(cut_films, moves=wish.goal.refine is not None)
+        views = faults.need(fit_films, scene, as_views(read, loss), cut=cut, **wish.films)
         if has_unknown_map:
             add_unknown_map(scene, wish.place.map_size or map_size_for(views))
         problem = wish.goal.problem(faults, scene, views, terms)

@@ -130,8 +130,9 @@ def resolved_settings(problem: Problem) -> dict[str, Any]:
     """The options whose defaults depend on the problem, with their values."""
     sensors = [view.sensor for view in problem.views]
     sizes = {problem.scene.film_size(sensor) for sensor in sensors}
+    is_known = len(sizes) == 1 and not any(view.window for view in problem.views)
     return {
-        **({"size": "{}x{}".format(*sizes.pop()), "full_size": False} if len(sizes) == 1 else {}),
+        **({"size": "{}x{}".format(*sizes.pop()), "full_size": False} if is_known else {}),
         "sensor": ",".join(map(str, sensors)),
         "map_size": "{}x{}".format(*problem.scene.envmap.resolution),
         "loss": spec_of(problem.loss),

@@ -142,8 +142,9 @@ def say_who_took_what(scene: Scene, views: Sequence[View]) -> None:
         height, width, _ = view.image.shape
         sensor = f"sensor {view.sensor} {scene.sensor(view.sensor).id()}".rstrip()
         notes = () if view.picture is None else view.picture.notes
+        cut = () if view.window is None else (f"cut to what counts, {view.window}",)
         words = f"picture {number}: {view.name} ({width} x {height}), {sensor}"
-        tell("; ".join((words, *notes)))
+        tell("; ".join((words, *cut, *notes)))
 
 
 def noise_of(text: str) -> Noise | Literal["auto"]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -29,6 +29,7 @@ MAX_WIDTH, MIN_WIDTH = 256, 16
 """Size of an unknown map for which none is chosen."""
 
 Size = tuple[int, int]
+Cut = Callable[[Scene, Sequence[View]], Sequence[View]]
 
 
 def fit_films(
@@ -38,6 +39,7 @@ def fit_films(
     size: int | Size | None = None,
     max_pixels: int | None = MAX_PIXELS,
     is_size_kept: bool = False,
+    cut: Cut | None = None,
 ) -> tuple[View, ...]:
     """Give the films the sizes of their pictures; return the views at those sizes.
 
@@ -51,11 +53,18 @@ def fit_films(
         size: of all pictures: the longer side, or (width, height); their own by default.
         max_pixels: that pictures keep if `size` is None; None for all of them.
         is_size_kept: whether pictures that have their film's size already keep it.
+        cut: cuts films and pictures of equal sizes, see `cut_films`: before they are averaged down
+            to `max_pixels`, so that small objects keep their pixels, but after they are to `size`.
 
     Raises:
         InputError: if a picture is smaller than `size` or has another aspect than it, than its
             camera's, or than another picture of the same sensor.
     """
+    if cut is not None:
+        sized = fit_films(scene, views, size=size, max_pixels=None)
+        views, is_size_kept = cut(scene, sized), False
+        if size is not None:
+            return tuple(views)
     for sensor in sorted({view.sensor for view in views}):
         taken = [view for view in views if view.sensor == sensor]
         film = scene.film_size(sensor)

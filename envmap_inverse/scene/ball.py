@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 from envmap_inverse.scene.cameras import Camera
+from envmap_inverse.scene.windows import Window
 from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.latlong import uv_to_direction
 
-__all__ = ["BallShot", "Window", "ball_scene", "conductor", "conductors", "scene_xml"]
+__all__ = ["BallShot", "ball_scene", "conductor", "conductors", "scene_xml"]
 
 Array = NDArray[np.float64]
 
@@ -26,27 +27,6 @@ MARGIN = 0.03
 
 RIM = 0.015
 """Width, in radii, of the ball's edge that is masked."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """The part of a picture that shows the ball, in whole pixels.
-
-    Attributes:
-        x: columns left of it.
-        y: rows above it.
-        width: its columns.
-        height: its rows.
-    """
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def of(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Cut it out of an array of shape (h, w, ...)."""
-        return image[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
 @dataclass(frozen=True, kw_only=True)
