@@ -37,6 +37,7 @@ from envmap_inverse.console.picture_options import (
     Gamma,
     Layer,
     NoiseOfPictures,
+    RegisterPictures,
     Turn,
     UseOfAlpha,
     White,
@@ -45,6 +46,7 @@ from envmap_inverse.console.pictures import (
     Alpha,
     Orientation,
     Reading,
+    Register,
     noise_of,
     read_views,
 )
@@ -58,6 +60,7 @@ from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.problem.cutting import part_of
 from envmap_inverse.problem.fitting import fit_films, map_size_for
 from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.registration import registered
 from envmap_inverse.problem.view import View
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
@@ -155,6 +158,7 @@ def ball(
         ),
     ] = None,
     map_size: MapSize = None,
+    register: RegisterPictures = Register.auto,
     exposure: ExposureOfEach = None,
     noise: NoiseOfPictures = "auto",
     gamma: Gamma = None,
@@ -230,7 +234,9 @@ def ball(
         views, shots = _posed(views, circles, lens)
         if exposure is None:
             views = exif_exposures(views)
-        problem, cropped, cameras = _problem(views, shots, bsdf, texels, left_out or 0.0)
+        problem, cropped, cameras = _problem(
+            views, shots, bsdf, texels, left_out or 0.0, is_registered=register == Register.auto
+        )
         optimizer = Transport()
         check_room(problem, optimizer, output, frames=False)
         settings = {**given_settings(context), **resolved_settings(problem)}
@@ -283,6 +289,8 @@ def _problem(
     bsdf: dict[str, Any],
     map_size: tuple[int, int] | None,
     left_out: float,
+    *,
+    is_registered: bool,
 ) -> tuple[Problem, list[View], list[Camera]]:
     """The problem, its views before they are averaged down, and their cameras."""
     backend.select_variant()
@@ -294,6 +302,8 @@ def _problem(
     faults.report()
     cropped = [view for view in made if view is not None]
     fitted = _whole_pixels(_fit_films(scene, cropped))
+    if is_registered:
+        fitted = list(registered(fitted))
     if map_size is None:
         scene.set_map_size(*map_size_for(fitted[:1]))
     terms = Transport()

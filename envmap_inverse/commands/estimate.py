@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -47,6 +46,7 @@ from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.console.picture_options import (
     Black,
     Censoring,
+    CropOfEach,
     ExposureOfEach,
     FullSize,
     Gamma,
@@ -54,6 +54,7 @@ from envmap_inverse.console.picture_options import (
     MaskOfEach,
     NoiseOfPictures,
     PictureSize,
+    RegisterPictures,
     SensorOfEach,
     Turn,
     UseOfAlpha,
@@ -63,6 +64,7 @@ from envmap_inverse.console.pictures import (
     Alpha,
     Orientation,
     Reading,
+    Register,
     noise_of,
     read_views,
     say_who_took_what,
@@ -83,8 +85,8 @@ from envmap_inverse.losses import LOSSES, Censored
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import PRIORS
-from envmap_inverse.problem.cutting import cut_films
-from envmap_inverse.problem.fitting import fit_films, map_size_for
+from envmap_inverse.problem.fitting import map_size_for
+from envmap_inverse.problem.preparing import prepared
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.problem.view import as_views
@@ -134,6 +136,8 @@ def estimate(
     map_size: MapSize = None,
     sensor: SensorOfEach = None,
     mask: MaskOfEach = None,
+    crop: CropOfEach = None,
+    register: RegisterPictures = Register.auto,
     exposure: ExposureOfEach = None,
     gamma: Gamma = None,
     white: White = None,
@@ -250,10 +254,16 @@ def estimate(
         )
         films = faults.attempt(film_size_of, size, full_size=full_size) or {}
         faults.attempt(check_live, live=live, host=live_host, port=live_port)
-        shots = Shots.parse(faults, reference, exposure=exposure, mask=mask, sensor=sensor)
+        shots = Shots.parse(
+            faults, reference, exposure=exposure, mask=mask, crop=crop, sensor=sensor
+        )
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
-        wish = _Wish(place, method, goal, shots, reading, films, cameras, samples, trust_input)
+        registers = register == Register.auto
+        wish = _Wish(
+            *(place, method, goal, shots, reading, films),
+            *(registers, cameras, samples, trust_input),
+        )
         problem, spec, terms = _stated(faults, wish)
         check_room(problem, terms, output, frames=frames)
         settings = {**_settings(context, problem, wish), **optimizer_settings(spec, terms)}
@@ -286,6 +296,7 @@ class _Wish(NamedTuple):
     shots: Shots
     reading: Reading
     films: dict[str, Any]
+    registers: bool
     cameras: Path | None
     samples: int
     trust_input: bool
@@ -322,11 +333,17 @@ def _stated(faults: Faults, wish: _Wish) -> tuple[Problem, str, Optimizer]:
             masks=shots.masks,
             exposures=shots.exposures,
             reading=wish.reading,
-            sizes=[scene.film_size(index) for index in sensors],
+            sizes=shots.sizes(scene, sensors),
         )
-        loss = wish.goal.loss or terms.default_loss
-        cut = partial(cut_films, moves=wish.goal.refine is not None)
-        views = faults.need(fit_films, scene, as_views(read, loss), cut=cut, **wish.films)
+        views = faults.need(
+            prepared,
+            scene,
+            as_views(read, wish.goal.loss or terms.default_loss),
+            shots.crops,
+            registers=wish.registers,
+            moves=wish.goal.refine is not None,
+            **wish.films,
+        )
         if has_unknown_map:
             add_unknown_map(scene, wish.place.map_size or map_size_for(views))
         problem = wish.goal.problem(faults, scene, views, terms)

@@ -20,6 +20,7 @@ __all__ = [
     "Alpha",
     "Orientation",
     "Reading",
+    "Register",
     "noise_of",
     "read_views",
     "say_who_took_what",
@@ -32,6 +33,13 @@ class Orientation(enum.StrEnum):
     auto = "auto"
     upright = "upright"
     stored = "stored"
+
+
+class Register(enum.StrEnum):
+    """Values of --register."""
+
+    auto = "auto"
+    none = "none"
 
 
 class Alpha(enum.StrEnum):
@@ -143,8 +151,11 @@ def say_who_took_what(scene: Scene, views: Sequence[View]) -> None:
         sensor = f"sensor {view.sensor} {scene.sensor(view.sensor).id()}".rstrip()
         notes = () if view.picture is None else view.picture.notes
         cut = () if view.window is None else (f"cut to what counts, {view.window}",)
+        off: tuple[str, ...] = ()
+        if view.shift is not None:
+            off = ("shifted by {:+.2f}, {:+.2f} pixels, moved back".format(*view.shift),)
         words = f"picture {number}: {view.name} ({width} x {height}), {sensor}"
-        tell("; ".join((words, *cut, *notes)))
+        tell("; ".join((words, *cut, *off, *notes)))
 
 
 def noise_of(text: str) -> Noise | Literal["auto"]:

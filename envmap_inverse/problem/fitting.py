@@ -17,7 +17,7 @@ from envmap_inverse.problem.view import View
 from envmap_inverse.scene.films import exact_size, has_crop_window, scaled_size
 from envmap_inverse.scene.scene import Scene
 
-__all__ = ["MAX_PIXELS", "area_mean", "fit_films", "map_size_for", "resized"]
+__all__ = ["MAX_PIXELS", "area_mean", "fit_films", "has_aspect", "map_size_for", "resized"]
 
 MAX_PIXELS = 10**6
 """Pictures that have more are averaged down to about so many, unless a size is asked for."""
@@ -164,7 +164,7 @@ def _film_size(views: Sequence[View], size: int | Size | None, max_pixels: int |
     smallest = min(views, key=lambda view: view.image.size)
     own = _size_of(smallest)
     for view in views:
-        if not _has_aspect(_size_of(view), own):
+        if not has_aspect(_size_of(view), own):
             raise InputError(
                 f"{view.name}: is {_words(_size_of(view))}, but {smallest.name}, of the same "
                 f"sensor {view.sensor}, is {_words(own)}; crop one of them, or name the sensor of "
@@ -176,7 +176,7 @@ def _film_size(views: Sequence[View], size: int | Size | None, max_pixels: int |
     asked = str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
     if min(chosen) < 1 or (isinstance(size, int) and size < 1):
         raise InputError(f"--size {asked}: must be at least 1 pixel")
-    if not _has_aspect(own, chosen):
+    if not has_aspect(own, chosen):
         fits = scaled_size(own, max(chosen))
         raise InputError(
             f"--size {asked}: {smallest.name} is {_words(own)}, of another aspect; give "
@@ -220,7 +220,7 @@ def _check_aspect(scene: Scene, view: View, size: Size) -> None:
     """Warn of a film whose aspect changes, or refuse it where that cannot be meant."""
     film = scene.film_size(view.sensor)
     _check_window(scene, view)
-    if _has_aspect(film, size):
+    if has_aspect(film, size):
         return
     found = (
         f"{view.name}: is {_words(_size_of(view))}, but the film of sensor {view.sensor} "
@@ -252,7 +252,7 @@ def _check_window(scene: Scene, view: View) -> None:
         )
 
 
-def _has_aspect(size: Size, other: Size) -> bool:
+def has_aspect(size: Size, other: Size) -> bool:
     """Whether scaling and rounding can have made the smaller size of the larger one."""
     (width, height), (w, h) = (size, other) if size[0] >= other[0] else (other, size)
     return abs(w * height - h * width) <= max(width, height)

@@ -53,6 +53,8 @@ class View:
         picture: what `image` was read as, without its values, which says more of the camera; None
             if it was an array.
         window: the part of the picture that `image` is, if it was cut; None for all of it.
+        shift: pixels to the right and down by which the picture was off, and was moved back; None
+            if it was not.
 
     Example:
         >>> ei.View("photo.jpg", exposure="auto")
@@ -74,6 +76,7 @@ class View:
     under: NDArray[np.bool_] | None = None
     picture: Picture | None = None
     window: Window | None = None
+    shift: tuple[float, float] | None = None
 
     if TYPE_CHECKING:  # at run time the dataclass has it
 
