@@ -105,7 +105,8 @@ Initial = Annotated[
     panelled(
         "Light",
         metavar="X|FILE",
-        help="Start map: one number, or an image. By default the pictures' mean, 1 for adam.",
+        help="Start map: one number, or an image, which fills what the pictures do not see. By "
+        "default the pictures' mean, 1 for adam.",
     ),
 ]
 
