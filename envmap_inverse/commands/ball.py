@@ -49,6 +49,7 @@ from envmap_inverse.console.pictures import (
     Register,
     noise_of,
     read_views,
+    say_shifts,
 )
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import DEFAULT_MAP_SIZE, MapSize, map_size_of
@@ -234,7 +235,7 @@ def ball(
         views, shots = _posed(views, circles, lens)
         if exposure is None:
             views = exif_exposures(views)
-        problem, cropped, cameras = _problem(
+        problem, views, cameras = _problem(
             views, shots, bsdf, texels, left_out or 0.0, is_registered=register == Register.auto
         )
         optimizer = Transport()
@@ -244,7 +245,7 @@ def ball(
             settings["exposure"] = "auto"
         folder = RunFolder(output, settings, overwrite=overwrite, frames=False, resume=resume)
         if save_scene:
-            _save_scene(output, scene_xml(bsdf, cameras), cropped)
+            _save_scene(output, scene_xml(bsdf, cameras), views)
         summary = run(
             folder,
             problem,
@@ -304,6 +305,7 @@ def _problem(
     fitted = _whole_pixels(_fit_films(scene, cropped))
     if is_registered:
         fitted = list(registered(fitted))
+        say_shifts(fitted)
     if map_size is None:
         scene.set_map_size(*map_size_for(fitted[:1]))
     terms = Transport()
@@ -324,14 +326,10 @@ def _cropped(view: View, shot: BallShot, left_out: float) -> View:
     return replace(part, mask=part.mask * shot.mask(left_out, pixel))
 
 
-def _fit_films(scene: Scene, views: Sequence[View]) -> tuple[View, ...]:
+def _fit_films(scene: Scene, views: Sequence[View]) -> list[View]:
     """Average larger pictures down."""
-    fitted: list[View] = []
-    for view in views:
-        longer = max(view.image.shape[:2])
-        chosen = fit_films(scene, [view], size=min(longer, MAX_SIDE))
-        fitted += chosen
-    return tuple(fitted)
+    sides = [min(max(view.image.shape[:2]), MAX_SIDE) for view in views]
+    return [fit_films(scene, [view], size=side)[0] for view, side in zip(views, sides, strict=True)]
 
 
 def _whole_pixels(views: Sequence[View]) -> list[View]:
@@ -383,9 +381,10 @@ def _write_unwrap(
 ) -> None:
     """Write the plain geometric unwrapping of the pictures, to compare."""
     found: NDArray[np.float32] = problem.exposures if exposures is None else np.array(exposures)
+    circles = [shots[view.sensor].in_window for view in views]
     discs = [
-        Disc(image=view.image / exposure, is_clipped=view.is_over, circle=shots[view.sensor].circle)
-        for view, exposure in zip(views, found, strict=True)
+        Disc(image=view.image / exposure, is_clipped=view.is_over, circle=circle)
+        for view, exposure, circle in zip(views, found, circles, strict=True)
     ]
     disc = merged(discs, np.mean(found, axis=1))
     width, height = problem.scene.envmap.resolution

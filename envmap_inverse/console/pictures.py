@@ -23,6 +23,7 @@ __all__ = [
     "Register",
     "noise_of",
     "read_views",
+    "say_shifts",
     "say_who_took_what",
 ]
 
@@ -151,11 +152,20 @@ def say_who_took_what(scene: Scene, views: Sequence[View]) -> None:
         sensor = f"sensor {view.sensor} {scene.sensor(view.sensor).id()}".rstrip()
         notes = () if view.picture is None else view.picture.notes
         cut = () if view.window is None else (f"cut to what counts, {view.window}",)
-        off: tuple[str, ...] = ()
-        if view.shift is not None:
-            off = ("shifted by {:+.2f}, {:+.2f} pixels, moved back".format(*view.shift),)
+        off = () if view.shift is None else (_shift_in_words(view.shift),)
         words = f"picture {number}: {view.name} ({width} x {height}), {sensor}"
         tell("; ".join((words, *cut, *off, *notes)))
+
+
+def say_shifts(views: Sequence[View]) -> None:
+    """Print which pictures were shifted."""
+    for view in views:
+        if view.shift is not None:
+            tell(f"{view.name}: {_shift_in_words(view.shift)}")
+
+
+def _shift_in_words(shift: tuple[float, float]) -> str:
+    return "shifted by {:+.2f}, {:+.2f} pixels, moved back".format(*shift)
 
 
 def noise_of(text: str) -> Noise | Literal["auto"]:

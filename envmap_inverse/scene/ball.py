@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,12 @@ class BallShot:
         right = min(width, math.ceil(circle.x + reach))
         bottom = min(height, math.ceil(circle.y + reach))
         return Window(x=left, y=top, width=right - left, height=bottom - top)
+
+    @property
+    def in_window(self) -> Circle:
+        """The ball's outline in the window."""
+        window = self.window
+        return replace(self.circle, x=self.circle.x - window.x, y=self.circle.y - window.y)
 
     def camera(self, name: str) -> Camera:
         """The camera of the window."""
