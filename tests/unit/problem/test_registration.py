@@ -120,6 +120,29 @@ def test_the_mask_belongs_to_the_film_and_masked_values_are_not_mixed_in() -> No
     assert found.image.max() < 1e5
 
 
+def test_no_value_lies_beyond_those_that_it_lies_between() -> None:
+    image = np.full((9, 9, 3), 0.1, np.float32)
+    image[4, 4] = 1000
+    found = moved(View(image), 0.4, 0.3)
+    assert found.image[:-1, :-1].min() == np.float32(0.1)
+    assert found.image.max() < 1000
+
+
+def test_a_lamp_of_a_pixel_or_so_keeps_its_energy() -> None:
+    lamp = np.zeros((15, 15, 3))
+    lamp[7, 7] = 1000
+    image = ndimage.gaussian_filter(lamp, (0.8, 0.8, 0)).astype(np.float32)
+    found = moved(View(image), 0.5, 0.5)
+    assert found.image.sum() == pytest.approx(image.sum(), rel=0.06)
+
+
+def test_a_slope_stays_a_slope() -> None:
+    rows, columns = np.indices((8, 8))
+    image = np.repeat((2.0 * rows + columns)[:, :, None], 3, axis=2)
+    found = moved(View(image), 0.25, 0.5)
+    np.testing.assert_allclose(found.image[1:-2, 1:-2], image[1:-2, 1:-2] + 1.25, rtol=1e-5)
+
+
 def test_bounds_stay_bounds() -> None:
     image = np.full((8, 8, 3), 0.5, np.float32)
     image[4, 4] = 1
