@@ -39,9 +39,11 @@ import json, os, subprocess, sys, time
 start = time.perf_counter()
 child = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 _, status, usage = os.wait4(child.pid, 0)
-print(json.dumps([status, time.perf_counter() - start, usage.ru_maxrss * 1024]))
+seconds = time.perf_counter() - start, usage.ru_utime + usage.ru_stime
+print(json.dumps([status, *seconds, usage.ru_maxrss * 1024]))
 """
-"""Run by a small process, as the peak of a child counts from the size of its parent."""
+"""Run by a small process, as the peak of a child counts from the size of its parent. The child's
+seconds and peak are those of its own children, too."""
 
 Array = NDArray[np.float32]
 
@@ -54,13 +56,15 @@ def big_pictures(settings: Settings) -> Table:
         note=f"Whole commands: on a bracket of three pictures of {SIZE[0]} x {SIZE[1]} with a "
         f"mirror ball of {BALL.radius:g} pixels radius, on crops of these round the ball that "
         f"were made by hand, and on one JPEG of {LARGE[0]} x {LARGE[1]}. Ratios are to the first "
-        "crop; the others, of a ball before black, are their own.",
+        "crop. Before black nothing is masked, and the integrator hides the map from the camera.",
         columns={
             "pictures": "",
             "s": ".1f",
+            "core s": ".1f",
             "peak MB": ".0f",
             "log RMSE": ".3f",
             "s / crop": "",
+            "core s / crop": "",
             "MB / crop": "",
         },
         rows=_rows(settings),
@@ -76,12 +80,10 @@ def _rows(settings: Settings) -> Iterator[tuple[Any, ...]]:
         for kind, command in commands.items():
             found = np.median([_measured(command, folder) for _ in turns], axis=0)
             base = found if base is None else base
-            seconds, peak, error = found
-            yield kind, seconds, peak / 1e6, error, *(f"{x:.2f}" for x in (found / base)[:2])
+            yield kind, *found, *(f"{ratio:.2f}" for ratio in (found / base)[:3])
         large = folder / "large.jpg"
         _write_large(large)
-        seconds, peak, error = _measured(["estimate", bunny(), large], folder)
-        yield "12 megapixels", seconds, peak / 1e6, error, "", ""
+        yield "12 megapixels", *_measured(["estimate", bunny(), large], folder), "", "", ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +137,8 @@ def _commands(folder: Path) -> dict[str, list[Any]]:
         )
 
     masked = kind("whole", whole, before_room, mask)
-    ball = ["ball", *masked.pictures, "--fov", str(2 * np.degrees(np.arctan(1 / 2.4)))]
+    fov, circle = 2 * np.degrees(np.arctan(1 / 2.4)), f"{BALL.x},{BALL.y},{BALL.radius}"
+    ball = ["ball", *masked.pictures, "--fov", fov, "--circle", circle]
     return {
         "crop": kind("crop", camera, window.of(before_room), window.of(mask)).command,
         "whole, masked": masked.command,
@@ -153,8 +156,8 @@ def _write_large(path: Path) -> None:
     Image.fromarray(tonemap(picture)).resize(LARGE, Image.Resampling.BICUBIC).save(path, quality=92)
 
 
-def _measured(command: list[Any], folder: Path) -> tuple[float, float, float]:
-    """Seconds, most bytes resident and error of a command."""
+def _measured(command: list[Any], folder: Path) -> tuple[float, float, float, float]:
+    """Seconds, seconds of all cores, most megabytes resident, and error of a command."""
     output = folder / "run"
     words = [*command, "-o", output, "--overwrite", "-q"]
     done = subprocess.run(
@@ -162,9 +165,9 @@ def _measured(command: list[Any], folder: Path) -> tuple[float, float, float]:
         stdout=subprocess.PIPE,
         check=True,
     )
-    status, seconds, peak = json.loads(done.stdout)
+    status, seconds, of_cores, peak = json.loads(done.stdout)
     if status:
         raise RuntimeError(" ".join(map(str, words)))
     found = ei.read_image(output / "envmap.exr")
     truth = resample(ei.read_image(map_file("museum")), *found.shape[:2])
-    return seconds, peak, log_rmse(found, truth)
+    return seconds, of_cores, peak / 1e6, log_rmse(found, truth)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -103,13 +104,13 @@ def read_views(
         sizes: (width, height) of each picture's film, whose shape decides how the picture is
             turned; None to turn all upright.
     """
-    faults = Faults()
+    faults, mask_of = Faults(), cache(read_mask)
 
     def read_view(number: int, mask: str, exposure: Exposure) -> View:
         return View(
             reading.picture(pictures[number], None if sizes is None else sizes[number]),
             sensor=sensors[number],
-            mask=None if mask == "none" else read_mask(mask),
+            mask=None if mask == "none" else mask_of(mask),
             exposure=exposure,
             white=reading.white,
             black=reading.black,
