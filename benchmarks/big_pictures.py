@@ -120,7 +120,7 @@ def _commands(folder: Path) -> dict[str, list[Any]]:
     counts = shot.mask()[:, :, None]
     window.of(black)[:] = shown
     window.of(mask)[:] = counts
-    before_room[:] = np.where(mask > 0, black, room)
+    before_room[:] = np.where(black.any(axis=2, keepdims=True), black, room)
 
     def kind(name: str, camera: Camera, image: Array, mask: Array | None = None) -> _Kind:
         path = folder / f"{name}.xml"

@@ -32,8 +32,8 @@ LEAST_SHIFT = 0.15
 SIGNIFICANT = 3.0
 """Deviations from which a shift counts."""
 
-LEAST_LIKENESS = 0.7
-"""Correlation of pictures that show the same."""
+LEAST_LIKENESS, SURE = 0.7, 0.85
+"""Correlation of pictures that show the same, and that by which a picture can be refused."""
 
 DARK, BRIGHT = 0.01, 95.0
 """Share of a picture's bright light, a percentile, below which noise rules pixels."""
@@ -117,17 +117,17 @@ def _shifts(views: Sequence[View]) -> dict[int, Offset]:
     logs = [log_light(view) for view in views]
     best = max(range(len(logs)), key=lambda k: (np.count_nonzero(logs[k][1]), -k))
     known = {best: Offset(x=0.0, y=0.0, likeness=1.0, deviation=0.0)}
-    left, faults = set(range(len(views))) - {best}, Faults()
+    shared = np.array([[np.count_nonzero(a[1] & b[1]) for a in logs] for b in logs])
+    left, faults = [number for number in range(len(views)) if number != best], Faults()
     while left:
-        shared = {(a, b): np.count_nonzero(logs[a][1] & logs[b][1]) for a in known for b in left}
-        base, number = max(shared, key=lambda pair: (shared[pair], -pair[1]))
-        left.remove(number)
+        among = shared[np.ix_(list(known), left)]
+        place, turn = np.unravel_index(int(np.argmax(among)), among.shape)
+        base, number = list(known)[place], left.pop(int(turn))
         if shared[base, number] < FEWEST:
             _LOGGER.info("%s: tells too little to be registered", views[number].name)
             continue
-        pair = logs[base], logs[number]
         names = views[base].name, views[number].name
-        offset = faults.attempt(_offset, *pair, *names)
+        offset = faults.attempt(_offset, logs[base], logs[number], *names)
         if offset is not None:
             known[number] = offset.after(known[base])
     faults.report()
@@ -138,10 +138,11 @@ def _shifts(views: Sequence[View]) -> dict[int, Offset]:
 
 def _offset(reference: Masked, image: Masked, other: str, name: str) -> Offset | None:
     """The offset of a picture against another; None, with a warning, if they are too unlike."""
-    near, far = (best_offset(reference, image, reach=reach) for reach in (MAX_SHIFT, REACH))
+    near = best_offset(reference, image, reach=MAX_SHIFT)
     if near is not None and near.likeness >= LEAST_LIKENESS:
         return refined_offset(reference, image, near)
-    if far is None or far.likeness < LEAST_LIKENESS:
+    far = best_offset(reference, image, reach=REACH)
+    if far is None or far.likeness < SURE:
         warnings.warn(
             f"{name}: is too unlike {other} to be registered; do they show the same, from the same "
             "place?",
