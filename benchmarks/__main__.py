@@ -20,6 +20,7 @@ from typing import Any
 
 from benchmarks import curves, photographs, processes, transport
 from benchmarks.adam import adam
+from benchmarks.big_pictures import big_pictures
 from benchmarks.calibration import calibration
 from benchmarks.camera_noise import camera_noise, wrong_cameras
 from benchmarks.gpu import gpu
@@ -56,6 +57,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "views": photographs.views,
     "clipped": photographs.clipped,
     "exposures": photographs.exposures,
+    "big-pictures": big_pictures,
 }
 TOO_LONG = (
     "scenes",
@@ -69,6 +71,7 @@ TOO_LONG = (
     "views",
     "clipped",
     "exposures",
+    "big-pictures",
 )
 """What --quick leaves out, unless --only names it."""
 

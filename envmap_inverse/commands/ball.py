@@ -37,6 +37,7 @@ from envmap_inverse.console.picture_options import (
     Gamma,
     Layer,
     NoiseOfPictures,
+    RegisterPictures,
     Turn,
     UseOfAlpha,
     White,
@@ -45,8 +46,10 @@ from envmap_inverse.console.pictures import (
     Alpha,
     Orientation,
     Reading,
+    Register,
     noise_of,
     read_views,
+    say_shifts,
 )
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import DEFAULT_MAP_SIZE, MapSize, map_size_of
@@ -55,8 +58,10 @@ from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
 from envmap_inverse.optimizers.transport import Transport
+from envmap_inverse.problem.cutting import part_of
 from envmap_inverse.problem.fitting import fit_films, map_size_for
 from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.registration import registered
 from envmap_inverse.problem.view import View
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
@@ -154,6 +159,7 @@ def ball(
         ),
     ] = None,
     map_size: MapSize = None,
+    register: RegisterPictures = Register.auto,
     exposure: ExposureOfEach = None,
     noise: NoiseOfPictures = "auto",
     gamma: Gamma = None,
@@ -229,7 +235,9 @@ def ball(
         views, shots = _posed(views, circles, lens)
         if exposure is None:
             views = exif_exposures(views)
-        problem, cropped, cameras = _problem(views, shots, bsdf, texels, left_out or 0.0)
+        problem, views, cameras = _problem(
+            views, shots, bsdf, texels, left_out or 0.0, is_registered=register == Register.auto
+        )
         optimizer = Transport()
         check_room(problem, optimizer, output, frames=False)
         settings = {**given_settings(context), **resolved_settings(problem)}
@@ -237,7 +245,7 @@ def ball(
             settings["exposure"] = "auto"
         folder = RunFolder(output, settings, overwrite=overwrite, frames=False, resume=resume)
         if save_scene:
-            _save_scene(output, scene_xml(bsdf, cameras), cropped)
+            _save_scene(output, scene_xml(bsdf, cameras), views)
         summary = run(
             folder,
             problem,
@@ -282,6 +290,8 @@ def _problem(
     bsdf: dict[str, Any],
     map_size: tuple[int, int] | None,
     left_out: float,
+    *,
+    is_registered: bool,
 ) -> tuple[Problem, list[View], list[Camera]]:
     """The problem, its views before they are averaged down, and their cameras."""
     backend.select_variant()
@@ -293,6 +303,9 @@ def _problem(
     faults.report()
     cropped = [view for view in made if view is not None]
     fitted = _whole_pixels(_fit_films(scene, cropped))
+    if is_registered:
+        fitted = list(registered(fitted))
+        say_shifts(fitted)
     if map_size is None:
         scene.set_map_size(*map_size_for(fitted[:1]))
     terms = Transport()
@@ -308,26 +321,15 @@ def _problem(
 
 def _cropped(view: View, shot: BallShot, left_out: float) -> View:
     """The part of a view that shows the ball, and masked but for the ball."""
-    window = shot.window
-    pixel = max(1.0, max(window.width, window.height) / MAX_SIDE)
-    mask = window.of(view.mask) * shot.mask(left_out, pixel)
-    return replace(
-        view,
-        image=window.of(view.image),
-        mask=mask,
-        over=window.of(view.is_over),
-        under=window.of(view.is_under),
-    )
+    part = part_of(view, shot.window)
+    pixel = max(1.0, max(shot.window.width, shot.window.height) / MAX_SIDE)
+    return replace(part, mask=part.mask * shot.mask(left_out, pixel))
 
 
-def _fit_films(scene: Scene, views: Sequence[View]) -> tuple[View, ...]:
+def _fit_films(scene: Scene, views: Sequence[View]) -> list[View]:
     """Average larger pictures down."""
-    fitted: list[View] = []
-    for view in views:
-        longer = max(view.image.shape[:2])
-        chosen = fit_films(scene, [view], size=min(longer, MAX_SIDE))
-        fitted += chosen
-    return tuple(fitted)
+    sides = [min(max(view.image.shape[:2]), MAX_SIDE) for view in views]
+    return [fit_films(scene, [view], size=side)[0] for view, side in zip(views, sides, strict=True)]
 
 
 def _whole_pixels(views: Sequence[View]) -> list[View]:
@@ -379,9 +381,10 @@ def _write_unwrap(
 ) -> None:
     """Write the plain geometric unwrapping of the pictures, to compare."""
     found: NDArray[np.float32] = problem.exposures if exposures is None else np.array(exposures)
+    circles = [shots[view.sensor].in_window for view in views]
     discs = [
-        Disc(image=view.image / exposure, is_clipped=view.is_over, circle=shots[view.sensor].circle)
-        for view, exposure in zip(views, found, strict=True)
+        Disc(image=view.image / exposure, is_clipped=view.is_over, circle=circle)
+        for view, exposure, circle in zip(views, found, circles, strict=True)
     ]
     disc = merged(discs, np.mean(found, axis=1))
     width, height = problem.scene.envmap.resolution

@@ -46,6 +46,7 @@ from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.console.picture_options import (
     Black,
     Censoring,
+    CropOfEach,
     ExposureOfEach,
     FullSize,
     Gamma,
@@ -53,6 +54,7 @@ from envmap_inverse.console.picture_options import (
     MaskOfEach,
     NoiseOfPictures,
     PictureSize,
+    RegisterPictures,
     SensorOfEach,
     Turn,
     UseOfAlpha,
@@ -62,6 +64,7 @@ from envmap_inverse.console.pictures import (
     Alpha,
     Orientation,
     Reading,
+    Register,
     noise_of,
     read_views,
     say_who_took_what,
@@ -82,7 +85,8 @@ from envmap_inverse.losses import LOSSES, Censored
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import PRIORS
-from envmap_inverse.problem.fitting import fit_films, map_size_for
+from envmap_inverse.problem.fitting import map_size_for
+from envmap_inverse.problem.preparing import prepared
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.problem.view import as_views
@@ -101,7 +105,8 @@ Initial = Annotated[
     panelled(
         "Light",
         metavar="X|FILE",
-        help="Start map: one number, or an image. By default the pictures' mean, 1 for adam.",
+        help="Start map: one number, or an image, which fills what the pictures do not see. By "
+        "default the pictures' mean, 1 for adam.",
     ),
 ]
 
@@ -132,6 +137,8 @@ def estimate(
     map_size: MapSize = None,
     sensor: SensorOfEach = None,
     mask: MaskOfEach = None,
+    crop: CropOfEach = None,
+    register: RegisterPictures = Register.auto,
     exposure: ExposureOfEach = None,
     gamma: Gamma = None,
     white: White = None,
@@ -248,10 +255,16 @@ def estimate(
         )
         films = faults.attempt(film_size_of, size, full_size=full_size) or {}
         faults.attempt(check_live, live=live, host=live_host, port=live_port)
-        shots = Shots.parse(faults, reference, exposure=exposure, mask=mask, sensor=sensor)
+        shots = Shots.parse(
+            faults, reference, exposure=exposure, mask=mask, crop=crop, sensor=sensor
+        )
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
-        wish = _Wish(place, method, goal, shots, reading, films, cameras, samples, trust_input)
+        registers = register == Register.auto
+        wish = _Wish(
+            *(place, method, goal, shots, reading, films),
+            *(registers, cameras, samples, trust_input),
+        )
         problem, spec, terms = _stated(faults, wish)
         check_room(problem, terms, output, frames=frames)
         settings = {**_settings(context, problem, wish), **optimizer_settings(spec, terms)}
@@ -284,6 +297,7 @@ class _Wish(NamedTuple):
     shots: Shots
     reading: Reading
     films: dict[str, Any]
+    registers: bool
     cameras: Path | None
     samples: int
     trust_input: bool
@@ -320,10 +334,17 @@ def _stated(faults: Faults, wish: _Wish) -> tuple[Problem, str, Optimizer]:
             masks=shots.masks,
             exposures=shots.exposures,
             reading=wish.reading,
-            sizes=[scene.film_size(index) for index in sensors],
+            sizes=shots.sizes(scene, sensors),
         )
-        loss = wish.goal.loss or terms.default_loss
-        views = faults.need(fit_films, scene, as_views(read, loss), **wish.films)
+        views = faults.need(
+            prepared,
+            scene,
+            as_views(read, wish.goal.loss or terms.default_loss),
+            shots.crops,
+            registers=wish.registers,
+            moves=wish.goal.refine is not None,
+            **wish.films,
+        )
         if has_unknown_map:
             add_unknown_map(scene, wish.place.map_size or map_size_for(views))
         problem = wish.goal.problem(faults, scene, views, terms)

@@ -10,15 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from envmap_inverse.errors import Faults, InputError, did_you_mean
 from envmap_inverse.losses import LOSSES, Loss
 from envmap_inverse.priors import PRIORS, Prior
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.scene.envmap import read_map
 
 __all__ = [
     "Define",
@@ -37,13 +34,13 @@ __all__ = [
     "definitions",
     "given_files",
     "given_settings",
+    "is_number",
     "kind_of",
     "make_choice",
     "make_fields",
     "make_loss",
     "make_priors",
     "names_of",
-    "number_or_image",
     "panelled",
     "pixel_size",
     "resolved_settings",
@@ -130,8 +127,9 @@ def resolved_settings(problem: Problem) -> dict[str, Any]:
     """The options whose defaults depend on the problem, with their values."""
     sensors = [view.sensor for view in problem.views]
     sizes = {problem.scene.film_size(sensor) for sensor in sensors}
+    is_known = len(sizes) == 1 and not any(view.window for view in problem.views)
     return {
-        **({"size": "{}x{}".format(*sizes.pop()), "full_size": False} if len(sizes) == 1 else {}),
+        **({"size": "{}x{}".format(*sizes.pop()), "full_size": False} if is_known else {}),
         "sensor": ",".join(map(str, sensors)),
         "map_size": "{}x{}".format(*problem.scene.envmap.resolution),
         "loss": spec_of(problem.loss),
@@ -209,20 +207,16 @@ def sensor_numbers(option: str) -> list[int]:
 
 def given_files(*options: Path | str | None) -> list[Path]:
     """The options that name a file; None and numbers do not."""
-    return [Path(option) for option in options if option is not None and not _is_number(option)]
+    return [Path(option) for option in options if option is not None and not is_number(option)]
 
 
-def _is_number(option: Path | str) -> bool:
+def is_number(option: Path | str) -> bool:
+    """Whether the value of an option is a number, not a file."""
     try:
         float(str(option))
     except ValueError:
         return False
     return True
-
-
-def number_or_image(option: str) -> float | NDArray[np.float32]:
-    """Read the number or image that --initial names."""
-    return float(option) if _is_number(option) else read_map(Path(option))
 
 
 def names_of(makers: Iterable[Maker]) -> str:

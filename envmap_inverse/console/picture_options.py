@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated
 
 from envmap_inverse.console.options import panelled
-from envmap_inverse.console.pictures import Alpha, Orientation
+from envmap_inverse.console.pictures import Alpha, Orientation, Register
 
 __all__ = [
     "Black",
     "Censoring",
+    "CropOfEach",
     "ExposureOfEach",
     "FullSize",
     "Gamma",
@@ -17,6 +18,7 @@ __all__ = [
     "MaskOfEach",
     "NoiseOfPictures",
     "PictureSize",
+    "RegisterPictures",
     "SensorOfEach",
     "Turn",
     "UseOfAlpha",
@@ -60,6 +62,23 @@ MaskOfEach = Annotated[
         "Pictures",
         metavar="FILE,...",
         help="Mask for all pictures, or one for each; white counts, black does not.",
+    ),
+]
+CropOfEach = Annotated[
+    list[str] | None,
+    panelled(
+        "Pictures",
+        metavar="X,Y,W,H",
+        help="Part of the film that a picture shows, in the film's pixels from its upper left "
+        "corner; given for each picture, or none. Crops of a whole picture are found in it.",
+    ),
+]
+RegisterPictures = Annotated[
+    Register,
+    panelled(
+        "Pictures",
+        help="Move pictures of one sensor that are shifted by some pixels onto each other, or "
+        "leave them as they are.",
     ),
 ]
 ExposureOfEach = Annotated[

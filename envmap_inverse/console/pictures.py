@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +21,10 @@ __all__ = [
     "Alpha",
     "Orientation",
     "Reading",
+    "Register",
     "noise_of",
     "read_views",
+    "say_shifts",
     "say_who_took_what",
 ]
 
@@ -32,6 +35,13 @@ class Orientation(enum.StrEnum):
     auto = "auto"
     upright = "upright"
     stored = "stored"
+
+
+class Register(enum.StrEnum):
+    """Values of --register."""
+
+    auto = "auto"
+    none = "none"
 
 
 class Alpha(enum.StrEnum):
@@ -94,13 +104,13 @@ def read_views(
         sizes: (width, height) of each picture's film, whose shape decides how the picture is
             turned; None to turn all upright.
     """
-    faults = Faults()
+    faults, mask_of = Faults(), cache(read_mask)
 
     def read_view(number: int, mask: str, exposure: Exposure) -> View:
         return View(
             reading.picture(pictures[number], None if sizes is None else sizes[number]),
             sensor=sensors[number],
-            mask=None if mask == "none" else read_mask(mask),
+            mask=None if mask == "none" else mask_of(mask),
             exposure=exposure,
             white=reading.white,
             black=reading.black,
@@ -142,8 +152,21 @@ def say_who_took_what(scene: Scene, views: Sequence[View]) -> None:
         height, width, _ = view.image.shape
         sensor = f"sensor {view.sensor} {scene.sensor(view.sensor).id()}".rstrip()
         notes = () if view.picture is None else view.picture.notes
+        cut = () if view.window is None else (f"cut to what counts, {view.window}",)
+        off = () if view.shift is None else (_shift_in_words(view.shift),)
         words = f"picture {number}: {view.name} ({width} x {height}), {sensor}"
-        tell("; ".join((words, *notes)))
+        tell("; ".join((words, *cut, *off, *notes)))
+
+
+def say_shifts(views: Sequence[View]) -> None:
+    """Print which pictures were shifted."""
+    for view in views:
+        if view.shift is not None:
+            tell(f"{view.name}: {_shift_in_words(view.shift)}")
+
+
+def _shift_in_words(shift: tuple[float, float]) -> str:
+    return "shifted by {:+.2f}, {:+.2f} pixels, moved back".format(*shift)
 
 
 def noise_of(text: str) -> Noise | Literal["auto"]:

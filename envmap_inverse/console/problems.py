@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from envmap_inverse.console.options import given_files, make_loss, make_priors, number_or_image
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.console.options import given_files, make_loss, make_priors
 from envmap_inverse.console.refining import make_refine
-from envmap_inverse.console.scenes import read_ground_truth
+from envmap_inverse.console.scenes import read_ground_truth, read_initial
 from envmap_inverse.errors import Faults
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers.protocol import Optimizer
@@ -71,13 +75,15 @@ class Goal:
         Raises:
             InputError: if there is no such problem; the faults kept before are reported with it.
         """
-        initial = self.initial
+        initial: float | NDArray[np.floating[Any]] | None = optimizer.default_initial
+        if self.initial is not None:
+            initial = read_initial(self.initial, scene)
         return faults.need(
             Problem.create,
             scene,
             views,
             loss=self.loss or optimizer.default_loss,
             priors=optimizer.default_priors if self.priors is None else self.priors,
-            initial=optimizer.default_initial if initial is None else number_or_image(initial),
+            initial=initial,
             ground_truth=faults.attempt(read_ground_truth, self.ground_truth, scene),
         )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse import backend
-from envmap_inverse.console.options import definitions, panelled, pixel_size
+from envmap_inverse.console.options import definitions, is_number, panelled, pixel_size
 from envmap_inverse.console.output import tell
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.scene.envmap import read_map
@@ -29,6 +29,7 @@ __all__ = [
     "load_with_map",
     "map_size_of",
     "read_ground_truth",
+    "read_initial",
 ]
 
 DEFAULT_MAP_SIZE = 256, 128
@@ -151,13 +152,25 @@ def read_ground_truth(path: Path | None, scene: Scene) -> NDArray[np.floating[An
     """Read the true map, if one is named, and resample it to the size of the scene's map."""
     if path is None:
         return None
-    texels = read_map(path)
-    width, height = scene.envmap.resolution
+    more = " ('envmap-inverse evaluate' measures at its own size)"
+    return _resampled("--ground-truth", path, scene, more)
+
+
+def read_initial(option: str, scene: Scene) -> float | NDArray[np.floating[Any]]:
+    """Read the number or the map that --initial names, resampled to the size of the scene's map."""
+    if is_number(option):
+        return float(option)
+    return _resampled("--initial", Path(option), scene)
+
+
+def _resampled(option: str, path: Path, scene: Scene, more: str = "") -> NDArray[np.floating[Any]]:
+    """Read a map; say so if it is resampled to the size of the scene's."""
+    texels, (width, height) = read_map(path), scene.envmap.resolution
     if texels.shape[:2] == (height, width):
         return texels
     warnings.warn(
-        f"--ground-truth {path}: is {texels.shape[1]} x {texels.shape[0]}; resampled to the "
-        f"scene's {width} x {height} ('envmap-inverse evaluate' measures at its own size)",
+        f"{option} {path}: is {texels.shape[1]} x {texels.shape[0]}; resampled to the scene's "
+        f"{width} x {height}{more}",
         stacklevel=1,
     )
     return resample(texels, height, width)

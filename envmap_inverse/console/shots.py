@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import math
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,14 @@ from typing import Any, TypeVar
 from envmap_inverse.console.options import sensor_numbers
 from envmap_inverse.errors import Faults, InputError, counted
 from envmap_inverse.images import endings, is_readable
+from envmap_inverse.problem.placing import Crop
 from envmap_inverse.problem.view import Exposure
+from envmap_inverse.scene.scene import Scene
 
 __all__ = [
     "VIEW_KEYS",
     "Shots",
+    "crops_of",
     "exposures_of",
     "find_masks",
     "find_pictures",
@@ -26,7 +30,7 @@ __all__ = [
     "parse_sensors",
 ]
 
-VIEW_KEYS = ("image", "sensor", "mask", "exposure")
+VIEW_KEYS = ("image", "sensor", "mask", "exposure", "crop")
 _MAX_NAMED = 5
 _T = TypeVar("_T")
 
@@ -38,6 +42,8 @@ class Shots:
     Attributes:
         pictures: their files.
         exposures: of each; empty if there is a fault in them.
+        crops: which part of its film each shows, None for those of which it is not said; empty if
+            there is a fault in them.
         masks: file of each one's mask, or "none"; empty if there is a fault in them.
         named_masks: the masks as they are named: one for all, or one for each.
         sensor: value of --sensor.
@@ -45,6 +51,7 @@ class Shots:
 
     pictures: list[Path]
     exposures: list[Exposure]
+    crops: list[Crop | None]
     masks: list[str]
     named_masks: list[str]
     sensor: str | None
@@ -57,6 +64,7 @@ class Shots:
         *,
         exposure: str | None = None,
         mask: Sequence[str] | None = None,
+        crop: Sequence[str] | None = None,
         sensor: str | None = None,
     ) -> Shots:
         """Find the pictures, and parse their options; `faults` keeps what is wrong."""
@@ -67,6 +75,7 @@ class Shots:
         return cls(
             pictures=pictures,
             exposures=faults.attempt(exposures_of, exposure, count) or [],
+            crops=faults.attempt(crops_of, crop, count) or [],
             masks=faults.attempt(one_each, "--mask", named or ["none"], count) or [],
             named_masks=named,
             sensor=sensor,
@@ -74,8 +83,8 @@ class Shots:
 
     @property
     def is_whole(self) -> bool:
-        """Whether there are pictures, and each has an exposure and a mask or none."""
-        return bool(self.pictures and self.exposures and self.masks)
+        """Whether there are pictures, and each has an exposure, and a mask and a crop or none."""
+        return bool(self.pictures and self.exposures and self.masks and self.crops)
 
     @property
     def count(self) -> str:
@@ -85,6 +94,13 @@ class Shots:
     def layers(self, layer: str | None) -> dict[Path, str | None]:
         """The layer to read, by picture."""
         return dict.fromkeys(self.pictures, layer)
+
+    def sizes(self, scene: Scene, sensors: Sequence[int]) -> list[tuple[int, int]]:
+        """(width, height) of each picture's film, or of the part of it that the picture shows."""
+        return [
+            scene.film_size(sensor) if crop is None else (round(crop.width), round(crop.height))
+            for sensor, crop in zip(sensors, self.crops, strict=True)
+        ]
 
     @property
     def mask_files(self) -> list[Path]:
@@ -157,6 +173,7 @@ def flat_options(entries: Any, source: str) -> dict[str, Any]:
         "sensor": ",".join(str(entry.get("sensor", k)) for k, entry in enumerate(entries)),
         "mask": [str(entry.get("mask", "none")) for entry in entries],
         "exposure": ",".join(_word(entry.get("exposure", 1)) for entry in entries),
+        "crop": [_word(entry.get("crop", "none"), ",") for entry in entries],
     }
 
 
@@ -200,9 +217,37 @@ def one_each(option: str, values: list[_T], count: int) -> list[_T]:
     return values * count if len(values) == 1 else values
 
 
-def _word(exposure: Any) -> str:
-    """Write an exposure of a TOML file as a value of --exposure."""
-    return ":".join(map(str, exposure)) if isinstance(exposure, list) else str(exposure)
+def _word(value: Any, between: str = ":") -> str:
+    """Write an exposure or a crop of a TOML file as the value of its option."""
+    return between.join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def crops_of(option: Sequence[str] | None, count: int) -> list[Crop | None]:
+    """Parse --crop into the part of the film that each of so many pictures shows.
+
+    Raises:
+        InputError: if one of its values is no rectangle, or there is another number of values.
+    """
+    faults = Faults()
+    found = [faults.attempt(_crop, text) for text in option or ()]
+    each = faults.attempt(one_each, "--crop", found or [None], count)
+    faults.report()
+    return each or []
+
+
+def _crop(text: str) -> Crop | None:
+    if text == "none":
+        return None
+    try:
+        x, y, width, height = (float(part) for part in text.split(","))
+    except ValueError:
+        x = y = width = height = math.nan
+    if not (math.isfinite(x + y + width + height) and min(x, y) >= 0 and min(width, height) >= 1):
+        raise InputError(
+            f"--crop {text!r}: give X,Y,W,H in pixels of the film from its upper left corner, e.g. "
+            "320,200,640,480, or none"
+        )
+    return Crop(x, y, width, height)
 
 
 def exposures_of(option: str | None, count: int) -> list[Exposure]:

@@ -134,12 +134,12 @@ class Encoding:
             Shape (h, w, 3).
         """
         curves = self.curves if gamma is None else (power(gamma),)
-        channels = [
-            _decode(values[..., channel], curves[min(channel, len(curves) - 1)])
-            for channel in range(values.shape[2])
-        ]
-        linear = np.stack(channels * (3 // len(channels)), axis=2)
-        if self.matrix is None or len(channels) == 1:
+        num_channels = values.shape[2]
+        linear = np.empty((*values.shape[:2], 3), np.float32)
+        for channel in range(num_channels):
+            decoded = _decode(values[..., channel], curves[min(channel, len(curves) - 1)])
+            linear[..., channel : channel + 3 // num_channels] = decoded[..., None]
+        if self.matrix is None or num_channels == 1:
             return linear
         return np.asarray(linear @ self.matrix.T.astype(np.float32))
 

@@ -12,6 +12,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Keeper, Step
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.recording.rows import shared_rows
 
 __all__ = ["Objective", "recorded"]
 
@@ -24,7 +25,7 @@ Pixels = NDArray[Any]
 
 def recorded(
     problem: Problem,
-    keeper: Keeper | None,
+    keeper: Keeper | None = None,
     *,
     spp: int,
     seed: int,
@@ -39,16 +40,15 @@ def recorded(
         seed: of the paths.
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
     """
+    views = problem.views
+    sensors, masks = [view.sensor for view in views], [view.mask for view in views]
     kept = keeper.transport() if keeper else None
-    sizes = tuple(view.image.shape[1::-1] for view in problem.views)
-    if kept and (kept.resolution, kept.image_sizes) == (problem.scene.envmap.resolution, sizes):
-        return kept
+    if kept and kept.resolution == problem.scene.envmap.resolution:
+        _, rows = shared_rows([view.image.shape[1::-1] for view in views], sensors, masks)
+        if np.array_equal(kept.rows, rows):
+            return kept
     transport = LightTransport.record(
-        problem.scene,
-        [view.sensor for view in problem.views],
-        spp=spp,
-        seed=seed,
-        memory_budget=memory_budget,
+        problem.scene, sensors, masks=masks, spp=spp, seed=seed, memory_budget=memory_budget
     )
     if keeper:
         keeper.keep_transport(transport)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from envmap_inverse.problem.view import View
 from envmap_inverse.scene.films import exact_size, has_crop_window, scaled_size
 from envmap_inverse.scene.scene import Scene
 
-__all__ = ["MAX_PIXELS", "area_mean", "fit_films", "map_size_for", "resized"]
+__all__ = ["MAX_PIXELS", "area_mean", "fit_films", "has_aspect", "map_size_for", "resized"]
 
 MAX_PIXELS = 10**6
 """Pictures that have more are averaged down to about so many, unless a size is asked for."""
@@ -29,6 +29,7 @@ MAX_WIDTH, MIN_WIDTH = 256, 16
 """Size of an unknown map for which none is chosen."""
 
 Size = tuple[int, int]
+Cut = Callable[[Scene, Sequence[View]], Sequence[View]]
 
 
 def fit_films(
@@ -38,6 +39,7 @@ def fit_films(
     size: int | Size | None = None,
     max_pixels: int | None = MAX_PIXELS,
     is_size_kept: bool = False,
+    cut: Cut | None = None,
 ) -> tuple[View, ...]:
     """Give the films the sizes of their pictures; return the views at those sizes.
 
@@ -51,11 +53,18 @@ def fit_films(
         size: of all pictures: the longer side, or (width, height); their own by default.
         max_pixels: that pictures keep if `size` is None; None for all of them.
         is_size_kept: whether pictures that have their film's size already keep it.
+        cut: cuts films and pictures of equal sizes, see `cut_films`: before they are averaged down
+            to `max_pixels`, so that small objects keep their pixels, but after they are to `size`.
 
     Raises:
         InputError: if a picture is smaller than `size` or has another aspect than it, than its
             camera's, or than another picture of the same sensor.
     """
+    if cut is not None:
+        sized = fit_films(scene, views, size=size, max_pixels=None)
+        views, is_size_kept = cut(scene, sized), False
+        if size is not None:
+            return tuple(views)
     for sensor in sorted({view.sensor for view in views}):
         taken = [view for view in views if view.sensor == sensor]
         film = scene.film_size(sensor)
@@ -155,7 +164,7 @@ def _film_size(views: Sequence[View], size: int | Size | None, max_pixels: int |
     smallest = min(views, key=lambda view: view.image.size)
     own = _size_of(smallest)
     for view in views:
-        if not _has_aspect(_size_of(view), own):
+        if not has_aspect(_size_of(view), own):
             raise InputError(
                 f"{view.name}: is {_words(_size_of(view))}, but {smallest.name}, of the same "
                 f"sensor {view.sensor}, is {_words(own)}; crop one of them, or name the sensor of "
@@ -167,7 +176,7 @@ def _film_size(views: Sequence[View], size: int | Size | None, max_pixels: int |
     asked = str(size) if isinstance(size, int) else f"{size[0]}x{size[1]}"
     if min(chosen) < 1 or (isinstance(size, int) and size < 1):
         raise InputError(f"--size {asked}: must be at least 1 pixel")
-    if not _has_aspect(own, chosen):
+    if not has_aspect(own, chosen):
         fits = scaled_size(own, max(chosen))
         raise InputError(
             f"--size {asked}: {smallest.name} is {_words(own)}, of another aspect; give "
@@ -211,7 +220,7 @@ def _check_aspect(scene: Scene, view: View, size: Size) -> None:
     """Warn of a film whose aspect changes, or refuse it where that cannot be meant."""
     film = scene.film_size(view.sensor)
     _check_window(scene, view)
-    if _has_aspect(film, size):
+    if has_aspect(film, size):
         return
     found = (
         f"{view.name}: is {_words(_size_of(view))}, but the film of sensor {view.sensor} "
@@ -243,7 +252,7 @@ def _check_window(scene: Scene, view: View) -> None:
         )
 
 
-def _has_aspect(size: Size, other: Size) -> bool:
+def has_aspect(size: Size, other: Size) -> bool:
     """Whether scaling and rounding can have made the smaller size of the larger one."""
     (width, height), (w, h) = (size, other) if size[0] >= other[0] else (other, size)
     return abs(w * height - h * width) <= max(width, height)

@@ -58,7 +58,8 @@ def breadth(transport: LightTransport) -> NDArray[np.float32]:
     width, height = transport.resolution
     parts = (transport.channels[1] @ _texel_groups((height, width), PARTS)).tocsr()
     sums, squares = (np.asarray(p.sum(axis=1), np.float32) for p in (parts, parts.power(2)))
-    return np.divide(sums**2, squares, out=np.ones_like(sums), where=squares > 0)
+    found = np.divide(sums**2, squares, out=np.ones_like(sums), where=squares > 0)
+    return np.asarray(transport.copies @ found, np.float32)
 
 
 class ReducedTransport:
@@ -111,7 +112,8 @@ class ReducedTransport:
         counts = weights > 0
         mean = sparse.diags(1 / weights[counts]) @ self._groups[counts] @ sparse.diags(precision)
         spread = sparse.diags(texels) @ cells
-        matrix = (mean @ self._transport.channels[channel]).tocsr() @ spread
+        seen = mean @ self._transport.copies @ self._transport.channels[channel]
+        matrix = seen.tocsr() @ spread
         return matrix.astype(np.float32), counts, weights[counts]
 
     def means(self, pixels: NDArray[np.float32]) -> list[Array]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache, partial
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.view import View
 from envmap_inverse.scene.rendering import render
 
 __all__ = ["check_sight"]
@@ -25,7 +26,8 @@ def check_sight(problem: Problem) -> None:
     Raises:
         InputError: if it reaches none.
     """
-    blind = [view for view in problem.views if not _sees(problem, view)]
+    lit = cache(partial(_lit, problem))
+    blind = [v for v in problem.views if not (lit(v.sensor) & (v.mask > 0)).any()]
     if len(blind) == len(problem.views):
         sensors = ", ".join(str(view.sensor) for view in blind)
         raise InputError(
@@ -41,12 +43,14 @@ def check_sight(problem: Problem) -> None:
         )
 
 
-def _sees(problem: Problem, view: View) -> bool:
-    scene, counts = problem.scene, view.weights[..., 0] > 0
-    spp = int(np.clip(NUM_PATHS // counts.size, 1, MAX_SPP))
+def _lit(problem: Problem, sensor: int) -> NDArray[np.bool_]:
+    """The pixels of a sensor that the map lights, shape (h, w)."""
+    scene = problem.scene
+    width, height = scene.film_size(sensor)
+    spp = int(np.clip(NUM_PATHS // (width * height), 1, MAX_SPP))
     white = np.ones_like(problem.initial)
-    image = render(scene, white, spp=spp, sensor=view.sensor)
+    image = render(scene, white, spp=spp, sensor=sensor)
     if len(scene.mi_scene.emitters()) > 1:
         # The same paths under a brighter map: what other emitters add is the same, bit by bit.
-        image = image - render(scene, 2 * white, spp=spp, sensor=view.sensor)
-    return bool(image[counts].any())
+        image = image - render(scene, 2 * white, spp=spp, sensor=sensor)
+    return np.asarray(image.any(axis=2))

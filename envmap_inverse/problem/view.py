@@ -16,6 +16,7 @@ from envmap_inverse.images import Picture, read_picture
 from envmap_inverse.images.arrays import as_numbers, as_radiance, check_finite
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.problem.noise import Noise, estimate_noise
+from envmap_inverse.scene.windows import Window
 
 __all__ = ["Exposure", "View", "ViewLike", "as_views", "naming_input", "start_exposures"]
 
@@ -49,7 +50,11 @@ class View:
         over: other values that are clipped at the top, such as means of some that are, shape
             (h, w, 3); None if `white` tells all.
         under: the same at the bottom.
-        picture: what `image` was read as, which says more of the camera; None if it was an array.
+        picture: what `image` was read as, without its values, which says more of the camera; None
+            if it was an array.
+        window: the part of the picture that `image` is, if it was cut; None for all of it.
+        shift: pixels to the right and down by which the picture was off, and was moved back; None
+            if it was not.
 
     Example:
         >>> ei.View("photo.jpg", exposure="auto")
@@ -70,6 +75,8 @@ class View:
     over: NDArray[np.bool_] | None = None
     under: NDArray[np.bool_] | None = None
     picture: Picture | None = None
+    window: Window | None = None
+    shift: tuple[float, float] | None = None
 
     if TYPE_CHECKING:  # at run time the dataclass has it
 
@@ -109,7 +116,7 @@ class View:
                 f"{self.name}: white must be greater than black; found {self.white}, {self.black}"
             )
         _check_flags(self.name, image.shape, over=self.over, under=self.under)
-        if not self.weights[~self.is_over & ~self.is_under].any():
+        if not ((self.mask > 0)[:, :, None] & ~self.is_over & ~self.is_under).any():
             raise InputError(
                 f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
                 "white and black"
@@ -131,7 +138,7 @@ class View:
             mask = own * np.asarray(mask, np.float32)
         found = {
             "image": upright.image,
-            "picture": upright,
+            "picture": replace(upright, image=upright.image[:0], alpha=None),
             "mask": mask,
             "white": picture.white if self.white is None else self.white,
             "black": picture.black if self.black is None else self.black,
@@ -174,8 +181,8 @@ class View:
     @cached_property
     def weights(self) -> NDArray[np.float32]:
         """Weight of each value of the image, shape (h, w, 3); sums to 1."""
-        weights = np.repeat(self.mask[:, :, None], 3, axis=2)
-        return weights / np.float32(weights.sum(dtype=np.float64))
+        share = self.mask / np.float32(3 * self.mask.sum(dtype=np.float64))
+        return np.repeat(share[:, :, None], 3, axis=2)
 
     @cached_property
     def is_over(self) -> NDArray[np.bool_]:

@@ -2,7 +2,8 @@
 
 Paths are traced once, from the sensor, by BSDF sampling alone, so that the recording does not
 depend on the map. A path that leaves the scene adds its throughput, spread over the four texels
-of its bilinear footprint, to the row of `T` that is its pixel.
+of its bilinear footprint, to the row of `T` that is its pixel. Views of one sensor share their
+rows, and masked pixels have none.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from envmap_inverse.errors import InputError, MissingFileError, check_counts, ch
 from envmap_inverse.recording.blocks import Block, blocks_of, column, on_all_cores
 from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.recorder import record_matrices
+from envmap_inverse.recording.rows import check_rows, shared_rows
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.memory import free_memory
@@ -29,7 +31,7 @@ from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
 __all__ = ["LightTransport"]
 
 OFFSET_SPP = 256
-FORMAT = 4
+FORMAT = 5
 
 _MATRICES = ("red", "green", "blue", "squares")
 _PARTS = ("data", "indices", "indptr")
@@ -40,13 +42,15 @@ class LightTransport:
     """The recorded transport of one or more views.
 
     Attributes:
-        channels: for R, G and B a CSR matrix (pixels of all views, H * W texels), float32.
+        channels: for R, G and B a CSR matrix (recorded pixels, H * W texels), float32.
         squares: a CSR matrix of the same shape: for each path, the square of what it adds to the
             mean of the three, shared out among its texels.
         offset: light of the other emitters, shape (pixels, 3), float32.
         resolution: (width, height) of the map.
         image_sizes: (width, height) of each view's image.
         spp: paths per pixel.
+        rows: of each pixel of all views the row of the matrices that it has, -1 if none; by default
+            each pixel has its own, in order.
         seconds_assembling: seconds of assembly while no path was traced; most of the assembly runs
             beside the tracing.
 
@@ -63,7 +67,13 @@ class LightTransport:
     resolution: tuple[int, int]
     image_sizes: tuple[tuple[int, int], ...]
     spp: int
+    rows: NDArray[np.int32] = None  # type: ignore[assignment] # __post_init__ makes it
     seconds_assembling: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Give each pixel its own row unless told otherwise."""
+        if self.rows is None:
+            object.__setattr__(self, "rows", np.arange(self.squares.shape[0], dtype=np.int32))
 
     @classmethod
     def record(
@@ -71,6 +81,7 @@ class LightTransport:
         scene: Scene,
         sensors: Sequence[int] = (0,),
         *,
+        masks: Sequence[NDArray[Any]] | None = None,
         spp: int = 16,
         seed: int = 0,
         memory_budget: int | None = None,
@@ -84,7 +95,9 @@ class LightTransport:
 
         Args:
             scene: the scene to trace; its map does not matter.
-            sensors: index of the sensor of each view.
+            sensors: index of the sensor of each view; views of one sensor share its paths.
+            masks: of each view, shape (h, w); pixels that are 0 in all masks of a sensor are not
+                recorded, and stay dark. All are recorded by default.
             spp: paths per pixel.
             seed: the same seed gives the same recording, whatever the memory budget.
             memory_budget: bytes that paths in flight may take; by default a quarter of the free
@@ -92,9 +105,9 @@ class LightTransport:
             on_progress: called with the share that is done.
 
         Raises:
-            InputError: if spp < 1, the recording does not fit into memory, or the scene cannot be
-                recorded: it has participating media, or an integrator other than `path`, `direct`
-                and `prb`.
+            InputError: if spp < 1, the masks leave no pixel, the recording does not fit into
+                memory, or the scene cannot be recorded: it has participating media, or an
+                integrator other than `path`, `direct` and `prb`.
         """
         check_counts(spp=spp)
         if not sensors:
@@ -102,8 +115,11 @@ class LightTransport:
         check_seed(seed)
         settings = recordable_paths(scene, sensors)
         sizes = tuple(scene.film_size(sensor) for sensor in sensors)
+        pixels, rows = shared_rows(sizes, sensors, masks)
+        if not any(map(len, pixels.values())):
+            raise InputError("the masks leave no pixel to record")
         *channels, squares, assembling = record_matrices(
-            *(scene, settings, sensors),
+            *(scene, settings, pixels),
             spp=spp,
             seed=seed,
             budget=free_memory() // 4 if memory_budget is None else memory_budget,
@@ -116,6 +132,7 @@ class LightTransport:
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
             spp=spp,
+            rows=rows,
             seconds_assembling=assembling,
         )
 
@@ -127,6 +144,7 @@ class LightTransport:
             "resolution": self.resolution,
             "image_sizes": self.image_sizes,
             "offset": self.offset,
+            "rows": self.rows,
         }
         for name, matrix in zip(_MATRICES, (*self.channels, self.squares), strict=True):
             for part in _PARTS:
@@ -147,9 +165,11 @@ class LightTransport:
                 raise InputError(f"{path}: recorded by another version; record again")
             width, height = (int(side) for side in found["resolution"])
             sizes = tuple((int(w), int(h)) for w, h in found["image_sizes"])
-            num_pixels = sum(w * h for w, h in sizes)
+            num_pixels, rows = sum(w * h for w, h in sizes), found["rows"]
+            check_rows(rows, num_pixels)
+            num_rows = int(rows.max(initial=-1)) + 1
             *channels, squares = (
-                _matrix(found, name, (num_pixels, width * height)) for name in _MATRICES
+                _matrix(found, name, (num_rows, width * height)) for name in _MATRICES
             )
             if found["offset"].shape != (num_pixels, 3):
                 raise ValueError(f"the offset has shape {found['offset'].shape}")
@@ -160,6 +180,7 @@ class LightTransport:
                 resolution=(width, height),
                 image_sizes=sizes,
                 spp=found["spp"].item(),
+                rows=rows,
             )
         except InputError:
             raise
@@ -180,8 +201,7 @@ class LightTransport:
     @property
     def shape(self) -> tuple[int, int]:
         """(pixels of all views, texels)."""
-        rows, columns = self.channels[0].shape
-        return int(rows), int(columns)
+        return len(self.rows), int(self.squares.shape[1])
 
     @property
     def num_entries(self) -> int:
@@ -191,7 +211,8 @@ class LightTransport:
     @property
     def spread(self) -> float:
         """Distinct texels of a pixel's paths, as a share of the most possible, from 0 to 1."""
-        return self.num_entries / (4 * self.spp * self.shape[0])
+        num_rows = int(self.squares.shape[0])
+        return self.num_entries / (4 * self.spp * num_rows)
 
     @property
     def nbytes(self) -> int:
@@ -209,13 +230,7 @@ class LightTransport:
             Shape (pixels, 3).
         """
         columns = [column(texels, c) for c in range(3)]
-        product = np.empty((3, self.shape[0]), np.float32)
-
-        def of_block(block: Block) -> None:
-            product[block.channel, block.rows] = block.matrix @ columns[block.channel]
-
-        on_all_cores(of_block, self._blocks)
-        return product.T
+        return self._products(lambda block: block.matrix @ columns[block.channel])
 
     def rmatvec(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """T^T pixels.
@@ -226,9 +241,8 @@ class LightTransport:
         Returns:
             Shape (H * W, 3).
         """
-        return self._summed(
-            lambda block: block.transpose @ column(pixels[block.rows], block.channel)
-        )
+        summed = self._row_sums(pixels)
+        return self._summed(lambda block: block.transpose @ summed[block.channel][block.rows])
 
     def normal(
         self, texels: NDArray[np.float32], weights: NDArray[np.float32]
@@ -242,30 +256,24 @@ class LightTransport:
         Returns:
             Shape (H * W, 3).
         """
-        columns = [column(texels, c) for c in range(3)]
+        columns, summed = [column(texels, c) for c in range(3)], self._row_sums(weights)
 
         def of_block(block: Block) -> Any:
             product = block.matrix @ columns[block.channel]
-            product *= weights[block.rows, block.channel]
+            product *= summed[block.channel][block.rows]
             return block.transpose @ product
 
         return self._summed(of_block)
 
     def gram_diagonal(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Diagonal of T^T diag(weights) T; weights (pixels, 3), result (H * W, 3)."""
-        return self._summed(
-            lambda block: block.squares.T @ column(weights[block.rows], block.channel)
-        )
+        summed = self._row_sums(weights)
+        return self._summed(lambda block: block.squares.T @ summed[block.channel][block.rows])
 
     def sum_of_squares(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Products with the squares of T's elements; texels (H * W, 3), result (pixels, 3)."""
-        product = np.empty((3, self.shape[0]), np.float32)
-
-        def of_block(block: Block) -> None:
-            product[block.channel, block.rows] = block.squares @ column(texels, block.channel)
-
-        on_all_cores(of_block, self._blocks)
-        return product.T
+        columns = [column(texels, c) for c in range(3)]
+        return self._products(lambda block: block.squares @ columns[block.channel])
 
     def variance(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Variance of T texels due to the finite number of paths, to about a factor of two.
@@ -283,7 +291,42 @@ class LightTransport:
         """
         squares = np.float32(2 / 3) * texels**2
         parts = on_all_cores(lambda c: self.squares @ column(squares, c), range(3))
-        return np.stack(parts).T
+        return self._of_pixels(np.stack(parts))
+
+    @functools.cached_property
+    def copies(self) -> Any:
+        """The sparse matrix of ones, (pixels, recorded pixels), that gives each pixel its row."""
+        recorded = self.rows >= 0
+        ends = np.concatenate([[0], np.cumsum(recorded, dtype=np.int32)])
+        columns = self.rows[recorded]
+        shape = (len(self.rows), self.squares.shape[0])
+        return sparse.csr_matrix((np.ones(len(columns), np.float32), columns, ends), shape)
+
+    @functools.cached_property
+    def _is_one_to_one(self) -> bool:
+        return np.array_equal(self.rows, np.arange(self.squares.shape[0]))
+
+    def _products(self, function: Callable[[Block], Any]) -> NDArray[np.float32]:
+        """Apply a function to each block that gives its rows' values; shape (pixels, 3)."""
+        product = np.empty((3, self.squares.shape[0]), np.float32)
+
+        def of_block(block: Block) -> None:
+            product[block.channel, block.rows] = function(block)
+
+        on_all_cores(of_block, self._blocks)
+        return self._of_pixels(product)
+
+    def _of_pixels(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Values of rows, shape (3, rows), for all pixels, shape (pixels, 3)."""
+        if self._is_one_to_one:
+            return values.T
+        return np.stack(on_all_cores(lambda c: self.copies @ values[c], range(3))).T
+
+    def _row_sums(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+        """Sums of (pixels, 3) over the pixels that share a row, for each channel."""
+        if self._is_one_to_one:
+            return [column(pixels, c) for c in range(3)]
+        return on_all_cores(lambda c: self.copies.T @ column(pixels, c), range(3))
 
     @functools.cached_property
     def _blocks(self) -> list[Block]:
@@ -300,7 +343,7 @@ class LightTransport:
 
     def linear_operator(self, channel: int) -> Any:
         """One channel as a `scipy.sparse.linalg.LinearOperator`."""
-        return sparse.linalg.aslinearoperator(self.channels[channel])
+        return sparse.linalg.aslinearoperator(self.copies @ self.channels[channel])
 
     @functools.cached_property
     def coverage(self) -> NDArray[np.float32]:
@@ -317,11 +360,11 @@ def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.
     if len(scene.mi_scene.emitters()) == 1:
         return np.zeros((sum(w * h for w, h in sizes), 3), np.float32)
     dark = np.zeros((height, width, 3), np.float32)
-    images = [
-        render(scene, dark, spp=OFFSET_SPP, seed=seed + view, sensor=sensor)
-        for view, sensor in enumerate(sensors)
-    ]
-    return np.concatenate([image.reshape(-1, 3) for image in images])
+    images = {
+        sensor: render(scene, dark, spp=OFFSET_SPP, seed=seed + number, sensor=sensor)
+        for number, sensor in enumerate(dict.fromkeys(sensors))
+    }
+    return np.concatenate([images[sensor].reshape(-1, 3) for sensor in sensors])
 
 
 def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) -> Any:

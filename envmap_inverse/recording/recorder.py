@@ -1,10 +1,10 @@
-"""Trace the paths of all views, chunk by chunk, and assemble them beside the tracing."""
+"""Trace the paths of all sensors, chunk by chunk, and assemble them beside the tracing."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -35,7 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 def record_matrices(
     scene: Scene,
     settings: PathSettings,
-    sensors: Sequence[int],
+    pixels: Mapping[int, NDArray[np.uint32]],
     *,
     spp: int,
     seed: int,
@@ -47,7 +47,7 @@ def record_matrices(
     Args:
         scene: what to trace.
         settings: how the scene's integrator follows paths.
-        sensors: index of the sensor of each view.
+        pixels: numbers of the pixels to record of each sensor, by its index.
         spp: paths per pixel.
         seed: of the samples.
         budget: bytes that paths in flight may take.
@@ -57,11 +57,11 @@ def record_matrices(
         The matrices of red, green, blue and squares, and the seconds in which no path was traced.
     """
     begun, tracing = time.perf_counter(), 0.0
-    num_rows = sum(width * height for width, height in map(scene.film_size, sensors))
+    num_rows = sum(map(len, pixels.values()))
     chunks: list[list[Future[Pairs]]] = []
     num_done, measured = 0, np.zeros(2)
     with stage("Recording paths", 1.0) as shown, ThreadPoolExecutor(num_cores()) as pool:
-        for paths, num_pixels, seconds in _traced(scene, settings, sensors, spp, seed, budget):
+        for paths, num_pixels, seconds in _traced(scene, settings, pixels, spp, seed, budget):
             tracing += seconds
             if len(chunks) > 1:  # two in flight
                 measured += _measure(chunks[-2])
@@ -86,19 +86,19 @@ def record_matrices(
 def _traced(
     scene: Scene,
     settings: PathSettings,
-    sensors: Sequence[int],
+    pixels: Mapping[int, NDArray[np.uint32]],
     spp: int,
     seed: int,
     budget: int,
 ) -> Iterator[tuple[Paths, int, float]]:
     """Yield the paths of chunk after chunk, its number of pixels, and the seconds it took."""
     per_chunk = max(min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp, 1)
-    for view, sensor in enumerate(sensors):
-        tracer = PathTracer(scene, settings, sensor, spp, seed * len(sensors) + view)
-        for pixels in _ranges(tracer.num_pixels, per_chunk):
+    for number, (sensor, recorded) in enumerate(pixels.items()):
+        tracer = PathTracer(scene, settings, sensor, spp, seed * len(pixels) + number)
+        for chunk in _ranges(len(recorded), per_chunk):
             begun = time.perf_counter()
-            paths = tracer.trace(pixels)
-            yield paths, len(pixels), time.perf_counter() - begun
+            paths = tracer.trace(recorded[chunk.start : chunk.stop])
+            yield paths, len(chunk), time.perf_counter() - begun
 
 
 def _measure(chunk: Sequence[Future[Pairs]]) -> NDArray[np.float64]:

@@ -54,7 +54,7 @@ class Paths:
 
 
 class PathTracer:
-    """Traces the paths of a range of a sensor's pixels."""
+    """Traces the paths of some of a sensor's pixels."""
 
     def __init__(
         self, scene: Scene, settings: PathSettings, sensor: int, spp: int, seed: int
@@ -63,16 +63,16 @@ class PathTracer:
         self.sensor = scene.sensor(sensor)
         film = self.sensor.film()
         self.width, self.height = scene.film_size(sensor)
-        self.num_pixels = self.width * self.height
         self.filters = [_PixelFilter(film, axis) for axis in range(2)]
         self.to_local = mi.Transform4f(scene.envmap.to_local)
 
-    def trace(self, pixels: range) -> Paths:
-        """Follow the paths of some pixels."""
+    def trace(self, pixels: NDArray[np.uint32]) -> Paths:
+        """Follow the paths of the pixels with these numbers; row by row they count from 0."""
         number = dr.arange(mi.UInt32, len(pixels) * self.spp)
-        pixel = number // dr.opaque(mi.UInt32, self.spp) + dr.opaque(mi.UInt32, pixels.start)
-        index = number + dr.opaque(mi.UInt32, pixels.start * self.spp)
-        sampler = Sampler(index, pixel, index - pixel * self.spp, self.seed)
+        spp = dr.opaque(mi.UInt32, self.spp)
+        place = number // spp
+        pixel, turn = dr.gather(mi.UInt32, mi.UInt32(pixels), place), number - place * spp
+        sampler = Sampler(pixel * spp + turn, pixel, turn, self.seed)
         ray, weight = self.primary_rays(pixel, sampler)
         direction, throughput = _traced(self.scene.mi_scene, self.settings, ray, sampler)
         texel, x, y = self.texel_at(direction)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.optimizers.least_squares.pictures import Pixels
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
+from envmap_inverse.optimizers.recorded import recorded
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
 from envmap_inverse.recording.light_transport import LightTransport
@@ -97,11 +98,8 @@ class Reduced:
     def record(self, coordinates: Coordinates) -> LightTransport:
         """Record the light transport at some coordinates."""
         self._apply(coordinates)
-        sensors = [view.sensor for view in self._problem.views]
         with watched_by(None):
-            return LightTransport.record(
-                self._problem.scene, sensors, spp=self._spp, seed=self._seed
-            )
+            return recorded(self._problem, spp=self._spp, seed=self._seed)
 
     def fit(self, coordinates: Coordinates) -> Fitted:
         """Find the best map at some coordinates."""

@@ -7,6 +7,7 @@ import time
 import tomllib
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -24,7 +25,7 @@ from envmap_inverse.run.frames import FrameWriter
 from envmap_inverse.run.history import History, Measuring
 from envmap_inverse.run.summary import summary_of_run
 from envmap_inverse.run.thumbnails import ThumbnailWriter
-from envmap_inverse.scene.rendering import render
+from envmap_inverse.scene.rendering import render_twice
 from envmap_inverse.solving import layout
 from envmap_inverse.solving.convergence import motion
 from envmap_inverse.solving.estimate import Estimate
@@ -37,7 +38,7 @@ from envmap_inverse.system.writing import unfinished_files, write_bytes
 
 __all__ = ["MAX_PICTURES", "RunFolder", "check_free"]
 
-FINAL_SPP = 64
+FINAL_SPP = 32
 MAX_PICTURES = 6
 """As many references are kept beside their fits."""
 
@@ -270,12 +271,10 @@ class RunFolder:
         write_maps(self.path, result, self._exposure, self._num_samples)
         self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure)
         pairs = []
+        rendered = cache(partial(render_twice, problem.scene, result.texels, FINAL_SPP))
         for number, view in enumerate(problem.views[:MAX_PICTURES]):
             path = begin(layout.render(number))
-            first, second = (
-                render(problem.scene, result.texels, FINAL_SPP // 2, seed, view.sensor)
-                for seed in (2**31, 2**31 + 1)
-            )
+            first, second = rendered(view.sensor)
             pairs.append((first, second))
             image = (first + second) / np.float32(2)
             warn_of_dark_pixels(view, image)

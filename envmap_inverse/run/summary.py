@@ -45,6 +45,7 @@ def summary_of_run(
         "noise": [asdict(view.noise_model) for view in problem.views],
         "seconds": dict(seconds),
         "settings": dict(settings),
+        "shifts": [view.shift for view in problem.views],
         "versions": versions(),
         "warnings": list(notes),
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 from envmap_inverse.scene.cameras import Camera
+from envmap_inverse.scene.windows import Window
 from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.latlong import uv_to_direction
 
-__all__ = ["BallShot", "Window", "ball_scene", "conductor", "conductors", "scene_xml"]
+__all__ = ["BallShot", "ball_scene", "conductor", "conductors", "scene_xml"]
 
 Array = NDArray[np.float64]
 
@@ -26,27 +27,6 @@ MARGIN = 0.03
 
 RIM = 0.015
 """Width, in radii, of the ball's edge that is masked."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Window:
-    """The part of a picture that shows the ball, in whole pixels.
-
-    Attributes:
-        x: columns left of it.
-        y: rows above it.
-        width: its columns.
-        height: its rows.
-    """
-
-    x: int
-    y: int
-    width: int
-    height: int
-
-    def of(self, image: NDArray[Any]) -> NDArray[Any]:
-        """Cut it out of an array of shape (h, w, ...)."""
-        return image[self.y : self.y + self.height, self.x : self.x + self.width]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +97,12 @@ class BallShot:
         right = min(width, math.ceil(circle.x + reach))
         bottom = min(height, math.ceil(circle.y + reach))
         return Window(x=left, y=top, width=right - left, height=bottom - top)
+
+    @property
+    def in_window(self) -> Circle:
+        """The ball's outline in the window."""
+        window = self.window
+        return replace(self.circle, x=self.circle.x - window.x, y=self.circle.y - window.y)
 
     def camera(self, name: str) -> Camera:
         """The camera of the window."""

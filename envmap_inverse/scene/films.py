@@ -12,6 +12,7 @@ from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError
 
 __all__ = [
+    "cut_film",
     "drop_crop_window",
     "exact_size",
     "has_crop_window",
@@ -101,6 +102,21 @@ def keeping_film(sensor: Any) -> Iterator[None]:
 
 def _copied(value: Any) -> Any:
     return type(value)(value)
+
+
+def cut_film(sensor: Any, x: int, y: int, size: Size) -> None:
+    """Make the image of a `mi.Sensor` a window of the present one; its pixels see the same.
+
+    Args:
+        sensor: of a kind that has a field of view: `perspective`, `thinlens` or `orthographic`.
+        x: columns left of the window.
+        y: rows above it.
+        size: its (width, height).
+    """
+    params, window = mi.traverse(sensor), _Window.of(sensor)
+    left, top = window.offset
+    _set_size(params, size, full=window.film, offset=(left + x, top + y))
+    params.update()
 
 
 def drop_crop_window(sensor: Any) -> None:

@@ -15,7 +15,17 @@ from envmap_inverse.scene.envmap import as_map
 from envmap_inverse.scene.integrators import gradient_integrator, scene_integrator
 from envmap_inverse.scene.scene import Scene
 
-__all__ = ["check_differentiable", "check_film", "render", "rgb", "sum_of_transport"]
+__all__ = [
+    "check_differentiable",
+    "check_film",
+    "render",
+    "render_twice",
+    "rgb",
+    "sum_of_transport",
+]
+
+MAX_PATHS, MIN_SPP = 2**23, 8
+"""Paths of an image that shows or judges a result, and the least samples per pixel."""
 
 
 def render(
@@ -75,6 +85,24 @@ def render(
     # Mitsuba cannot sample negative light.
     dark = image_of(np.zeros_like(shown)) if len(scene.mi_scene.emitters()) > 1 else 0
     return image_of(np.maximum(shown, 0)) - image_of(np.maximum(-shown, 0)) + dark
+
+
+def render_twice(
+    scene: Scene, texels: ArrayLike, spp: int, sensor: int = 0
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Two independent images of what a sensor sees; their difference tells their noise.
+
+    Args:
+        scene: the scene.
+        texels: see `render`.
+        spp: samples per pixel of each; on large films fewer, as many as one has time for.
+        sensor: index of the sensor.
+    """
+    width, height = scene.film_size(sensor)
+    fewer = min(spp, max(MAX_PATHS // (width * height), MIN_SPP))
+    seeds = 2**31, 2**31 + 1
+    first, second = (render(scene, texels, fewer, seed, sensor) for seed in seeds)
+    return first, second
 
 
 def rgb(image: Any) -> Any:

@@ -164,6 +164,10 @@ class Scene:
             size = films.scaled_size(films.window_size(chosen), size)
         films.set_film_size(chosen, size)
 
+    def cut_film(self, x: int, y: int, width: int, height: int, sensor: int = 0) -> None:
+        """Make a sensor's image a window of the present one, whose pixels see the same."""
+        films.cut_film(self.sensor(sensor), x, y, (width, height))
+
     def drop_crop_window(self, sensor: int = 0) -> None:
         """Make a sensor's crop window a film of its own, which sees the same."""
         films.drop_crop_window(self.sensor(sensor))

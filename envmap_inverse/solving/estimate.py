@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,7 +26,7 @@ from envmap_inverse.problem.solution import Iteration, OnIteration, Solution
 from envmap_inverse.problem.view import ViewLike, as_views
 from envmap_inverse.refining.choices import Refine
 from envmap_inverse.refining.search import Refinement, Refiner
-from envmap_inverse.scene.rendering import render, sum_of_transport
+from envmap_inverse.scene.rendering import render_twice, sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving.arguments import check_kinds
 from envmap_inverse.solving.convergence import motion, unfinished
@@ -170,13 +170,8 @@ def _warn_if_unfinished(solution: Solution) -> None:
 def _judged(problem: Problem, solution: Solution, coverage: NDArray[np.float32]) -> Fit:
     """Render the first views under a solution, twice each, and compare."""
     views = problem.views[:MAX_JUDGED]
-    pairs = [
-        (
-            render(problem.scene, solution.texels, FIT_SPP, 2**31, view.sensor),
-            render(problem.scene, solution.texels, FIT_SPP, 2**31 + 1, view.sensor),
-        )
-        for view in views
-    ]
+    rendered = cache(partial(render_twice, problem.scene, solution.texels, FIT_SPP))
+    pairs = [rendered(view.sensor) for view in views]
     exposures = problem.exposures if solution.exposures is None else solution.exposures
     return judge(
         views,

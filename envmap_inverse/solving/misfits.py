@@ -29,6 +29,9 @@ MIN_MOTION_SHARE, MIN_TURN_SHARE = 0.15, 0.1
 """Share of the residuals' variance that a shift must explain to be named, and how much more a turn
 and another field of view must explain."""
 
+MAX_VALUES = 2**18
+"""Values from which a motion is told."""
+
 MIN_PATCH, MIN_PATCH_SHARE, MAX_PATCH_SHARE = 12, 0.004, 0.2
 """Pixels of a patch, and the shares of those that count between which it is named."""
 
@@ -99,7 +102,7 @@ def motion_in_words(residuals: Residuals) -> str:
     y = np.arange(height)[:, None, None] - (height - 1) / 2
     x = np.arange(width)[None, :, None] - (width - 1) / 2
     slopes = (across, down, x * down - y * across, x * across + y * down)
-    counts = residuals.counts
+    counts = _thinned(residuals.counts)
     design = np.stack([-(slope / residuals.deviation)[counts] for slope in slopes], axis=1)
     observed = np.clip(residuals.values[counts], -LIMIT, LIMIT)
     reach = np.array([1e3, 1e3, 1e3 * width, 1e3 * width])
@@ -118,6 +121,14 @@ def motion_in_words(residuals: Residuals) -> str:
         f"{np.degrees(motion[2]):+.2g} degrees and a size {100 * motion[3]:+.2g} % explain "
         f"{100 * of_all:.0f} % of them"
     )
+
+
+def _thinned(counts: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The same for few values; of many some that are spread evenly, which tell as much."""
+    chosen = np.flatnonzero(counts)
+    thinned = np.zeros_like(counts)
+    thinned.flat[chosen[:: -(-len(chosen) // MAX_VALUES) or 1]] = True
+    return thinned
 
 
 def _explained(

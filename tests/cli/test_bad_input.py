@@ -152,12 +152,6 @@ def test_a_reference_without_rgb(refused: Callable[..., str], folder: Path) -> N
 # Options
 
 
-def test_an_initial_map_of_another_size(refused: Callable[..., str], folder: Path) -> None:
-    write_image(folder / "start.exr", np.ones((4, 6, 3)))
-    line = refused(*ESTIMATE, "--initial", "start.exr")
-    assert re.search(r"initial.*\(8, 16, 3\).*found \(4, 6, 3\)", line)
-
-
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [

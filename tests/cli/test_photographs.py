@@ -119,7 +119,7 @@ def test_the_levels_of_a_censored_loss_are_kept(folder: Path, call: Call) -> Non
         (("photos/0.exr", "--mask", "gone.exr"), r"gone\.exr: no such image file"),
         (
             ("photos/0.exr", "wide.exr", "--sensor", "0"),
-            r"wide\.exr: is 12 x 8, but photos/0\.exr, of the same sensor 0, is 8 x 8; .*--sensor",
+            r"wide\.exr: is 12 x 8, but photos/0\.exr, of the same sensor 0, is 8 x 8, .*--sensor",
         ),
         (("photos/0.exr", "--sensor", "7"), r"--sensor 7: the scene has 2 sensors,"),
         (("photos", "--sensor", "0,1,0"), r"--sensor has 3 values for 2 pictures"),
@@ -139,3 +139,28 @@ def test_what_does_not_fit_is_refused_in_one_line(
     assert re.fullmatch(r"error: .+\n", done.stderr), done.stderr
     assert re.search(message, done.stderr)
     assert not (folder / "refused").exists()
+
+
+def test_a_small_object_is_cut_out_and_its_pictures_are_registered(
+    folder: Path, call: Call
+) -> None:
+    scene = ei.load_scene(folder / "scene.xml")
+    scene.set_film_size(96)
+    picture = ei.render(scene, spp=64)
+    mask = np.zeros((96, 96, 3), np.float32)
+    mask[28:68, 28:68] = 1
+    write_image(folder / "ball.exr", mask)
+    write_image(folder / "still.exr", picture)
+    write_image(folder / "moved.exr", np.roll(picture, (-1, 2), (0, 1)) / 4)
+    write_image(folder / "part.exr", picture[20:80, 16:90] / 2)
+    names = ("still.exr", "moved.exr", "part.exr")
+    done = call(
+        *("estimate", "scene.xml", *names, "--sensor", 0, "--exposure", "1,0.25,0.5"),
+        *("--mask", "ball.exr,ball.exr,none", "-o", "cut", *TRANSPORT),
+        cwd=folder,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cut to what counts" in done.stdout
+    summary = json.loads((folder / "cut" / "summary.json").read_text())
+    assert summary["shifts"][0] is summary["shifts"][2] is None
+    np.testing.assert_allclose(summary["shifts"][1], [2, -1], atol=0.1)

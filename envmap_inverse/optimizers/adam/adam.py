@@ -27,11 +27,11 @@ from envmap_inverse.optimizers.adam.step import Descent, stepper
 from envmap_inverse.optimizers.held_out import split
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
 from envmap_inverse.optimizers.protocol import Keeper, Solver, State, Step
+from envmap_inverse.optimizers.recorded import recorded
 from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Solution
-from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.sphere import latlong
 
 __all__ = ["Adam"]
@@ -167,8 +167,7 @@ class Adam:
     def start(self, problem: Problem, _keeper: Keeper | None = None) -> Solver:
         """Find unknown exposures with recorded light transport; the rest renders."""
         if not all(view.knows_exposure for view in problem.views):
-            sensors = [view.sensor for view in problem.views]
-            transport = LightTransport.record(problem.scene, sensors, spp=64, seed=self.seed)
+            transport = recorded(problem, spp=64, seed=self.seed)
             problem = with_found_exposures(problem, transport)
         return _Descending(self, problem)
 

@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError, is_out_of_memory
 from envmap_inverse.optimizers.adam.rendered import Comparer, Observed, comparer, nearest
+from envmap_inverse.optimizers.recorded import recorded
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
-from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.scene.integrators import scene_integrator
 from envmap_inverse.sphere import latlong
 
@@ -138,8 +138,7 @@ class RecordedGradients:
         """Args: spp: paths per pixel."""
         self.loss_function, self.resolution = problem.loss, problem.scene.envmap.resolution
         self.size = problem.views[0].image.shape
-        sensors = [view.sensor for view in problem.views]
-        self.transport = LightTransport.record(problem.scene, sensors, spp=spp, seed=seed)
+        self.transport = recorded(problem, spp=spp, seed=seed)
 
     def load(self, views: Sequence[View]) -> Any:
         """See `GradientSource`."""

@@ -146,6 +146,21 @@ def test_texels_that_nothing_sees_keep_the_start_value(
     assert (found.texels[is_seen] != start[is_seen]).all()
 
 
+def test_priors_fill_what_nothing_sees_with_the_start_map_at_the_level_of_what_is_seen(
+    make_scene: MakeScene, smooth_map: Image
+) -> None:
+    scene = make_scene(texels=smooth_map, **BEHIND_THE_CAMERA)
+    reference = ei.render(scene, spp=64)
+    found = ei.estimate(scene, reference, optimizer=ei.Transport(), initial=7 * smooth_map)
+    plain = ei.estimate(scene, reference, optimizer=ei.Transport())
+    unseen = ~found.seen
+    error, of_plain = (
+        np.abs(np.log(result.texels / smooth_map))[unseen].mean() for result in (found, plain)
+    )
+    assert error < 0.15
+    assert error < 0.4 * of_plain
+
+
 @pytest.mark.parametrize("prior", ["Smoothness", "TotalVariation"])
 def test_a_smoothness_prior_reaches_texels_that_nothing_sees(
     make_scene: MakeScene, prior: str

@@ -185,6 +185,9 @@ def test_a_recording_that_points_out_of_the_map_is_refused(recording: Path, inde
         {"resolution": np.array([16, 8])},
         {"image_sizes": np.array([[2, 3]])},
         {"offset": np.zeros((3, 3), np.float32)},
+        {"rows": np.arange(5, dtype=np.int32)},
+        {"rows": np.full(64, -2, np.int32)},
+        {"rows": np.zeros(64, np.int32)},
     ],
     ids=lambda changes: str(next(iter(changes))),
 )

@@ -13,6 +13,7 @@ from PIL import ExifTags, Image
 from envmap_inverse import InputError
 from envmap_inverse.console.pictures import Reading, noise_of, read_views, say_who_took_what
 from envmap_inverse.console.shots import (
+    crops_of,
     exposures_of,
     find_masks,
     find_pictures,
@@ -21,6 +22,7 @@ from envmap_inverse.console.shots import (
     parse_sensors,
 )
 from envmap_inverse.images import write_image
+from envmap_inverse.problem.placing import Crop
 from envmap_inverse.problem.view import View
 
 
@@ -260,16 +262,29 @@ def test_the_run_says_which_sensor_took_a_picture_and_how_it_was_read(
 # [[view]]
 
 
+def test_crops_are_rectangles_or_none() -> None:
+    assert crops_of(["1,2.5,30,20", "none"], 2) == [Crop(1, 2.5, 30, 20), None]
+    assert crops_of(None, 2) == [None, None]
+    assert crops_of(["0,0,8,8"], 2) == [Crop(0, 0, 8, 8)] * 2
+
+
+@pytest.mark.parametrize("text", ["1,2,3", "a,b,c,d", "-1,0,8,8", "0,0,0,8", "0,0,inf,8", ""])
+def test_a_crop_that_is_no_rectangle_is_refused(text: str) -> None:
+    with pytest.raises(InputError, match=r"--crop .*: give X,Y,W,H in pixels of the film"):
+        crops_of([text], 1)
+
+
 def test_tables_of_views_stand_for_options() -> None:
     tables = [
         {"image": "a.png", "mask": "m.png", "exposure": "auto"},
-        {"image": "b.png", "sensor": 4, "exposure": [1, 0.9, 0.8]},
+        {"image": "b.png", "sensor": 4, "exposure": [1, 0.9, 0.8], "crop": [0, 8.5, 16, 8]},
     ]
     assert flat_options(tables, "run.toml") == {
         "reference": ["a.png", "b.png"],
         "sensor": "0,4",
         "mask": ["m.png", "none"],
         "exposure": "auto,1:0.9:0.8",
+        "crop": ["none", "0,8.5,16,8"],
     }
 
 
