@@ -61,9 +61,10 @@ from envmap_inverse.problem.view import View
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
 from envmap_inverse.run.notes import collected_warnings
-from envmap_inverse.scene.ball import BallShot, ball_scene, conductor, scene_xml
+from envmap_inverse.scene.ball import BallShot, ball_scene, conductor
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.scene import Scene, load_scene
+from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.solving import layout
 from envmap_inverse.sphere.unwrapping import Disc, merged, unwrap
 from envmap_inverse.system.process import seconds_since_start
@@ -237,7 +238,7 @@ def ball(
             settings["exposure"] = "auto"
         folder = RunFolder(output, settings, overwrite=overwrite, frames=False, resume=resume)
         if save_scene:
-            _save_scene(output, scene_xml(bsdf, cameras), cropped)
+            _save_scene(output, scene_xml(ball_scene(bsdf), cameras), cropped)
         summary = run(
             folder,
             problem,

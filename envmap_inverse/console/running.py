@@ -275,7 +275,8 @@ def _fit_in_words(fit: Mapping[str, Any]) -> str:
         "no": "the scene does not explain the pictures",
     }[fit["verdict"]]
     reason = f": {fit['reason']}" if fit["reason"] else ""
-    return f"fit: {words} (chi2 {fit['chi2']:.3g}){reason}"
+    where = "; residual.exr shows where" if fit["verdict"] == "no" else ""
+    return f"fit: {words} (chi2 {fit['chi2']:.3g}){reason}{where}"
 
 
 def _phases(seconds: Mapping[str, float]) -> dict[str, float]:

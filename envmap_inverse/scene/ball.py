@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.latlong import uv_to_direction
 
-__all__ = ["BallShot", "Window", "ball_scene", "conductor", "conductors", "scene_xml"]
+__all__ = ["BallShot", "Window", "ball_scene", "conductor", "conductors"]
 
 Array = NDArray[np.float64]
 
@@ -230,40 +229,3 @@ def ball_scene(bsdf: dict[str, Any]) -> dict[str, Any]:
         "integrator": {"type": "path", "max_depth": 2, "hide_emitters": True},
         "ball": {"type": "sphere", "bsdf": bsdf},
     }
-
-
-def scene_xml(bsdf: dict[str, Any], cameras: Sequence[Camera]) -> str:
-    """The scene as an XML file, for `estimate`."""
-    share = bsdf.get("specular_reflectance")
-    colour = "" if share is None else f'<rgb name="specular_reflectance" value="{share["value"]}"/>'
-    sensors = "\n".join(_sensor_xml(camera) for camera in cameras)
-    return f"""<scene version="3.0.0">
-    <integrator type="path">
-        <integer name="max_depth" value="2"/>
-        <boolean name="hide_emitters" value="true"/>
-    </integrator>
-{sensors}
-    <shape type="sphere" id="ball">
-        <bsdf type="conductor"><string name="material" value="{bsdf["material"]}"/>{colour}</bsdf>
-    </shape>
-</scene>
-"""
-
-
-def _sensor_xml(camera: Camera) -> str:
-    described = camera.described
-    numbers = "".join(
-        f'\n        <float name="{name}" value="{described[name]:.9g}"/>'
-        for name in ("fov", "principal_point_offset_x", "principal_point_offset_y", "far_clip")
-    )
-    matrix = " ".join(f"{value:.9g}" for value in np.array(described["to_world"].matrix).ravel())
-    return f"""    <sensor type="perspective" id="{camera.name}">
-        <string name="fov_axis" value="{described["fov_axis"]}"/>{numbers}
-        <transform name="to_world"><matrix value="{matrix}"/></transform>
-        <film type="hdrfilm">
-            <integer name="width" value="{camera.width}"/>
-            <integer name="height" value="{camera.height}"/>
-            <string name="pixel_format" value="rgb"/>
-            <rfilter type="box"/>
-        </film>
-    </sensor>"""

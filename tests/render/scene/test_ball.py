@@ -14,7 +14,8 @@ from envmap_inverse.backend import mi
 from envmap_inverse.bundled import map_file
 from envmap_inverse.errors import InputError
 from envmap_inverse.metrics import log_rmse
-from envmap_inverse.scene.ball import BallShot, ball_scene, conductor, scene_xml
+from envmap_inverse.scene.ball import BallShot, ball_scene, conductor
+from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.latlong import resample
 from envmap_inverse.sphere.unwrapping import Disc, merged, unwrap
@@ -117,7 +118,7 @@ def test_the_xml_is_the_same_scene(tmp_path: Any) -> None:
     texels = np.random.default_rng(1).uniform(0.1, 1, (8, 16, 3)).astype(np.float32)
     expected = rendered(shot, texels, "0.8")
     path = tmp_path / "scene.xml"
-    path.write_text(scene_xml(conductor("0.8"), [shot.camera("camera")]))
+    path.write_text(scene_xml(ball_scene(conductor("0.8")), [shot.camera("camera")]))
     scene = ei.load_scene(path, envmap=(16, 8))
     scene.set_envmap(texels)
     np.testing.assert_allclose(ei.render(scene, spp=64, seed=1), expected, atol=2e-3)
