@@ -69,7 +69,7 @@ def materials() -> None:
     Examples:
         envmap-inverse materials
         envmap-inverse estimate cup.obj photo.jpg -o run --camera fov:40 --material gold
-        envmap-inverse estimate cup.obj cup.jpg -o run --camera fov:40 --material gold:roughness=0.1
+        envmap-inverse estimate cup.obj cup.jpg -o x --camera fov:40 --material gold:roughness=.1
     """
     width = max(map(len, MATERIALS))
     lines = [f"--material {name:<{width}}  {one.about}" for name, one in MATERIALS.items()]

@@ -23,7 +23,14 @@ from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.solving import layout
 from envmap_inverse.system.writing import write_bytes
 
-__all__ = ["CameraSpecs", "MaterialSpec", "MeshChoice", "SaveScene", "save_scene_of"]
+__all__ = [
+    "CameraSpecs",
+    "MaterialSpec",
+    "MeshChoice",
+    "SaveScene",
+    "make_material",
+    "save_scene_of",
+]
 
 MaterialSpec = Annotated[
     str | None,
@@ -104,7 +111,7 @@ class MeshChoice:
                     "('envmap-inverse materials' lists them)"
                 )
             )
-        bsdf = None if named is None else faults.attempt(_material, named)
+        bsdf = None if named is None else faults.attempt(make_material, named)
         found = [faults.attempt(_viewpoint, spec) for spec in camera or ()]
         return cls(
             name=named or "",
@@ -174,7 +181,12 @@ def save_scene_of(folder: Path, made: MeshScene) -> None:
     tell(f"scene in {path}")
 
 
-def _material(spec: str) -> dict[str, Any]:
+def make_material(spec: str) -> dict[str, Any]:
+    """Make the BSDF that --material describes.
+
+    Raises:
+        InputError: if there is no such material, or a key is wrong.
+    """
     name, _, keys = spec.partition(":")
     try:
         material(name)

@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,7 @@ def run(
     threads: int | None = None,
     is_all: bool = True,
     refine: Refine | None = None,
+    write_more: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Solve a problem, show it and write its files; exit with 130 or 143 if a signal ended it.
 
@@ -74,6 +75,7 @@ def run(
         is_all: whether the run is all that the command does: then the command can be resumed, and
             how long it took is printed last.
         refine: numbers of the scene to find first.
+        write_more: writes further files that the report shows, given the summary.
 
     Returns:
         The content of `summary.json`.
@@ -97,6 +99,8 @@ def run(
             notes=notes,
         )
         seconds = dict(summary["seconds"])
+        if write_more is not None:
+            write_more(summary)
         page = _write_report(run_folder.path, seconds) if report else None
     _print_summary(run_folder.path, summary, seconds, watch.first)
     if result.status == "interrupted":

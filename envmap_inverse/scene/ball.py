@@ -16,7 +16,7 @@ from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.latlong import uv_to_direction
 
-__all__ = ["BallShot", "Window", "ball_scene", "conductor", "conductors"]
+__all__ = ["BallShot", "Window", "ball_scene", "conductor", "conductors", "reflectance_of_diffuse"]
 
 Array = NDArray[np.float64]
 
@@ -147,6 +147,23 @@ class BallShot:
         counts = (off <= outer) & (off >= inner if photographer else True)
         return np.asarray(counts, np.float32)
 
+    def normals(self) -> Array:
+        """Unit normals of the ball in the window, in the map's frame, shape (h, w, 3).
+
+        Beside the ball they are those of its rim.
+        """
+        window = self.window
+        y, x = np.indices((window.height, window.width)) + 0.5
+        right = (x + window.x - self.principal_point[0]) / self.focal_length
+        down = (y + window.y - self.principal_point[1]) / self.focal_length
+        rays = np.stack([right, -down, -np.ones_like(right)], axis=-1) @ self._axes.T
+        rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+        origin = -self.distance * (self._axes @ self._towards_ball)
+        ahead = -rays @ origin
+        depth = ahead - np.sqrt(np.maximum(ahead**2 - self.distance**2 + 1, 0))
+        points = origin + depth[..., None] * rays
+        return np.asarray(points / np.linalg.norm(points, axis=-1, keepdims=True))
+
     def turn(self) -> Array:
         """From the axes of `MirrorBall`, whose camera looks at it along -z, to the map's."""
         ball = self._axes @ self._towards_ball
@@ -220,6 +237,12 @@ def conductor(reflectance: str) -> dict[str, Any]:
         "material": "none",
         "specular_reflectance": {"type": "rgb", "value": share},
     }
+
+
+def reflectance_of_diffuse(bsdf: dict[str, Any]) -> float | None:
+    """Share of the light that a diffuse BSDF reflects; None if it is another."""
+    inner = bsdf.get("bsdf", bsdf)
+    return float(inner["reflectance"]["value"]) if inner["type"] == "diffuse" else None
 
 
 def ball_scene(bsdf: dict[str, Any]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from envmap_inverse.metrics import log_rmse
 from envmap_inverse.scene.ball import BallShot, ball_scene, conductor
 from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.sphere.circles import Circle
-from envmap_inverse.sphere.latlong import resample
+from envmap_inverse.sphere.latlong import resample, uv_to_direction
 from envmap_inverse.sphere.unwrapping import Disc, merged, unwrap
 
 CIRCLE = Circle(x=20.3, y=19.6, radius=16.4)
@@ -137,6 +137,21 @@ def test_the_map_is_nearer_to_the_truth_than_the_unwrapping() -> None:
     disc = Disc(image=image / 0.9, is_clipped=np.zeros(image.shape, bool), circle=circle)
     plain = unwrap(merged([disc], [1.0]), 24, 48, shot.turn())
     assert log_rmse(found, truth) < 0.8 * log_rmse(plain, truth)
+
+
+def test_the_normals_are_those_of_the_rendered_ball() -> None:
+    # A diffuse ball under a small lamp is as bright as the cosine to its normals.
+    shot = BallShot.at_distance((40, 40), CIRCLE, 6.0, front=30)
+    light = {"type": "envmap", "bitmap": mi.Bitmap(lamp(10, 12) * 100)}
+    white = {"type": "diffuse", "reflectance": {"type": "rgb", "value": 0.5}}
+    scene = ei.load_scene({**ball_scene(white), "light": light})
+    scene.set_sensors([shot.camera("camera")])
+    image = ei.render(scene, spp=1024, seed=1)[..., 0]
+    towards = uv_to_direction(12.5 / 64, 10 / 31)
+    cosines = np.maximum(shot.normals() @ towards, 0)
+    inside = shot.mask() > 0
+    assert np.corrcoef(image[inside], cosines[inside])[0, 1] > 0.999
+    np.testing.assert_allclose(np.linalg.norm(shot.normals(), axis=2), 1)
 
 
 def test_a_metal_is_known_by_its_name() -> None:
