@@ -202,9 +202,7 @@ def ball(
         lens = faults.attempt(Lens, fov=fov, distance=distance, front=front)
         bsdf = faults.attempt(ball_material, reflectance, material)
         is_diffuse = bsdf is not None and reflectance_of_diffuse(bsdf) is not None
-        left_out = faults.attempt(
-            _left_out, photographer, is_wanted=without_photographer, is_diffuse=is_diffuse
-        )
+        left_out = faults.attempt(_left_out, photographer, without_photographer, is_diffuse)
         texels = faults.attempt(map_size_of, map_size)
         of_pictures = faults.attempt(noise_of, noise)
         taken = Shots.parse(faults, photos, exposure=exposure)
@@ -259,7 +257,7 @@ def ball(
         )
 
 
-def _left_out(angle: float | None, *, is_wanted: bool, is_diffuse: bool) -> float:
+def _left_out(angle: float | None, is_wanted: bool, is_diffuse: bool) -> float:
     """Degrees from the camera within which light is left out."""
     if is_diffuse and (is_wanted or angle is not None):
         raise InputError(
