@@ -30,6 +30,9 @@ STEEP = 0.8
 MAX_EDGE = 1.6
 """Steepness of the outline, over that of the picture inside, up to which texture marks it."""
 
+MIN_GAIN = 1.3
+"""How much more the variation must drop across a wider circle for an edge to be a mirrored ring."""
+
 STARTS, STARTS_SHARE = (-0.5, 0.5, 1.5), (0.04, 0.08, 0.12)
 """Pixels and shares of the radius by which the radius to begin with is wider: rings of what is
 mirrored near the rim pass for the outline."""
@@ -46,15 +49,15 @@ def fit_rim(logs: Sequence[Array], circle: Array) -> Array:
         circle: x, y and radius in pixels.
 
     Returns:
-        The same of the better circle; the given one where an edge marks the outline.
+        The same of the better circle; the given one where an edge marks the outline, unless the
+        edge is a ring that is mirrored near the rim of a wider circle.
     """
     from scipy import optimize  # noqa: PLC0415 - takes a while to load
 
     if circle[2] < 2 - STEPS[0]:
         return circle
     steepness = _steepness(logs, circle)
-    if _mean(steepness, EDGE) > MAX_EDGE * max(_mean(steepness, DEEPER), 1e-6):
-        return circle
+    has_edge = _mean(steepness, EDGE) > MAX_EDGE * max(_mean(steepness, DEEPER), 1e-6)
     ends = []
     for wider in (*STARTS, *(share * circle[2] for share in STARTS_SHARE)):
         start = circle + np.array([0.0, 0.0, wider])
@@ -65,7 +68,11 @@ def fit_rim(logs: Sequence[Array], circle: Array) -> Array:
                 lambda where: _excess(logs, where), start, method="Nelder-Mead", options=options
             )
         )
-    best = np.asarray(min(ends, key=lambda end: end.fun).x)
+    least = min(ends, key=lambda end: end.fun)
+    best = np.asarray(least.x)
+    is_ring = best[2] > circle[2] - INSIDE[0] and least.fun < MIN_GAIN * _excess(logs, circle)
+    if has_edge and not is_ring:
+        return circle
     return best if abs(best - circle).max() <= MAX_MOVE * circle[2] else circle
 
 
