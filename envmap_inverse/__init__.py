@@ -38,8 +38,10 @@ from envmap_inverse.recording.planning import Information, ViewCoverage, rank_vi
 from envmap_inverse.refining.choices import Refine, Refined, Within
 from envmap_inverse.scene.camera_files import read_cameras
 from envmap_inverse.scene.cameras import Camera
+from envmap_inverse.scene.meshes import load_mesh
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene, load_scene
+from envmap_inverse.scene.viewpoints import Viewpoint
 from envmap_inverse.solving.arguments import explain_arguments as _explain_arguments
 from envmap_inverse.solving.estimate import Estimate, estimate
 from envmap_inverse.version import __version__ as __version__
@@ -81,9 +83,11 @@ __all__ = [
     "Transport",
     "View",
     "ViewCoverage",
+    "Viewpoint",
     "Within",
     "estimate",
     "estimate_noise",
+    "load_mesh",
     "load_scene",
     "rank_views",
     "read_cameras",

@@ -15,7 +15,7 @@ import typer
 from typer.exceptions import TyperException
 
 from envmap_inverse.commands.ball import ball
-from envmap_inverse.commands.choices import losses, optimizers, parameterizations, priors
+from envmap_inverse.commands.choices import losses, materials, optimizers, parameterizations, priors
 from envmap_inverse.commands.convert import convert, pattern
 from envmap_inverse.commands.coverage import coverage
 from envmap_inverse.commands.demo import demo
@@ -78,6 +78,7 @@ COMMANDS = (
     losses,
     priors,
     parameterizations,
+    materials,
     doctor,
 )
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from envmap_inverse import backend
+from envmap_inverse.console.ball_files import write_scene, write_unwrap
 from envmap_inverse.console.balls import (
+    BallMaterial,
     Lens,
+    ball_material,
     circles_of,
     exif_exposures,
     find_balls,
+    lamp_start,
     say_where,
 )
 from envmap_inverse.console.options import (
@@ -28,7 +32,6 @@ from envmap_inverse.console.options import (
     panelled,
     resolved_settings,
 )
-from envmap_inverse.console.output import tell
 from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.console.picture_options import (
     Black,
@@ -56,7 +59,6 @@ from envmap_inverse.console.scenes import DEFAULT_MAP_SIZE, MapSize, map_size_of
 from envmap_inverse.console.shots import Shots
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
-from envmap_inverse.images import write_image
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.problem.cutting import part_of
 from envmap_inverse.problem.fitting import fit_films, map_size_for
@@ -66,19 +68,20 @@ from envmap_inverse.problem.view import View
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
 from envmap_inverse.run.notes import collected_warnings
-from envmap_inverse.scene.ball import BallShot, ball_scene, conductor, scene_xml
+from envmap_inverse.scene.ball import BallShot, ball_scene, reflectance_of_diffuse
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.scene import Scene, load_scene
-from envmap_inverse.solving import layout
-from envmap_inverse.sphere.unwrapping import Disc, merged, unwrap
+from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
-from envmap_inverse.system.writing import write_bytes
 
 __all__ = ["ball"]
 
 MAX_SIDE = 512
 """Pixels across to which a larger ball is averaged down."""
+
+FEW_STEPS = 3
+"""Multiplicative steps from a start that is nearly right; more would fit the recording's noise."""
 
 PHOTOGRAPHER = 12.0
 """Degrees from the camera within which a photographer stands, if no angle is given."""
@@ -124,13 +127,15 @@ def ball(
         ),
     ] = None,
     reflectance: Annotated[
-        str,
+        str | None,
         panelled(
             "Scene",
             metavar="X|METAL",
-            help="Share of the light that the ball reflects, or a metal: Cr, Ag, Al, Au, Cu, ...",
+            help="Share of the light that the mirror reflects, 0.9 by default, or a metal: Cr, Ag, "
+            "Al, Au, Cu, ...",
         ),
-    ] = "0.9",
+    ] = None,
+    material: BallMaterial = None,
     front: Annotated[
         float,
         panelled(
@@ -186,7 +191,7 @@ def ball(
     ] = False,
     trust_input: TrustInput = False,
 ) -> None:
-    """Recover the environment map from photographs of a mirror ball.
+    """Recover the environment map from photographs of a mirror ball, or of another.
 
     The ball's outline is found, its scene made, and the map solved for; no scene file is needed.
     The camera is taken to be level, and looks at the middle of the map.
@@ -195,13 +200,15 @@ def ball(
         envmap-inverse ball ball.jpg -o light
         envmap-inverse ball bracket/*.jpg -o light --without-photographer
         envmap-inverse ball crop.png -o light --circle 256,250.5,241 --distance 15
+        envmap-inverse ball grey.jpg -o light --material grey-diffuse
     """
     starting, begun = seconds_since_start(), time.perf_counter()
     faults = faults_of(context)
     with collected_warnings() as notes:
         lens = faults.attempt(Lens, fov=fov, distance=distance, front=front)
-        bsdf = faults.attempt(conductor, reflectance)
-        left_out = faults.attempt(_left_out, photographer, is_wanted=without_photographer)
+        bsdf = faults.attempt(ball_material, reflectance, material)
+        is_diffuse = bsdf is not None and reflectance_of_diffuse(bsdf) is not None
+        left_out = faults.attempt(_left_out, photographer, without_photographer, is_diffuse)
         texels = faults.attempt(map_size_of, map_size)
         of_pictures = faults.attempt(noise_of, noise)
         taken = Shots.parse(faults, photos, exposure=exposure)
@@ -235,18 +242,24 @@ def ball(
         views, shots = _posed(views, circles, lens)
         if exposure is None:
             views = exif_exposures(views)
+        optimizer = Transport(warm_up=FEW_STEPS) if is_diffuse else Transport()
         problem, views, cameras = _problem(
-            views, shots, bsdf, texels, left_out or 0.0, is_registered=register == Register.auto
+            views,
+            shots,
+            bsdf,
+            texels,
+            left_out or 0.0,
+            optimizer,
+            is_registered=register == Register.auto,
         )
-        optimizer = Transport()
         check_room(problem, optimizer, output, frames=False)
         settings = {**given_settings(context), **resolved_settings(problem)}
         if not all(view.knows_exposure for view in views):
             settings["exposure"] = "auto"
         folder = RunFolder(output, settings, overwrite=overwrite, frames=False, resume=resume)
         if save_scene:
-            _save_scene(output, scene_xml(bsdf, cameras), views)
-        summary = run(
+            write_scene(output, scene_xml(ball_scene(bsdf), cameras), views)
+        run(
             folder,
             problem,
             optimizer,
@@ -254,12 +267,17 @@ def ball(
             loading=time.perf_counter() - begun,
             notes=notes,
             report=report,
+            write_more=None if is_diffuse else partial(write_unwrap, output, views, shots, problem),
         )
-        _write_unwrap(output, views, shots, problem, summary["exposures"])
 
 
-def _left_out(angle: float | None, *, is_wanted: bool) -> float:
+def _left_out(angle: float | None, is_wanted: bool, is_diffuse: bool) -> float:
     """Degrees from the camera within which light is left out."""
+    if is_diffuse and (is_wanted or angle is not None):
+        raise InputError(
+            "--without-photographer and --photographer: for mirrors only; a diffuse ball shows no "
+            "one; leave them out"
+        )
     if angle is None:
         return PHOTOGRAPHER if is_wanted else 0.0
     if not 0 < angle < 90:
@@ -290,6 +308,7 @@ def _problem(
     bsdf: dict[str, Any],
     map_size: tuple[int, int] | None,
     left_out: float,
+    terms: Transport,
     *,
     is_registered: bool,
 ) -> tuple[Problem, list[View], list[Camera]]:
@@ -308,13 +327,14 @@ def _problem(
         say_shifts(fitted)
     if map_size is None:
         scene.set_map_size(*map_size_for(fitted[:1]))
-    terms = Transport()
+    share = reflectance_of_diffuse(bsdf)
+    start = None if share is None else lamp_start(cropped, shots, share, scene.envmap.resolution)
     problem = Problem.create(
         scene,
         fitted,
         loss=terms.default_loss,
         priors=terms.default_priors,
-        initial=terms.default_initial,
+        initial=terms.default_initial if start is None else start,
     )
     return problem, cropped, cameras
 
@@ -335,59 +355,3 @@ def _fit_films(scene: Scene, views: Sequence[View]) -> list[View]:
 def _whole_pixels(views: Sequence[View]) -> list[View]:
     """The views without pixels of which a mask leaves out a part."""
     return [replace(view, mask=np.floor(view.mask + np.float32(1e-3))) for view in views]
-
-
-def _save_scene(folder: Path, text: str, views: Sequence[View]) -> None:
-    """Write the scene, the parts of the pictures and their masks; print how to go on."""
-    write_bytes(folder / layout.SCENE, text.encode())
-    for number, view in enumerate(views):
-        write_image(folder / layout.crop(number), view.image)
-        write_image(folder / layout.mask(number), np.repeat(view.mask[:, :, None], 3, axis=2))
-    tell(f"scene in {folder / layout.SCENE}; go on with: {_command(folder, views)}")
-
-
-def _command(folder: Path, views: Sequence[View]) -> str:
-    """The command that does the same with `estimate`."""
-    numbers = range(len(views))
-    exposures = ",".join(_word(view) for view in views)
-    words = [
-        *("envmap-inverse estimate", folder / layout.SCENE),
-        *(folder / layout.crop(number) for number in numbers),
-        *("--mask", ",".join(str(folder / layout.mask(number)) for number in numbers)),
-        *("--sensor", ",".join(str(view.sensor) for view in views)),
-        *("--exposure", exposures, "-o", "NEW"),
-    ]
-    for option, levels in {
-        "--white": {view.white for view in views},
-        "--black": {view.black for view in views},
-    }.items():
-        if len(levels) == 1 and (level := levels.pop()) is not None:
-            words += [option, f"{level:.6g}"]
-    return " ".join(map(str, words))
-
-
-def _word(view: View) -> str:
-    if isinstance(view.exposure, str):
-        return view.exposure
-    return ":".join(f"{value:.6g}" for value in np.ravel(view.exposure))
-
-
-def _write_unwrap(
-    folder: Path,
-    views: Sequence[View],
-    shots: Sequence[BallShot],
-    problem: Problem,
-    exposures: Any,
-) -> None:
-    """Write the plain geometric unwrapping of the pictures, to compare."""
-    found: NDArray[np.float32] = problem.exposures if exposures is None else np.array(exposures)
-    circles = [shots[view.sensor].in_window for view in views]
-    discs = [
-        Disc(image=view.image / exposure, is_clipped=view.is_over, circle=circle)
-        for view, exposure, circle in zip(views, found, circles, strict=True)
-    ]
-    disc = merged(discs, np.mean(found, axis=1))
-    width, height = problem.scene.envmap.resolution
-    path = folder / layout.UNWRAP
-    write_image(path, unwrap(disc, height, width, shots[0].turn()))
-    tell(f"{path} is the geometric unwrapping alone (as convert --from ball), to compare")

@@ -1,4 +1,4 @@
-"""`envmap-inverse losses`, `priors`, `optimizers` and `parameterizations`."""
+"""`envmap-inverse losses`, `priors`, `optimizers`, `parameterizations` and `materials`."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from envmap_inverse.losses import LOSSES
 from envmap_inverse.optimizers.choices import OPTIMIZERS
 from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.priors import PRIORS
+from envmap_inverse.scene.materials import MATERIALS, Finish
 
-__all__ = ["losses", "optimizers", "parameterizations", "priors"]
+__all__ = ["losses", "materials", "optimizers", "parameterizations", "priors"]
 
 WIDTH, MARGIN, COLUMN = 88, "    ", 28
 
@@ -60,6 +61,23 @@ def optimizers() -> None:
         envmap-inverse estimate scene.xml photo.exr -o run --optimizer transport
     """
     say(_listing("--optimizer", OPTIMIZERS))
+
+
+def materials() -> None:
+    """List the materials of meshes, and their keys.
+
+    Examples:
+        envmap-inverse materials
+        envmap-inverse estimate cup.obj photo.jpg -o run --camera fov:40 --material gold
+        envmap-inverse estimate cup.obj cup.jpg -o x --camera fov:40 --material gold:roughness=.1
+    """
+    width = max(map(len, MATERIALS))
+    lines = [f"--material {name:<{width}}  {one.about}" for name, one in MATERIALS.items()]
+    keys = _attributes(inspect.cleandoc(Finish.__doc__ or ""))
+    for key, meaning in keys.items():
+        first, *rest = textwrap.wrap(meaning.removesuffix("."), WIDTH - COLUMN)
+        lines += [f"{MARGIN}{key:<{COLUMN - 4}}{first}", *(f"{'':{COLUMN}}{line}" for line in rest)]
+    say("\n".join(lines))
 
 
 def _listing(option: str, makers: Iterable[Maker]) -> str:

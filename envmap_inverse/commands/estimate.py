@@ -8,7 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from envmap_inverse.console.cameras import Cameras, choose_sensors
+from envmap_inverse.console.cameras import Cameras, read_taken
 from envmap_inverse.console.config import read_config
 from envmap_inverse.console.live import (
     LOOPBACK,
@@ -17,6 +17,13 @@ from envmap_inverse.console.live import (
     LivePort,
     check_live,
     live_view,
+)
+from envmap_inverse.console.meshes import (
+    CameraSpecs,
+    MaterialSpec,
+    MeshChoice,
+    SaveScene,
+    save_scene_of,
 )
 from envmap_inverse.console.optimizers import (
     Iterations,
@@ -35,7 +42,6 @@ from envmap_inverse.console.options import (
     Frames,
     Overwrite,
     Report,
-    SceneFile,
     TrustInput,
     given_settings,
     names_of,
@@ -66,13 +72,13 @@ from envmap_inverse.console.pictures import (
     Reading,
     Register,
     noise_of,
-    read_views,
     say_who_took_what,
 )
 from envmap_inverse.console.problems import Goal
 from envmap_inverse.console.refining import RefineSpecs
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import (
+    DEFAULT_MAP_SIZE,
     MapSize,
     SceneChoice,
     add_unknown_map,
@@ -94,6 +100,7 @@ from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
 from envmap_inverse.run.notes import collected_warnings
 from envmap_inverse.run.session import CHECKPOINT_EVERY
+from envmap_inverse.scene.meshes import MeshScene
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
 
@@ -113,7 +120,14 @@ Initial = Annotated[
 
 def estimate(
     context: typer.Context,
-    scene: SceneFile,
+    scene: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SCENE",
+            help="Mitsuba scene (XML); or a mesh (.obj, .ply, .serialized), with --material and "
+            "--camera.",
+        ),
+    ],
     reference: Annotated[
         list[Path],
         typer.Argument(
@@ -148,6 +162,8 @@ def estimate(
     alpha: UseOfAlpha = Alpha.mask,
     layer: Layer = None,
     cameras: Cameras = None,
+    camera: CameraSpecs = None,
+    material: MaterialSpec = None,
     define: Define = None,
     envmap_name: EnvmapName = None,
     refine: RefineSpecs = None,
@@ -177,6 +193,7 @@ def estimate(
     ] = None,
     frames: Frames = False,
     report: Report = True,
+    save_scene: SaveScene = False,
     samples: Annotated[
         int,
         panelled(
@@ -224,8 +241,8 @@ def estimate(
 
     Examples:
         envmap-inverse estimate scene.xml photo.exr -o run
-        envmap-inverse estimate scene.xml photo.jpg -o run --optimizer robust --size 512
         envmap-inverse estimate scene.xml views/*.exr -o run --cameras transforms.json
+        envmap-inverse estimate teapot.obj photo.jpg -o run --material chrome --camera fov:40
         envmap-inverse estimate --config run/run.toml -o again --prior Smoothness:weight=0.001
     """
     starting, begun = seconds_since_start(), time.perf_counter()
@@ -242,6 +259,9 @@ def estimate(
             seed=seed,
         )
         place = SceneChoice.parse(faults, scene, map_size, envmap_name=envmap_name, define=define)
+        mesh = MeshChoice.parse(
+            faults, scene, named=material, camera=camera, cameras=cameras, save_scene=save_scene
+        )
         goal = Goal.parse(faults, loss, prior, refine, initial, ground_truth)
         reading = Reading(
             gamma=gamma,
@@ -260,12 +280,11 @@ def estimate(
         )
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
-        registers = register == Register.auto
         wish = _Wish(
-            *(place, method, goal, shots, reading, films),
-            *(registers, cameras, samples, trust_input),
+            *(place, mesh, method, goal, shots, reading, films),
+            *(register == Register.auto, cameras, samples, trust_input),
         )
-        problem, spec, terms = _stated(faults, wish)
+        problem, spec, terms, made = _stated(faults, wish)
         check_room(problem, terms, output, frames=frames)
         settings = {**_settings(context, problem, wish), **optimizer_settings(spec, terms)}
         with live_view(output, terms, live=live, host=live_host, port=live_port) as view:
@@ -273,6 +292,8 @@ def estimate(
                 output, settings, overwrite=overwrite, frames=frames, resume=resume, samples=samples
             )
             say_who_took_what(problem.scene, problem.views)
+            if made is not None and save_scene:
+                save_scene_of(output, made)
             run(
                 folder,
                 problem,
@@ -292,6 +313,7 @@ class _Wish(NamedTuple):
     """What a command line asks for, apart from how the run goes."""
 
     place: SceneChoice
+    mesh: MeshChoice | None
     method: OptimizerChoice
     goal: Goal
     shots: Shots
@@ -303,39 +325,34 @@ class _Wish(NamedTuple):
     trust_input: bool
 
 
-def _stated(faults: Faults, wish: _Wish) -> tuple[Problem, str, Optimizer]:
+def _stated(faults: Faults, wish: _Wish) -> tuple[Problem, str, Optimizer, MeshScene | None]:
     """Load the scene, read the pictures and state the problem.
 
     Returns:
-        The problem, and the optimizer as a spec and as an object.
+        The problem, the optimizer as a spec and as an object, and what is made of a mesh.
 
     Raises:
         InputError: if anything is wrong; reports all faults.
     """
-    shots = wish.shots
-    with stage(f"Reading {wish.place.path.name} and {shots.count}"):
+    made = None
+    with stage(f"Reading {wish.place.path.name} and {wish.shots.count}"):
         is_readable = wish.trust_input or _survive(faults, wish)
-        scene, has_unknown_map = faults.need(wish.place.load)
-        made = faults.attempt(wish.method.make, scene)
-        spec, terms = made or ("transport", Transport())  # stands in: more faults can be found
-        faults.attempt(_check_sampling, terms, wish.samples)
-        sensors: list[int] = []
-        if is_readable or wish.cameras is None:
-            sensors = (
-                faults.attempt(choose_sensors, scene, wish.cameras, shots.sensor, shots.pictures)
-                or []
-            )
-        if not (is_readable and shots.is_whole and sensors):
+        if wish.mesh is None:
+            scene, has_unknown_map = faults.need(wish.place.load)
+        else:
             faults.report()
-        read = faults.need(
-            read_views,
-            shots.pictures,
-            sensors,
-            masks=shots.masks,
-            exposures=shots.exposures,
-            reading=wish.reading,
-            sizes=shots.sizes(scene, sensors),
+            size = wish.place.map_size or DEFAULT_MAP_SIZE
+            made = faults.need(wish.mesh.load, wish.place.path, size)
+            scene, has_unknown_map = made.scene, True
+        chosen = faults.attempt(wish.method.make, scene)
+        spec, terms = chosen or ("transport", Transport())  # stands in: more faults can be found
+        faults.attempt(_check_sampling, terms, wish.samples)
+        shots, mesh = wish.shots, wish.mesh
+        read = read_taken(
+            faults, scene, shots, wish.reading, wish.cameras, mesh, is_readable=is_readable
         )
+        if made is not None and mesh is not None and mesh.viewpoints:
+            faults.need(mesh.stand, made, wish.place.path, read)
         views = faults.need(
             prepared,
             scene,
@@ -350,7 +367,7 @@ def _stated(faults: Faults, wish: _Wish) -> tuple[Problem, str, Optimizer]:
         problem = wish.goal.problem(faults, scene, views, terms)
         faults.report()
         check_sight(problem)
-    return problem, spec, terms
+    return problem, spec, terms, made
 
 
 def _survive(faults: Faults, wish: _Wish) -> bool:

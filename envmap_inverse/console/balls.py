@@ -6,15 +6,50 @@ import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.console.meshes import make_material
+from envmap_inverse.console.options import panelled
 from envmap_inverse.console.output import tell
 from envmap_inverse.console.shots import one_each
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.problem.view import Exposure, View
-from envmap_inverse.scene.ball import BallShot
+from envmap_inverse.scene.ball import BallShot, conductor
 from envmap_inverse.sphere.circles import Circle, find_circle
+from envmap_inverse.sphere.lambert import fit_lamp
+from envmap_inverse.sphere.latlong import direction_to_uv
 
-__all__ = ["DEFAULT_DISTANCE", "Lens", "circles_of", "exif_exposures", "find_balls", "say_where"]
+__all__ = [
+    "DEFAULT_DISTANCE",
+    "BallMaterial",
+    "Lens",
+    "ball_material",
+    "circles_of",
+    "exif_exposures",
+    "find_balls",
+    "lamp_start",
+    "say_where",
+]
+
+BallMaterial = Annotated[
+    str | None,
+    panelled(
+        "Scene",
+        "--material",
+        metavar="NAME[:key=value,...]",
+        help="Material of a ball that is no mirror, such as grey-diffuse:reflectance=0.2 "
+        "('envmap-inverse materials' lists them).",
+    ),
+]
+
+DEFAULT_REFLECTANCE = "0.9"
+"""Share of the light that a chrome ball reflects, if nothing says so."""
+
+MIN_LAMP = 0.5
+"""Share of the variance of a diffuse ball's pixels that one lamp must explain to be the start."""
 
 DEFAULT_DISTANCE = 20.0
 """Radii between the camera and the ball, where nothing says how many."""
@@ -30,6 +65,9 @@ MAX_OVERHANG = 1.0
 
 MAX_UNLIKE = 0.03
 """Share by which radii may differ among pictures of a bracket."""
+
+MIN_PIXELS = 50
+"""Pixels, of those neither clipped nor masked, that a lamp is fitted to."""
 
 Size = tuple[int, int]
 
@@ -89,6 +127,53 @@ def _is_whole(size: Size) -> bool:
     """Whether a picture has the shape of a camera's."""
     aspect = max(size) / min(size)
     return any(abs(aspect / known - 1) < ASPECT_TOLERANCE for known in CAMERA_ASPECTS)
+
+
+def ball_material(reflectance: str | None, named: str | None) -> dict[str, Any]:
+    """The ball's BSDF, by --reflectance or --material.
+
+    Raises:
+        InputError: if both are given, or one is wrong.
+    """
+    if named is None:
+        return conductor(reflectance or DEFAULT_REFLECTANCE)
+    if reflectance is not None:
+        raise InputError("--reflectance and --material: give one of them")
+    return make_material(named)
+
+
+def lamp_start(
+    views: Sequence[View], shots: Sequence[BallShot], reflectance: float, size: Size
+) -> NDArray[np.float32] | None:
+    """A map to start from, of one lamp and even light, as pictures of a diffuse ball show them.
+
+    A diffuse ball blurs its light so much that a solver which starts from even light leaves a lamp
+    spread out, and some degrees off. It prints where the lamp is.
+
+    Args:
+        views: the parts of the pictures that show the ball.
+        shots: the ball in the pictures, by the sensors of the views.
+        reflectance: of the ball.
+        size: (width, height) of the map.
+
+    Returns:
+        Texels (H, W, 3); None if one lamp does not explain the pictures.
+    """
+    first, shot = views[0], shots[views[0].sensor]
+    counts = (first.weights > 0).all(axis=2) & ~(first.is_over | first.is_under).any(axis=2)
+    if counts.sum() < MIN_PIXELS:
+        return None
+    known = np.ones(3) if isinstance(first.exposure, str) else np.broadcast_to(first.exposure, 3)
+    lamp = fit_lamp(shot.normals()[counts], first.image[counts] / known)
+    if lamp.unexplained > 1 - MIN_LAMP:
+        return None
+    u, v = direction_to_uv(lamp.direction)
+    azimuth, elevation = 360 * (float(u) - 0.5), 180 * (0.5 - float(v))
+    tell(
+        f"{first.name}: as under a lamp {azimuth:.0f} degrees to the right of the map's middle, "
+        f"{elevation:.0f} degrees high, which is the start"
+    )
+    return lamp.texels(size[1], size[0], reflectance)
 
 
 def circles_of(option: Sequence[str] | None, count: int) -> list[Circle | None]:

@@ -6,7 +6,7 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
@@ -55,6 +55,7 @@ def run(
     threads: int | None = None,
     is_all: bool = True,
     refine: Refine | None = None,
+    write_more: Callable[[dict[str, Any]], None] | None = None,
 ) -> dict[str, Any]:
     """Solve a problem, show it and write its files; exit with 130 or 143 if a signal ended it.
 
@@ -74,6 +75,7 @@ def run(
         is_all: whether the run is all that the command does: then the command can be resumed, and
             how long it took is printed last.
         refine: numbers of the scene to find first.
+        write_more: writes further files that the report shows, given the summary.
 
     Returns:
         The content of `summary.json`.
@@ -97,6 +99,8 @@ def run(
             notes=notes,
         )
         seconds = dict(summary["seconds"])
+        if write_more is not None:
+            write_more(summary)
         page = _write_report(run_folder.path, seconds) if report else None
     _print_summary(run_folder.path, summary, seconds, watch.first)
     if result.status == "interrupted":
@@ -275,7 +279,8 @@ def _fit_in_words(fit: Mapping[str, Any]) -> str:
         "no": "the scene does not explain the pictures",
     }[fit["verdict"]]
     reason = f": {fit['reason']}" if fit["reason"] else ""
-    return f"fit: {words} (chi2 {fit['chi2']:.3g}){reason}"
+    where = "; residual.exr shows where" if fit["verdict"] == "no" else ""
+    return f"fit: {words} (chi2 {fit['chi2']:.3g}){reason}{where}"
 
 
 def _phases(seconds: Mapping[str, float]) -> dict[str, float]:

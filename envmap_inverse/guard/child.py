@@ -19,6 +19,7 @@ from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
 from envmap_inverse.images import read_image, read_mask
 from envmap_inverse.scene.camera_files import read_cameras
 from envmap_inverse.scene.loading import files_of, read_scene
+from envmap_inverse.scene.mesh_checks import is_mesh, mesh_shape
 
 __all__ = ["serve"]
 
@@ -26,7 +27,6 @@ BYTES_PER_SECOND = 2**20
 """Bytes of a file that allow it one more second."""
 
 _NOTHING: Mapping[str, str] = MappingProxyType({})
-_MESHES = {".ply": "ply", ".obj": "obj", ".serialized": "serialized"}
 
 
 def serve() -> None:
@@ -85,18 +85,20 @@ class _Child:
     ) -> None:
         self._select_variant()
         self._announce([path])
-        files = files_of(path, define)
-        self._announce([path, *files], files)
-        read_scene(path, envmap, define)
+        if is_mesh(path):
+            read_scene({"type": "scene", "mesh": mesh_shape(path)}, envmap, {})
+        else:
+            files = files_of(path, define)
+            self._announce([path, *files], files)
+            read_scene(path, envmap, define)
         dr.sync_thread()
 
     def _file(self, path: Path) -> None:
         """Read a file that a scene names, by itself."""
         self._select_variant()
         self._announce([path])
-        plugin = _MESHES.get(path.suffix.lower())
-        if plugin is not None:
-            mi.load_dict({"type": plugin, "filename": str(path)})
+        if is_mesh(path):
+            mi.load_dict(mesh_shape(path))
         else:
             with contextlib.suppress(InputError):
                 read_image(path)  # as a map

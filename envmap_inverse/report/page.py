@@ -193,12 +193,17 @@ def _pictures(
 
 
 def _maps(runs: Sequence[Run], names: list[str]) -> Iterator[_Map]:
-    """True maps, then recovered ones."""
+    """True maps, those by geometry alone, then recovered ones."""
     for number in _first_of_equals([run.ground_truth for run in runs]):
         truth = runs[number].ground_truth
         if truth is not None:
             caption = f"Truth of {names[number]}" if number else "Truth"
             yield _Map(caption=caption, texels=truth, run=None)
+    for number in _first_of_equals([run.unwrap for run in runs]):
+        plain = runs[number].unwrap
+        if plain is not None:
+            of_run = f" of {names[number]}" if number else ""
+            yield _Map(caption=f"Unwrapped by geometry alone{of_run}", texels=plain, run=None)
     for number, run in enumerate(runs):
         caption = "Recovered" if len(runs) == 1 else f"Recovered, {names[number]}"
         yield _Map(caption=caption, texels=run.envmap, run=number)

@@ -146,7 +146,8 @@ def subtitle(run: Run) -> str:
     height, width, _ = run.pictures[0][0].shape
     count = len(run.summary.get("exposures") or [1])
     pictures = "a picture" if count == 1 else f"{count} pictures"
-    scene = Path(chosen["scene"]).name if "scene" in chosen else "the bundled bunny"
+    unnamed = "a ball" if "photos" in chosen else "the bundled bunny"
+    scene = Path(chosen["scene"]).name if "scene" in chosen else unnamed
     return (
         f"A map of {columns} × {rows} texels from {pictures} of {width} × {height} pixels of "
         f"{scene}, by {_optimizer(run)} in "

@@ -43,6 +43,7 @@ class Run:
         coverage: how strongly the pictures see each texel, shape (H, W, 3), if it is known.
         deviation: standard deviation of each texel, if the optimizer reported it.
         ground_truth: the true map, if it is known.
+        unwrap: the map by geometry alone, if the pictures are of a mirror ball.
         thumbnails: pictures of some iterations, unless an older version made the folder.
     """
 
@@ -55,6 +56,7 @@ class Run:
     deviation: Image | None
     ground_truth: Image | None
     thumbnails: Thumbnails | None
+    unwrap: Image | None = None
 
     @classmethod
     def read(cls, path: Path) -> Run:
@@ -90,6 +92,7 @@ class Run:
             deviation=_read_if_there(path / layout.DEVIATION),
             ground_truth=_read_if_there(path / layout.GROUND_TRUTH),
             thumbnails=Thumbnails.read(kept) if kept.exists() else None,
+            unwrap=_read_if_there(path / layout.UNWRAP),
         )
 
 

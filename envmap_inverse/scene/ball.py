@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from envmap_inverse.scene.windows import Window
 from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.latlong import uv_to_direction
 
-__all__ = ["BallShot", "ball_scene", "conductor", "conductors", "scene_xml"]
+__all__ = ["BallShot", "ball_scene", "conductor", "conductors", "reflectance_of_diffuse"]
 
 Array = NDArray[np.float64]
 
@@ -134,6 +133,23 @@ class BallShot:
         counts = (off <= outer) & (off >= inner if photographer else True)
         return np.asarray(counts, np.float32)
 
+    def normals(self) -> Array:
+        """Unit normals of the ball in the window, in the map's frame, shape (h, w, 3).
+
+        Beside the ball they are those of its rim.
+        """
+        window = self.window
+        y, x = np.indices((window.height, window.width)) + 0.5
+        right = (x + window.x - self.principal_point[0]) / self.focal_length
+        down = (y + window.y - self.principal_point[1]) / self.focal_length
+        rays = np.stack([right, -down, -np.ones_like(right)], axis=-1) @ self._axes.T
+        rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
+        origin = -self.distance * (self._axes @ self._towards_ball)
+        ahead = -rays @ origin
+        depth = ahead - np.sqrt(np.maximum(ahead**2 - self.distance**2 + 1, 0))
+        points = origin + depth[..., None] * rays
+        return np.asarray(points / np.linalg.norm(points, axis=-1, keepdims=True))
+
     def turn(self) -> Array:
         """From the axes of `MirrorBall`, whose camera looks at it along -z, to the map's."""
         ball = self._axes @ self._towards_ball
@@ -209,6 +225,12 @@ def conductor(reflectance: str) -> dict[str, Any]:
     }
 
 
+def reflectance_of_diffuse(bsdf: dict[str, Any]) -> float | None:
+    """Share of the light that a diffuse BSDF reflects; None if it is another."""
+    inner = bsdf.get("bsdf", bsdf)
+    return float(inner["reflectance"]["value"]) if inner["type"] == "diffuse" else None
+
+
 def ball_scene(bsdf: dict[str, Any]) -> dict[str, Any]:
     """The scene as a dictionary, without map and sensors: light meets the ball once."""
     return {
@@ -216,40 +238,3 @@ def ball_scene(bsdf: dict[str, Any]) -> dict[str, Any]:
         "integrator": {"type": "path", "max_depth": 2, "hide_emitters": True},
         "ball": {"type": "sphere", "bsdf": bsdf},
     }
-
-
-def scene_xml(bsdf: dict[str, Any], cameras: Sequence[Camera]) -> str:
-    """The scene as an XML file, for `estimate`."""
-    share = bsdf.get("specular_reflectance")
-    colour = "" if share is None else f'<rgb name="specular_reflectance" value="{share["value"]}"/>'
-    sensors = "\n".join(_sensor_xml(camera) for camera in cameras)
-    return f"""<scene version="3.0.0">
-    <integrator type="path">
-        <integer name="max_depth" value="2"/>
-        <boolean name="hide_emitters" value="true"/>
-    </integrator>
-{sensors}
-    <shape type="sphere" id="ball">
-        <bsdf type="conductor"><string name="material" value="{bsdf["material"]}"/>{colour}</bsdf>
-    </shape>
-</scene>
-"""
-
-
-def _sensor_xml(camera: Camera) -> str:
-    described = camera.described
-    numbers = "".join(
-        f'\n        <float name="{name}" value="{described[name]:.9g}"/>'
-        for name in ("fov", "principal_point_offset_x", "principal_point_offset_y", "far_clip")
-    )
-    matrix = " ".join(f"{value:.9g}" for value in np.array(described["to_world"].matrix).ravel())
-    return f"""    <sensor type="perspective" id="{camera.name}">
-        <string name="fov_axis" value="{described["fov_axis"]}"/>{numbers}
-        <transform name="to_world"><matrix value="{matrix}"/></transform>
-        <film type="hdrfilm">
-            <integer name="width" value="{camera.width}"/>
-            <integer name="height" value="{camera.height}"/>
-            <string name="pixel_format" value="rgb"/>
-            <rfilter type="box"/>
-        </film>
-    </sensor>"""

@@ -6,13 +6,25 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 
-__all__ = ["check_count", "check_obj", "check_ply"]
+__all__ = [
+    "MESH_PLUGINS",
+    "check_count",
+    "check_obj",
+    "check_ply",
+    "has_normals",
+    "is_mesh",
+    "mesh_shape",
+]
+
+MESH_PLUGINS = {".obj": "obj", ".ply": "ply", ".serialized": "serialized"}
+"""Mitsuba's plugins for the files of meshes, by their endings."""
 
 _TYPES = {
     "char": "i1",
@@ -62,6 +74,35 @@ class _Element:
         """Names of the columns with vertex indices."""
         lists = ("vertex_index", "vertex_indices")
         return [name for name, _ in self.columns if name.rpartition(".")[0] in lists]
+
+
+def is_mesh(path: Path) -> bool:
+    """Whether a file is a mesh, by its ending."""
+    return path.suffix.lower() in MESH_PLUGINS
+
+
+def mesh_shape(path: Path) -> dict[str, Any]:
+    """The shape of a mesh file as a dictionary for Mitsuba.
+
+    Raises:
+        InputError: if it is no mesh, by its ending.
+    """
+    plugin = MESH_PLUGINS.get(path.suffix.lower())
+    if plugin is None:
+        raise InputError(f"{path}: not a mesh file; use one of {', '.join(MESH_PLUGINS)}")
+    return {"type": plugin, "filename": str(path)}
+
+
+def has_normals(path: Path) -> bool:
+    """Whether the file of a mesh has normals; those of other formats than OBJ and PLY have."""
+    data = path.read_bytes()
+    if path.suffix.lower() == ".obj":
+        return re.search(rb"(^|\n)[ \t]*vn[ \t]", data) is not None
+    if path.suffix.lower() == ".ply":
+        return (
+            re.search(rb"property \w+ nx\s", data[:_MAX_HEADER].split(b"end_header")[0]) is not None
+        )
+    return True
 
 
 def check_count(path: Path, num_faces: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from envmap_inverse.errors import InputError, MissingFileError
+from envmap_inverse.scene.mesh_checks import is_mesh
 
 __all__ = ["check_xml"]
 
@@ -29,6 +30,11 @@ def check_xml(path: Path, defaults: Mapping[str, str]) -> None:
             its includes too deep.
         FileNotFoundError: if the scene's file does not exist.
     """
+    if is_mesh(path):
+        raise InputError(
+            f"{path}: is a mesh, not a scene; 'estimate' makes a scene of it, with --material and "
+            "--camera (load_mesh in Python)"
+        )
     _File(path, dict(defaults), folders=[Path()], depth=0, num_includers=0).check()
 
 

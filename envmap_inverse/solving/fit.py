@@ -124,8 +124,8 @@ def _verdict(parts: Sequence[Residuals], chi2: float, correlation: float) -> tup
         moved = motion_in_words(parts[0])
         reasons.append(
             f"neighbouring residuals are alike (correlation {correlation:.2f}); check camera, "
-            "geometry, material, integrator and colour space, or take more iterations of Adam"
-            + (f"; {moved}" if moved else "")
+            "geometry, material and its texture, integrator and colour space, or take more "
+            "iterations of Adam" + (f"; {moved}" if moved else "")
         )
     if reasons and (levels or chi2 >= NOT):
         return "no", reasons + others

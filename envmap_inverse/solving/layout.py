@@ -12,6 +12,7 @@ __all__ = [
     "ENVMAP_PNG",
     "GROUND_TRUTH",
     "HISTORY",
+    "MESH_SCENE",
     "OWN_FILES",
     "REFERENCE_FRAME",
     "REFINED",
@@ -49,7 +50,7 @@ GROUND_TRUTH = "ground_truth.exr"
 REFINED = "refined.json"
 """What a search for numbers of the scene has found, for a run that is resumed."""
 RENDER_PNG = "render.png"
-SCENE = "ball_scene.xml"
+SCENE, MESH_SCENE = "ball_scene.xml", "mesh_scene.xml"
 UNWRAP = "unwrap.exr"
 
 REPORT = "report.html"
@@ -61,7 +62,7 @@ CHECKPOINT_FILES = re.compile(r"checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.n
 OWN_FILES = re.compile(
     r"(envmap|render|reference|residual|coverage|deviation|seen|ground_truth)\.(exr|png)"
     r"|(render|reference|sample|residual|ball_crop)_\d+\.exr"
-    r"|ball_mask_\d+\.png|unwrap\.exr|ball_scene\.xml"
+    r"|ball_mask_\d+\.png|unwrap\.exr|(ball|mesh)_scene\.xml"
     rf"|{CHECKPOINT_FILES.pattern}"
     r"|history\.jsonl|summary\.json|run\.toml|refined\.json|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.sphere.rims import fit_rim
+
 __all__ = ["Circle", "find_circle"]
 
 Array = NDArray[Any]
@@ -108,9 +110,16 @@ def find_circle(
     fine = [_logarithm(light, 0.7) for light in lights]
     starts = STARTS if near is None else STARTS_NEAR
     chosen = _settled(fine, near or _chosen(lights, fine), starts)
-    chosen = _refined(lights, fine, chosen, (1.0, 1.0))
+    chosen = _at_rim(lights, _refined(lights, fine, chosen, (1.0, 1.0)))
     least = MIN_SIGNIFICANCE if near is None else MIN_SIGNIFICANCE_NEAR
     return chosen if chosen.significance >= least else None
+
+
+def _at_rim(lights: Sequence[Array], circle: Circle) -> Circle:
+    """The circle moved to where the mirror's texture ends, if that marks its outline."""
+    logs = [np.log(light + FLOOR) for light in lights]
+    x, y, radius = map(float, fit_rim(logs, np.array([circle.x, circle.y, circle.radius])))
+    return replace(circle, x=x, y=y, radius=radius)
 
 
 def _chosen(lights: Sequence[Array], fine: Sequence[Array]) -> Circle:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,9 @@ import envmap_inverse as ei
 from envmap_inverse.backend import mi
 from envmap_inverse.images import read_image, tonemap
 from envmap_inverse.scene.ball import BallShot, ball_scene, conductor
+from envmap_inverse.scene.materials import material
 from envmap_inverse.sphere.circles import Circle
+from envmap_inverse.sphere.latlong import texel_directions, texel_solid_angles, uv_to_direction
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 CIRCLE = Circle(x=20.3, y=19.6, radius=16.4)
@@ -67,6 +70,58 @@ def test_a_bracket_becomes_a_map(photos: Path, call: Call, tmp_path: Path) -> No
     assert (again.returncode, again.stderr) == (0, "")
     texels = read_image(tmp_path / "again" / "envmap.exr")
     assert abs(int(texels[..., 1].argmax()) - (5 * 32 + 10)) <= 1
+
+
+def test_a_grey_ball_shows_where_its_lamp_is_within_three_degrees(
+    call: Call, tmp_path: Path
+) -> None:
+    ei.backend.select_variant()
+    texels = np.full((32, 64, 3), 0.1, np.float32)
+    texels[10, 52:54] = 300
+    towards = uv_to_direction(53 / 64, 10 / 31)
+    light = {"type": "envmap", "bitmap": mi.Bitmap(texels)}
+    scene = ei.load_scene({**ball_scene(material("grey-diffuse")), "light": light})
+    shot = BallShot.at_distance((40, 40), CIRCLE, 20.0)
+    scene.set_sensors([shot.camera("camera")])
+    image = np.full((40, 40, 3), 0.3, np.float32)
+    shot.window.of(image)[:] = ei.render(scene, spp=256, seed=1)
+    Image.fromarray(tonemap(image, 0.8 / float(image.max()))).save(tmp_path / "grey.png")
+    options = ("--material", "grey-diffuse", "--map-size", "64x32", "--no-report")
+    done = call("ball", "grey.png", *GIVEN, *options, "-o", "light", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "grey.png: as under a lamp" in done.stdout
+    found = read_image(tmp_path / "light" / "envmap.exr").mean(axis=2)
+    lit = np.maximum(found - np.median(found), 0) * texel_solid_angles(32, 64)
+    mean = (lit[..., None] * texel_directions(32, 64)).sum(axis=(0, 1))
+    assert np.degrees(np.arccos(mean @ towards / np.linalg.norm(mean))) < 3
+    assert not (tmp_path / "light" / "unwrap.exr").exists()
+
+    options = ("--material", "gray-diffuse", "--reflectance", "0.5")
+    done = call("ball", "grey.png", *GIVEN, *options, "-o", "x", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr == "error: --reflectance and --material: give one of them\n"
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(
+    photos: Path, call: Call, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
+) -> None:
+    pictures = (photos / "long.jpg", photos / "short.jpg")
+    words = ("ball", *pictures, *GIVEN, "--map-size", "32x16", "--no-report")
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert call(*words, "-o", whole).returncode == 0
+    with start(*words, "-o", killed) as process:
+        history = killed / "history.jsonl"
+        while process.poll() is None and not (history.exists() and history.read_text()):
+            time.sleep(0.002)
+        process.kill()
+    done = call(*words, "-o", killed, "--resume")
+    assert (done.returncode, done.stderr) == (0, "")
+    for name in ("envmap.exr", "unwrap.exr"):
+        np.testing.assert_array_equal(read_image(killed / name), read_image(whole / name))
+
+    again = call(*words, "-o", killed, "--resume")
+    assert again.returncode == 2
+    assert "complete; there is nothing to resume" in again.stderr
 
 
 def test_all_that_is_wrong_is_reported_a_line_each(

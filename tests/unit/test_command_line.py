@@ -25,6 +25,7 @@ from envmap_inverse.losses import LOSSES
 from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.priors import PRIORS
 from envmap_inverse.run.notes import collected_warnings
+from envmap_inverse.scene.materials import MATERIALS
 
 Said = tuple[int, str, str]
 Say = Callable[..., Said]
@@ -162,6 +163,13 @@ def test_choices_are_listed_with_keys_and_defaults(
     assert all(len(line) <= 88 for line in text.splitlines())
     if command == "priors":
         assert re.search(r"^ +weight=0\.04 +how much it counts", text, re.MULTILINE)
+
+
+def test_materials_are_listed_with_their_keys(say: Say) -> None:
+    _, text, _ = say("materials")
+    assert re.findall(r"^--material ([\w-]+)", text, re.MULTILINE) == list(MATERIALS)
+    assert re.findall(r"^ +(\w+)  +\w+ of ", text, re.MULTILINE) == ["reflectance", "roughness"]
+    assert all(len(line) <= 88 for line in text.splitlines())
 
 
 def test_optimizers_are_listed_with_their_settings(say: Say) -> None:

@@ -14,9 +14,10 @@ from envmap_inverse.backend import mi
 from envmap_inverse.bundled import map_file
 from envmap_inverse.errors import InputError
 from envmap_inverse.metrics import log_rmse
-from envmap_inverse.scene.ball import BallShot, ball_scene, conductor, scene_xml
+from envmap_inverse.scene.ball import BallShot, ball_scene, conductor
+from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.sphere.circles import Circle
-from envmap_inverse.sphere.latlong import resample
+from envmap_inverse.sphere.latlong import resample, uv_to_direction
 from envmap_inverse.sphere.unwrapping import Disc, merged, unwrap
 
 CIRCLE = Circle(x=20.3, y=19.6, radius=16.4)
@@ -117,7 +118,7 @@ def test_the_xml_is_the_same_scene(tmp_path: Any) -> None:
     texels = np.random.default_rng(1).uniform(0.1, 1, (8, 16, 3)).astype(np.float32)
     expected = rendered(shot, texels, "0.8")
     path = tmp_path / "scene.xml"
-    path.write_text(scene_xml(conductor("0.8"), [shot.camera("camera")]))
+    path.write_text(scene_xml(ball_scene(conductor("0.8")), [shot.camera("camera")]))
     scene = ei.load_scene(path, envmap=(16, 8))
     scene.set_envmap(texels)
     np.testing.assert_allclose(ei.render(scene, spp=64, seed=1), expected, atol=2e-3)
@@ -136,6 +137,21 @@ def test_the_map_is_nearer_to_the_truth_than_the_unwrapping() -> None:
     disc = Disc(image=image / 0.9, is_clipped=np.zeros(image.shape, bool), circle=circle)
     plain = unwrap(merged([disc], [1.0]), 24, 48, shot.turn())
     assert log_rmse(found, truth) < 0.8 * log_rmse(plain, truth)
+
+
+def test_the_normals_are_those_of_the_rendered_ball() -> None:
+    # A diffuse ball under a small lamp is as bright as the cosine to its normals.
+    shot = BallShot.at_distance((40, 40), CIRCLE, 6.0, front=30)
+    light = {"type": "envmap", "bitmap": mi.Bitmap(np.maximum(lamp(10, 12) - 0.05, 0))}
+    white = {"type": "diffuse", "reflectance": {"type": "rgb", "value": 0.5}}
+    scene = ei.load_scene({**ball_scene(white), "light": light})
+    scene.set_sensors([shot.camera("camera")])
+    image = ei.render(scene, spp=1024, seed=1)[..., 0]
+    towards = uv_to_direction(12.5 / 64, 10 / 31)
+    cosines = np.maximum(shot.normals() @ towards, 0)
+    inside = shot.mask() > 0
+    assert np.corrcoef(image[inside], cosines[inside])[0, 1] > 0.999
+    np.testing.assert_allclose(np.linalg.norm(shot.normals(), axis=2), 1)
 
 
 def test_a_metal_is_known_by_its_name() -> None:

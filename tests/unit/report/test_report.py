@@ -201,3 +201,12 @@ def test_a_fit_of_another_size_is_no_fit(make_run: MakeRun, tmp_path: Path) -> N
     write_image(folder / "render.exr", np.ones((2, 2, 3)))
     with pytest.raises(InputError, match=r"render\.exr has the shape \(2, 2, 3\) .*; repeat"):
         Run.read(folder)
+
+
+def test_the_unwrapping_of_a_ball_stands_beside_the_map(
+    tmp_path: Path, make_run: Callable[..., Path]
+) -> None:
+    folder = make_run(tmp_path / "run")
+    assert "geometry alone" not in write_report(folder).read_text()
+    write_image(folder / "unwrap.exr", np.ones((16, 32, 3), np.float32))
+    assert "Unwrapped by geometry alone" in write_report(folder).read_text()
