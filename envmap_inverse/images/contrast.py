@@ -1,0 +1,92 @@
+"""Response curves near sRGB's, by their contrast. NumPy only.
+
+The logarithm of the exposure X that gives a value z of the range 0 to 1 is
+
+    g(z) = integral of exp(s(z)) d log srgb_to_linear(z),    g(1/2) = 0,
+
+so that every s gives a rising curve, and s = 0 gives sRGB's. The log contrast s is linear between
+knots. Adding a constant to it raises X to a power.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from envmap_inverse.images.colour import srgb_to_linear
+
+__all__ = ["NUM_KNOTS", "ContrastCurve", "prior_covariance"]
+
+Array = NDArray[np.float64]
+
+NUM_KNOTS = 9
+POWER = 0.15
+"""Standard deviation of the log exponent of the power by which cameras differ from sRGB."""
+
+CONTRAST, ENDS = 0.4, (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.5, 2.0)
+"""Standard deviation of the log contrast, and its factors at the knots: cameras roll highlights off."""
+
+REACH = 0.2
+"""Difference of values over which contrast is alike."""
+
+ALIKE = 0.3
+"""Variance of the difference of one of several curves from their mean, over the variance of a curve."""
+
+SIZE = 1024
+_VALUES = np.arange(1, SIZE + 1) / SIZE
+_MIDDLE = SIZE // 2 - 1
+_LOG_SRGB = np.log(srgb_to_linear(_VALUES))
+_HATS = np.maximum(0, 1 - abs(_VALUES[:, None] * (NUM_KNOTS - 1) - np.arange(NUM_KNOTS)))
+
+
+class ContrastCurve:
+    """A response curve; between 1024 values it is straight in the log exposure."""
+
+    def __init__(self, contrast: ArrayLike) -> None:
+        """Make the curve of the log contrasts s at the knots."""
+        gain = np.exp(_HATS @ np.asarray(contrast, np.float64))[:, None]
+        self.logs = _integrals(gain)[:, 0]
+        self._by_contrast = _integrals(_HATS * gain)
+        self._slope = 1 / (SIZE * np.diff(self.logs))
+
+    def values(self, logs: Array) -> tuple[Array, Array, Array]:
+        """Values of log exposures; beyond the ends the curve goes on straight.
+
+        Returns:
+            The values, their derivatives by the log exposure, both of the shape of `logs`, and
+            those by the contrasts, with the knots as a last axis.
+        """
+        low = np.clip(np.searchsorted(self.logs, logs) - 1, 0, SIZE - 2)
+        slope, past = self._slope[low], logs - self.logs[low]
+        part = (SIZE * past * slope)[..., None]
+        change = self._by_contrast[low] * (1 - part) + self._by_contrast[low + 1] * part
+        return _VALUES[low] + past * slope, slope, -slope[..., None] * change
+
+    def log_exposures(self, values: ArrayLike) -> Array:
+        """The inverse of `values`."""
+        return np.asarray(np.interp(values, _VALUES, self.logs))
+
+    def linear(self, values: ArrayLike) -> Array:
+        """Exposures of values, 1 at 1; below 1/1024 in proportion to the value."""
+        values = np.asarray(values, np.float64)
+        darkest = np.minimum(values * SIZE, 1)
+        return np.asarray(darkest * np.exp(self.log_exposures(values) - self.logs[-1]))
+
+
+def prior_covariance(num_curves: int) -> Array:
+    """Covariance of the contrasts of several curves that are alike, one after the other."""
+    if num_curves == 0:
+        return np.zeros((0, 0))
+    knots = np.arange(NUM_KNOTS) / (NUM_KNOTS - 1)
+    scale = CONTRAST * np.array(ENDS)
+    smooth = np.exp(-(((knots[:, None] - knots) / REACH) ** 2) / 2) * np.outer(scale, scale)
+    one = POWER**2 + smooth + 1e-4 * np.eye(NUM_KNOTS)
+    apart = ALIKE * np.eye(num_curves) if num_curves > 1 else 0.0
+    return np.asarray(np.kron(np.ones((num_curves, num_curves)) + apart, one))
+
+
+def _integrals(functions: Array) -> Array:
+    """Integrals over the log of sRGB's linear values, from the middle; shape (SIZE, n)."""
+    steps = np.diff(_LOG_SRGB)[:, None] * (functions[1:] + functions[:-1]) / 2
+    sums = np.concatenate([np.zeros_like(functions[:1]), np.cumsum(steps, axis=0)])
+    return np.asarray(sums - sums[_MIDDLE])
