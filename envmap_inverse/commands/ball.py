@@ -44,14 +44,14 @@ from envmap_inverse.console.picture_options import (
 from envmap_inverse.console.pictures import (
     Alpha,
     Orientation,
-    exposures_of,
-    find_pictures,
+    Reading,
     noise_of,
     read_views,
 )
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import DEFAULT_MAP_SIZE, MapSize, map_size_of
-from envmap_inverse.errors import Faults, InputError, counted
+from envmap_inverse.console.shots import Shots
+from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
 from envmap_inverse.optimizers.transport import Transport
@@ -198,32 +198,32 @@ def ball(
         left_out = faults.attempt(_left_out, photographer, is_wanted=without_photographer)
         texels = faults.attempt(map_size_of, map_size)
         of_pictures = faults.attempt(noise_of, noise)
-        pictures = faults.attempt(find_pictures, photos or []) or []
-        count = len(pictures)
-        exposures = faults.attempt(exposures_of, exposure, count) or []
-        circles = faults.attempt(circles_of, circle, count) or []
+        taken = Shots.parse(faults, photos, exposure=exposure)
+        circles = faults.attempt(circles_of, circle, len(taken.pictures)) or []
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
-        with stage(f"Reading {counted(count, 'picture')}"):
+        with stage(f"Reading {taken.count}"):
             if not trust_input:
-                read_apart(faults, None, pictures, layers=dict.fromkeys(pictures, layer))
-            if lens is None or bsdf is None or not (exposures and circles):
+                read_apart(faults, None, taken.pictures, layers=taken.layers(layer))
+            if lens is None or bsdf is None or not (taken.is_whole and circles):
                 faults.report()
             assert lens is not None and bsdf is not None  # noqa: PT018 - else a fault is reported
             views = faults.need(
                 read_views,
-                pictures,
-                [0] * count,
-                masks=["none"] * count,
-                exposures=exposures,
-                gamma=gamma,
-                white=white,
-                black=black,
-                censoring=censoring,
-                noise=of_pictures or "auto",
-                orientation=orientation,
-                alpha=alpha,
-                layer=layer,
+                taken.pictures,
+                [0] * len(taken.pictures),
+                masks=taken.masks,
+                exposures=taken.exposures,
+                reading=Reading(
+                    gamma=gamma,
+                    white=white,
+                    black=black,
+                    censoring=censoring,
+                    noise=of_pictures or "auto",
+                    orientation=orientation,
+                    alpha=alpha,
+                    layer=layer,
+                ),
             )
             faults.report()
         views, shots = _posed(views, circles, lens)

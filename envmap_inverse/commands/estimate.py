@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -21,13 +21,12 @@ from envmap_inverse.console.live import (
 from envmap_inverse.console.optimizers import (
     Iterations,
     LearningRate,
+    OptimizerChoice,
     OptimizerSpec,
     ParameterizationSpec,
     PathsOrSamples,
     Robust,
     SeedOfOptimizer,
-    default_spec,
-    make_optimizer,
     optimizer_settings,
 )
 from envmap_inverse.console.options import (
@@ -38,16 +37,10 @@ from envmap_inverse.console.options import (
     Report,
     SceneFile,
     TrustInput,
-    definitions,
-    given_files,
     given_settings,
-    make_loss,
-    make_priors,
     names_of,
-    number_or_image,
     panelled,
     resolved_settings,
-    sensor_numbers,
 )
 from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.console.picture_options import (
@@ -68,25 +61,22 @@ from envmap_inverse.console.picture_options import (
 from envmap_inverse.console.pictures import (
     Alpha,
     Orientation,
-    exposures_of,
-    find_masks,
-    find_pictures,
+    Reading,
     noise_of,
-    one_each,
     read_views,
     say_who_took_what,
 )
-from envmap_inverse.console.refining import RefineSpecs, make_refine
+from envmap_inverse.console.problems import Goal
+from envmap_inverse.console.refining import RefineSpecs
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import (
     MapSize,
+    SceneChoice,
     add_unknown_map,
     film_size_of,
-    load_with_map,
-    map_size_of,
-    read_ground_truth,
 )
-from envmap_inverse.errors import InputError, counted
+from envmap_inverse.console.shots import Shots
+from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.losses import LOSSES, Censored
 from envmap_inverse.optimizers.protocol import Optimizer
@@ -116,7 +106,7 @@ Initial = Annotated[
 ]
 
 
-def estimate(  # noqa: PLR0915 - each option once
+def estimate(
     context: typer.Context,
     scene: SceneFile,
     reference: Annotated[
@@ -232,109 +222,44 @@ def estimate(  # noqa: PLR0915 - each option once
         envmap-inverse estimate --config run/run.toml -o again --prior Smoothness:weight=0.001
     """
     starting, begun = seconds_since_start(), time.perf_counter()
-    given: dict[str, Any] = {
-        "robust": robust,
-        "parameterization": parameterization,
-        "iterations": iterations,
-        "learning_rate": learning_rate,
-        "spp": spp,
-        "seed": seed,
-    }
-    spec = "robust" if robust and optimizer is None else optimizer
     faults = faults_of(context)
     with collected_warnings() as notes:
-        defined = faults.attempt(definitions, define) or {}
-        chosen = None if spec is None else faults.attempt(make_optimizer, spec, **given)
-        wanted = faults.attempt(make_loss, loss)
-        wanted_priors = faults.attempt(make_priors, prior)
-        refined = faults.attempt(make_refine, refine)
-        film_size = faults.attempt(film_size_of, size, full_size=full_size)
-        texels = faults.attempt(map_size_of, map_size)
-        of_pictures = faults.attempt(noise_of, noise)
+        method = OptimizerChoice.parse(
+            faults,
+            optimizer,
+            robust=robust,
+            parameterization=parameterization,
+            iterations=iterations,
+            learning_rate=learning_rate,
+            spp=spp,
+            seed=seed,
+        )
+        place = SceneChoice.parse(faults, scene, map_size, envmap_name=envmap_name, define=define)
+        goal = Goal.parse(faults, loss, prior, refine, initial, ground_truth)
+        reading = Reading(
+            gamma=gamma,
+            white=white,
+            black=black,
+            censoring=censoring,
+            orientation=orientation,
+            alpha=alpha,
+            layer=layer,
+            noise=faults.attempt(noise_of, noise) or "auto",
+        )
+        films = faults.attempt(film_size_of, size, full_size=full_size) or {}
         faults.attempt(check_live, live=live, host=live_host, port=live_port)
-        faults.attempt(sensor_numbers, sensor or "0")
-        pictures = faults.attempt(find_pictures, reference or []) or []
-        count = len(pictures)
-        exposures = faults.attempt(exposures_of, exposure, count) or []
-        masks = find_masks(mask)
-        mask_of_each = faults.attempt(one_each, "--mask", masks or ["none"], count) or []
+        shots = Shots.parse(faults, reference, exposure=exposure, mask=mask, sensor=sensor)
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
-        files = given_files(ground_truth, initial)
-        with stage(f"Reading {scene.name} and {counted(count, 'picture')}"):
-            is_readable = trust_input or read_apart(
-                faults,
-                scene,
-                [*pictures, *files],
-                [Path(name) for name in masks if name != "none"],
-                cameras=cameras,
-                layers=dict.fromkeys(pictures, layer),
-                envmap=envmap_name,
-                define=defined,
-            )
-            loaded, has_unknown_map = faults.need(
-                load_with_map, scene, texels, envmap_name=envmap_name, define=defined
-            )
-            if spec is None:
-                spec = default_spec(loaded)
-                chosen = faults.attempt(make_optimizer, spec, **given)
-            # Transport() stands in, so that more faults can be found.
-            terms = faults.attempt(_sampling, chosen, samples) or Transport()
-            wanted = wanted or terms.default_loss
-            sensors: list[int] = []
-            if is_readable or cameras is None:
-                sensors = faults.attempt(choose_sensors, loaded, cameras, sensor, pictures) or []
-            if not (is_readable and pictures and sensors and mask_of_each and exposures):
-                faults.report()
-            read = faults.need(
-                read_views,
-                pictures,
-                sensors,
-                masks=mask_of_each,
-                exposures=exposures,
-                gamma=gamma,
-                white=white,
-                black=black,
-                censoring=censoring,
-                noise=of_pictures or "auto",
-                sizes=[loaded.film_size(index) for index in sensors],
-                orientation=orientation,
-                alpha=alpha,
-                layer=layer,
-            )
-            views = faults.need(fit_films, loaded, as_views(read, wanted), **(film_size or {}))
-            if has_unknown_map:
-                add_unknown_map(loaded, texels or map_size_for(views))
-            truth = faults.attempt(read_ground_truth, ground_truth, loaded)
-            problem = faults.need(
-                Problem.create,
-                loaded,
-                views,
-                loss=wanted,
-                priors=terms.default_priors if wanted_priors is None else wanted_priors,
-                initial=terms.default_initial if initial is None else number_or_image(initial),
-                ground_truth=truth,
-            )
-            faults.report()
-            check_sight(problem)
+        wish = _Wish(place, method, goal, shots, reading, films, cameras, samples, trust_input)
+        problem, spec, terms = _stated(faults, wish)
         check_room(problem, terms, output, frames=frames)
-        settings = {
-            **given_settings(context),
-            **optimizer_settings(spec, terms),
-            **resolved_settings(problem),
-            "mask": masks,
-            **({"loss": loss} if isinstance(wanted, Censored) else {}),  # its levels are the views'
-        }
+        settings = {**_settings(context, problem, wish), **optimizer_settings(spec, terms)}
         with live_view(output, terms, live=live, host=live_host, port=live_port) as view:
             folder = RunFolder(
-                output,
-                settings,
-                overwrite=overwrite,
-                frames=frames,
-                resume=resume,
-                samples=samples,
+                output, settings, overwrite=overwrite, frames=frames, resume=resume, samples=samples
             )
-            say_who_took_what(loaded, problem.views)
+            say_who_took_what(problem.scene, problem.views)
             run(
                 folder,
                 problem,
@@ -346,12 +271,94 @@ def estimate(  # noqa: PLR0915 - each option once
                 live=view,
                 checkpoint_every=checkpoint_every,
                 threads=threads,
-                refine=refined,
+                refine=goal.refine,
             )
 
 
-def _sampling(optimizer: Optimizer | None, samples: int) -> Optimizer | None:
-    """The optimizer, if it can draw the samples that are asked for."""
-    if samples and optimizer and not isinstance(optimizer, Transport):
+class _Wish(NamedTuple):
+    """What a command line asks for, apart from how the run goes."""
+
+    place: SceneChoice
+    method: OptimizerChoice
+    goal: Goal
+    shots: Shots
+    reading: Reading
+    films: dict[str, Any]
+    cameras: Path | None
+    samples: int
+    trust_input: bool
+
+
+def _stated(faults: Faults, wish: _Wish) -> tuple[Problem, str, Optimizer]:
+    """Load the scene, read the pictures and state the problem.
+
+    Returns:
+        The problem, and the optimizer as a spec and as an object.
+
+    Raises:
+        InputError: if anything is wrong; reports all faults.
+    """
+    shots = wish.shots
+    with stage(f"Reading {wish.place.path.name} and {shots.count}"):
+        is_readable = wish.trust_input or _survive(faults, wish)
+        scene, has_unknown_map = faults.need(wish.place.load)
+        made = faults.attempt(wish.method.make, scene)
+        spec, terms = made or ("transport", Transport())  # stands in: more faults can be found
+        faults.attempt(_check_sampling, terms, wish.samples)
+        sensors: list[int] = []
+        if is_readable or wish.cameras is None:
+            sensors = (
+                faults.attempt(choose_sensors, scene, wish.cameras, shots.sensor, shots.pictures)
+                or []
+            )
+        if not (is_readable and shots.is_whole and sensors):
+            faults.report()
+        read = faults.need(
+            read_views,
+            shots.pictures,
+            sensors,
+            masks=shots.masks,
+            exposures=shots.exposures,
+            reading=wish.reading,
+            sizes=[scene.film_size(index) for index in sensors],
+        )
+        loss = wish.goal.loss or terms.default_loss
+        views = faults.need(fit_films, scene, as_views(read, loss), **wish.films)
+        if has_unknown_map:
+            add_unknown_map(scene, wish.place.map_size or map_size_for(views))
+        problem = wish.goal.problem(faults, scene, views, terms)
+        faults.report()
+        check_sight(problem)
+    return problem, spec, terms
+
+
+def _survive(faults: Faults, wish: _Wish) -> bool:
+    """Whether a child process survives the files, so that they can be read."""
+    return read_apart(
+        faults,
+        wish.place.path,
+        [*wish.shots.pictures, *wish.goal.files],
+        wish.shots.mask_files,
+        cameras=wish.cameras,
+        layers=wish.shots.layers(wish.reading.layer),
+        envmap=wish.place.envmap_name,
+        define=wish.place.define,
+    )
+
+
+def _settings(context: typer.Context, problem: Problem, wish: _Wish) -> dict[str, Any]:
+    """The options that state the problem again, defaults included."""
+    settings = {
+        **given_settings(context),
+        **resolved_settings(problem),
+        "mask": wish.shots.named_masks,
+    }
+    if isinstance(wish.goal.loss, Censored):
+        settings["loss"] = context.params["loss"]  # without the levels of the views
+    return settings
+
+
+def _check_sampling(optimizer: Optimizer, samples: int) -> None:
+    """Check that the optimizer can draw the samples that are asked for."""
+    if samples and not isinstance(optimizer, Transport):
         raise InputError("--samples: only the transport optimizer can draw maps; leave it out")
-    return optimizer

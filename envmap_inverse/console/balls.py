@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from envmap_inverse.console.output import tell
-from envmap_inverse.console.pictures import one_each
+from envmap_inverse.console.shots import one_each
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.problem.view import Exposure, View
 from envmap_inverse.scene.ball import BallShot

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from envmap_inverse.console.options import panelled
-from envmap_inverse.console.pictures import parse_sensors
+from envmap_inverse.console.shots import parse_sensors
 from envmap_inverse.scene.camera_files import SOURCES, read_cameras
 from envmap_inverse.scene.cameras import Camera, match_cameras
 from envmap_inverse.scene.scene import Scene

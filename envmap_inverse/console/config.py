@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from envmap_inverse.console.pictures import flat_options
+from envmap_inverse.console.shots import flat_options
 from envmap_inverse.errors import Faults, InputError, did_you_mean
 
 __all__ = ["read_config"]

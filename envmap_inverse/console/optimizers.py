@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any
 
 from envmap_inverse.console.options import kind_of, make_choice, names_of, panelled, spec_of
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.optimizers.choices import (
     DEFAULT,
     OPTIMIZERS,
@@ -85,6 +85,36 @@ SeedOfOptimizer = Annotated[
 
 _OPTIONS = ("iterations", "learning_rate", "spp", "seed", "parameterization")
 """Fields that have options of their own."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerChoice:
+    """The optimizer that a command line asks for.
+
+    Attributes:
+        spec: value of --optimizer, or None to leave it to the scene.
+        options: the further arguments of `make_optimizer`.
+    """
+
+    spec: str | None
+    options: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, faults: Faults, spec: str | None, **options: Any) -> OptimizerChoice:
+        """Check the choice as far as possible without a scene; `faults` keeps what is wrong."""
+        if spec is not None or options["robust"]:
+            faults.attempt(make_optimizer, spec, **options)
+        return cls(spec=spec, options=options)
+
+    def make(self, scene: Scene) -> tuple[str, Optimizer]:
+        """Make the optimizer for a scene; also return its spec.
+
+        Raises:
+            InputError: if the optimizer cannot be made.
+        """
+        by_itself = ROBUST.__name__.lower() if self.options["robust"] else default_spec(scene)
+        spec = self.spec or by_itself
+        return spec, make_optimizer(spec, **self.options)
 
 
 def make_optimizer(

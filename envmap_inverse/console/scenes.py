@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse import backend
-from envmap_inverse.console.options import panelled, pixel_size
+from envmap_inverse.console.options import definitions, panelled, pixel_size
 from envmap_inverse.console.output import tell
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.scene.envmap import read_map
 from envmap_inverse.scene.loading import has_envmap
 from envmap_inverse.scene.scene import Scene, check_map_size, load_scene
@@ -22,6 +23,7 @@ from envmap_inverse.sphere.latlong import resample
 __all__ = [
     "DEFAULT_MAP_SIZE",
     "MapSize",
+    "SceneChoice",
     "add_unknown_map",
     "film_size_of",
     "load_with_map",
@@ -40,6 +42,47 @@ MapSize = Annotated[
         "unknown one, by default of 256x128 texels, or fewer if the pictures have fewer pixels.",
     ),
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneChoice:
+    """The scene that a command names, and how it is loaded.
+
+    Attributes:
+        path: its file.
+        map_size: (width, height) of its map in texels; None for the map's own or a default size.
+        envmap_name: name of its map among several.
+        define: values of its `$name` parameters.
+    """
+
+    path: Path
+    map_size: tuple[int, int] | None
+    envmap_name: str | None
+    define: dict[str, str]
+
+    @classmethod
+    def parse(
+        cls,
+        faults: Faults,
+        path: Path,
+        map_size: str | None,
+        *,
+        envmap_name: str | None,
+        define: list[str] | None,
+    ) -> SceneChoice:
+        """Parse --map-size and --define; `faults` keeps what is wrong."""
+        return cls(
+            path=path,
+            map_size=faults.attempt(map_size_of, map_size),
+            envmap_name=envmap_name,
+            define=faults.attempt(definitions, define) or {},
+        )
+
+    def load(self) -> tuple[Scene, bool]:
+        """Load the scene; see `load_with_map`."""
+        return load_with_map(
+            self.path, self.map_size, envmap_name=self.envmap_name, define=self.define
+        )
 
 
 def map_size_of(option: str | None) -> tuple[int, int] | None:

@@ -13,7 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["Block", "blocks_of", "column", "num_cores", "on_all_cores"]
+__all__ = ["Block", "blocks_of", "column", "elementwise", "num_cores", "on_all_cores"]
+
+ROWS = 2**16
+"""Rows of a part of an array."""
 
 _T = TypeVar("_T")
 
@@ -64,6 +67,28 @@ def blocks_of(matrix: Any, channel: int) -> list[Block]:
 def on_all_cores(function: Callable[[Any], _T], items: Iterable[Any]) -> list[_T]:
     """Map a function over items, in order; SciPy's products run in parallel."""
     return list(_pool().map(function, items))
+
+
+def elementwise(
+    function: Callable[..., NDArray[Any]], *arrays: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Call a function of each element on arrays (n, columns), in parts that fit a cache.
+
+    Args:
+        function: takes rows of all arrays.
+        *arrays: alike in shape.
+
+    Returns:
+        The results, of the same shape, in columns.
+    """
+    found = np.empty(arrays[0].shape, np.float32, order="F")
+
+    def of_rows(begin: int) -> None:
+        rows = slice(begin, begin + ROWS)
+        found[rows] = function(*(array[rows] for array in arrays))
+
+    on_all_cores(of_rows, range(0, len(found), ROWS))
+    return found
 
 
 def num_cores() -> int:

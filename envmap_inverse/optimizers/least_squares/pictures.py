@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.optimizers.least_squares.gains import Gains
+from envmap_inverse.problem.noise import Noise
 from envmap_inverse.problem.problem import Problem
+from envmap_inverse.recording.blocks import elementwise
 
 __all__ = ["Pictures", "Pixels"]
 
@@ -47,7 +50,7 @@ class Pictures:
         light = np.maximum(self.images / self.gains.rows(self.gains.exposures), 0)
         known = self.weights * self.gains.is_known()
         self.unit = float(np.sum(known * light) / np.sum(known)) or 1.0
-        self.offset: Pixels = offset / np.float32(self.unit)
+        self.offset: Pixels = np.asfortranarray(offset / np.float32(self.unit))
         self._expose()
 
     def target(self, predicted: Pixels) -> Pixels:
@@ -59,22 +62,40 @@ class Pictures:
 
     def loss_weights(self, predicted: Pixels) -> Pixels:
         """The loss's weights of squared differences in radiance."""
-        weight = self._loss.weight(self._gain * predicted, self._gain * self.observed)
-        return np.asarray(self._gain**2 * weight, np.float32)
+
+        def of_rows(gain: Pixels, predicted: Pixels, observed: Pixels) -> Pixels:
+            return gain**2 * self._loss.weight(gain * predicted, gain * observed)
+
+        return elementwise(of_rows, self._gain, predicted, self.observed)
+
+    def mean_loss(self, predicted: Pixels) -> float:
+        """The weighted mean of the loss."""
+        return float(np.sum(self.weights * self.losses(predicted)) / 3)
+
+    def best_multiple(self, predicted: Pixels) -> Pixels:
+        """A prediction, times the factor per channel that fits the pictures best."""
+        weights = self.weights * self.is_exact * predicted
+        scale = np.sum(weights * self.observed, axis=0)
+        scale /= np.maximum(np.sum(weights * predicted, axis=0), np.float32(1e-30))
+        best: Pixels = predicted * np.maximum(scale, 0)
+        return best
 
     def losses(self, predicted: Pixels) -> Pixels:
         """The loss of each value of the pictures."""
-        gain = self._gain
-        return np.asarray(self._loss(gain * predicted, gain * self.target(predicted)))
+
+        def of_rows(gain: Pixels, predicted: Pixels, target: Pixels) -> Pixels:
+            return np.asarray(self._loss(gain * predicted, gain * target))
+
+        return elementwise(of_rows, self._gain, predicted, self.target(predicted))
 
     def noise(self, predicted: Pixels) -> Pixels:
         """Variance of the pictures' radiance, by the noise models of the views."""
-        light = self._factors * self.light(predicted)
+        arrays = map(self.gains.split, (self._factors, predicted, self.offset))
         parts = [
-            view.noise_model.variance(rows)
-            for view, rows in zip(self._views, self.gains.split(light), strict=True)
+            elementwise(partial(_noise_of_light, view.noise_model), *rows)
+            for view, *rows in zip(self._views, *arrays, strict=True)
         ]
-        return np.asarray(np.concatenate(parts) / self._factors**2, np.float32)
+        return parts[0] if len(parts) == 1 else np.asfortranarray(np.concatenate(parts))
 
     # Exposures
 
@@ -108,6 +129,12 @@ class Pictures:
         # Losses see pictures in units of their mean, whatever the exposure.
         mean = float(np.sum(self.weights * np.maximum(self.images, 0))) / 3 or 1.0
         self._gain: Pixels = self._factors / np.float32(mean)
+
+
+def _noise_of_light(noise: Noise, factor: Pixels, predicted: Pixels, offset: Pixels) -> Pixels:
+    """Variance of radiance, from that of values, which are so many times as large."""
+    variance: Pixels = noise.variance(factor * (predicted + offset)) / factor**2
+    return variance
 
 
 def _stacked(images: Sequence[NDArray[Any]]) -> Pixels:

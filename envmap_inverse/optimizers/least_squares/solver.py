@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Solution
 from envmap_inverse.quadratics import Quadratic
+from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.sphere import latlong
 
@@ -106,6 +108,7 @@ class LeastSquares:
         self.predicted = transport.matvec(self.initial)
         self.centre = self._scaled_start()
         self.texels: Texels = self.initial
+        self.loss = np.inf
 
     # The steps of a run
 
@@ -115,8 +118,9 @@ class LeastSquares:
             self._warm_up()
         else:
             self._round()
+        self.loss = self.pictures.mean_loss(self.predicted)
         return Step(
-            loss=float(np.sum(self.weights * self.pictures.losses(self.predicted)) / 3),
+            loss=self.loss,
             error=self._error(),
             texels=self._deferred_map(),
             image=self._deferred_image(),
@@ -134,12 +138,14 @@ class LeastSquares:
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
         texels, like = state["texels"], self.initial
-        fits = (texels.shape, texels.dtype) == (like.shape, like.dtype)
-        if not fits or not np.isfinite(texels).all():
+        if (texels.shape, texels.dtype) != (like.shape, like.dtype) or not np.isfinite(
+            texels
+        ).all():
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         if num_done > 0:
             self.texels = np.asfortranarray(texels)
             self.predicted = self.transport.matvec(self.texels)
+            self.loss = self.pictures.mean_loss(self.predicted)
 
     def solution(self) -> Solution:
         """See `Solver`."""
@@ -154,16 +160,8 @@ class LeastSquares:
 
     def _verdict(self) -> str:
         """Whether the map explains the pictures better than the best map of one colour."""
-        uniform = self.transport.matvec(np.ones_like(self.initial))
-        weights = self.weights * self.pictures.is_exact
-        scale = np.sum(weights * self.pictures.observed * uniform, axis=0)
-        scale /= np.maximum(np.sum(weights * uniform**2, axis=0), 1e-30)
-        best = uniform * np.maximum(scale, 0).astype(np.float32)
-        loss, of_uniform = (
-            float(np.sum(self.weights * self.pictures.losses(predicted)) / 3)
-            for predicted in (self.predicted, best)
-        )
-        if loss < max(of_uniform, PERFECT):
+        best = self.pictures.best_multiple(self.transport.matvec(np.ones_like(self.initial)))
+        if self.loss < max(self.pictures.mean_loss(best), PERFECT):
             return "done"
         return (
             "ended: the map explains the pictures no better than light that is the same from "
@@ -332,10 +330,14 @@ class LeastSquares:
         """
         floor = np.float32(self.settings.noise_floor**2)
         weight = self.pictures.loss_weights(self.predicted)
-        noise = weight * self.pictures.noise(self.predicted) / floor
-        recorded = weight * self.transport.variance(self.texels) / floor
-        share = np.sum(self.weights * (noise / (1 + noise))) / np.sum(self.weights)
-        weights = self.weights * weight / (1 + noise + recorded)
+        noise = self.pictures.noise(self.predicted)
+        recorded = self.transport.variance(self.texels)
+        shares = elementwise(lambda w, n: w * n / (floor + w * n), weight, noise)
+        weights = elementwise(
+            lambda of_pixel, w, n, r: of_pixel * w / (1 + w * (n + r) / floor),
+            *(self.weights, weight, noise, recorded),
+        )
+        share = np.sum(self.weights * shares) / np.sum(self.weights)
         return weights, 1 + (NOISY - 1) * float(np.sqrt(share))
 
     def _quadratics(self, factor: float) -> Sequence[Quadratic]:
@@ -352,14 +354,12 @@ class LeastSquares:
         return np.ascontiguousarray(texels.reshape(height, width, 3) * np.float32(self.unit))
 
     def _error(self) -> float | None:
-        truth = self.problem.ground_truth
-        if truth is None:
+        if (truth := self.problem.ground_truth) is None:
             return None
         return float(metrics.sum_of_squared_errors(self.as_map(self.texels), truth))
 
     def _deferred_map(self) -> Callable[[], NDArray[np.float32]]:
-        texels = self.texels
-        return lambda: self.as_map(texels)
+        return partial(self.as_map, self.texels)
 
     def _deferred_image(self) -> Callable[[], NDArray[np.float32]]:
         """A function that makes the first view, as it is predicted now."""
@@ -389,10 +389,12 @@ class LeastSquares:
     def _posterior(self) -> Posterior:
         """How sure the map is, given noise and an error of the model; larger residuals are both."""
         light = np.maximum(self.pictures.light(self.predicted), np.float32(FLOOR))
-        variance = self.pictures.noise(self.predicted) + self.transport.variance(self.texels)
-        variance += (MODEL_ERROR * light) ** 2
+        variance = elementwise(
+            lambda noise, recorded, light: noise + recorded + (MODEL_ERROR * light) ** 2,
+            *(self.pictures.noise(self.predicted), self.transport.variance(self.texels), light),
+        )
         counts = (self.weights > 0) & self.pictures.is_exact
-        squares = (self.predicted - self.pictures.observed)[counts] ** 2
-        level = float(np.mean(squares / variance[counts])) if counts.any() else 1.0
-        variance = np.where(counts, max(level, 1) * variance, np.inf)
-        return Posterior(self.transport, self.texels, variance.astype(np.float32), self.unit)
+        misfits = (self.predicted - self.pictures.observed) ** 2 / variance
+        level = max(float(np.mean(misfits, where=counts)), 1) if counts.any() else 1.0
+        variance = np.where(counts, np.float32(level) * variance, np.float32(np.inf))
+        return Posterior(self.transport, self.texels, variance, self.unit)

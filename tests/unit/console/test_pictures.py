@@ -11,31 +11,23 @@ import pytest
 from PIL import ExifTags, Image
 
 from envmap_inverse import InputError
-from envmap_inverse.console.pictures import (
+from envmap_inverse.console.pictures import Reading, noise_of, read_views, say_who_took_what
+from envmap_inverse.console.shots import (
     exposures_of,
     find_masks,
     find_pictures,
     flat_options,
-    noise_of,
     one_each,
     parse_sensors,
-    read_views,
-    say_who_took_what,
 )
 from envmap_inverse.images import write_image
 from envmap_inverse.problem.view import View
 
-SETTINGS: dict[str, Any] = {
-    "gamma": None,
-    "white": None,
-    "black": None,
-    "censoring": True,
-}
-
 
 def read(pictures: list[Path], sensors: list[int], **options: Any) -> list[View]:
-    each = {"masks": ["none"] * len(pictures), "exposures": [1.0] * len(pictures)}
-    return read_views(pictures, sensors, **{**each, **options})
+    each: dict[str, Any] = {"masks": ["none"] * len(pictures), "exposures": [1.0] * len(pictures)}
+    each |= {key: options.pop(key) for key in ("masks", "exposures", "sizes") if key in options}
+    return read_views(pictures, sensors, **each, reading=Reading(**options))
 
 
 @pytest.fixture
@@ -100,7 +92,6 @@ def test_masks_may_be_separated_by_commas(folder: Path, monkeypatch: pytest.Monk
 def test_one_mask_and_one_exposure_serve_all_pictures(folder: Path) -> None:
     write_image(folder / "mask.exr", np.full((3, 4, 3), 0.5))
     given = {
-        **SETTINGS,
         "masks": [str(folder / "mask.exr")] * 2,
         "exposures": exposures_of("2:1:0.5", 2),
     }
@@ -112,20 +103,20 @@ def test_one_mask_and_one_exposure_serve_all_pictures(folder: Path) -> None:
 
 
 def test_each_picture_has_the_exposure_at_its_place(folder: Path) -> None:
-    given = {**SETTINGS, "exposures": exposures_of("auto,0.25,auto-rgb", 3)}
+    given = {"exposures": exposures_of("auto,0.25,auto-rgb", 3)}
     views = read([folder / "b.exr"] * 3, [0, 0, 0], **given)
     assert [view.exposure for view in views] == ["auto", 0.25, "auto-rgb"]
 
 
 def test_only_8_bit_pictures_are_clipped_by_themselves(folder: Path) -> None:
     pictures = [folder / "a.png", folder / "b.exr"]
-    png, exr = read(pictures, [0, 0], **SETTINGS)
+    png, exr = read(pictures, [0, 0])
     assert png.white == pytest.approx(((254 / 255 + 0.055) / 1.055) ** 2.4)
     assert png.black == pytest.approx(1 / 255 / 12.92)
     assert (exr.white, exr.black) == (None, None)
-    exact, _ = read(pictures, [0, 0], **{**SETTINGS, "censoring": False})
+    exact, _ = read(pictures, [0, 0], censoring=False)
     assert (exact.white, exact.black) == (None, None)
-    own, _ = read(pictures, [0, 0], **{**SETTINGS, "white": 0.9, "gamma": 2.2})
+    own, _ = read(pictures, [0, 0], white=0.9, gamma=2.2)
     assert (own.white, own.black) == (0.9, pytest.approx((1 / 255) ** 2.2))
 
 
@@ -141,7 +132,7 @@ def test_what_does_not_fit_the_pictures_is_refused(
     folder: Path, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(InputError, match=message):
-        read([folder / "b.exr", folder / "c.exr"], [0, 1], **{**SETTINGS, **given})
+        read([folder / "b.exr", folder / "c.exr"], [0, 1], **given)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +206,7 @@ def test_alpha_is_the_mask_unless_told_otherwise(tmp_path: Path) -> None:
     write_image(tmp_path / "mask.exr", np.array([[[0.5] * 3, [0] * 3, [1] * 3, [1] * 3]] * 3))
 
     def read_one(**options: Any) -> View:
-        return read([tmp_path / "a.png"], [0], **{**SETTINGS, **options})[0]
+        return read([tmp_path / "a.png"], [0], **options)[0]
 
     for options, expected in (
         ({}, [1, 1, 0, 0]),
@@ -243,7 +234,7 @@ def test_a_picture_is_turned_to_fit_its_sensor_unless_told_otherwise(
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 6
     Image.new("RGB", (4, 3), (200, 200, 200)).save(tmp_path / "a.jpg", exif=exif)
-    given = {**SETTINGS, "sizes": [size], "orientation": orientation}
+    given = {"sizes": [size], "orientation": orientation}
     (view,) = read([tmp_path / "a.jpg"], [0], **given)
     assert view.image.shape[:2] == shape
 
@@ -256,7 +247,7 @@ def test_the_run_says_which_sensor_took_a_picture_and_how_it_was_read(
     exif = Image.Exif()
     exif[ExifTags.Base.Orientation] = 3
     image.save(tmp_path / "a.png", exif=exif)
-    views = read([tmp_path / "a.png"], [2], **SETTINGS)
+    views = read([tmp_path / "a.png"], [2])
     sensor = SimpleNamespace(id=lambda: "front")
     scene: Any = SimpleNamespace(sensor=lambda index: sensor if index == 2 else None)
     say_who_took_what(scene, views)
