@@ -16,10 +16,10 @@ from envmap_inverse import backend
 from envmap_inverse.console.balls import (
     Lens,
     circles_of,
-    exif_exposures,
     find_balls,
     say_where,
 )
+from envmap_inverse.console.brackets import developed
 from envmap_inverse.console.options import (
     Overwrite,
     Report,
@@ -37,6 +37,7 @@ from envmap_inverse.console.picture_options import (
     Gamma,
     Layer,
     NoiseOfPictures,
+    ResponseOfCamera,
     Turn,
     UseOfAlpha,
     White,
@@ -47,6 +48,7 @@ from envmap_inverse.console.pictures import (
     Reading,
     noise_of,
     read_views,
+    response_of,
 )
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import DEFAULT_MAP_SIZE, MapSize, map_size_of
@@ -54,6 +56,7 @@ from envmap_inverse.console.shots import Shots
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
+from envmap_inverse.images.response import AUTO
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.problem.fitting import fit_films, map_size_for
 from envmap_inverse.problem.problem import Problem
@@ -65,6 +68,7 @@ from envmap_inverse.scene.ball import BallShot, ball_scene, conductor, scene_xml
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.scene import Scene, load_scene
 from envmap_inverse.solving import layout
+from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.unwrapping import Disc, merged, unwrap
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
@@ -156,6 +160,7 @@ def ball(
     map_size: MapSize = None,
     exposure: ExposureOfEach = None,
     noise: NoiseOfPictures = "auto",
+    response: ResponseOfCamera = AUTO,
     gamma: Gamma = None,
     white: White = None,
     black: Black = None,
@@ -198,6 +203,7 @@ def ball(
         left_out = faults.attempt(_left_out, photographer, is_wanted=without_photographer)
         texels = faults.attempt(map_size_of, map_size)
         of_pictures = faults.attempt(noise_of, noise)
+        curve = faults.attempt(response_of, response, gamma)
         taken = Shots.parse(faults, photos, exposure=exposure)
         circles = faults.attempt(circles_of, circle, len(taken.pictures)) or []
         report_if_incomplete(context)
@@ -215,7 +221,7 @@ def ball(
                 masks=taken.masks,
                 exposures=taken.exposures,
                 reading=Reading(
-                    gamma=gamma,
+                    response=curve or AUTO,
                     white=white,
                     black=black,
                     censoring=censoring,
@@ -226,9 +232,14 @@ def ball(
                 ),
             )
             faults.report()
-        views, shots = _posed(views, circles, lens)
-        if exposure is None:
-            views = exif_exposures(views)
+        with stage("Finding the ball"):
+            found = find_balls(views, circles)
+        if exposure is None and len(views) > 1:
+            views = [replace(view, exposure="auto") for view in views]
+        views = developed(views, is_exposure_given=exposure is not None)
+        views, shots = _posed(
+            views, found, lens, are_given=[circle is not None for circle in circles]
+        )
         problem, cropped, cameras = _problem(views, shots, bsdf, texels, left_out or 0.0)
         optimizer = Transport()
         check_room(problem, optimizer, output, frames=False)
@@ -260,17 +271,15 @@ def _left_out(angle: float | None, *, is_wanted: bool) -> float:
 
 
 def _posed(
-    views: Sequence[View], circles: Sequence[Any], lens: Lens
+    views: Sequence[View], circles: Sequence[Circle], lens: Lens, *, are_given: Sequence[bool]
 ) -> tuple[list[View], list[BallShot]]:
     """The views, those of one size and outline of one sensor, and the ball in each; printed."""
-    with stage("Finding the ball"):
-        found = find_balls(views, circles)
     shots: list[BallShot] = []
     posed = []
-    for view, circle, given in zip(views, found, circles, strict=True):
+    for view, circle, is_given in zip(views, circles, are_given, strict=True):
         shot, source = lens.shot(view, circle)
         if shot not in shots:
-            say_where(view, shot, source, is_given=given is not None)
+            say_where(view, shot, source, is_given=is_given)
             shots.append(shot)
         posed.append(replace(view, sensor=shots.index(shot)))
     return posed, shots

@@ -8,6 +8,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from envmap_inverse.console.brackets import developed
 from envmap_inverse.console.cameras import Cameras, choose_sensors
 from envmap_inverse.console.config import read_config
 from envmap_inverse.console.live import (
@@ -53,6 +54,7 @@ from envmap_inverse.console.picture_options import (
     MaskOfEach,
     NoiseOfPictures,
     PictureSize,
+    ResponseOfCamera,
     SensorOfEach,
     Turn,
     UseOfAlpha,
@@ -64,6 +66,7 @@ from envmap_inverse.console.pictures import (
     Reading,
     noise_of,
     read_views,
+    response_of,
     say_who_took_what,
 )
 from envmap_inverse.console.problems import Goal
@@ -78,6 +81,7 @@ from envmap_inverse.console.scenes import (
 from envmap_inverse.console.shots import Shots
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
+from envmap_inverse.images.response import AUTO
 from envmap_inverse.losses import LOSSES, Censored
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
@@ -133,6 +137,7 @@ def estimate(
     sensor: SensorOfEach = None,
     mask: MaskOfEach = None,
     exposure: ExposureOfEach = None,
+    response: ResponseOfCamera = AUTO,
     gamma: Gamma = None,
     white: White = None,
     black: Black = None,
@@ -237,7 +242,7 @@ def estimate(
         place = SceneChoice.parse(faults, scene, map_size, envmap_name=envmap_name, define=define)
         goal = Goal.parse(faults, loss, prior, refine, initial, ground_truth)
         reading = Reading(
-            gamma=gamma,
+            response=faults.attempt(response_of, response, gamma) or AUTO,
             white=white,
             black=black,
             censoring=censoring,
@@ -322,8 +327,9 @@ def _stated(faults: Faults, wish: _Wish) -> tuple[Problem, str, Optimizer]:
             reading=wish.reading,
             sizes=[scene.film_size(index) for index in sensors],
         )
+        taken = developed(read, is_exposure_given=shots.is_exposure_given)
         loss = wish.goal.loss or terms.default_loss
-        views = faults.need(fit_films, scene, as_views(read, loss), **wish.films)
+        views = faults.need(fit_films, scene, as_views(taken, loss), **wish.films)
         if has_unknown_map:
             add_unknown_map(scene, wish.place.map_size or map_size_for(views))
         problem = wish.goal.problem(faults, scene, views, terms)

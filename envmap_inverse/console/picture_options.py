@@ -17,6 +17,7 @@ __all__ = [
     "MaskOfEach",
     "NoiseOfPictures",
     "PictureSize",
+    "ResponseOfCamera",
     "SensorOfEach",
     "Turn",
     "UseOfAlpha",
@@ -73,7 +74,17 @@ ExposureOfEach = Annotated[
 ]
 Gamma = Annotated[
     float | None,
-    panelled("Pictures", help="Exponent that linearizes 8-bit pictures; sRGB by default."),
+    panelled("Pictures", help="Short for --response gamma:X."),
+]
+ResponseOfCamera = Annotated[
+    str,
+    panelled(
+        "Pictures",
+        "--response",
+        metavar="auto|srgb|linear|gamma:X|FILE",
+        help="Curve that linearizes 8- and 16-bit pictures: found from several exposures, or else "
+        "as their files say (auto); or a table of stored and linear values.",
+    ),
 ]
 White = Annotated[
     float | None,

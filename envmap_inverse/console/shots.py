@@ -38,6 +38,7 @@ class Shots:
     Attributes:
         pictures: their files.
         exposures: of each; empty if there is a fault in them.
+        is_exposure_given: whether --exposure is.
         masks: file of each one's mask, or "none"; empty if there is a fault in them.
         named_masks: the masks as they are named: one for all, or one for each.
         sensor: value of --sensor.
@@ -45,6 +46,7 @@ class Shots:
 
     pictures: list[Path]
     exposures: list[Exposure]
+    is_exposure_given: bool
     masks: list[str]
     named_masks: list[str]
     sensor: str | None
@@ -67,6 +69,7 @@ class Shots:
         return cls(
             pictures=pictures,
             exposures=faults.attempt(exposures_of, exposure, count) or [],
+            is_exposure_given=exposure is not None,
             masks=faults.attempt(one_each, "--mask", named or ["none"], count) or [],
             named_masks=named,
             sensor=sensor,

@@ -56,9 +56,7 @@ def read_by_openimageio(
     alpha_at = spec.alpha_channel
     colour = values[..., [c for c in range(spec.nchannels) if c != alpha_at][: _num_colours(spec)]]
     bit_depth = 8 * values.itemsize if values.dtype.kind == "u" else None
-    white, black = (
-        encoding.levels(2**bit_depth - 1, settings.gamma) if bit_depth else (None, None)
-    )
+    white, black = encoding.levels(2**bit_depth - 1, settings.gamma) if bit_depth else (None, None)
     turn = 1 if is_turned else spec.get_int_attribute("Orientation", 1)
     return Picture(
         image=encoding.decode(colour, settings.gamma if bit_depth else None),

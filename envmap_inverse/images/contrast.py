@@ -24,13 +24,14 @@ POWER = 0.15
 """Standard deviation of the log exponent of the power by which cameras differ from sRGB."""
 
 CONTRAST, ENDS = 0.4, (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.5, 2.0)
-"""Standard deviation of the log contrast, and its factors at the knots: cameras roll highlights off."""
+"""Standard deviation of the log contrast, and its factors at the knots: highlights are rolled off."""
 
 REACH = 0.2
 """Difference of values over which contrast is alike."""
 
-ALIKE = 0.3
-"""Variance of the difference of one of several curves from their mean, over the variance of a curve."""
+ALIKE = 0.01
+"""Variance of the contrast of one of several curves about their mean, over that of a curve. Curves
+of pictures are known only up to a common one, unless they are as alike as they can be."""
 
 SIZE = 1024
 _VALUES = np.arange(1, SIZE + 1) / SIZE
@@ -64,7 +65,7 @@ class ContrastCurve:
 
     def log_exposures(self, values: ArrayLike) -> Array:
         """The inverse of `values`."""
-        return np.asarray(np.interp(values, _VALUES, self.logs))
+        return np.asarray(np.interp(np.asarray(values, np.float64), _VALUES, self.logs))
 
     def linear(self, values: ArrayLike) -> Array:
         """Exposures of values, 1 at 1; below 1/1024 in proportion to the value."""

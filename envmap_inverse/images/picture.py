@@ -140,7 +140,11 @@ class Picture:
         encoding = replace(self.encoding, curves=curves)
         white, black = encoding.levels(np.iinfo(self.stored.dtype).max)
         return replace(
-            self, image=encoding.decode(self.stored), encoding=encoding, white=white, black=black
+            self,
+            image=encoding.decode(self.stored),
+            encoding=encoding,
+            white=None if self.white is None else white,
+            black=None if self.black is None else black,
         )
 
     def noting(self, *notes: str) -> Picture:

@@ -84,8 +84,8 @@ def as_response(choice: str | Path) -> Response:
     """Parse "srgb", "linear", "gamma:X" or the name of a file that has a curve.
 
     A file has lines of numbers, separated by spaces or commas: a stored value, and its linear
-    value, or one for red, green and blue each. Both rise from line to line; stored values go up to 1
-    or to 255. Lines that begin with # and a first line of words are skipped. The curve is straight
+    value, or one for red, green and blue each. Both rise from line to line; stored values go up to
+    1 or to 255. Lines that begin with # and a first line of words are skipped. The curve is straight
     between the lines.
 
     Raises:
@@ -170,4 +170,4 @@ def _word(values: Any) -> str:
 def _interpolated(
     stored: NDArray[np.float64], linear: NDArray[np.float64], values: NDArray[np.floating[Any]]
 ) -> NDArray[np.floating[Any]]:
-    return np.interp(values, stored, linear)
+    return np.asarray(np.interp(values, stored, linear))

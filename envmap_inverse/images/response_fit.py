@@ -102,12 +102,10 @@ class ResponseFit:
         return ContrastCurve(np.zeros(NUM_KNOTS) if number < 0 else self.contrasts[number])
 
 
-def fit_response(
-    samples: Samples, prior: Exposures, *, is_per_picture: bool = True
-) -> ResponseFit:
-    """Find the response that the evidence favours: sRGB, or one curve for all, a channel, a picture.
+def fit_response(samples: Samples, prior: Exposures, *, is_per_picture: bool = True) -> ResponseFit:
+    """Find the response that the evidence favours.
 
-    The noise is that of the most flexible of these. The evidence is Laplace's: models with many
+    It is sRGB, one curve, one per channel, or one per picture. The noise is that of the most flexible of these. The evidence is Laplace's: models with many
     curves pay for all that they could have explained.
 
     Args:
@@ -137,7 +135,7 @@ def fit_response(
 
 
 class _Model:
-    """The least-squares problem of one way to share curves; theta is contrasts and log exposures."""
+    """The problem of one way to share curves; theta is all contrasts and log exposures."""
 
     def __init__(
         self,
@@ -195,7 +193,7 @@ class _Model:
             curve_of=self.curve_of,
             contrasts=theta[: self.num_contrasts].reshape(-1, NUM_KNOTS),
             logs=np.concatenate([[0.0], theta[self.num_contrasts :]]),
-            covariance=np.linalg.inv(hessian),
+            covariance=np.asarray(np.linalg.inv(hessian), np.float64),
             light=light,
             noise=self.noise,
             spread=float(1.4826 * np.median(abs(residuals)) * self.noise),
@@ -287,6 +285,6 @@ class _Normal:
     def step(self, damping: float) -> tuple[Array, Array]:
         """Marquardt's step of theta and the light."""
         damped = self.hessian + damping * np.diag(np.diag(self.hessian))
-        step = np.linalg.solve(damped, self.gradient)
+        step: Array = np.asarray(np.linalg.solve(damped, self.gradient), np.float64)
         light = (self.pull - self.mixed @ step) / self.squares / (1 + damping)
         return step, np.clip(light, -MAX_MOVE, MAX_MOVE)
