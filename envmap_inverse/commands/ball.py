@@ -68,7 +68,6 @@ from envmap_inverse.scene.ball import BallShot, ball_scene, conductor, scene_xml
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.scene import Scene, load_scene
 from envmap_inverse.solving import layout
-from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.unwrapping import Disc, merged, unwrap
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
@@ -232,14 +231,7 @@ def ball(
                 ),
             )
             faults.report()
-        with stage("Finding the ball"):
-            found = find_balls(views, circles)
-        if exposure is None and len(views) > 1:
-            views = [replace(view, exposure="auto") for view in views]
-        views = developed(views, is_exposure_given=exposure is not None)
-        views, shots = _posed(
-            views, found, lens, are_given=[circle is not None for circle in circles]
-        )
+        views, shots = _posed(views, circles, lens, is_exposure_given=exposure is not None)
         problem, cropped, cameras = _problem(views, shots, bsdf, texels, left_out or 0.0)
         optimizer = Transport()
         check_room(problem, optimizer, output, frames=False)
@@ -271,15 +263,23 @@ def _left_out(angle: float | None, *, is_wanted: bool) -> float:
 
 
 def _posed(
-    views: Sequence[View], circles: Sequence[Circle], lens: Lens, *, are_given: Sequence[bool]
+    views: Sequence[View], circles: Sequence[Any], lens: Lens, *, is_exposure_given: bool
 ) -> tuple[list[View], list[BallShot]]:
-    """The views, those of one size and outline of one sensor, and the ball in each; printed."""
+    """The exposed views, those of one size and outline of one sensor, and the ball in each.
+
+    What is found is printed.
+    """
+    with stage("Finding the ball"):
+        found = find_balls(views, circles)
+    if not is_exposure_given and len(views) > 1:
+        views = [replace(view, exposure="auto") for view in views]
+    views = developed(views, is_exposure_given=is_exposure_given)
     shots: list[BallShot] = []
     posed = []
-    for view, circle, is_given in zip(views, circles, are_given, strict=True):
+    for view, circle, given in zip(views, found, circles, strict=True):
         shot, source = lens.shot(view, circle)
         if shot not in shots:
-            say_where(view, shot, source, is_given=is_given)
+            say_where(view, shot, source, is_given=given is not None)
             shots.append(shot)
         posed.append(replace(view, sensor=shots.index(shot)))
     return posed, shots

@@ -11,7 +11,6 @@ from envmap_inverse.console.output import tell
 from envmap_inverse.errors import counted
 from envmap_inverse.images.response import Bracket
 from envmap_inverse.problem.brackets import (
-    EXIF_TOLERANCE,
     LEAST_RANGE,
     exif_exposures,
     with_found_responses,
@@ -100,8 +99,7 @@ def _say(bracket: Bracket) -> None:
             "guessed; give --exposure if you know them"
         )
         return
-    agrees = bracket.most_off < 2 * EXIF_TOLERANCE
-    verb = "agrees" if agrees else "disagrees"
+    verb = "agrees" if bracket.agrees_with_exif else "disagrees"
     tell(f"EXIF {verb}: {_listed(bracket.by_exif)}, {bracket.most_off:.0%} off at most")
 
 

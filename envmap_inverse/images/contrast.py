@@ -24,7 +24,8 @@ POWER = 0.15
 """Standard deviation of the log exponent of the power by which cameras differ from sRGB."""
 
 CONTRAST, ENDS = 0.4, (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.5, 2.0)
-"""Standard deviation of the log contrast, and its factors at the knots: highlights are rolled off."""
+"""Standard deviation of the log contrast, and its factors at the knots: cameras roll
+highlights off."""
 
 REACH = 0.2
 """Difference of values over which contrast is alike."""
@@ -50,18 +51,21 @@ class ContrastCurve:
         self._by_contrast = _integrals(_HATS * gain)
         self._slope = 1 / (SIZE * np.diff(self.logs))
 
-    def values(self, logs: Array) -> tuple[Array, Array, Array]:
-        """Values of log exposures; beyond the ends the curve goes on straight.
+    def values(self, logs: Array) -> Array:
+        """Values of log exposures; beyond the ends the curve goes on straight."""
+        low = self._cell(logs)
+        return np.asarray(_VALUES[low] + (logs - self.logs[low]) * self._slope[low])
 
-        Returns:
-            The values, their derivatives by the log exposure, both of the shape of `logs`, and
-            those by the contrasts, with the knots as a last axis.
-        """
-        low = np.clip(np.searchsorted(self.logs, logs) - 1, 0, SIZE - 2)
-        slope, past = self._slope[low], logs - self.logs[low]
-        part = (SIZE * past * slope)[..., None]
+    def derivatives(self, logs: Array) -> tuple[Array, Array]:
+        """Derivatives of `values` by the log exposure, (n,), and by the contrasts, (n, knots)."""
+        low = self._cell(logs)
+        slope = self._slope[low]
+        part = (SIZE * (logs - self.logs[low]) * slope)[:, None]
         change = self._by_contrast[low] * (1 - part) + self._by_contrast[low + 1] * part
-        return _VALUES[low] + past * slope, slope, -slope[..., None] * change
+        return slope, -slope[:, None] * change
+
+    def _cell(self, logs: Array) -> NDArray[np.intp]:
+        return np.clip(np.searchsorted(self.logs, logs) - 1, 0, SIZE - 2)
 
     def log_exposures(self, values: ArrayLike) -> Array:
         """The inverse of `values`."""

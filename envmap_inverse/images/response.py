@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from envmap_inverse.errors import InputError, MissingFileError
 from envmap_inverse.images.colour import LINEAR, SRGB, Curve, power
 
-__all__ = ["AUTO", "Bracket", "Response", "as_response"]
+__all__ = ["AUTO", "EXIF_TOLERANCE", "Bracket", "Response", "as_response"]
 
 AUTO = "auto"
+EXIF_TOLERANCE = 0.05
+"""Standard deviation of EXIF's exposures as a share: cameras round times and f-numbers."""
+
 CHOICES = "auto, srgb, linear, gamma:2.2 or a file"
 MAX_BYTES = 10**7
 
@@ -43,6 +46,11 @@ class Bracket:
         if self.by_exif is None:
             return None
         return float(np.max(np.abs(self.exposures / self.by_exif - 1)))
+
+    @property
+    def agrees_with_exif(self) -> bool | None:
+        """Whether all exposures are within twice EXIF's tolerance; None without EXIF."""
+        return None if self.most_off is None else self.most_off < 2 * EXIF_TOLERANCE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,8 +93,8 @@ def as_response(choice: str | Path) -> Response:
 
     A file has lines of numbers, separated by spaces or commas: a stored value, and its linear
     value, or one for red, green and blue each. Both rise from line to line; stored values go up to
-    1 or to 255. Lines that begin with # and a first line of words are skipped. The curve is straight
-    between the lines.
+    1 or to 255. Lines that begin with # are skipped, and so is a first line of words. The curve is
+    straight between the lines.
 
     Raises:
         InputError: if it is none of these.

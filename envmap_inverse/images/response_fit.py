@@ -10,9 +10,7 @@ camera response from images: what is knowable?").
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,10 +101,10 @@ class ResponseFit:
 
 
 def fit_response(samples: Samples, prior: Exposures, *, is_per_picture: bool = True) -> ResponseFit:
-    """Find the response that the evidence favours.
+    """Find the response that the evidence favours: sRGB, or one curve for all, or several.
 
-    It is sRGB, one curve, one per channel, or one per picture. The noise is that of the most flexible of these. The evidence is Laplace's: models with many
-    curves pay for all that they could have explained.
+    There may be one per channel or one per picture. The noise is that of the most flexible choice.
+    The evidence is Laplace's: choices with many curves pay for all that they could have explained.
 
     Args:
         samples: what the pictures show.
@@ -211,21 +209,15 @@ class _Model:
         logs -= (self.prior.logs - self.prior.logs[0])[:, None]
         return np.asarray(np.sum(counts * logs, axis=1) / np.maximum(np.sum(counts, axis=1), 1))
 
-    def _curves(self, theta: Array, light: Array) -> Iterator[tuple[int, int, int, Any]]:
-        """For each picture and channel its number, its curve's, and `ContrastCurve.values`."""
+    def _curves(self, theta: Array) -> list[ContrastCurve]:
+        """All curves, and sRGB's at the end."""
         contrasts = theta[: self.num_contrasts].reshape(-1, NUM_KNOTS)
-        made = [ContrastCurve(contrast) for contrast in (*contrasts, np.zeros(NUM_KNOTS))]
-        logs = np.concatenate([[0.0], theta[self.num_contrasts :]])
-        for picture, channel in np.ndindex(self.curve_of.shape):
-            number = int(self.curve_of[picture, channel])
-            yield picture, channel, number, made[number].values(light[:, channel] + logs[picture])
+        return [ContrastCurve(contrast) for contrast in (*contrasts, np.zeros(NUM_KNOTS))]
 
-    def _residuals(self, theta: Array, light: Array) -> Array:
-        """Differences from the values, in standard deviations, shape (n, pictures, 3)."""
-        predicted = np.empty_like(self.samples.values)
-        for picture, channel, _, (values, _, _) in self._curves(theta, light):
-            predicted[:, picture, channel] = values
-        return (self.samples.values - predicted) / self.noise
+    def _exposed(self, theta: Array, light: Array) -> Array:
+        """Log exposures of all samples, shape (n, pictures, 3)."""
+        logs = np.concatenate([[0.0], theta[self.num_contrasts :]])
+        return np.asarray(light[:, None] + logs[:, None])
 
     def _energy(self, theta: Array, light: Array) -> float:
         """Minus the log of the posterior, up to a constant."""
@@ -234,34 +226,54 @@ class _Model:
         data = OUTLIER**2 * np.sum(self.samples.counts * np.log1p(ratio))
         return float(data + change @ self.precision @ change) / 2
 
+    def _residuals(self, theta: Array, light: Array) -> Array:
+        """Differences from the values, in standard deviations, shape (n, pictures, 3)."""
+        curves, exposed = self._curves(theta), self._exposed(theta, light)
+        residuals = self.samples.values.copy()
+        for place in np.ndindex(self.curve_of.shape):
+            residuals[:, *place] -= curves[self.curve_of[place]].values(exposed[:, *place])
+        return residuals / self.noise
+
     def _normal(self, theta: Array, light: Array) -> _Normal:
         """The normal equations near theta and the light, without the light."""
-        shape = self.samples.values.shape
-        by_light, by_theta = np.empty(shape), np.zeros((*shape, len(theta)))
-        for picture, channel, number, (_, slope, by_contrast) in self._curves(theta, light):
-            by_light[:, picture, channel] = slope / self.noise
-            if number >= 0:
-                block = slice(number * NUM_KNOTS, (number + 1) * NUM_KNOTS)
-                by_theta[:, picture, channel, block] = by_contrast / self.noise
-            if picture > 0:
-                place = self.num_contrasts + picture - 1
-                by_theta[:, picture, channel, place] = slope / self.noise
+        curves, exposed = self._curves(theta), self._exposed(theta, light)
         residuals = self._residuals(theta, light)
         weights = self.samples.counts / (1 + (residuals / OUTLIER) ** 2)
-        weighted = weights[..., None] * by_theta
-        squares = np.sum(weights * by_light**2, axis=1) + TINY
-        mixed = np.einsum("npc,npck->nck", by_light, weighted)
-        pull = np.sum(weights * by_light * residuals, axis=1)
-        whole = np.tensordot(by_theta, weighted, ((0, 1, 2), (0, 1, 2)))
-        taken = np.tensordot(mixed / squares[..., None], mixed, ((0, 1), (0, 1)))
-        gradient = np.tensordot(residuals, weighted, 3) - np.tensordot(pull / squares, mixed, 2)
+        hessian, gradient = self.precision.copy(), -self.precision @ (theta - self.mean)
+        squares, pull = np.full_like(light, TINY), np.zeros_like(light)
+        mixed = np.zeros((*light.shape, len(theta)))
+        for picture, channel in np.ndindex(self.curve_of.shape):
+            number = int(self.curve_of[picture, channel])
+            weight, residual = weights[:, picture, channel], residuals[:, picture, channel]
+            slope, by_contrast = curves[number].derivatives(exposed[:, picture, channel])
+            columns, matrix = self._columns(number, picture, slope, by_contrast)
+            matrix, slope = matrix / self.noise, slope / self.noise
+            weighted = weight[:, None] * matrix
+            hessian[np.ix_(columns, columns)] += matrix.T @ weighted
+            gradient[columns] += residual @ weighted
+            mixed[:, channel, columns] += slope[:, None] * weighted
+            squares[:, channel] += weight * slope**2
+            pull[:, channel] += weight * slope * residual
+        taken = (mixed / squares[..., None]).reshape(-1, len(theta))
+        flat = mixed.reshape(taken.shape)
         return _Normal(
-            hessian=whole - taken + self.precision,
-            gradient=gradient - self.precision @ (theta - self.mean),
+            hessian=hessian - taken.T @ flat,
+            gradient=gradient - pull.ravel() @ taken,
             squares=squares,
             mixed=mixed,
             pull=pull,
         )
+
+    def _columns(
+        self, number: int, picture: int, slope: Array, by_contrast: Array
+    ) -> tuple[NDArray[np.intp], Array]:
+        """The places in theta that a picture's channel depends on, and the derivatives by them."""
+        contrasts = np.arange(NUM_KNOTS) + number * NUM_KNOTS if number >= 0 else np.arange(0)
+        exposure = np.arange(self.num_contrasts + picture - 1, self.num_contrasts + picture)
+        parts = [by_contrast[:, : len(contrasts)], slope[:, None]]
+        if picture == 0:  # its exposure is the unit
+            return contrasts, parts[0]
+        return np.concatenate([contrasts, exposure]), np.hstack(parts)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

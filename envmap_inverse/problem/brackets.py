@@ -17,21 +17,26 @@ from envmap_inverse.images.bracket_samples import sample_bracket
 from envmap_inverse.images.colour import SRGB, Curve, linear_to_srgb
 from envmap_inverse.images.contrast import ContrastCurve
 from envmap_inverse.images.picture import Picture
-from envmap_inverse.images.response import AUTO, Bracket, Response
+from envmap_inverse.images.response import AUTO, EXIF_TOLERANCE, Bracket, Response
 from envmap_inverse.images.response_fit import Exposures, ResponseFit, Samples, fit_response
 from envmap_inverse.problem.view import View
 from envmap_inverse.system.progress import stage
 
-__all__ = ["EXIF_TOLERANCE", "exif_exposures", "with_found_responses"]
+__all__ = [
+    "LEAST_RANGE",
+    "exif_exposures",
+    "response_summary",
+    "with_found_responses",
+]
 
 _LOGGER = logging.getLogger(__name__)
-
-EXIF_TOLERANCE = 0.05
-"""Standard deviation of EXIF's exposures as a share: cameras round times and f-numbers."""
 
 GIVEN_TOLERANCE = 1e-3
 UNKNOWN = 3.0
 """Standard deviation of a log exposure of which nothing is known."""
+
+TABLE_SIZE = 33
+"""Values of a curve in `summary.json`."""
 
 LEAST_RANGE = 1.15
 """Ratio of exposures from which pictures say something of the response."""
@@ -89,6 +94,37 @@ def with_found_responses(views: Sequence[View]) -> tuple[View, ...]:
         exposure = float(exposures[number]) if is_linked else None
         made[members[number]] = _linearized(view, fit, number, bracket, exposure)
     return tuple(made)
+
+
+def response_summary(views: Sequence[View]) -> dict[str, Any] | None:
+    """What is known of the responses, as `summary.json` has it; None if they are as files say.
+
+    "curves" holds linear values of "stored" ones, for each view and channel.
+    """
+    known = [view.response for view in views if isinstance(view.response, Response)]
+    if not known:
+        return None
+    found: dict[str, Any] = {}
+    bracket = known[0].bracket
+    if bracket is not None:
+        found = {
+            "sharing": bracket.sharing,
+            "exposures": bracket.exposures.tolist(),
+            "deviations": bracket.deviations.tolist(),
+            "by_exif": None if bracket.by_exif is None else bracket.by_exif.tolist(),
+            "agrees_with_exif": bracket.agrees_with_exif,
+        }
+    return {
+        "names": [getattr(view.response, "name", AUTO) for view in views],
+        **found,
+        "stored": np.linspace(0, 1, TABLE_SIZE).tolist(),
+        "curves": [
+            view.response.table(TABLE_SIZE).round(6).tolist()
+            if isinstance(view.response, Response)
+            else None
+            for view in views
+        ],
+    }
 
 
 def _brackets(views: Sequence[View]) -> list[list[int]]:
