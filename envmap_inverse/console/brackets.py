@@ -89,7 +89,7 @@ def _say(bracket: Bracket) -> None:
     curve = "sRGB's" if bracket.sharing == "sRGB" else bracket.sharing
     tell(f"response: {curve}, found from {count}")
     shares = [
-        f"{exposure:.4g}" if deviation == 0 else f"{exposure:.4g} +-{deviation:.0%}"
+        f"{exposure:.4g}" if deviation == 0 else f"{exposure:.4g} +-{deviation:.1%}"
         for exposure, deviation in zip(bracket.exposures, bracket.deviations, strict=True)
     ]
     tell(f"exposures found: {', '.join(shares)}")
