@@ -19,7 +19,7 @@ from envmap_inverse.problem.plausibility import (
     checked_view,
     warn_of_scale,
 )
-from envmap_inverse.problem.view import View, ViewLike, as_views, naming, start_exposures
+from envmap_inverse.problem.view import View, ViewLike, as_views, naming_input, start_exposures
 from envmap_inverse.scene.envmap import as_texels
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene
@@ -150,4 +150,4 @@ def _check_fit(scene: Scene, view: View) -> None:
 
 
 def _named(name: str, texels: ArrayLike, scene: Scene) -> NDArray[np.float32]:
-    return naming(name, as_texels, texels, scene.envmap.resolution)
+    return naming_input(name, as_texels, texels, scene.envmap.resolution)

@@ -18,7 +18,7 @@ from envmap_inverse.images.response import AUTO, Response, as_response
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.problem.noise import Noise, estimate_noise
 
-__all__ = ["Exposure", "View", "ViewLike", "as_views", "naming", "start_exposures"]
+__all__ = ["Exposure", "View", "ViewLike", "as_views", "naming_input", "start_exposures"]
 
 
 Exposure = float | ArrayLike | Literal["auto", "auto-rgb"]
@@ -100,10 +100,10 @@ class View:
             object.__setattr__(self, "response", naming(self.name, as_response, self.response))
         if isinstance(self.image, str | Path | Picture):
             self._take(self.image)
-        image = _as_rgb(naming(self.name, as_radiance, self.image))
+        image = _as_rgb(naming_input(self.name, as_radiance, self.image))
         if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
             raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
-        naming(self.name, check_finite, image, "repair them or mask them and set them to 0")
+        naming_input(self.name, check_finite, image, "repair them or mask them and set them to 0")
         object.__setattr__(self, "image", image)
         mask = np.ones(image.shape[:2], np.float32) if self.mask is None else self.mask
         object.__setattr__(self, "mask", _checked_mask(self.name, mask, image.shape))
@@ -257,7 +257,7 @@ def _clipped(view: View, levels: Censored) -> View:
     return replace(view, white=white, black=black)
 
 
-def naming(name: str, make: Callable[..., _T], *arguments: Any) -> _T:
+def naming_input(name: str, make: Callable[..., _T], *arguments: Any) -> _T:
     """Call a function; its errors name what they are about."""
     try:
         return make(*arguments)
@@ -282,7 +282,7 @@ def _checked_exposure(name: str, exposure: ArrayLike) -> float | NDArray[np.floa
 
 
 def _checked_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    given = naming(f"{name}: its mask", as_numbers, mask)
+    given = naming_input(f"{name}: its mask", as_numbers, mask)
     array = np.asarray(given, np.float32)
     if array.shape != shape[:2]:
         raise InputError(

@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw, ImageFont
 from envmap_inverse.images import Uint8Image, tonemap
 from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.solving import layout
-from envmap_inverse.system.writing import naming, temporary_name, write_bytes
+from envmap_inverse.system.writing import naming_file, temporary_name, write_bytes
 
 __all__ = ["FrameWriter"]
 
@@ -107,7 +107,7 @@ class FrameWriter:
             self._jobs.put(None)
             self._thread.join()
             self._raise_failure()
-            with naming(self._video.path):
+            with naming_file(self._video.path):
                 self._video.close()
         except BaseException:
             self.abandon()
@@ -157,7 +157,7 @@ class FrameWriter:
         for name, picture in (("out", image), ("envmap", envmap)):
             path = self._folder / layout.frame(name, frame.record.index)
             write_bytes(path, _png(picture), sync=False)
-        with naming(self._video.path):
+        with naming_file(self._video.path):
             self._video.add(_side_by_side(image, envmap, _caption(frame.record)))
 
 

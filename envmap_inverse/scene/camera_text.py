@@ -8,7 +8,7 @@ from pathlib import Path
 
 from envmap_inverse.errors import InputError
 
-__all__ = ["naming", "read_bytes", "read_text"]
+__all__ = ["naming_place", "read_bytes", "read_text"]
 
 
 def read_text(path: Path) -> str:
@@ -36,7 +36,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 @contextmanager
-def naming(place: str) -> Iterator[None]:
+def naming_place(place: str) -> Iterator[None]:
     """Make errors name the place in a file where they arose."""
     try:
         yield

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.scene.camera_text import naming, read_bytes, read_text
+from envmap_inverse.scene.camera_text import naming_place, read_bytes, read_text
 from envmap_inverse.scene.cameras import ROTATION_TOLERANCE, Camera
 from envmap_inverse.scene.distortion import COLMAP_MODELS, check_pinhole
 
@@ -63,7 +63,7 @@ def _text_intrinsics(path: Path) -> _Intrinsics:
     found = {}
     for number, line in _lines(path):
         if line:
-            with naming(f"{path}: line {number}"):
+            with naming_place(f"{path}: line {number}"):
                 identifier, model, width, height, parameters = _fields(
                     line, "CAMERA_ID MODEL WIDTH HEIGHT PARAMS..."
                 )
@@ -77,7 +77,7 @@ def _text_images(path: Path, intrinsics: _Intrinsics) -> tuple[Camera, ...]:
     lines = _lines(path)
     for number, line in lines:
         if line:
-            with naming(f"{path}: line {number}"):
+            with naming_place(f"{path}: line {number}"):
                 _, *numbers, identifier, name = _fields(
                     line, "IMAGE_ID QW QX QY QZ TX TY TZ CAMERA_ID NAME"
                 )
@@ -91,7 +91,7 @@ def _binary_intrinsics(path: Path) -> _Intrinsics:
     found = {}
     reader = _Binary(path)
     for number in range(*reader.take("<Q")):
-        with naming(f"{path}: camera number {number}"):
+        with naming_place(f"{path}: camera number {number}"):
             identifier, model_number, width, height = reader.take("<IiQQ")
             if not 0 <= model_number < len(_MODEL_NUMBERS):
                 raise InputError(f"its camera model has the unknown number {model_number}")
@@ -106,7 +106,7 @@ def _binary_images(path: Path, intrinsics: _Intrinsics) -> tuple[Camera, ...]:
     cameras = []
     reader = _Binary(path)
     for number in range(*reader.take("<Q")):
-        with naming(f"{path}: image number {number}"):
+        with naming_place(f"{path}: image number {number}"):
             _, *pose, identifier = reader.take("<I7dI")
             name = reader.take_name()
             reader.skip(_BYTES_PER_POINT * reader.take("<Q")[0])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import read_picture
-from envmap_inverse.scene.camera_text import naming, read_text
+from envmap_inverse.scene.camera_text import naming_place, read_text
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.distortion import check_pinhole
 
@@ -57,11 +57,11 @@ def read_transforms(path: Path) -> tuple[Camera, ...]:
     frames = values.get("frames") if isinstance(values, dict) else None
     if not isinstance(frames, list) or not frames:
         raise InputError(f"{path}: has no frames; a transforms.json has a list of them")
-    with naming(f"{path}: frame 0"):
+    with naming_place(f"{path}: frame 0"):
         if not {"w", "h"} <= {**values, **frames[0]}.keys():
             values["w"], values["h"] = _picture_size(path.parent, frames[0]["file_path"])
     _warn_of_keys(path, [values, *frames])
-    with naming(f"{path}: applied_transform"):
+    with naming_place(f"{path}: applied_transform"):
         to_original = _to_original(values)
     if (to_original != np.eye(4)).any():
         warnings.warn(
@@ -70,7 +70,7 @@ def read_transforms(path: Path) -> tuple[Camera, ...]:
         )
     cameras = []
     for number, frame in enumerate(frames):
-        with naming(f"{path}: frame {number}"):
+        with naming_place(f"{path}: frame {number}"):
             cameras.append(_from_frame(values, frame, to_original, values.get("applied_scale", 1)))
     return tuple(cameras)
 

@@ -13,7 +13,14 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["append_line", "naming", "new_file", "temporary_name", "unfinished_files", "write_bytes"]
+__all__ = [
+    "append_line",
+    "naming_file",
+    "new_file",
+    "temporary_name",
+    "unfinished_files",
+    "write_bytes",
+]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -46,7 +53,7 @@ def new_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
         OSError: if it cannot be written; the error names the file.
     """
     temporary = temporary_name(path)
-    with naming(path):
+    with naming_file(path):
         try:
             with temporary.open("x+b") as file:
                 yield file
@@ -71,7 +78,7 @@ def append_line(file: FileIO, line: str) -> None:
     """
     end = file.tell()
     data = line.encode() + b"\n"
-    with naming(file.name):
+    with naming_file(file.name):
         try:
             if file.write(data) != len(data):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -82,7 +89,7 @@ def append_line(file: FileIO, line: str) -> None:
 
 
 @contextmanager
-def naming(path: object) -> Iterator[None]:
+def naming_file(path: object) -> Iterator[None]:
     """Make an `OSError` name the file that is being written, not a temporary one or none."""
     try:
         yield
