@@ -14,7 +14,7 @@ from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.images import Picture, read_mask, read_picture
 from envmap_inverse.images.response import AUTO, Response, as_response
 from envmap_inverse.problem.noise import Noise
-from envmap_inverse.problem.view import Exposure, View, naming
+from envmap_inverse.problem.view import Exposure, View, naming_input
 from envmap_inverse.scene.scene import Scene
 
 __all__ = [
@@ -158,8 +158,8 @@ def response_of(response: str, gamma: float | None) -> Response | str:
     if gamma is not None and response != AUTO:
         raise InputError(f"--gamma {gamma:g} and --response {response}: give one of them")
     if gamma is not None:
-        return naming("--gamma", as_response, f"gamma:{gamma:g}")
-    return AUTO if response == AUTO else naming("--response", as_response, response)
+        return naming_input("--gamma", as_response, f"gamma:{gamma:g}")
+    return AUTO if response == AUTO else naming_input("--response", as_response, response)
 
 
 def noise_of(text: str) -> Noise | Literal["auto"]:

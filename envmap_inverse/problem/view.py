@@ -73,8 +73,8 @@ class View:
     noise: Noise | Literal["auto"] = "auto"
     over: NDArray[np.bool_] | None = None
     under: NDArray[np.bool_] | None = None
-    response: Response | str | Path = AUTO
     picture: Picture | None = None
+    response: Response | str | Path = AUTO
 
     if TYPE_CHECKING:  # at run time the dataclass has it
 
@@ -90,14 +90,16 @@ class View:
             noise: Noise | Literal["auto"] = "auto",
             over: NDArray[np.bool_] | None = None,
             under: NDArray[np.bool_] | None = None,
-            response: Response | str | Path = AUTO,
             picture: Picture | None = None,
+            response: Response | str | Path = AUTO,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         """Read the file, if the image is named, and check shapes and values."""
         if self.response != AUTO and not isinstance(self.response, Response):
-            object.__setattr__(self, "response", naming(self.name, as_response, self.response))
+            object.__setattr__(
+                self, "response", naming_input(self.name, as_response, self.response)
+            )
         if isinstance(self.image, str | Path | Picture):
             self._take(self.image)
         image = _as_rgb(naming_input(self.name, as_radiance, self.image))
