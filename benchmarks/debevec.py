@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["merge"]
+__all__ = ["curves", "merge"]
 
 NUM_SAMPLES = 150
 SMOOTHNESS = 50.0
@@ -23,38 +23,49 @@ Array = NDArray[np.float64]
 _HAT = np.minimum(np.arange(256), 255 - np.arange(256)).astype(float)
 
 
-def merge(pictures: Sequence[Bytes], exposures: Array, inside: NDArray[np.bool_]) -> Array:
+def curves(pictures: Sequence[Bytes], exposures: Array, inside: NDArray[np.bool_]) -> Array:
+    """Log exposures of the 256 values of each channel, 0 at 128; shape (3, 256).
+
+    Args:
+        pictures: stored values, each of shape (h, w, 3).
+        exposures: of each.
+        inside: the pixels to sample, shape (h, w).
+    """
+    places = np.random.default_rng(0).choice(np.flatnonzero(inside), NUM_SAMPLES)
+    values = np.stack(pictures).reshape(len(pictures), -1, 3)[:, places]
+    return np.stack([_curve(values[..., channel].T, np.log(exposures)) for channel in range(3)])
+
+
+def merge(pictures: Sequence[Bytes], exposures: Array, logs: Array) -> Array:
     """Merge a bracket.
 
     Args:
         pictures: stored values, each of shape (h, w, 3).
         exposures: of each.
-        inside: the pixels to sample for the curve, shape (h, w).
+        logs: log exposure of each value, shape (pictures, 3, 256).
 
     Returns:
-        Radiance times a factor per channel that makes grey of a value of 128, shape (h, w, 3).
+        Radiance, shape (h, w, 3).
     """
-    stack, logs = np.stack(pictures), np.log(exposures)
-    places = np.random.default_rng(0).choice(np.flatnonzero(inside), NUM_SAMPLES)
-    planes = []
-    for channel in range(3):
-        values = stack[..., channel]
-        curve = _curve(values.reshape(len(stack), -1)[:, places].T, logs)
-        weights = _HAT[values]
-        light = np.sum(weights * (curve[values] - logs[:, None, None]), axis=0)
-        shortest, longest = np.argmin(logs), np.argmax(logs)
-        everywhere_white = values[shortest] > 128
-        ends = np.where(
-            everywhere_white,
-            curve[values[shortest]] - logs[shortest],
-            curve[values[longest]] - logs[longest],
-        )
-        total = weights.sum(axis=0)
-        planes.append(np.exp(np.where(total > 0, light / np.maximum(total, 1), ends)))
-    return np.stack(planes, axis=-1)
+    stack = np.stack(pictures)
+    light = np.stack(
+        [
+            np.stack(
+                [logs[picture, channel][values[..., channel]] for channel in range(3)], axis=-1
+            )
+            - np.log(exposures[picture])
+            for picture, values in enumerate(stack)
+        ]
+    )
+    weights = _HAT[stack]
+    total = weights.sum(axis=0)
+    shortest, longest = np.argmin(exposures), np.argmax(exposures)
+    ends = np.where(stack[shortest] > 128, light[shortest], light[longest])
+    means = np.sum(weights * light, axis=0) / np.maximum(total, 1)
+    return np.exp(np.where(total > 0, means, ends))
 
 
-def _curve(values: NDArray[np.intp], logs: Array) -> Array:
+def _curve(values: NDArray[np.integer], logs: Array) -> Array:
     """Log exposures of the 256 values, 0 at 128; `values` has shape (samples, pictures)."""
     count, number = values.shape
     rows, columns = np.divmod(np.arange(count * number), number)
@@ -68,5 +79,5 @@ def _curve(values: NDArray[np.intp], logs: Array) -> Array:
     matrix[flat.size, 128] = 1
     inner = np.arange(1, 255)
     for offset, factor in ((-1, 1), (0, -2), (1, 1)):
-        matrix[flat.size + inner, inner + offset] = factor * np.sqrt(SMOOTHNESS) * _HAT[inner]
+        matrix[flat.size + inner, inner + offset] = SMOOTHNESS * factor * _HAT[inner]
     return np.asarray(np.linalg.lstsq(matrix, right, rcond=None)[0][:256])

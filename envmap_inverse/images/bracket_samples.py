@@ -122,10 +122,10 @@ def _shift(first: Image, second: Image) -> NDArray[np.intp]:
 
 
 def _bitmap(picture: Image) -> Image:
-    """1 where a picture is brighter than its median, -1 where darker, 0 near it."""
-    grey = picture[..., :3].mean(axis=2)
-    off = grey - np.median(grey)
-    return np.where(np.abs(off) < NEAR_MEDIAN, 0, np.sign(off)).astype(np.float32)
+    """1 where a picture is brighter than its median, -1 where darker, 0 near it or masked."""
+    grey, counts = picture[..., :3].mean(axis=2), picture[..., 3] > 0
+    off = grey - np.median(grey[counts] if counts.any() else grey)
+    return np.where(counts & (np.abs(off) > NEAR_MEDIAN), np.sign(off), 0).astype(np.float32)
 
 
 def _windows(pictures: NDArray[np.float32]) -> tuple[Image, NDArray[np.bool_], Image]:
