@@ -87,6 +87,15 @@ class Response:
         rows = [np.asarray(curve(stored), np.float64) for curve in self.curves]
         return np.stack(rows * (3 // len(rows)))
 
+    def as_csv(self) -> str:
+        """The table of 256 values that `as_response` reads."""
+        rows = self.table(256).T
+        lines = [
+            f"{stored},{','.join(f'{value:.9g}' for value in row)}"
+            for stored, row in enumerate(rows)
+        ]
+        return "\n".join(["value,red,green,blue", *lines, ""])
+
 
 def as_response(choice: str | Path) -> Response:
     """Parse "srgb", "linear", "gamma:X" or the name of a file that has a curve.

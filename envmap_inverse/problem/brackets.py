@@ -24,6 +24,7 @@ from envmap_inverse.system.progress import stage
 
 __all__ = [
     "LEAST_RANGE",
+    "common_response",
     "exif_exposures",
     "response_summary",
     "with_found_responses",
@@ -94,6 +95,14 @@ def with_found_responses(views: Sequence[View]) -> tuple[View, ...]:
         exposure = float(exposures[number]) if is_linked else None
         made[members[number]] = _linearized(view, fit, number, bracket, exposure)
     return tuple(made)
+
+
+def common_response(views: Sequence[View]) -> Response | None:
+    """The response that was found for all pictures of a bracket; None if there is none."""
+    for view in views:
+        if isinstance(view.response, Response) and view.response.bracket is not None:
+            return view.response if "picture" not in view.response.bracket.sharing else None
+    return None
 
 
 def response_summary(views: Sequence[View]) -> dict[str, Any] | None:

@@ -63,6 +63,12 @@ def test_what_is_no_curve_is_refused(tmp_path: Path, text: str, fault: str) -> N
     assert "\n" not in str(caught.value)
 
 
+def test_a_table_that_was_written_is_read_again(tmp_path: Path) -> None:
+    (tmp_path / "response.csv").write_text(as_response("srgb").as_csv())
+    again = as_response(tmp_path / "response.csv").table(256)
+    np.testing.assert_allclose(again, as_response("srgb").table(256), atol=1e-8)
+
+
 def test_a_picture_is_no_curve(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff\xe0" * 9)
     with pytest.raises(InputError, match="is no table of a response"):
