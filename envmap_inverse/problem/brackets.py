@@ -39,6 +39,9 @@ UNKNOWN = 3.0
 TABLE_SIZE = 33
 """Values of a curve in `summary.json`."""
 
+MAX_CURVES = 16
+"""Pictures that may have a curve each."""
+
 LEAST_RANGE = 1.15
 """Ratio of exposures from which pictures say something of the response."""
 
@@ -79,7 +82,11 @@ def with_found_responses(views: Sequence[View]) -> tuple[View, ...]:
                 stacklevel=2,
             )
             return tuple(views)
-        fit = fit_response(samples, prior.exposures, is_per_picture=prior.is_anchored)
+        fit = fit_response(
+            samples,
+            prior.exposures,
+            is_per_picture=prior.is_anchored and len(chosen) <= MAX_CURVES,
+        )
     exposures = np.exp(fit.logs + prior.offset(fit.logs))
     if exposures.max() < LEAST_RANGE * exposures.min():
         return tuple(views)
@@ -141,7 +148,9 @@ def _brackets(views: Sequence[View]) -> list[list[int]]:
     groups: dict[int, list[int]] = {}
     for number, view in enumerate(views):
         picture = view.picture
-        if picture is not None and picture.stored is not None and view.response == AUTO:
+        if picture is None or picture.stored is None or view.response != AUTO:
+            continue
+        if picture.stored.shape[:2] == view.image.shape[:2]:  # else it was cropped since
             groups.setdefault(view.sensor, []).append(number)
     return [group for group in groups.values() if _is_bracket([views[k] for k in group])]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +154,12 @@ def test_one_picture_and_arrays_stay_as_they_are(tmp_path: Path, light: Pixels) 
     one = views(shoot(tmp_path, light)[:1])
     array = View(np.ones((48, 64, 3), np.float32), exposure="auto")
     taken = [*one, array]
+    assert all(a is b for a, b in zip(taken, with_found_responses(taken), strict=True))
+
+
+def test_views_that_were_cropped_since_stay_as_they_are(tmp_path: Path, light: Pixels) -> None:
+    whole = views(shoot(tmp_path, light))
+    taken = [replace(view, image=view.image[:40], mask=view.mask[:40]) for view in whole]
     assert all(a is b for a, b in zip(taken, with_found_responses(taken), strict=True))
 
 
