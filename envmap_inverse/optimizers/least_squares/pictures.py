@@ -16,6 +16,12 @@ from envmap_inverse.recording.blocks import elementwise
 
 __all__ = ["Pictures", "Pixels"]
 
+MODEL_ERROR = 0.1
+"""Error of a prediction, as a share, that the map's resolution and its priors leave."""
+
+DARK = 0.01
+"""Share of the pictures' mean below which light counts as so bright for that error."""
+
 Pixels = NDArray[Any]
 """Shape (pixels of all views, 3), in columns."""
 
@@ -96,6 +102,26 @@ class Pictures:
             for view, *rows in zip(self._views, *arrays, strict=True)
         ]
         return parts[0] if len(parts) == 1 else np.asfortranarray(np.concatenate(parts))
+
+    def variance(self, predicted: Pixels, recorded: Pixels) -> Pixels:
+        """Variance of the residuals, infinite where a value does not count or is clipped.
+
+        It is that of the pictures' noise, of the recording and of an error of the model; all of it
+        is larger where the residuals are.
+
+        Args:
+            predicted: radiance.
+            recorded: the recording's variance.
+        """
+        light = np.maximum(self.light(predicted), np.float32(DARK))
+        variance = elementwise(
+            lambda noise, recorded, light: noise + recorded + (MODEL_ERROR * light) ** 2,
+            *(self.noise(predicted), recorded, light),
+        )
+        counts = (self.weights > 0) & self.is_exact
+        misfits = (predicted - self.observed) ** 2 / variance
+        level = max(float(np.mean(misfits, where=counts)), 1) if counts.any() else 1.0
+        return np.where(counts, np.float32(level) * variance, np.float32(np.inf))
 
     # Exposures
 

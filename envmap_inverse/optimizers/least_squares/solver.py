@@ -15,6 +15,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.natural_light import filled
 from envmap_inverse.optimizers.least_squares.conjugate_gradients import conjugate_gradients
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
+from envmap_inverse.optimizers.least_squares.smooth import smooth_factor
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.problem import Problem
@@ -38,9 +39,6 @@ NOISY = 3.0
 
 FACTORS = 0.05, 20.0
 """By which a multiplicative step may change a texel."""
-
-MODEL_ERROR = 0.1
-"""Error of a prediction, as a share, that the map's resolution and its priors leave."""
 
 PERFECT = 1e-3
 """A loss at which a map is right, whatever others are."""
@@ -118,11 +116,13 @@ class LeastSquares:
             self._warm_up()
         else:
             self._round()
+        if self.problem.priors and self.iterations > STEPS[0]:
+            self._correct()
         self.loss = self.pictures.mean_loss(self.predicted)
         return Step(
             loss=self.loss,
             error=self._error(),
-            texels=self._deferred_map(),
+            texels=partial(self.as_map, self.texels),
             image=self._deferred_image(),
         )
 
@@ -254,6 +254,14 @@ class LeastSquares:
         self.predicted = self.transport.matvec(self.texels)
         self.pictures.fit_gains(self.predicted)
 
+    def _correct(self) -> None:
+        """Multiply the map by the smooth factor that the pictures want."""
+        missing = self.pictures.observed - self.predicted
+        factor = smooth_factor(self.transport, self.texels, missing, self._variance())
+        self.texels = self.texels * factor
+        self.predicted = self.transport.matvec(self.texels)
+        self.pictures.fit_gains(self.predicted)
+
     def _hessian(self, weights: Pixels, forms: Sequence[Quadratic]) -> Callable[[Vector], Vector]:
         """The Hessian of the reweighted problem, as a function of a vector of all unknowns."""
 
@@ -358,9 +366,6 @@ class LeastSquares:
             return None
         return float(metrics.sum_of_squared_errors(self.as_map(self.texels), truth))
 
-    def _deferred_map(self) -> Callable[[], NDArray[np.float32]]:
-        return partial(self.as_map, self.texels)
-
     def _deferred_image(self) -> Callable[[], NDArray[np.float32]]:
         """A function that makes the first view, as it is predicted now."""
         predicted = self.predicted
@@ -386,15 +391,9 @@ class LeastSquares:
         fill = np.exp(filled(logs, start, known)).reshape(-1, 3)
         return np.where(known.reshape(-1, 1), self.texels, fill)
 
+    def _variance(self) -> Pixels:
+        return self.pictures.variance(self.predicted, self.transport.variance(self.texels))
+
     def _posterior(self) -> Posterior:
-        """How sure the map is, given noise and an error of the model; larger residuals are both."""
-        light = np.maximum(self.pictures.light(self.predicted), np.float32(FLOOR))
-        variance = elementwise(
-            lambda noise, recorded, light: noise + recorded + (MODEL_ERROR * light) ** 2,
-            *(self.pictures.noise(self.predicted), self.transport.variance(self.texels), light),
-        )
-        counts = (self.weights > 0) & self.pictures.is_exact
-        misfits = (self.predicted - self.pictures.observed) ** 2 / variance
-        level = max(float(np.mean(misfits, where=counts)), 1) if counts.any() else 1.0
-        variance = np.where(counts, np.float32(level) * variance, np.float32(np.inf))
-        return Posterior(self.transport, self.texels, variance, self.unit)
+        """How sure the map is."""
+        return Posterior(self.transport, self.texels, self._variance(), self.unit)

@@ -1,0 +1,50 @@
+"""Smooth changes of a map: what conjugate gradients hardly move."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.problem.reduced import ReducedTransport, precision_of
+from envmap_inverse.recording.light_transport import LightTransport
+
+__all__ = ["smooth_factor"]
+
+DEGREE = 8
+"""Of the harmonics, about 22 degrees."""
+
+MAX_PIXELS = 2048
+"""Neighbouring pixels are taken together until so many are left."""
+
+DARK = 1e-3
+"""Share of the pictures' mean radiance below which texels count as so bright."""
+
+
+def smooth_factor(
+    transport: LightTransport,
+    texels: NDArray[Any],
+    missing: NDArray[Any],
+    variance: NDArray[Any],
+) -> NDArray[np.float32]:
+    """The smooth factor by which a map comes nearest to the pictures.
+
+    Objects that blur light hardly tell one side of the sphere from another, so that gradients of
+    the pictures' misfit are small along such changes; among few of them the best is found directly,
+    with natural light (see `natural_light`) as prior.
+
+    Args:
+        transport: the recording.
+        texels: the map, shape (H * W, 3).
+        missing: the pictures less the map's, shape (pixels, 3).
+        variance: to be expected of that, infinite where it does not count.
+
+    Returns:
+        Shape (H * W, 3).
+    """
+    light = np.maximum(texels, np.float32(DARK))
+    precision = precision_of(transport, light, variance)
+    reduced = ReducedTransport(transport, light, precision, degree=DEGREE, max_pixels=MAX_PIXELS)
+    change = reduced.nearest(np.zeros((reduced.size, 1)), reduced.means(missing))
+    return np.asfortranarray(np.exp(reduced.logs(change)[:, :, 0]))

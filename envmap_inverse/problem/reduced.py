@@ -1,0 +1,254 @@
+"""Light transport near a map, reduced to the few numbers of smooth changes of its logarithm."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from envmap_inverse.natural_light import colour_root, spectrum
+from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.sphere import latlong
+from envmap_inverse.sphere.harmonics import Harmonics
+
+__all__ = ["ALIKE", "ReducedTransport", "breadth", "precision_of"]
+
+FINE = 0.5
+"""Standard deviation of log radiance that is finer than the harmonics."""
+
+ALIKE = np.float32(8)
+"""How many pixels count as one, at least, as errors of the model are alike in neighbours."""
+
+PARTS = 12, 24
+"""Rows and columns of parts of the sphere."""
+
+STEPS, MAX_LOG = 8, 5.0
+
+Array = NDArray[Any]
+
+
+def precision_of(
+    transport: LightTransport,
+    texels: NDArray[np.float32],
+    variance: NDArray[np.float32],
+    alike: NDArray[np.float32] | np.float32 = ALIKE,
+) -> NDArray[np.float32]:
+    """Precision of each pixel's value, given the map up to finer detail than harmonics have.
+
+    Args:
+        transport: the recording.
+        texels: shape (H * W, 3).
+        variance: of each pixel's value, infinite where it does not count, shape (pixels, 3).
+        alike: how many pixels count as one; a number, or one for each, shape (pixels, 1).
+    """
+    fine = transport.sum_of_squares(np.float32(FINE**2) * texels**2)
+    return np.asarray(1 / (alike * (variance + fine)), np.float32)
+
+
+def breadth(transport: LightTransport) -> NDArray[np.float32]:
+    """How many parts of the sphere of 15 degrees each pixel sees, shape (pixels, 1).
+
+    The square of the sum of their shares, over the sum of their squares.
+    """
+    width, height = transport.resolution
+    parts = (transport.channels[1] @ _texel_groups((height, width), PARTS)).tocsr()
+    sums, squares = (np.asarray(p.sum(axis=1), np.float32) for p in (parts, parts.power(2)))
+    return np.divide(sums**2, squares, out=np.ones_like(sums), where=squares > 0)
+
+
+class ReducedTransport:
+    """The linear model T x0 (1 + u), u being natural light (see `natural_light`) without detail.
+
+    The logarithm u of a change of the map x0 is a sum of spherical harmonics with coefficients that
+    are standard normal beforehand, shape (3 * coefficients, count) for several changes: those of
+    three independent channels, from which `colour_root` makes red, green and blue. On the linear
+    model the coefficients are normal given the pictures, too (Laplace's method), and few enough for
+    dense matrices: pixels and texels close to each other are taken together.
+
+    Attributes:
+        size: number of coefficients.
+        weights: precision of each group of pixels, for each channel.
+    """
+
+    def __init__(
+        self,
+        transport: LightTransport,
+        texels: NDArray[np.float32],
+        precision: NDArray[np.float32],
+        *,
+        degree: int,
+        max_pixels: int,
+    ) -> None:
+        """Take pixels and texels together.
+
+        Args:
+            transport: the recording.
+            texels: the map x0, positive, shape (H * W, 3).
+            precision: of each pixel's value, 0 where it does not count, shape (pixels, 3).
+            degree: of the harmonics.
+            max_pixels: neighbouring pixels are taken together until so many are left.
+        """
+        width, height = transport.resolution
+        self._transport, self._texels, self._precision = transport, texels, precision
+        self._grid = min(2 * degree, height), min(4 * degree, width)
+        degree = min(degree, self._grid[0] - 1, (self._grid[1] - 1) // 2)
+        self._factors = np.sqrt(spectrum(degree))
+        self._groups = _pixel_groups(transport.image_sizes, max_pixels)
+        cells = _texel_groups((height, width), self._grid)
+        reduced = [self._reduced(channel, cells) for channel in range(3)]
+        self._matrices, self._counts, self.weights = zip(*reduced, strict=True)
+        self.size = 3 * self._basis.shape[1]
+
+    def _reduced(self, channel: int, cells: Any) -> tuple[Any, NDArray[np.bool_], Array]:
+        """T x0 by groups of pixels and texels; which groups count, and their precision."""
+        texels, precision = self._texels[:, channel], self._precision[:, channel]
+        weights = self._groups @ precision
+        counts = weights > 0
+        mean = sparse.diags(1 / weights[counts]) @ self._groups[counts] @ sparse.diags(precision)
+        spread = sparse.diags(texels) @ cells
+        matrix = (mean @ self._transport.channels[channel]).tocsr() @ spread
+        return matrix.astype(np.float32), counts, weights[counts]
+
+    def means(self, pixels: NDArray[np.float32]) -> list[Array]:
+        """Means over the groups of pixels of values (pixels, 3), for each channel (groups, 1)."""
+        sums = self._groups @ (self._precision * pixels)
+        return [
+            (sums[counts, channel] / weights)[:, None]
+            for channel, (counts, weights) in enumerate(
+                zip(self._counts, self.weights, strict=True)
+            )
+        ]
+
+    def nearest(self, wanted: Array, pixels: list[Array]) -> Array:
+        """Coefficients near wanted ones whose change of the pictures is near a wanted one.
+
+        The minimum over w of |W^1/2 (T x0 (exp(u) - 1) - p)|^2 + |w - w0|^2. Steps are Newton's
+        with the Hessian at x0, as far as the objective falls.
+
+        Args:
+            wanted: w0, shape (coefficients, count).
+            pixels: p, for each channel (groups, count).
+        """
+        found = np.zeros_like(wanted)
+        best, pull = self._objective(found, wanted, pixels)
+        size = np.ones(wanted.shape[1])
+        for _ in range(STEPS):
+            trial = found + size * self._solved(pull)
+            value, next_pull = self._objective(trial, wanted, pixels)
+            is_better = value < best
+            found = np.where(is_better, trial, found)
+            pull = np.where(is_better, next_pull, pull)
+            best = np.where(is_better, value, best)
+            size = np.where(is_better, size, size / 3)
+        return found
+
+    def _objective(self, drawn: Array, wanted: Array, noise: list[Array]) -> tuple[Array, Array]:
+        """Of each draw, and half of its negative gradient."""
+        value, pull = np.sum((drawn - wanted) ** 2, axis=0), wanted - drawn
+        logs = np.clip(self._channels(drawn), -MAX_LOG, MAX_LOG)
+        pulls = []
+        for matrix, weights, noisy, log in zip(
+            self._matrices, self.weights, noise, logs, strict=True
+        ):
+            factor = np.exp(log)
+            misfit = noisy - matrix @ (factor - 1)
+            value += np.sum(weights[:, None] * misfit**2, axis=0)
+            pulls.append(self._basis.T @ (factor * (matrix.T @ (weights[:, None] * misfit))))
+        mixed = np.einsum("cd,cnk->dnk", colour_root(), np.stack(pulls))
+        return value, np.asarray(pull + mixed.reshape(pull.shape))
+
+    def _channels(self, coefficients: Array) -> Array:
+        """Logarithms of the three channels on the coarse grid, shape (3, cells, count)."""
+        parts = coefficients.reshape(3, self._basis.shape[1], -1)
+        return np.asarray(np.einsum("cd,dnk->cnk", colour_root(), self._basis @ parts))
+
+    def logs(self, drawn: Array) -> NDArray[np.float32]:
+        """The logarithms u of changes at full resolution, shape (H * W, 3, count)."""
+        count = drawn.shape[1]
+        width, height = self._transport.resolution
+        fine = Harmonics(height, width, self._factors)
+        coefficients = np.zeros((*fine.shape, 3 * count), np.float32)
+        parts = drawn.reshape(3, -1, count).transpose(1, 0, 2)
+        coefficients[fine.counts] = parts.reshape(-1, 3 * count)
+        maps = fine.synthesis(coefficients).reshape(-1, 3, count)
+        return np.asarray(np.matmul(colour_root(), maps))
+
+    @functools.cached_property
+    def _basis(self) -> Array:
+        """The harmonics on the coarse grid, shape (cells, coefficients)."""
+        coarse = Harmonics(*self._grid, self._factors)
+        size = int(np.count_nonzero(coarse.counts))
+        unit = np.zeros((*coarse.shape, size), np.float32)
+        unit[coarse.counts] = np.eye(size)
+        return coarse.synthesis(unit)
+
+    @functools.cached_property
+    def _factor(self) -> Any:
+        """Cholesky factor of the Hessian of all coefficients."""
+        from scipy import linalg  # noqa: PLC0415 - takes a while to load
+
+        def gram(channel: int) -> Array:
+            seen = self._matrices[channel] @ self._basis
+            seen *= np.sqrt(self.weights[channel])[:, None].astype(np.float32)
+            return np.asarray(seen.T @ seen, np.float64)
+
+        grams = [gram(channel) for channel in range(3)]
+        root, size = colour_root().astype(np.float64), self._basis.shape[1]
+        hessian = sum(
+            np.kron(np.outer(row, row), part) for row, part in zip(root, grams, strict=True)
+        )
+        return linalg.cho_factor(hessian + np.eye(3 * size), lower=True)
+
+    def _solved(self, pull: Array) -> Array:
+        from scipy import linalg  # noqa: PLC0415 - takes a while to load
+
+        return np.asarray(linalg.cho_solve(self._factor, pull))
+
+    def variance(self) -> NDArray[np.float32]:
+        """Variance of u given the pictures, shape (H * W, 3)."""
+        found = np.empty((3, len(self._basis)))
+        roots = self._inverse_root.reshape(-1, 3, self._basis.shape[1])
+        for channel, row in enumerate(colour_root()):
+            root = np.einsum("d,kdn->kn", row, roots)
+            found[channel] = np.sum((self._basis @ root.T) ** 2, axis=1)
+        width, height = self._transport.resolution
+        maps = found.T.reshape(*self._grid, 3)
+        return latlong.resample(maps, height, width).reshape(-1, 3).astype(np.float32)
+
+    @functools.cached_property
+    def _inverse_root(self) -> Array:
+        """R with R' R the covariance of all coefficients."""
+        from scipy import linalg  # noqa: PLC0415 - takes a while to load
+
+        lower = np.tril(self._factor[0])
+        return np.asarray(linalg.solve_triangular(lower, np.eye(len(lower)), lower=True))
+
+
+def _pixel_groups(sizes: Sequence[tuple[int, int]], max_pixels: int) -> Any:
+    """A matrix of ones, (groups, pixels), of squares of pixels of a view."""
+    total = sum(width * height for width, height in sizes)
+    side = max(math.ceil((total / max_pixels) ** 0.5), 1)
+    labels, start = [], 0
+    for width, height in sizes:
+        columns = math.ceil(width / side)
+        label = np.arange(height)[:, None] // side * columns + np.arange(width) // side
+        labels.append(start + label.ravel())
+        start += columns * math.ceil(height / side)
+    label = np.concatenate(labels)
+    own = np.arange(total)
+    return sparse.csr_matrix((np.ones(total, np.float32), (label, own)), (start, total))
+
+
+def _texel_groups(size: tuple[int, int], grid: tuple[int, int]) -> Any:
+    """A matrix of ones, (texels, cells): the cell that each texel is nearest to."""
+    (height, width), (rows, columns) = size, grid
+    row = np.rint(np.linspace(0, rows - 1, height)).astype(int)
+    column = np.arange(width) * columns // width
+    cell = (row[:, None] * columns + column).ravel()
+    ones = np.ones(len(cell), np.float32)
+    return sparse.csr_matrix((ones, (np.arange(len(cell)), cell)), (len(cell), rows * columns))
