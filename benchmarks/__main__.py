@@ -22,6 +22,7 @@ from benchmarks import curves, photographs, processes, transport
 from benchmarks.adam import adam
 from benchmarks.big_pictures import big_pictures
 from benchmarks.calibration import calibration
+from benchmarks.camera import camera
 from benchmarks.camera_noise import camera_noise, wrong_cameras
 from benchmarks.gpu import gpu
 from benchmarks.isolation import isolation
@@ -49,6 +50,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "objects": objects,
     "noise": noise,
     "calibration": calibration,
+    "camera": camera,
     "camera-noise": camera_noise,
     "wrong-cameras": wrong_cameras,
     "refine": refine,
@@ -62,6 +64,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
 TOO_LONG = (
     "scenes",
     "noise",
+    "camera",
     "camera-noise",
     "wrong-cameras",
     "refine",

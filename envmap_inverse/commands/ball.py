@@ -19,11 +19,11 @@ from envmap_inverse.console.balls import (
     Lens,
     ball_material,
     circles_of,
-    exif_exposures,
     find_balls,
     lamp_start,
     say_where,
 )
+from envmap_inverse.console.brackets import developed
 from envmap_inverse.console.options import (
     Overwrite,
     Report,
@@ -41,6 +41,7 @@ from envmap_inverse.console.picture_options import (
     Layer,
     NoiseOfPictures,
     RegisterPictures,
+    ResponseOfCamera,
     Turn,
     UseOfAlpha,
     White,
@@ -50,7 +51,6 @@ from envmap_inverse.console.pictures import (
     Orientation,
     Reading,
     Register,
-    noise_of,
     read_views,
     say_shifts,
 )
@@ -59,6 +59,7 @@ from envmap_inverse.console.scenes import DEFAULT_MAP_SIZE, MapSize, map_size_of
 from envmap_inverse.console.shots import Shots
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
+from envmap_inverse.images.response import AUTO
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.problem.cutting import part_of
 from envmap_inverse.problem.fitting import fit_films, map_size_for
@@ -167,6 +168,7 @@ def ball(
     register: RegisterPictures = Register.auto,
     exposure: ExposureOfEach = None,
     noise: NoiseOfPictures = "auto",
+    response: ResponseOfCamera = AUTO,
     gamma: Gamma = None,
     white: White = None,
     black: Black = None,
@@ -210,47 +212,28 @@ def ball(
         is_diffuse = bsdf is not None and reflectance_of_diffuse(bsdf) is not None
         left_out = faults.attempt(_left_out, photographer, without_photographer, is_diffuse)
         texels = faults.attempt(map_size_of, map_size)
-        of_pictures = faults.attempt(noise_of, noise)
+        reading = Reading.parse(
+            faults,
+            response=response,
+            gamma=gamma,
+            noise=noise,
+            white=white,
+            black=black,
+            censoring=censoring,
+            orientation=orientation,
+            alpha=alpha,
+            layer=layer,
+        )
         taken = Shots.parse(faults, photos, exposure=exposure)
         circles = faults.attempt(circles_of, circle, len(taken.pictures)) or []
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
-        with stage(f"Reading {taken.count}"):
-            if not trust_input:
-                read_apart(faults, None, taken.pictures, layers=taken.layers(layer))
-            if lens is None or bsdf is None or not (taken.is_whole and circles):
-                faults.report()
-            assert lens is not None and bsdf is not None  # noqa: PT018 - else a fault is reported
-            views = faults.need(
-                read_views,
-                taken.pictures,
-                [0] * len(taken.pictures),
-                masks=taken.masks,
-                exposures=taken.exposures,
-                reading=Reading(
-                    gamma=gamma,
-                    white=white,
-                    black=black,
-                    censoring=censoring,
-                    noise=of_pictures or "auto",
-                    orientation=orientation,
-                    alpha=alpha,
-                    layer=layer,
-                ),
-            )
-            faults.report()
-        views, shots = _posed(views, circles, lens)
-        if exposure is None:
-            views = exif_exposures(views)
+        views = _read(faults, taken, reading, trust_input=trust_input)
+        assert lens is not None and bsdf is not None  # noqa: PT018 - else a fault is reported
+        views, shots = _posed(views, circles, lens, is_exposure_given=exposure is not None)
         optimizer = Transport(warm_up=FEW_STEPS) if is_diffuse else Transport()
         problem, views, cameras = _problem(
-            views,
-            shots,
-            bsdf,
-            texels,
-            left_out or 0.0,
-            optimizer,
-            is_registered=register == Register.auto,
+            views, shots, bsdf, texels, left_out or 0.0, optimizer, register == Register.auto
         )
         check_room(problem, optimizer, output, frames=False)
         settings = {**given_settings(context), **resolved_settings(problem)}
@@ -271,6 +254,29 @@ def ball(
         )
 
 
+def _read(faults: Faults, taken: Shots, reading: Reading, *, trust_input: bool) -> list[View]:
+    """Read the pictures.
+
+    Raises:
+        InputError: if anything was or is wrong; reports all faults.
+    """
+    with stage(f"Reading {taken.count}"):
+        if not trust_input:
+            read_apart(faults, None, taken.pictures, layers=taken.layers(reading.layer))
+        if not taken.is_whole:
+            faults.report()
+        views = faults.need(
+            read_views,
+            taken.pictures,
+            [0] * len(taken.pictures),
+            masks=taken.masks,
+            exposures=taken.exposures,
+            reading=reading,
+        )
+        faults.report()
+    return views
+
+
 def _left_out(angle: float | None, is_wanted: bool, is_diffuse: bool) -> float:
     """Degrees from the camera within which light is left out."""
     if is_diffuse and (is_wanted or angle is not None):
@@ -286,11 +292,17 @@ def _left_out(angle: float | None, is_wanted: bool, is_diffuse: bool) -> float:
 
 
 def _posed(
-    views: Sequence[View], circles: Sequence[Any], lens: Lens
+    views: Sequence[View], circles: Sequence[Any], lens: Lens, *, is_exposure_given: bool
 ) -> tuple[list[View], list[BallShot]]:
-    """The views, those of one size and outline of one sensor, and the ball in each; printed."""
+    """The exposed views, those of one size and outline of one sensor, and the ball in each.
+
+    What is found is printed.
+    """
     with stage("Finding the ball"):
         found = find_balls(views, circles)
+    if not is_exposure_given and len(views) > 1:
+        views = [replace(view, exposure="auto") for view in views]
+    views = developed(views, is_exposure_given=is_exposure_given)
     shots: list[BallShot] = []
     posed = []
     for view, circle, given in zip(views, found, circles, strict=True):
@@ -309,7 +321,6 @@ def _problem(
     map_size: tuple[int, int] | None,
     left_out: float,
     terms: Transport,
-    *,
     is_registered: bool,
 ) -> tuple[Problem, list[View], list[Camera]]:
     """The problem, its views before they are averaged down, and their cameras."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import typer
 
-from envmap_inverse.console.cameras import Cameras, read_taken
+from envmap_inverse.console.cameras import Cameras
 from envmap_inverse.console.config import read_config
 from envmap_inverse.console.live import (
     LOOPBACK,
@@ -61,6 +61,7 @@ from envmap_inverse.console.picture_options import (
     NoiseOfPictures,
     PictureSize,
     RegisterPictures,
+    ResponseOfCamera,
     SensorOfEach,
     Turn,
     UseOfAlpha,
@@ -71,38 +72,26 @@ from envmap_inverse.console.pictures import (
     Orientation,
     Reading,
     Register,
-    noise_of,
     say_who_took_what,
 )
-from envmap_inverse.console.problems import Goal
+from envmap_inverse.console.problems import Goal, Wish, stated
 from envmap_inverse.console.refining import RefineSpecs
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import (
-    DEFAULT_MAP_SIZE,
     MapSize,
     SceneChoice,
-    add_unknown_map,
     film_size_of,
 )
 from envmap_inverse.console.shots import Shots
-from envmap_inverse.errors import Faults, InputError
-from envmap_inverse.guard.reader import read_apart
+from envmap_inverse.images.response import AUTO
 from envmap_inverse.losses import LOSSES, Censored
-from envmap_inverse.optimizers.protocol import Optimizer
-from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import PRIORS
-from envmap_inverse.problem.fitting import map_size_for
-from envmap_inverse.problem.preparing import prepared
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.sight import check_sight
-from envmap_inverse.problem.view import as_views
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
 from envmap_inverse.run.notes import collected_warnings
 from envmap_inverse.run.session import CHECKPOINT_EVERY
-from envmap_inverse.scene.meshes import MeshScene
 from envmap_inverse.system.process import seconds_since_start
-from envmap_inverse.system.progress import stage
 
 __all__ = ["estimate"]
 
@@ -154,6 +143,7 @@ def estimate(
     crop: CropOfEach = None,
     register: RegisterPictures = Register.auto,
     exposure: ExposureOfEach = None,
+    response: ResponseOfCamera = AUTO,
     gamma: Gamma = None,
     white: White = None,
     black: Black = None,
@@ -259,32 +249,30 @@ def estimate(
             seed=seed,
         )
         place = SceneChoice.parse(faults, scene, map_size, envmap_name=envmap_name, define=define)
-        mesh = MeshChoice.parse(
-            faults, scene, named=material, camera=camera, cameras=cameras, save_scene=save_scene
-        )
+        mesh = MeshChoice.parse(faults, scene, material, camera, cameras, save_scene)
         goal = Goal.parse(faults, loss, prior, refine, initial, ground_truth)
-        reading = Reading(
+        reading = Reading.parse(
+            faults,
+            response=response,
             gamma=gamma,
+            noise=noise,
             white=white,
             black=black,
             censoring=censoring,
             orientation=orientation,
             alpha=alpha,
             layer=layer,
-            noise=faults.attempt(noise_of, noise) or "auto",
         )
         films = faults.attempt(film_size_of, size, full_size=full_size) or {}
         faults.attempt(check_live, live=live, host=live_host, port=live_port)
-        shots = Shots.parse(
-            faults, reference, exposure=exposure, mask=mask, crop=crop, sensor=sensor
-        )
+        shots = Shots.parse(faults, reference, exposure, mask, crop, sensor)
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
-        wish = _Wish(
+        wish = Wish(
             *(place, mesh, method, goal, shots, reading, films),
             *(register == Register.auto, cameras, samples, trust_input),
         )
-        problem, spec, terms, made = _stated(faults, wish)
+        problem, spec, terms, made = stated(faults, wish)
         check_room(problem, terms, output, frames=frames)
         settings = {**_settings(context, problem, wish), **optimizer_settings(spec, terms)}
         with live_view(output, terms, live=live, host=live_host, port=live_port) as view:
@@ -309,82 +297,7 @@ def estimate(
             )
 
 
-class _Wish(NamedTuple):
-    """What a command line asks for, apart from how the run goes."""
-
-    place: SceneChoice
-    mesh: MeshChoice | None
-    method: OptimizerChoice
-    goal: Goal
-    shots: Shots
-    reading: Reading
-    films: dict[str, Any]
-    registers: bool
-    cameras: Path | None
-    samples: int
-    trust_input: bool
-
-
-def _stated(faults: Faults, wish: _Wish) -> tuple[Problem, str, Optimizer, MeshScene | None]:
-    """Load the scene, read the pictures and state the problem.
-
-    Returns:
-        The problem, the optimizer as a spec and as an object, and what is made of a mesh.
-
-    Raises:
-        InputError: if anything is wrong; reports all faults.
-    """
-    made = None
-    with stage(f"Reading {wish.place.path.name} and {wish.shots.count}"):
-        is_readable = wish.trust_input or _survive(faults, wish)
-        if wish.mesh is None:
-            scene, has_unknown_map = faults.need(wish.place.load)
-        else:
-            faults.report()
-            size = wish.place.map_size or DEFAULT_MAP_SIZE
-            made = faults.need(wish.mesh.load, wish.place.path, size)
-            scene, has_unknown_map = made.scene, True
-        chosen = faults.attempt(wish.method.make, scene)
-        spec, terms = chosen or ("transport", Transport())  # stands in: more faults can be found
-        faults.attempt(_check_sampling, terms, wish.samples)
-        shots, mesh = wish.shots, wish.mesh
-        read = read_taken(
-            faults, scene, shots, wish.reading, wish.cameras, mesh, is_readable=is_readable
-        )
-        if made is not None and mesh is not None and mesh.viewpoints:
-            faults.need(mesh.stand, made, wish.place.path, read)
-        views = faults.need(
-            prepared,
-            scene,
-            as_views(read, wish.goal.loss or terms.default_loss),
-            shots.crops,
-            registers=wish.registers,
-            moves=wish.goal.refine is not None,
-            **wish.films,
-        )
-        if has_unknown_map:
-            add_unknown_map(scene, wish.place.map_size or map_size_for(views))
-        problem = wish.goal.problem(faults, scene, views, terms)
-        faults.report()
-        check_sight(problem)
-    return problem, spec, terms, made
-
-
-def _survive(faults: Faults, wish: _Wish) -> bool:
-    """Whether a child process survives the files, so that they can be read."""
-    return read_apart(
-        faults,
-        wish.place.path,
-        [*wish.shots.pictures, *wish.goal.files],
-        wish.shots.mask_files,
-        cameras=wish.cameras,
-        layers=wish.shots.layers(wish.reading.layer),
-        envmap=wish.place.envmap_name,
-        define=wish.place.define,
-    )
-
-
-def _settings(context: typer.Context, problem: Problem, wish: _Wish) -> dict[str, Any]:
+def _settings(context: typer.Context, problem: Problem, wish: Wish) -> dict[str, Any]:
     """The options that state the problem again, defaults included."""
     settings = {
         **given_settings(context),
@@ -394,9 +307,3 @@ def _settings(context: typer.Context, problem: Problem, wish: _Wish) -> dict[str
     if isinstance(wish.goal.loss, Censored):
         settings["loss"] = context.params["loss"]  # without the levels of the views
     return settings
-
-
-def _check_sampling(optimizer: Optimizer, samples: int) -> None:
-    """Check that the optimizer can draw the samples that are asked for."""
-    if samples and not isinstance(optimizer, Transport):
-        raise InputError("--samples: only the transport optimizer can draw maps; leave it out")

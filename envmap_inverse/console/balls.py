@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from envmap_inverse.console.options import panelled
 from envmap_inverse.console.output import tell
 from envmap_inverse.console.shots import one_each
 from envmap_inverse.errors import Faults, InputError
-from envmap_inverse.problem.view import Exposure, View
+from envmap_inverse.problem.view import View
 from envmap_inverse.scene.ball import BallShot, conductor
 from envmap_inverse.sphere.circles import Circle, find_circle
 from envmap_inverse.sphere.lambert import fit_lamp
@@ -28,7 +28,6 @@ __all__ = [
     "Lens",
     "ball_material",
     "circles_of",
-    "exif_exposures",
     "find_balls",
     "lamp_start",
     "say_where",
@@ -283,31 +282,6 @@ def _check_inside(view: View, circle: Circle, size: Size) -> None:
             f"{circle.radius:.1f}) sticks out of the picture by {over:.1f} pixels; take a picture "
             "of the whole ball, or say where it is with --circle x,y,r"
         )
-
-
-def exif_exposures(views: Sequence[View]) -> list[View]:
-    """The views with exposures by EXIF, relative to the first; found with the map if one has none.
-
-    It prints which of the two.
-    """
-    if len(views) == 1:
-        return list(views)
-    known = [None if view.picture is None else view.picture.camera.exposure for view in views]
-    first = known[0]
-    exposures: list[Exposure]
-    if first is None or None in known:
-        exposures = ["auto"] * len(views)
-        tell(
-            "exposures: found with the map, as not all pictures have EXIF's time, f-number and ISO"
-        )
-    else:
-        shares = [(one or first) / first for one in known]
-        exposures = [*shares]
-        listed = ", ".join(f"{share:.4g}" for share in shares)
-        tell(f"exposures by EXIF: {listed} (--exposure auto finds them with the map)")
-    return [
-        replace(view, exposure=exposure) for view, exposure in zip(views, exposures, strict=True)
-    ]
 
 
 def say_where(view: View, shot: BallShot, source: str, *, is_given: bool) -> None:

@@ -78,7 +78,6 @@ class MeshChoice:
         cls,
         faults: Faults,
         path: Path | None,
-        *,
         named: str | None,
         camera: Sequence[str] | None,
         cameras: Path | None,

@@ -19,6 +19,7 @@ __all__ = [
     "NoiseOfPictures",
     "PictureSize",
     "RegisterPictures",
+    "ResponseOfCamera",
     "SensorOfEach",
     "Turn",
     "UseOfAlpha",
@@ -92,7 +93,17 @@ ExposureOfEach = Annotated[
 ]
 Gamma = Annotated[
     float | None,
-    panelled("Pictures", help="Exponent that linearizes 8-bit pictures; sRGB by default."),
+    panelled("Pictures", help="Short for --response gamma:X."),
+]
+ResponseOfCamera = Annotated[
+    str,
+    panelled(
+        "Pictures",
+        "--response",
+        metavar="auto|srgb|linear|gamma:X|FILE",
+        help="Curve that linearizes 8- and 16-bit pictures: found from several exposures, or else "
+        "as their files say (auto); or a table of stored and linear values.",
+    ),
 ]
 White = Annotated[
     float | None,

@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from envmap_inverse.console.options import make_fields
 from envmap_inverse.console.output import tell
-from envmap_inverse.errors import Faults
+from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.images import Picture, read_mask, read_picture
+from envmap_inverse.images.response import AUTO, Response, as_response
 from envmap_inverse.problem.noise import Noise
-from envmap_inverse.problem.view import Exposure, View
+from envmap_inverse.problem.view import Exposure, View, naming_input
 from envmap_inverse.scene.scene import Scene
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "Register",
     "noise_of",
     "read_views",
+    "response_of",
     "say_shifts",
     "say_who_took_what",
 ]
@@ -56,7 +58,7 @@ class Reading:
     """How the files of pictures are read.
 
     Attributes:
-        gamma: see `read_image`.
+        response: see `View`.
         white: level from which values are clipped at the top, in place of the level of 8-bit files.
         black: the corresponding level at the bottom.
         censoring: whether clipped values are bounds, not exact.
@@ -66,7 +68,7 @@ class Reading:
         noise: of all pictures.
     """
 
-    gamma: float | None = None
+    response: Response | str = AUTO
     white: float | None = None
     black: float | None = None
     censoring: bool = True
@@ -75,11 +77,22 @@ class Reading:
     layer: str | None = None
     noise: Noise | Literal["auto"] = "auto"
 
+    @classmethod
+    def parse(
+        cls, faults: Faults, *, response: str, gamma: float | None, noise: str, **more: Any
+    ) -> Reading:
+        """Parse --response, --gamma and --noise; `faults` keeps what is wrong."""
+        return cls(
+            response=faults.attempt(response_of, response, gamma) or AUTO,
+            noise=faults.attempt(noise_of, noise) or "auto",
+            **more,
+        )
+
     def picture(self, path: Path, size: tuple[int, int] | None) -> Picture:
         """Read a picture for a film of (width, height), or upright if the size is None."""
-        picture = read_picture(path, gamma=self.gamma, layer=self.layer)
-        if self.gamma is not None and picture.bit_depth is None:
-            picture = picture.noting("--gamma not used: its values are linear")
+        picture = read_picture(path, layer=self.layer)
+        if self.response != AUTO and picture.stored is None:
+            picture = picture.noting("--response not used: its values are linear")
         picture = _turned(picture, self.orientation, size)
         return _treated(picture, keeps_alpha=self.alpha == "mask", keeps_levels=self.censoring)
 
@@ -116,6 +129,7 @@ def read_views(
             black=reading.black,
             name=str(pictures[number]),
             noise=reading.noise,
+            response=reading.response,
         )
 
     views = [
@@ -167,6 +181,19 @@ def say_shifts(views: Sequence[View]) -> None:
 
 def _shift_in_words(shift: tuple[float, float]) -> str:
     return "shifted by {:+.2f}, {:+.2f} pixels, moved back".format(*shift)
+
+
+def response_of(response: str, gamma: float | None) -> Response | str:
+    """Parse --response and --gamma, which is short for gamma:X.
+
+    Raises:
+        InputError: if there is no such response, or both are given.
+    """
+    if gamma is not None and response != AUTO:
+        raise InputError(f"--gamma {gamma:g} and --response {response}: give one of them")
+    if gamma is not None:
+        return naming_input("--gamma", as_response, f"gamma:{gamma:g}")
+    return AUTO if response == AUTO else naming_input("--response", as_response, response)
 
 
 def noise_of(text: str) -> Noise | Literal["auto"]:

@@ -1,28 +1,47 @@
-"""What a command asks to be found and minimized, and from which map."""
+"""What a command asks for, and the problem that states it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.console.brackets import developed
+from envmap_inverse.console.cameras import read_taken
+from envmap_inverse.console.meshes import MeshChoice
+from envmap_inverse.console.optimizers import OptimizerChoice
 from envmap_inverse.console.options import given_files, make_loss, make_priors
+from envmap_inverse.console.pictures import Reading
 from envmap_inverse.console.refining import make_refine
-from envmap_inverse.console.scenes import read_ground_truth, read_initial
-from envmap_inverse.errors import Faults
+from envmap_inverse.console.scenes import (
+    DEFAULT_MAP_SIZE,
+    SceneChoice,
+    add_unknown_map,
+    read_ground_truth,
+    read_initial,
+)
+from envmap_inverse.console.shots import Shots
+from envmap_inverse.errors import Faults, InputError
+from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers.protocol import Optimizer
+from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import Prior
+from envmap_inverse.problem.fitting import map_size_for
+from envmap_inverse.problem.preparing import prepared
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.view import View
+from envmap_inverse.problem.sight import check_sight
+from envmap_inverse.problem.view import View, as_views
 from envmap_inverse.refining.choices import Refine
+from envmap_inverse.scene.meshes import MeshScene
 from envmap_inverse.scene.scene import Scene
+from envmap_inverse.system.progress import stage
 
-__all__ = ["Goal"]
+__all__ = ["Goal", "Wish", "stated"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,3 +106,85 @@ class Goal:
             initial=initial,
             ground_truth=faults.attempt(read_ground_truth, self.ground_truth, scene),
         )
+
+
+class Wish(NamedTuple):
+    """What a command line asks for, apart from how the run goes."""
+
+    place: SceneChoice
+    mesh: MeshChoice | None
+    method: OptimizerChoice
+    goal: Goal
+    shots: Shots
+    reading: Reading
+    films: dict[str, Any]
+    registers: bool
+    cameras: Path | None
+    samples: int
+    trust_input: bool
+
+
+def stated(faults: Faults, wish: Wish) -> tuple[Problem, str, Optimizer, MeshScene | None]:
+    """Load the scene, read the pictures and state the problem.
+
+    Returns:
+        The problem, the optimizer as a spec and as an object, and what is made of a mesh.
+
+    Raises:
+        InputError: if anything is wrong; reports all faults.
+    """
+    made = None
+    with stage(f"Reading {wish.place.path.name} and {wish.shots.count}"):
+        is_readable = wish.trust_input or _survive(faults, wish)
+        if wish.mesh is None:
+            scene, has_unknown_map = faults.need(wish.place.load)
+        else:
+            faults.report()
+            size = wish.place.map_size or DEFAULT_MAP_SIZE
+            made = faults.need(wish.mesh.load, wish.place.path, size)
+            scene, has_unknown_map = made.scene, True
+        chosen = faults.attempt(wish.method.make, scene)
+        spec, terms = chosen or ("transport", Transport())  # stands in: more faults can be found
+        faults.attempt(_check_sampling, terms, wish.samples)
+        shots, mesh = wish.shots, wish.mesh
+        read = read_taken(
+            faults, scene, shots, wish.reading, wish.cameras, mesh, is_readable=is_readable
+        )
+        if made is not None and mesh is not None and mesh.viewpoints:
+            faults.need(mesh.stand, made, wish.place.path, read)
+        taken = developed(read, is_exposure_given=shots.is_exposure_given)
+        views = faults.need(
+            prepared,
+            scene,
+            as_views(taken, wish.goal.loss or terms.default_loss),
+            shots.crops,
+            registers=wish.registers,
+            moves=wish.goal.refine is not None,
+            **wish.films,
+        )
+        if has_unknown_map:
+            add_unknown_map(scene, wish.place.map_size or map_size_for(views))
+        problem = wish.goal.problem(faults, scene, views, terms)
+        faults.report()
+        check_sight(problem)
+    return problem, spec, terms, made
+
+
+def _survive(faults: Faults, wish: Wish) -> bool:
+    """Whether a child process survives the files, so that they can be read."""
+    return read_apart(
+        faults,
+        wish.place.path,
+        [*wish.shots.pictures, *wish.goal.files],
+        wish.shots.mask_files,
+        cameras=wish.cameras,
+        layers=wish.shots.layers(wish.reading.layer),
+        envmap=wish.place.envmap_name,
+        define=wish.place.define,
+    )
+
+
+def _check_sampling(optimizer: Optimizer, samples: int) -> None:
+    """Check that the optimizer can draw the samples that are asked for."""
+    if samples and not isinstance(optimizer, Transport):
+        raise InputError("--samples: only the transport optimizer can draw maps; leave it out")

@@ -44,6 +44,7 @@ class Shots:
         exposures: of each; empty if there is a fault in them.
         crops: which part of its film each shows, None for those of which it is not said; empty if
             there is a fault in them.
+        is_exposure_given: whether --exposure is.
         masks: file of each one's mask, or "none"; empty if there is a fault in them.
         named_masks: the masks as they are named: one for all, or one for each.
         sensor: value of --sensor.
@@ -52,6 +53,7 @@ class Shots:
     pictures: list[Path]
     exposures: list[Exposure]
     crops: list[Crop | None]
+    is_exposure_given: bool
     masks: list[str]
     named_masks: list[str]
     sensor: str | None
@@ -61,7 +63,6 @@ class Shots:
         cls,
         faults: Faults,
         references: Sequence[Path] | None,
-        *,
         exposure: str | None = None,
         mask: Sequence[str] | None = None,
         crop: Sequence[str] | None = None,
@@ -76,6 +77,7 @@ class Shots:
             pictures=pictures,
             exposures=faults.attempt(exposures_of, exposure, count) or [],
             crops=faults.attempt(crops_of, crop, count) or [],
+            is_exposure_given=exposure is not None,
             masks=faults.attempt(one_each, "--mask", named or ["none"], count) or [],
             named_masks=named,
             sensor=sensor,

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.images.by_pillow import levels_of, note_of
+from envmap_inverse.images.by_pillow import note_of
 from envmap_inverse.images.cicp import encoding_of_codes
 from envmap_inverse.images.colour import LINEAR, SRGB, Encoding
 from envmap_inverse.images.icc import read_profile
@@ -56,7 +56,7 @@ def read_by_openimageio(
     alpha_at = spec.alpha_channel
     colour = values[..., [c for c in range(spec.nchannels) if c != alpha_at][: _num_colours(spec)]]
     bit_depth = 8 * values.itemsize if values.dtype.kind == "u" else None
-    white, black = (None, None) if bit_depth is None else levels_of(encoding, bit_depth, settings)
+    white, black = encoding.levels(2**bit_depth - 1, settings.gamma) if bit_depth else (None, None)
     turn = 1 if is_turned else spec.get_int_attribute("Orientation", 1)
     return Picture(
         image=encoding.decode(colour, settings.gamma if bit_depth else None),
@@ -65,6 +65,8 @@ def read_by_openimageio(
         white=white,
         black=black,
         bit_depth=bit_depth,
+        stored=colour if bit_depth else None,
+        encoding=encoding if bit_depth else None,
         camera=CameraSettings(
             **{name: spec.get_float_attribute(tag, 0.0) or None for name, tag in _EXIF.items()}
         ),

@@ -18,7 +18,7 @@ from envmap_inverse.images.icc import read_profile
 from envmap_inverse.images.limits import check_size
 from envmap_inverse.images.picture import Picture, Reading
 
-__all__ = ["levels_of", "note_of", "read_by_pillow"]
+__all__ = ["note_of", "read_by_pillow"]
 
 _GREYS = {"1", "L", "LA"}
 _NCLX_BYTES = 2**16
@@ -35,7 +35,7 @@ def read_by_pillow(path: Path, settings: Reading) -> Picture:
             values, alpha = _values(picture)
     if encoding is None:
         encoding = _encoding_without_profile(path, exif)
-    white, black = levels_of(encoding, 8, settings)
+    white, black = encoding.levels(255, settings.gamma)
     return Picture(
         image=encoding.decode(values, settings.gamma),
         alpha=alpha,
@@ -44,19 +44,9 @@ def read_by_pillow(path: Path, settings: Reading) -> Picture:
         black=black,
         bit_depth=8,
         camera=settings_of(exif),
+        stored=values,
+        encoding=encoding,
         notes=(*note_of(encoding), *notes),
-    )
-
-
-def levels_of(encoding: Encoding, bit_depth: int, settings: Reading) -> tuple[float, float]:
-    """Clipping levels: the linear values of the second highest and second lowest stored value.
-
-    Compression moves values by one.
-    """
-    top = 2**bit_depth - 1
-    return (
-        encoding.level((top - 1) / top, settings.gamma),
-        encoding.level(1 / top, settings.gamma),
     )
 
 

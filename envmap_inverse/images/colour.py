@@ -143,10 +143,15 @@ class Encoding:
             return linear
         return np.asarray(linear @ self.matrix.T.astype(np.float32))
 
-    def level(self, value: float, gamma: float | None = None) -> float:
-        """The linear value of a stored one, given as a share of the full range."""
+    def levels(self, top: int, gamma: float | None = None) -> tuple[float, float]:
+        """Clipping levels: the linear values of the second highest and second lowest stored value.
+
+        Compression moves values by one. `top` is the highest.
+        """
         curves = self.curves if gamma is None else (power(gamma),)
-        return min(float(curve(np.array(value))) for curve in curves)
+        ends = np.array([(top - 1) / top, 1 / top])
+        white, black = np.min([curve(ends) for curve in curves], axis=0)
+        return float(white), float(black)
 
 
 def _unless_identity(matrix: NDArray[np.float64]) -> NDArray[np.float64] | None:

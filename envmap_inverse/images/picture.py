@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.images.colour import Curve, Encoding
+
 __all__ = ["CameraSettings", "Picture", "Reading"]
 
 OPAQUE = 0.99
@@ -67,6 +69,9 @@ class Picture:
         camera: settings of the camera.
         jpeg_quality: 1 to 100, as the IJG's encoder counts; None for other files.
         subsampling: colour subsampling of a JPEG, "4:4:4", "4:2:2" or "4:2:0"; None for others.
+        stored: values as stored, shape (h, w, 1 or 3), integers that use the full range of their
+            type; None for floating-point files.
+        encoding: how they became `image`; None without them.
         notes: phrases that report to the user what was done or chosen in reading.
     """
 
@@ -79,6 +84,8 @@ class Picture:
     camera: CameraSettings = field(default_factory=CameraSettings)
     jpeg_quality: int | None = None
     subsampling: str | None = None
+    stored: NDArray[np.unsignedinteger[Any]] | None = None
+    encoding: Encoding | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -96,6 +103,7 @@ class Picture:
             self,
             image=_turned(self.image, self.orientation),
             alpha=None if self.alpha is None else _turned(self.alpha, self.orientation),
+            stored=None if self.stored is None else _turned(self.stored, self.orientation),
             orientation=1,
         )
         return turned.noting(f"turned upright (EXIF orientation {self.orientation})")
@@ -121,6 +129,23 @@ class Picture:
         if self.alpha is None or (self.alpha >= OPAQUE).all():
             return None
         return (self.alpha >= OPAQUE).astype(np.float32)
+
+    def linearized(self, curves: tuple[Curve, ...]) -> Picture:
+        """The picture with other curves from stored to linear values; primaries stay.
+
+        One of floating-point values, which are linear, stays as it is.
+        """
+        if self.stored is None or self.encoding is None:
+            return self
+        encoding = replace(self.encoding, curves=curves)
+        white, black = encoding.levels(np.iinfo(self.stored.dtype).max)
+        return replace(
+            self,
+            image=encoding.decode(self.stored),
+            encoding=encoding,
+            white=None if self.white is None else white,
+            black=None if self.black is None else black,
+        )
 
     def noting(self, *notes: str) -> Picture:
         """Return the picture with more notes."""

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import Picture, read_picture
 from envmap_inverse.images.arrays import as_numbers, as_radiance, check_finite
+from envmap_inverse.images.response import AUTO, Response, as_response
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.problem.noise import Noise, estimate_noise
 from envmap_inverse.scene.windows import Window
@@ -50,6 +51,9 @@ class View:
         over: other values that are clipped at the top, such as means of some that are, shape
             (h, w, 3); None if `white` tells all.
         under: the same at the bottom.
+        response: how a file's or `Picture`'s values become linear: "auto" to do as it says, and to
+            find the camera's response from several exposures (see `with_found_responses`), "srgb",
+            "linear", "gamma:2.2", or a file with a curve (see `as_response`).
         picture: what `image` was read as, without its values, which says more of the camera; None
             if it was an array.
         window: the part of the picture that `image` is, if it was cut; None for all of it.
@@ -75,6 +79,7 @@ class View:
     over: NDArray[np.bool_] | None = None
     under: NDArray[np.bool_] | None = None
     picture: Picture | None = None
+    response: Response | str | Path = AUTO
     window: Window | None = None
     shift: tuple[float, float] | None = None
 
@@ -90,11 +95,18 @@ class View:
             black: float | None = None,
             name: str = _UNNAMED,
             noise: Noise | Literal["auto"] = "auto",
+            over: NDArray[np.bool_] | None = None,
+            under: NDArray[np.bool_] | None = None,
             picture: Picture | None = None,
+            response: Response | str | Path = AUTO,
         ) -> None: ...
 
     def __post_init__(self) -> None:
         """Read the file, if the image is named, and check shapes and values."""
+        if self.response != AUTO and not isinstance(self.response, Response):
+            object.__setattr__(
+                self, "response", naming_input(self.name, as_response, self.response)
+            )
         if isinstance(self.image, str | Path | Picture):
             self._take(self.image)
         image = _as_rgb(naming_input(self.name, as_radiance, self.image))
@@ -127,6 +139,8 @@ class View:
         picture = source if isinstance(source, Picture) else read_picture(source)
         is_named = self.name != _UNNAMED or source is picture
         name = self.name if is_named else str(source)
+        if isinstance(self.response, Response):
+            picture = picture.linearized(self.response.curves)
         upright = picture.upright
         own = upright.mask
         mask: NDArray[np.float32] | None = self.mask

@@ -16,7 +16,7 @@ import numpy as np
 from markupsafe import Markup
 
 from envmap_inverse.images import shrink, tonemap
-from envmap_inverse.report import tables
+from envmap_inverse.report import response, tables
 from envmap_inverse.report.pictures import (
     DIFFERENCE_GAIN,
     MAX_PIXELS,
@@ -152,6 +152,9 @@ def page(runs: Sequence[Run]) -> str:
         names=names,
         runs=runs,
         tables=tables,
+        response_lines=response.response_lines,
+        response_size=(response.WIDTH, response.HEIGHT, response.STOPS),
+        exposures_found=response.exposures_found,
         pictures=list(_pictures(runs, names, rasters, exposure)),
         curves=any(run.history for run in runs),
         maps=[_map_pane(shown, runs, rasters, exposure) for shown in maps],

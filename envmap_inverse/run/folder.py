@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
+from envmap_inverse.problem.brackets import common_response
 from envmap_inverse.problem.plausibility import warn_of_dark_pixels
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
@@ -267,6 +268,9 @@ class RunFolder:
 
         if result.exposures is not None:
             self._exposure = display_exposure(problem.views[0].image / result.exposures[0])
+        response = common_response(problem.views)
+        if response is not None:
+            write_bytes(begin(layout.RESPONSE), response.as_csv().encode())
         begin(f"{layout.ENVMAP}, {layout.COVERAGE}")
         write_maps(self.path, result, self._exposure, self._num_samples)
         self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure)

@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from envmap_inverse.metrics import compare_maps
+from envmap_inverse.problem.brackets import response_summary
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.solving.estimate import Estimate
 from envmap_inverse.solving.fit import Fit
@@ -42,6 +43,7 @@ def summary_of_run(
         "clipped_share": [view.clipped_share for view in problem.views],
         "exposure": exposure,
         "fit": fit.as_dict(),
+        "response": response_summary(problem.views),
         "noise": [asdict(view.noise_model) for view in problem.views],
         "seconds": dict(seconds),
         "settings": dict(settings),

@@ -19,6 +19,7 @@ from envmap_inverse.optimizers import loop
 from envmap_inverse.optimizers.choices import default_optimizer
 from envmap_inverse.optimizers.protocol import Keeper, Optimizer
 from envmap_inverse.priors import Prior
+from envmap_inverse.problem.brackets import with_found_responses
 from envmap_inverse.problem.fitting import fit_films
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
@@ -97,7 +98,7 @@ def estimate(
     with shown_in_notebook():
         problem = Problem.create(
             scene,
-            fit_films(scene, as_views(views, wanted), is_size_kept=True),
+            fit_films(scene, with_found_responses(as_views(views, wanted)), is_size_kept=True),
             loss=wanted,
             priors=chosen.default_priors if priors is None else priors,
             initial=chosen.default_initial if initial is None else initial,

@@ -18,6 +18,7 @@ __all__ = [
     "REFINED",
     "RENDER_PNG",
     "REPORT",
+    "RESPONSE",
     "SCENE",
     "SEEN",
     "SETTINGS",
@@ -52,6 +53,8 @@ REFINED = "refined.json"
 RENDER_PNG = "render.png"
 SCENE, MESH_SCENE = "ball_scene.xml", "mesh_scene.xml"
 UNWRAP = "unwrap.exr"
+RESPONSE = "response.csv"
+"""The curve of the camera, if one was found for all pictures."""
 
 REPORT = "report.html"
 THUMBNAILS = "thumbnails.npz"
@@ -62,7 +65,7 @@ CHECKPOINT_FILES = re.compile(r"checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.n
 OWN_FILES = re.compile(
     r"(envmap|render|reference|residual|coverage|deviation|seen|ground_truth)\.(exr|png)"
     r"|(render|reference|sample|residual|ball_crop)_\d+\.exr"
-    r"|ball_mask_\d+\.png|unwrap\.exr|(ball|mesh)_scene\.xml"
+    r"|ball_mask_\d+\.png|unwrap\.exr|(ball|mesh)_scene\.xml|response\.csv"
     rf"|{CHECKPOINT_FILES.pattern}"
     r"|history\.jsonl|summary\.json|run\.toml|refined\.json|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"

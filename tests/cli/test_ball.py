@@ -55,7 +55,8 @@ def test_a_bracket_becomes_a_map(photos: Path, call: Call, tmp_path: Path) -> No
     assert (done.returncode, done.stderr) == (0, "")
     assert "ball given at x 20.3, y 19.6, radius 16.4 pixels" in done.stdout
     assert "camera 20.0 radii from the ball (by default" in done.stdout
-    assert "exposures by EXIF: 1, 0.05" in done.stdout
+    assert "response: sRGB's, found from 2 pictures" in done.stdout
+    assert "EXIF agrees: 1, 0.05, 1% off at most" in done.stdout
     for name in ("envmap.exr", "unwrap.exr"):
         texels = read_image(tmp_path / "light" / name)
         row, column = np.unravel_index(int(texels[..., 1].argmax()), texels.shape[:2])

@@ -118,7 +118,7 @@ def test_only_8_bit_pictures_are_clipped_by_themselves(folder: Path) -> None:
     assert (exr.white, exr.black) == (None, None)
     exact, _ = read(pictures, [0, 0], censoring=False)
     assert (exact.white, exact.black) == (None, None)
-    own, _ = read(pictures, [0, 0], white=0.9, gamma=2.2)
+    own, _ = read(pictures, [0, 0], white=0.9, response="gamma:2.2")
     assert (own.white, own.black) == (0.9, pytest.approx((1 / 255) ** 2.2))
 
 
