@@ -100,6 +100,7 @@ def resized(view: View, width: int, height: int) -> View:
         sums /= np.where(weights > 0, weights, np.float32(1))
         return sums
 
+    count = len(view.image) * view.image.shape[1] / (width * height)
     means, is_over = mean(view.image), mean(view.is_over) > 0
     share_under = mean(view.is_under)
     is_open = True if view.black is None else share_under * view.black > OPEN_SHARE * means
@@ -109,7 +110,8 @@ def resized(view: View, width: int, height: int) -> View:
         mask=weights[:, :, 0],
         over=is_over,
         under=(share_under > 0) & is_open & ~is_over,
-        noise=_mean_noise(view.noise, len(view.image) * view.image.shape[1] / (width * height)),
+        noise=_mean_noise(view.noise, count),
+        averaged=view.averaged * count,
     )
 
 

@@ -17,6 +17,7 @@ from envmap_inverse.images.arrays import as_numbers, as_radiance, check_finite
 from envmap_inverse.images.response import AUTO, Response, as_response
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.problem.noise import Noise, estimate_noise
+from envmap_inverse.problem.rounding import Rounding
 from envmap_inverse.scene.windows import Window
 
 __all__ = ["Exposure", "View", "ViewLike", "as_views", "naming_input", "start_exposures"]
@@ -59,6 +60,7 @@ class View:
         window: the part of the picture that `image` is, if it was cut; None for all of it.
         shift: pixels to the right and down by which the picture was off, and was moved back; None
             if it was not.
+        averaged: values of the picture's file of which each is the mean.
 
     Example:
         >>> ei.View("photo.jpg", exposure="auto")
@@ -82,6 +84,7 @@ class View:
     response: Response | str | Path = AUTO
     window: Window | None = None
     shift: tuple[float, float] | None = None
+    averaged: float = 1.0
 
     if TYPE_CHECKING:  # at run time the dataclass has it
 
@@ -178,6 +181,20 @@ class View:
             return self.noise
         counts = (self.weights > 0) & ~self.is_over & ~self.is_under
         return estimate_noise(self.image, counts)
+
+    def variance(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Variance of the image's values, from those that the light would give without errors.
+
+        It is that of the noise, and of the integers that a file stores (see `Rounding`).
+        """
+        variance = self.noise_model.variance(values)
+        if self._rounding is None:
+            return variance
+        return variance + self._rounding.variance(values) / np.float32(self.averaged)
+
+    @cached_property
+    def _rounding(self) -> Rounding | None:
+        return Rounding.of(self.picture)
 
     @property
     def knows_exposure(self) -> bool:

@@ -157,7 +157,7 @@ def _residuals(
         (pair[0].astype(np.float64) - pair[1]) ** 2 / 4, (3, 3, 0)
     )
     light = np.maximum(predicted, FLOOR * float(np.mean(predicted)))
-    noise = view.noise_model.variance(values.astype(np.float32)) / exposure**2
+    noise = view.variance(values.astype(np.float32)) / exposure**2
     deviation = np.sqrt(noise + of_rendering + (TOLERANCE * light) ** 2)
     deviation = np.maximum(deviation, 1e-30)
     return Residuals(

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.optimizers.least_squares.gains import Gains
-from envmap_inverse.problem.noise import Noise
 from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.view import View
 from envmap_inverse.recording.blocks import elementwise
 
 __all__ = ["Pictures", "Pixels"]
@@ -98,7 +98,7 @@ class Pictures:
         """Variance of the pictures' radiance, by the noise models of the views."""
         arrays = map(self.gains.split, (self._factors, predicted, self.offset))
         parts = [
-            elementwise(partial(_noise_of_light, view.noise_model), *rows)
+            elementwise(partial(_noise_of_light, view), *rows)
             for view, *rows in zip(self._views, *arrays, strict=True)
         ]
         return parts[0] if len(parts) == 1 else np.asfortranarray(np.concatenate(parts))
@@ -157,9 +157,9 @@ class Pictures:
         self._gain: Pixels = self._factors / np.float32(mean)
 
 
-def _noise_of_light(noise: Noise, factor: Pixels, predicted: Pixels, offset: Pixels) -> Pixels:
+def _noise_of_light(view: View, factor: Pixels, predicted: Pixels, offset: Pixels) -> Pixels:
     """Variance of radiance, from that of values, which are so many times as large."""
-    variance: Pixels = noise.variance(factor * (predicted + offset)) / factor**2
+    variance: Pixels = view.variance(factor * (predicted + offset)) / factor**2
     return variance
 
 

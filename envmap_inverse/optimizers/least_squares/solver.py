@@ -16,6 +16,7 @@ from envmap_inverse.natural_light import filled
 from envmap_inverse.optimizers.least_squares.conjugate_gradients import conjugate_gradients
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.least_squares.smooth import smooth_factor
+from envmap_inverse.optimizers.least_squares.verdict import verdict
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.problem import Problem
@@ -39,9 +40,6 @@ NOISY = 3.0
 
 FACTORS = 0.05, 20.0
 """By which a multiplicative step may change a texel."""
-
-PERFECT = 1e-3
-"""A loss at which a map is right, whatever others are."""
 
 DARKEST, AROUND = 0.1, float(np.radians(4))
 """Least share of the light around that a texel has, and the reach of what is around, radians."""
@@ -159,14 +157,10 @@ class LeastSquares:
         )
 
     def _verdict(self) -> str:
-        """Whether the map explains the pictures better than the best map of one colour."""
-        best = self.pictures.best_multiple(self.transport.matvec(np.ones_like(self.initial)))
-        if self.loss < max(self.pictures.mean_loss(best), PERFECT):
-            return "done"
-        return (
-            "ended: the map explains the pictures no better than light that is the same from "
-            "everywhere; check the pictures, the camera and the scene"
-        )
+        uniform = self.transport.matvec(np.ones_like(self.initial))
+        is_uniform = bool(np.ptp(self.initial) == 0)
+        start = None if is_uniform else self.transport.matvec(self.initial)
+        return verdict(self.pictures, self.loss, uniform, start)
 
     def _warm_up(self) -> None:
         """Take the multiplicative steps x <- x T'(w b) / T'(w T x).

@@ -10,6 +10,7 @@ from scipy.optimize import nnls
 
 import envmap_inverse as ei
 from envmap_inverse import losses, metrics, priors
+from envmap_inverse.optimizers.least_squares.smooth import smooth_factor
 
 MakeScene = Callable[..., ei.Scene]
 MakeMap = Callable[..., NDArray[np.float32]]
@@ -264,3 +265,37 @@ def test_a_mask_limits_what_is_recovered(open_scene: ei.Scene) -> None:
     assert hidden.any()
     np.testing.assert_allclose(half.texels[hidden], 1, rtol=1e-6)
     assert (half.coverage > 0).any()
+
+
+# Smooth changes
+
+
+@pytest.mark.parametrize("material", ["rough", "diffuse"])
+def test_a_smooth_factor_brings_light_to_where_it_comes_from(
+    make_scene: MakeScene, material: str
+) -> None:
+    """What a map lacks as a whole and on one side is found at once."""
+    height, width = 16, 32
+    across = np.cos(np.linspace(0, 2 * np.pi, width, endpoint=False))[None, :, None]
+    wanted = np.exp(0.3 + 0.5 * across * np.ones((height, 1, 3))).astype(np.float32)
+    scene = make_scene(material, size=(16, 16), texels=wanted)
+    transport = ei.LightTransport.record(scene, spp=64)
+    truth = wanted.reshape(-1, 3)
+    start = np.ones_like(truth)
+    missing = transport.matvec(truth) - transport.matvec(start)
+    variance = np.full_like(missing, 1e-4)
+    factor = smooth_factor(transport, start, missing, variance)
+    seen = transport.coverage.reshape(-1, 3) > 0
+    before, after = (np.abs(np.log(f / truth))[seen].mean() for f in (start, factor))
+    assert after < 0.35 * before
+    left = transport.matvec(factor * start) - transport.matvec(truth)
+    assert np.abs(left).mean() < 0.05 * np.abs(missing).mean()
+
+
+def test_what_does_not_count_has_no_say_in_the_smooth_factor(make_scene: MakeScene) -> None:
+    scene = make_scene("diffuse", size=(8, 8), texels=np.ones((8, 16, 3), np.float32))
+    transport = ei.LightTransport.record(scene, spp=16)
+    start = np.ones((8 * 16, 3), np.float32)
+    missing = np.full((64, 3), 5, np.float32)
+    factor = smooth_factor(transport, start, missing, np.full((64, 3), np.inf, np.float32))
+    np.testing.assert_allclose(factor, 1, atol=1e-6)

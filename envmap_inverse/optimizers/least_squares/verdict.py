@@ -1,0 +1,35 @@
+"""Whether a map explains the pictures better than maps that nobody had to solve for."""
+
+from __future__ import annotations
+
+from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
+
+__all__ = ["verdict"]
+
+PERFECT = 1e-3
+"""A loss at which a map is right, whatever others are."""
+
+MUCH_WORSE = 1.5
+"""Ratio to the loss of a start map from which a map is worse; priors cost a little."""
+
+
+def verdict(pictures: Pictures, loss: float, of_uniform: Pixels, of_start: Pixels | None) -> str:
+    """How a run ended: "done", or why its map is of no use.
+
+    Args:
+        pictures: what the map is to explain.
+        loss: of the map.
+        of_uniform: prediction of light that is the same from everywhere.
+        of_start: that of a start map of which the user had reason to think; None without one.
+    """
+    if loss >= max(pictures.mean_loss(pictures.best_multiple(of_uniform)), PERFECT):
+        return (
+            "ended: the map explains the pictures no better than light that is the same from "
+            "everywhere; check the pictures, the camera and the scene"
+        )
+    if of_start is not None and loss >= max(MUCH_WORSE * pictures.mean_loss(of_start), PERFECT):
+        return (
+            "ended: the map explains the pictures worse than the start map (initial) does; use "
+            "that, or check the loss and the priors"
+        )
+    return "done"
