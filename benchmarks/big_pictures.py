@@ -25,7 +25,8 @@ from benchmarks.tables import Table
 from envmap_inverse.bundled import bunny, map_file
 from envmap_inverse.images import tonemap, write_image
 from envmap_inverse.metrics import log_rmse
-from envmap_inverse.scene.ball import BallShot, ball_scene, conductor, scene_xml
+from envmap_inverse.scene.ball import BallShot, ball_scene, conductor
+from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.latlong import resample
@@ -124,7 +125,7 @@ def _commands(folder: Path) -> dict[str, list[Any]]:
 
     def kind(name: str, camera: Camera, image: Array, mask: Array | None = None) -> _Kind:
         path = folder / f"{name}.xml"
-        path.write_text(scene_xml(conductor("0.9"), [camera]))
+        path.write_text(scene_xml(ball_scene(conductor("0.9")), [camera]))
         pictures = [folder / f"{name}{number}.png" for number in range(len(EXPOSURES))]
         for picture, exposure in zip(pictures, EXPOSURES, strict=True):
             write_image(picture, exposure * image)
