@@ -26,8 +26,8 @@ from envmap_inverse.bundled import bunny, map_file
 from envmap_inverse.images import tonemap, write_image
 from envmap_inverse.metrics import log_rmse
 from envmap_inverse.scene.ball import BallShot, ball_scene, conductor
-from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.scene.cameras import Camera
+from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.latlong import resample
 
