@@ -19,6 +19,7 @@ from typer.main import get_command
 
 from envmap_inverse import BackendError, InputError, commands
 from envmap_inverse.cli import app
+from envmap_inverse.console import problems
 from envmap_inverse.errors import Faults
 from envmap_inverse.guard import reader as isolation
 from envmap_inverse.guard.reader import Reader
@@ -120,7 +121,7 @@ def test_the_picture_that_tells_a_camera_its_size_is_read_by_the_child(tmp_path:
 @pytest.mark.parametrize(
     ("module", "arguments"),
     [
-        (commands.estimate, ("estimate", "scene.xml", "reference.exr", "-o", "run")),
+        (problems, ("estimate", "scene.xml", "reference.exr", "-o", "run")),
         (commands.scene, ("render", "scene.xml", "-o", "image.exr")),
         (commands.coverage, ("coverage", "scene.xml")),
     ],
