@@ -21,8 +21,10 @@ NOISY_FALL, NOISY_SHARE = 0.01, 0.1
 The noise of renderings is a part of the loss that does not fall, so that a little is much; a loss
 in steady fall loses 2 / 7 of the whole between the last two quarters."""
 
-STEP_FALLS = ((0.1, 0.05), (0.01, 0.2))
-"""The same for the last of a few steps: either pair, of which both have to be reached.
+STEP_FALL, STEP_SHARE = 0.1, 0.05
+STEADY_FALL, STEADY_SHARE = 0.01, 0.9
+"""The same for the last of a few steps: either pair, of which both have to be reached. The last
+number is a share of the mean fall of a step.
 
 Of three steps that leave a quarter each the last has a share of 1 / 21: a loss that falls so fast
 is near its end, however small it still gets."""
@@ -49,12 +51,16 @@ def unfinished(losses: Sequence[float]) -> str:
     share_of_level = fall / max(level, 1e-30)
     share_of_whole = fall / max(float(history[0]) - level, 1e-30)
     if length == 1:
-        is_falling = any(share_of_level > f and share_of_whole > w for f, w in STEP_FALLS)
+        share_of_mean = share_of_whole * (len(history) - 1)
+        is_falling = (share_of_level > STEP_FALL and share_of_whole > STEP_SHARE) or (
+            share_of_level > STEADY_FALL and share_of_mean > STEADY_SHARE
+        )
     else:
         noise = float(np.sqrt(np.mean(np.diff(history[-2 * length :]) ** 2) / 2))
         is_clear = fall > SIGNIFICANCE * noise * (2 / length) ** 0.5
         is_falling = is_clear and (share_of_level > NOISY_FALL or share_of_whole > NOISY_SHARE)
-    if not is_falling or level < DONE * history[0]:
+    has_been_lower = history[:-length].min() < level  # priors rule it then
+    if not is_falling or has_been_lower or level < DONE * history[0]:
         return ""
     part = "step" if length == 1 else "quarter"
     return (

@@ -113,8 +113,9 @@ class LeastSquares:
         if index == 0:
             self._warm_up()
         else:
+            if index == 1:
+                self._correct()
             self._round()
-        if self.problem.priors and self.iterations > STEPS[0]:
             self._correct()
         self.loss = self.pictures.mean_loss(self.predicted)
         return Step(
@@ -249,7 +250,9 @@ class LeastSquares:
         self.pictures.fit_gains(self.predicted)
 
     def _correct(self) -> None:
-        """Multiply the map by the smooth factor that the pictures want."""
+        """Multiply the map by the smooth factor that the pictures want, if light is blurred."""
+        if not self.problem.priors or self.iterations == STEPS[0]:
+            return
         missing = self.pictures.observed - self.predicted
         factor = smooth_factor(self.transport, self.texels, missing, self._variance())
         self.texels = self.texels * factor
