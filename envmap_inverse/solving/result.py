@@ -125,6 +125,41 @@ class Estimate:
         check_seed(seed)
         return self._known_posterior().samples(count, seed)
 
+    def variance_of(self, weights: ArrayLike) -> float:
+        """Variance of a sum of the map's values, such as an irradiance or the energy of a lamp.
+
+        It is that among 64 random maps (see `samples`), always the same ones. Sums over less than
+        9 degrees leave out detail; for single texels ask for the `deviation`.
+
+        Args:
+            weights: of the values, shape (H, W, 3), or (H, W) for those of all channels.
+
+        Returns:
+            The variance, in radiance squared times weights squared.
+
+        Raises:
+            InputError: if the weights have another shape or hold NaN or infinity, or the optimizer
+                reports no uncertainty.
+
+        Example:
+            >>> result = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
+            >>> sky = np.zeros(result.texels.shape)
+            >>> sky[:4] = 1
+            >>> result.variance_of(sky) > 0
+            True
+        """
+        posterior = self._known_posterior()
+        factors = np.asarray(weights, np.float64)
+        factors = factors[:, :, None] if factors.ndim == 2 else factors
+        if factors.shape not in {self.texels.shape, (*self.texels.shape[:2], 1)}:
+            raise InputError(
+                f"weights must have the map's shape {self.texels.shape}; found {np.shape(weights)}"
+            )
+        if not np.isfinite(factors).all():
+            raise InputError("weights hold NaN or infinity")
+        sums = np.sum(posterior.some_samples * factors, axis=(1, 2, 3))
+        return float(np.var(sums, ddof=1))
+
     def _known_posterior(self) -> Posterior:
         if self.posterior is None:
             raise InputError("this map's uncertainty is not known; estimate it with ei.Transport()")

@@ -149,3 +149,30 @@ def test_adam_knows_no_uncertainty_and_says_so(truth: Image, ask: Any) -> None:
     assert result.deviation is None
     with pytest.raises(ei.InputError, match=r"not known; estimate it with ei\.Transport\(\)"):
         ask(result)
+
+
+def test_the_variance_of_a_sum_is_that_of_its_samples(diffuse: ei.Estimate) -> None:
+    weights = np.cos(np.linspace(0, 2, HEIGHT))[:, None] * np.ones((1, WIDTH))
+    sums = np.sum(diffuse.samples(64) * weights[:, :, None], axis=(1, 2, 3))
+    assert diffuse.variance_of(weights) == pytest.approx(np.var(sums, ddof=1))
+    assert diffuse.variance_of(3 * weights) == pytest.approx(9 * diffuse.variance_of(weights))
+
+
+def test_light_from_all_sides_is_known_better_from_a_mirror(
+    mirror: ei.Estimate, diffuse: ei.Estimate
+) -> None:
+    weights = np.repeat(texel_solid_angles(HEIGHT, WIDTH)[:, :, None], 3, axis=2)
+    weights[:, : WIDTH // 2] *= -1  # one side less the other
+    assert mirror.variance_of(weights) < diffuse.variance_of(weights)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [(np.ones((3, 4)), "weights must have the map's shape"), (None, "NaN or infinity")],
+)
+def test_weights_that_do_not_fit_are_refused(
+    mirror: ei.Estimate, weights: Any, message: str
+) -> None:
+    given = np.full(mirror.texels.shape, np.nan) if weights is None else weights
+    with pytest.raises(ei.InputError, match=message):
+        mirror.variance_of(given)
