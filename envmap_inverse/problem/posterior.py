@@ -26,10 +26,6 @@ MAX_PIXELS = 8192
 TEXEL = 0.35
 """Standard deviation of log radiance that is finer, for most texels."""
 
-INFLATION = 2.0
-"""Factor on the variance of the harmonics for what the linear model lacks. With this, intervals of
-90 % hold about so much of the sphere (`python -m benchmarks --only calibration`)."""
-
 BREADTH = 181.0
 """Parts of the sphere at which all pixels of a view would count as one. With this number intervals
 of irradiances hold about what they say (`python -m benchmarks --only calibration`)."""
@@ -123,7 +119,7 @@ class Posterior:
         """
         texels = self._texels
         own = texels**2 * self._transport.gram_diagonal(self._precision)
-        variance = INFLATION * self._reduced.variance() + TEXEL**2 / (1 + TEXEL**2 * own)
+        variance = self._reduced.variance() + TEXEL**2 / (1 + TEXEL**2 * own)
         forward = self._transport.matvec(np.asfortranarray(texels))
         together = texels * self._transport.rmatvec(self._precision * forward)
         unresolved = np.minimum(variance / VARIANCE, 1) * together / (together + 1 / VARIANCE)
