@@ -20,12 +20,14 @@ from envmap_inverse.report import response, tables
 from envmap_inverse.report.pictures import (
     DIFFERENCE_GAIN,
     MAX_PIXELS,
+    SIGMAS,
     Heat,
     Raster,
     Sheet,
     difference,
     jpeg,
     png,
+    residual,
 )
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
 from envmap_inverse.run.reading import Image, Run
@@ -167,7 +169,9 @@ def page(runs: Sequence[Run]) -> str:
             for number, kept in enumerate(run.thumbnails for run in runs)
             if kept is not None
         },
+        residuals=_residuals(runs),
         gain=DIFFERENCE_GAIN,
+        sigmas=SIGMAS,
         still_size=STILL_SIZE,
         rasters=rasters.named,
         data=Markup(_json(data)),
@@ -193,6 +197,16 @@ def _pictures(
         yield _pane(f"Fit, {names[number]}", fit, rasters, exposure, run=number)
     for number, pair in enumerate(pairs):
         yield _difference(f"Difference, {names[number]}", *pair, rasters, exposure, run=number)
+
+
+def _residuals(runs: Sequence[Run]) -> list[tuple[str, str, tuple[int, int]]]:
+    """Caption, data URI and size of each residual of a single run."""
+    found = runs[0].residuals if len(runs) == 1 else []
+    pictures = [residual(values) for values in found]
+    return [
+        (f"Residual{f' {number}' if len(found) > 1 else ''}", png(shown), shown.shape[1::-1])
+        for number, shown in enumerate(pictures, 1)
+    ]
 
 
 def _maps(runs: Sequence[Run], names: list[str]) -> Iterator[_Map]:

@@ -12,11 +12,13 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.images import Uint8Image, encode_jpeg, encode_png, shrink
 from envmap_inverse.report.colours import false_colours
 
-__all__ = ["Heat", "Raster", "Sheet", "difference", "jpeg", "png"]
+__all__ = ["Heat", "Raster", "Sheet", "difference", "jpeg", "png", "residual"]
 
 MAX_PIXELS = 2**19
 """Largest picture in the page, which takes 4 MB; larger ones are shrunk."""
 DIFFERENCE_GAIN = 4
+SIGMAS = 6
+"""Standard deviations from which a residual has its full colour."""
 LARGEST_HALF = 65504.0
 
 
@@ -126,7 +128,22 @@ def difference(image: ArrayLike, reference: ArrayLike, exposure: float) -> Uint8
         reference: of the same shape.
         exposure: factor on the difference, besides DIFFERENCE_GAIN.
     """
-    signed = (np.asarray(image) - np.asarray(reference)).mean(axis=2) * exposure * DIFFERENCE_GAIN
+    signed = (np.asarray(image) - np.asarray(reference)).mean(axis=2)
+    return _signed(signed * exposure * DIFFERENCE_GAIN)
+
+
+def residual(values: NDArray[np.float32]) -> Uint8Image:
+    """Residuals (h, w, 3) over their standard deviation, in the colours of `difference`.
+
+    The largest of the channels counts, fully coloured from `SIGMAS` on.
+    """
+    small = -shrink(values, MAX_PIXELS)
+    largest = np.take_along_axis(small, np.argmax(np.abs(small), axis=2)[..., None], axis=2)
+    return _signed(largest[:, :, 0] / SIGMAS)
+
+
+def _signed(signed: NDArray[np.floating]) -> Uint8Image:
+    """Numbers from -1 to 1 as blue and orange, 0 as black."""
     strength = np.clip(np.nan_to_num(np.abs(signed), nan=1), 0, 1)[..., None]
     colour: NDArray[np.int_] = np.where(signed[..., None] > 0, [255, 140, 40], [50, 150, 255])
     return np.asarray(strength * colour, np.uint8)

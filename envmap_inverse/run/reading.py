@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +44,7 @@ class Run:
         deviation: standard deviation of each texel, if the optimizer reported it.
         ground_truth: the true map, if it is known.
         unwrap: the map by geometry alone, if the pictures are of a mirror ball.
+        residuals: of the first pictures, over their standard deviation, as far as there are files.
         thumbnails: pictures of some iterations, unless an older version made the folder.
     """
 
@@ -57,6 +58,7 @@ class Run:
     ground_truth: Image | None
     thumbnails: Thumbnails | None
     unwrap: Image | None = None
+    residuals: list[Image] = field(default_factory=list)
 
     @classmethod
     def read(cls, path: Path) -> Run:
@@ -93,6 +95,7 @@ class Run:
             ground_truth=_read_if_there(path / layout.GROUND_TRUTH),
             thumbnails=Thumbnails.read(kept) if kept.exists() else None,
             unwrap=_read_if_there(path / layout.UNWRAP),
+            residuals=list(_read_residuals(path)),
         )
 
 
@@ -109,6 +112,14 @@ def _read_pictures(path: Path) -> Iterator[tuple[Image, Image]]:
                 f"{reference.shape}; repeat the run"
             )
         yield reference, render
+
+
+def _read_residuals(path: Path) -> Iterator[Image]:
+    for number in itertools.count():
+        residuals = _read_if_there(path / layout.residual(number))
+        if residuals is None:
+            return
+        yield residuals
 
 
 def _exposure(summary: dict[str, Any], number: int) -> Image:

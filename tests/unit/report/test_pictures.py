@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
-from envmap_inverse.report.pictures import Heat, Raster, Sheet, difference
+from envmap_inverse.report.pictures import SIGMAS, Heat, Raster, Sheet, difference, residual
 
 
 def decoded(raster: Raster) -> NDArray[np.float64]:
@@ -77,3 +77,12 @@ def test_false_colours_span_what_is_there(values: NDArray[np.float32]) -> None:
         return
     assert 0 < heat.low <= heat.high <= mean.max()
     assert heat.high <= 1e4 * heat.low * (1 + 1e-6)
+
+
+def test_a_residual_is_orange_where_the_fit_is_too_bright_and_black_where_it_is_right() -> None:
+    values = np.zeros((1, 3, 3), np.float32)
+    values[0, 0], values[0, 1, 2] = (-SIGMAS, 0, 0), 2 * SIGMAS  # the picture is darker; brighter
+    orange, blue, black = residual(values)[0].tolist()
+    assert orange[0] > 2 * orange[2]
+    assert blue[2] > 2 * blue[0]
+    assert black == [0, 0, 0]

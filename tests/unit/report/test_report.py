@@ -210,3 +210,10 @@ def test_the_unwrapping_of_a_ball_stands_beside_the_map(
     assert "geometry alone" not in write_report(folder).read_text()
     write_image(folder / "unwrap.exr", np.ones((16, 32, 3), np.float32))
     assert "Unwrapped by geometry alone" in write_report(folder).read_text()
+
+
+def test_residuals_are_shown_where_the_run_has_them(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    assert "Residuals" not in write_report(folder).read_text()
+    write_image(folder / "residual.exr", np.full((3, 4, 3), 2, np.float32))
+    assert write_report(folder).read_text().count('alt="Residual"') == 1
