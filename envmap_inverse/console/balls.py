@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -209,25 +209,18 @@ def find_balls(views: Sequence[View], circles: Sequence[Circle | None]) -> list[
     """
     faults = Faults()
     sizes = [(view.image.shape[1], view.image.shape[0]) for view in views]
-    found: dict[Size, Circle | None] = {}
     sought: dict[Size, list[View]] = {}
-    for size in dict.fromkeys(sizes):
-        unknown = [
-            view
-            for view, circle, own in zip(views, circles, sizes, strict=True)
-            if own == size and circle is None
-        ]
-        if unknown:
-            sought[size], found[size] = unknown, _found(unknown)
-    inside = [
-        circle
-        for size, circle in [*found.items(), *zip(sizes, circles, strict=True)]
-        if circle is not None and circle.overhang(*size) <= MAX_OVERHANG
-    ]
-    clearest = max(inside, key=_significance, default=None)
+    for view, circle, size in zip(views, circles, sizes, strict=True):
+        if circle is None:
+            sought.setdefault(size, []).append(view)
+    found = {size: _found(unknown) for size, unknown in sought.items()}
+    # Those that are given, or else those that are found, say what the others should look like.
+    known = [*zip(sizes, circles, strict=True)] if any(circles) else [*found.items()]
+    inside = [c for size, c in known if c is not None and c.overhang(*size) <= MAX_OVERHANG]
+    if inside and not all(_are_alike(circle, inside[0], size) for size, circle in found.items()):
+        agreeing = [_found_near(candidate, sought, found) for candidate in inside]
+        found = max(agreeing, key=lambda each: sum(map(_significance, each.values())))
     for size, unknown in sought.items():
-        if clearest is not None and not _are_alike(found[size], clearest, size):
-            found[size] = _found(unknown, clearest)
         if found[size] is None:
             faults.keep(_not_found(unknown[0]))
     placed = [circle or found.get(size) for circle, size in zip(circles, sizes, strict=True)]
@@ -244,8 +237,18 @@ def _found(views: Sequence[View], near: Circle | None = None) -> Circle | None:
     return find_circle([view.image for view in views], [view.white for view in views], near)
 
 
-def _significance(circle: Circle) -> float:
-    return circle.significance
+def _found_near(
+    near: Circle, sought: Mapping[Size, Sequence[View]], found: Mapping[Size, Circle | None]
+) -> dict[Size, Circle | None]:
+    """The outlines in all sizes of pictures if one that was found in some of them is right."""
+    return {
+        size: found[size] if _are_alike(found[size], near, size) else _found(unknown, near)
+        for size, unknown in sought.items()
+    }
+
+
+def _significance(circle: Circle | None) -> float:
+    return 0.0 if circle is None else circle.significance
 
 
 def _are_alike(circle: Circle | None, other: Circle, size: Size) -> bool:

@@ -116,10 +116,13 @@ def find_circle(
 
 
 def _at_rim(lights: Sequence[Array], circle: Circle) -> Circle:
-    """The circle moved to where the mirror's texture ends, if that marks its outline."""
+    """The circle moved to where the mirror's texture ends, if that marks its outline inside."""
     logs = [np.log(light + FLOOR) for light in lights]
     x, y, radius = map(float, fit_rim(logs, np.array([circle.x, circle.y, circle.radius])))
-    return replace(circle, x=x, y=y, radius=radius)
+    moved = replace(circle, x=x, y=y, radius=radius)
+    height, width = lights[0].shape
+    is_inside = moved.overhang(width, height) <= max(circle.overhang(width, height), 0.5)
+    return moved if is_inside else circle
 
 
 def _chosen(lights: Sequence[Array], fine: Sequence[Array]) -> Circle:
