@@ -45,5 +45,5 @@ def test_a_circle_that_is_given_says_what_the_others_look_like(views: list[View]
 
 
 def test_a_given_circle_outside_its_picture_is_refused(views: list[View]) -> None:
-    with pytest.raises(InputError, match="sticks out of the picture by 40.0 pixels"):
+    with pytest.raises(InputError, match=r"sticks out of the picture by 40\.0 pixels"):
         balls.find_balls(views, [circle(90.0)] * 4)
