@@ -18,6 +18,9 @@ DEGREE = 8
 MAX_PIXELS = 2048
 """Neighbouring pixels are taken together until so many are left."""
 
+OUTLYING = 3.0
+"""Standard deviations from which a pixel pulls no harder (Huber 1964)."""
+
 DARK = 1e-3
 """Share of the pictures' mean radiance below which texels count as so bright."""
 
@@ -44,6 +47,7 @@ def smooth_factor(
         Shape (H * W, 3).
     """
     light = np.maximum(texels, np.float32(DARK))
+    variance = variance * np.maximum(1, missing**2 / (OUTLYING**2 * variance))
     precision = precision_of(transport, light, variance)
     reduced = ReducedTransport(transport, light, precision, degree=DEGREE, max_pixels=MAX_PIXELS)
     change = reduced.nearest(np.zeros((reduced.size, 1)), reduced.means(missing))

@@ -9,8 +9,9 @@ __all__ = ["verdict"]
 PERFECT = 1e-3
 """A loss at which a map is right, whatever others are."""
 
-MUCH_WORSE = 1.5
-"""Ratio to the loss of a start map from which a map is worse; priors cost a little."""
+WORSE, MUCH_WORSE = 1.1, 1.5
+"""Ratios to the losses of a uniform map and of a start map from which a map is worse; priors cost a
+little, and light may be uniform."""
 
 
 def verdict(pictures: Pictures, loss: float, of_uniform: Pixels, of_start: Pixels | None) -> str:
@@ -22,7 +23,7 @@ def verdict(pictures: Pictures, loss: float, of_uniform: Pixels, of_start: Pixel
         of_uniform: prediction of light that is the same from everywhere.
         of_start: that of a start map of which the user had reason to think; None without one.
     """
-    if loss >= max(pictures.mean_loss(pictures.best_multiple(of_uniform)), PERFECT):
+    if loss > max(WORSE * pictures.mean_loss(pictures.best_multiple(of_uniform)), PERFECT):
         return (
             "ended: the map explains the pictures no better than light that is the same from "
             "everywhere; check the pictures, the camera and the scene"
