@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.problem.reduced import ReducedTransport, precision_of
+from envmap_inverse.problem.reduced import ReducedTransport, breadth, precision_of
 from envmap_inverse.recording.light_transport import LightTransport
 
-__all__ = ["smooth_factor"]
+__all__ = ["is_blurred", "smooth_factor"]
 
 DEGREE = 8
 """Of the harmonics, about 22 degrees."""
@@ -18,11 +18,25 @@ DEGREE = 8
 MAX_PIXELS = 2048
 """Neighbouring pixels are taken together until so many are left."""
 
+MANY_PARTS, LEAST_BLURRED = 6.0, 0.1
+"""Parts of the sphere from which a pixel sees blurred light, and the least share of such pixels."""
+
 OUTLYING = 3.0
 """Standard deviations from which a pixel pulls no harder (Huber 1964)."""
 
 DARK = 1e-3
 """Share of the pictures' mean radiance below which texels count as so bright."""
+
+
+def is_blurred(transport: LightTransport, weights: NDArray[np.float32]) -> bool:
+    """Whether a part of the pixels sees much of the sphere, so that smooth changes matter.
+
+    Args:
+        transport: the recording.
+        weights: of the pixels, 0 where one does not count, shape (pixels, 3).
+    """
+    counts = weights.any(axis=1)
+    return bool(np.mean(breadth(transport)[counts] > MANY_PARTS) > LEAST_BLURRED)
 
 
 def smooth_factor(

@@ -15,7 +15,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.natural_light import filled
 from envmap_inverse.optimizers.least_squares.conjugate_gradients import conjugate_gradients
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
-from envmap_inverse.optimizers.least_squares.smooth import smooth_factor
+from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 from envmap_inverse.optimizers.least_squares.verdict import verdict
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.problem.posterior import Posterior
@@ -97,6 +97,8 @@ class LeastSquares:
         self.pictures = Pictures(problem, transport.offset)
         self.gains, self.unit = self.pictures.gains, self.pictures.unit
         self.weights = self.pictures.weights
+        looks_blurred = steps > STEPS[0] and bool(problem.priors)  # or is noisy
+        self.is_smoothed = looks_blurred and is_blurred(transport, self.weights)
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0))
         self.initial: Texels = np.asfortranarray(start / np.float32(self.unit))
         columns = transport.rmatvec(self.weights)
@@ -251,7 +253,7 @@ class LeastSquares:
 
     def _correct(self) -> None:
         """Multiply the map by the smooth factor that the pictures want, if light is blurred."""
-        if not self.problem.priors or self.iterations == STEPS[0]:
+        if not self.is_smoothed:
             return
         missing = self.pictures.observed - self.predicted
         factor = smooth_factor(self.transport, self.texels, missing, self._variance())

@@ -10,7 +10,7 @@ from scipy.optimize import nnls
 
 import envmap_inverse as ei
 from envmap_inverse import losses, metrics, priors
-from envmap_inverse.optimizers.least_squares.smooth import smooth_factor
+from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 
 MakeScene = Callable[..., ei.Scene]
 MakeMap = Callable[..., NDArray[np.float32]]
@@ -299,3 +299,14 @@ def test_what_does_not_count_has_no_say_in_the_smooth_factor(make_scene: MakeSce
     missing = np.full((64, 3), 5, np.float32)
     factor = smooth_factor(transport, start, missing, np.full((64, 3), np.inf, np.float32))
     np.testing.assert_allclose(factor, 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("material", "spp", "expected"), [("mirror", 1, False), ("diffuse", 64, True)]
+)
+def test_light_is_blurred_by_the_material_and_not_by_few_paths(
+    make_scene: MakeScene, random_map: MakeMap, material: str, spp: int, expected: bool
+) -> None:
+    scene = make_scene(material, size=(32, 32), texels=random_map(16, 32))
+    transport = ei.LightTransport.record(scene, spp=spp)
+    assert is_blurred(transport, np.ones((32 * 32, 3), np.float32)) is expected
