@@ -108,7 +108,8 @@ def test_a_picture_given_by_name_is_read(
     listed = ei.estimate(scene, [str(tmp_path / "a.exr")], optimizer=adam)
     given = ei.estimate(scene, read_image(tmp_path / "a.exr"), optimizer=adam)
     for found in (named, listed):
-        np.testing.assert_array_equal(found.texels, given.texels)
+        # Adam repeats itself bit by bit on one core only.
+        np.testing.assert_allclose(found.texels, given.texels, rtol=1e-4)
 
 
 def test_an_8_bit_file_is_clipped_where_the_command_line_has_it(tmp_path: Path) -> None:
