@@ -13,6 +13,7 @@ from envmap_inverse.optimizers.protocol import Keeper, Step
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.recording.rows import shared_rows
+from envmap_inverse.system.arrays import HOST, Library
 
 __all__ = ["Objective", "recorded"]
 
@@ -30,6 +31,7 @@ def recorded(
     spp: int,
     seed: int,
     memory_budget: int | None = None,
+    library: Library = HOST,
 ) -> LightTransport:
     """The recording that a keeper has of the problem's views, or a new one, which it is given.
 
@@ -39,6 +41,7 @@ def recorded(
         spp: paths per pixel.
         seed: of the paths.
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
+        library: whose matrices the recording has.
     """
     views = problem.views
     sensors, masks = [view.sensor for view in views], [view.mask for view in views]
@@ -46,9 +49,14 @@ def recorded(
     if kept and kept.resolution == problem.scene.envmap.resolution:
         _, rows = shared_rows([view.image.shape[1::-1] for view in views], sensors, masks)
         if np.array_equal(kept.rows, rows):
-            return kept
+            return kept.moved_to(library)
     transport = LightTransport.record(
-        problem.scene, sensors, masks=masks, spp=spp, seed=seed, memory_budget=memory_budget
+        *(problem.scene, sensors),
+        masks=masks,
+        spp=spp,
+        seed=seed,
+        memory_budget=memory_budget,
+        library=library,
     )
     if keeper:
         keeper.keep_transport(transport)

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from envmap_inverse.backend.card import library_of_variant
 from envmap_inverse.errors import InputError, check_counts, check_positive, check_seed
-from envmap_inverse.losses import Loss, QuasiLikelihood
+from envmap_inverse.losses import LOSSES, Loss, QuasiLikelihood
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
 from envmap_inverse.optimizers.protocol import Keeper, Solver
 from envmap_inverse.optimizers.recorded import recorded
-from envmap_inverse.priors import Chromaticity, Prior, Tikhonov, TotalVariation
+from envmap_inverse.priors import PRIORS, Chromaticity, Prior, Tikhonov, TotalVariation
 from envmap_inverse.problem.problem import Problem
+from envmap_inverse.system.arrays import HOST, Library
 
 __all__ = ["Transport"]
 
@@ -102,6 +104,7 @@ class Transport(Settings):
             spp=self.paths_per_pixel(problem),
             seed=self.seed,
             memory_budget=self.memory_budget,
+            library=_library_for(problem),
         )
         seconds = time.perf_counter() - begun
         assembling = transport.seconds_assembling
@@ -109,3 +112,11 @@ class Transport(Settings):
         problem = with_chosen_weights(self, problem, transport, self.seed)
         phases = {"record": seconds - assembling, "assemble": assembling}
         return LeastSquares(self, problem, transport, phases=phases)
+
+
+def _library_for(problem: Problem) -> Library:
+    """The library to solve a problem with: NumPy where a loss or a prior is the user's own."""
+    loss = problem.loss
+    kinds = [type(getattr(loss, "loss", loss)), *map(type, problem.priors)]
+    is_ours = all(kind in (*LOSSES, *PRIORS) for kind in kinds)
+    return library_of_variant() if is_ours else HOST

@@ -15,6 +15,7 @@ from envmap_inverse.natural_light import colour_root, spectrum
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.sphere import latlong
 from envmap_inverse.sphere.harmonics import Harmonics
+from envmap_inverse.system.arrays import as_floats, to_host
 
 __all__ = ["ALIKE", "ReducedTransport", "breadth", "precision_of"]
 
@@ -47,7 +48,7 @@ def precision_of(
         alike: how many pixels count as one; a number, or one for each, shape (pixels, 1).
     """
     fine = transport.sum_of_squares(np.float32(FINE**2) * texels**2)
-    return np.asarray(1 / (alike * (variance + fine)), np.float32)
+    return as_floats(1 / (alike * (variance + fine)))
 
 
 def breadth(transport: LightTransport) -> NDArray[np.float32]:
@@ -56,10 +57,14 @@ def breadth(transport: LightTransport) -> NDArray[np.float32]:
     The square of the sum of their shares, over the sum of their squares.
     """
     width, height = transport.resolution
-    parts = (transport.channels[1] @ _texel_groups((height, width), PARTS)).tocsr()
-    sums, squares = (np.asarray(p.sum(axis=1), np.float32) for p in (parts, parts.power(2)))
-    found = np.divide(sums**2, squares, out=np.ones_like(sums), where=squares > 0)
-    return np.asarray(transport.copies @ found, np.float32)
+    groups = transport.library.matrix(_texel_groups((height, width), PARTS))
+    parts = (transport.channels[1] @ groups).tocsr()
+    sums, squares = (
+        transport.library.numpy.asarray(p.sum(axis=1), np.float32) for p in (parts, parts.power(2))
+    )
+    is_lit = squares > 0
+    found = np.where(is_lit, sums**2 / np.where(is_lit, squares, np.float32(1)), np.float32(1))
+    return as_floats(transport.copies @ found)
 
 
 class ReducedTransport:
@@ -69,7 +74,8 @@ class ReducedTransport:
     are standard normal beforehand, shape (3 * coefficients, count) for several changes: those of
     three independent channels, from which `colour_root` makes red, green and blue. On the linear
     model the coefficients are normal given the pictures, too (Laplace's method), and few enough for
-    dense matrices: pixels and texels close to each other are taken together.
+    dense matrices: pixels and texels close to each other are taken together, where the recording
+    lies; the rest is small, and done on the processor.
 
     Attributes:
         size: number of coefficients.
@@ -99,26 +105,27 @@ class ReducedTransport:
         self._grid = min(2 * degree, height), min(4 * degree, width)
         degree = min(degree, self._grid[0] - 1, (self._grid[1] - 1) // 2)
         self._factors = np.sqrt(spectrum(degree))
-        self._groups = _pixel_groups(transport.image_sizes, max_pixels)
-        cells = _texel_groups((height, width), self._grid)
+        self._groups = transport.library.matrix(_pixel_groups(transport.image_sizes, max_pixels))
+        cells = transport.library.matrix(_texel_groups((height, width), self._grid))
         reduced = [self._reduced(channel, cells) for channel in range(3)]
         self._matrices, self._counts, self.weights = zip(*reduced, strict=True)
         self.size = 3 * self._basis.shape[1]
 
-    def _reduced(self, channel: int, cells: Any) -> tuple[Any, NDArray[np.bool_], Array]:
+    def _reduced(self, channel: int, cells: Any) -> tuple[Any, ...]:
         """T x0 by groups of pixels and texels; which groups count, and their precision."""
         texels, precision = self._texels[:, channel], self._precision[:, channel]
+        diags = self._transport.library.sparse.diags
         weights = self._groups @ precision
         counts = weights > 0
-        mean = sparse.diags(1 / weights[counts]) @ self._groups[counts] @ sparse.diags(precision)
-        spread = sparse.diags(texels) @ cells
+        mean = diags(1 / weights[counts]) @ self._groups[counts] @ diags(precision)
+        spread = diags(texels) @ cells
         seen = mean @ self._transport.copies @ self._transport.channels[channel]
         matrix = seen.tocsr() @ spread
-        return matrix.astype(np.float32), counts, weights[counts]
+        return tuple(map(to_host, (matrix.astype(np.float32), counts, weights[counts])))
 
     def means(self, pixels: NDArray[np.float32]) -> list[Array]:
         """Means over the groups of pixels of values (pixels, 3), for each channel (groups, 1)."""
-        sums = self._groups @ (self._precision * pixels)
+        sums = to_host(self._groups @ (self._precision * pixels))
         return [
             (sums[counts, channel] / weights)[:, None]
             for channel, (counts, weights) in enumerate(

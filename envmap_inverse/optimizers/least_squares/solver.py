@@ -25,6 +25,7 @@ from envmap_inverse.quadratics import Quadratic
 from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.sphere import latlong
+from envmap_inverse.system.arrays import as_columns, to_host
 
 __all__ = ["LeastSquares", "Settings"]
 
@@ -71,6 +72,8 @@ class LeastSquares:
     Exposures g that are not known are solved for with the map. The residual g (T x + c) - b, in
     units of g, has the derivatives T and T x + c with respect to x and log g: the unknowns are one
     vector, the texels channel by channel and then the change of each free log g.
+
+    Its arrays lie where the recording's do: on the processor or on a graphics card.
     """
 
     def __init__(
@@ -94,13 +97,14 @@ class LeastSquares:
         steps = int(np.clip(round(STEPS_PER_SPREAD * transport.spread), *STEPS))
         self.iterations = settings.iterations or steps
         self.warm_up = (steps + 1) // 2 if settings.warm_up is None else settings.warm_up
-        self.pictures = Pictures(problem, transport.offset)
+        self._library = transport.library
+        self.pictures = Pictures(problem, transport.offset, self._library)
         self.gains, self.unit = self.pictures.gains, self.pictures.unit
         self.weights = self.pictures.weights
         looks_blurred = steps > STEPS[0] and bool(problem.priors)  # or is noisy
         self.is_smoothed = looks_blurred and is_blurred(transport, self.weights)
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0))
-        self.initial: Texels = np.asfortranarray(start / np.float32(self.unit))
+        self.initial: Texels = as_columns(self._library.array(start / np.float32(self.unit)))
         columns = transport.rmatvec(self.weights)
         self.seen = columns > 1e-7 * columns.max()
         self.predicted = transport.matvec(self.initial)
@@ -134,7 +138,7 @@ class LeastSquares:
 
     def state(self) -> State:
         """See `Solver`."""
-        return {"texels": self.texels}
+        return {"texels": to_host(self.texels)}
 
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
@@ -144,7 +148,7 @@ class LeastSquares:
         ).all():
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         if num_done > 0:
-            self.texels = np.asfortranarray(texels)
+            self.texels = as_columns(self._library.array(texels))
             self.predicted = self.transport.matvec(self.texels)
             self.loss = self.pictures.mean_loss(self.predicted)
 
@@ -202,7 +206,7 @@ class LeastSquares:
         scale = np.maximum(light / np.maximum(predicted, 1e-30), least)
         scaled = self.initial * scale.astype(np.float32)
         # A texel at 0 could not grow by factors.
-        return np.asfortranarray(np.where(self.initial > 0, scaled, np.float32(FLOOR)))
+        return as_columns(np.where(self.initial > 0, scaled, np.float32(FLOOR)))
 
     def _least(self) -> Texels:
         """Least values of texels: a share of their surroundings' light, or 0 without priors.
@@ -214,7 +218,7 @@ class LeastSquares:
         width, height = self.transport.resolution
         logs = np.log(np.maximum(self.texels, np.float32(1e-4))).reshape(height, width, 3)
         around = np.exp(latlong.blur(logs, AROUND)).reshape(-1, 3)
-        return np.asfortranarray(DARKEST * around, np.float32)
+        return as_columns(DARKEST * around)
 
     def _round(self) -> None:
         least = self._least()
@@ -231,8 +235,9 @@ class LeastSquares:
         hessian = self._hessian(weights, forms)
         from_priors = sum(form.matrix @ (self.texels - form.centre) for form in forms)
         gradient = self._adjoint(weights * (self.predicted - self.pictures.observed), from_priors)
-        vector = self._vector(self.texels, np.zeros(self.gains.num_unknown, np.float32))
-        bounds = self._vector(least, np.full(self.gains.num_unknown, -1, np.float32))
+        num_gains, xp = self.gains.num_unknown, self._library.numpy
+        vector = self._vector(self.texels, xp.zeros(num_gains, np.float32))
+        bounds = self._vector(least, xp.full(num_gains, -1, np.float32))
         free = (vector > bounds) | (gradient < 0)
         free[self.texels.size :] = True
         light = self.pictures.light(self.predicted)
@@ -246,7 +251,7 @@ class LeastSquares:
             self.settings.tolerance,
         )
         vector = self._line_search(vector, step, gradient, hessian, bounds)
-        self.pictures.multiply_gains(np.exp(vector[self.initial.size :]))
+        self.pictures.multiply_gains(np.exp(to_host(vector[self.initial.size :])))
         self.texels = self._texels_of(vector)
         self.predicted = self.transport.matvec(self.texels)
         self.pictures.fit_gains(self.predicted)
@@ -356,9 +361,10 @@ class LeastSquares:
     # Results
 
     def as_map(self, texels: Texels) -> NDArray[np.float32]:
-        """Texels in radiance, shape (H, W, 3)."""
+        """Texels in radiance, shape (H, W, 3), on the processor."""
         width, height = self.transport.resolution
-        return np.ascontiguousarray(texels.reshape(height, width, 3) * np.float32(self.unit))
+        radiance = to_host(texels).reshape(height, width, 3) * np.float32(self.unit)
+        return np.ascontiguousarray(radiance)
 
     def _error(self) -> float | None:
         if (truth := self.problem.ground_truth) is None:
@@ -372,7 +378,8 @@ class LeastSquares:
         first = slice(0, width * height)
 
         def image() -> NDArray[np.float32]:
-            light = predicted[first] * np.float32(self.unit) + self.transport.offset[first]
+            light = to_host(predicted[first]) * np.float32(self.unit)
+            light += self.transport.offset[first]
             return np.ascontiguousarray(light.reshape(height, width, 3))
 
         return image
@@ -382,13 +389,14 @@ class LeastSquares:
         if not self.problem.priors:
             return self.texels
         width, height = self.transport.resolution
-        known = self.seen.any(axis=1).reshape(height, width)
-        logs, start = (
+        known = to_host(self.seen.any(axis=1)).reshape(height, width)
+        found, start = to_host(self.texels), to_host(self.centre)
+        logs, start_logs = (
             np.log(np.maximum(texels, np.float32(1e-6))).reshape(height, width, 3)
-            for texels in (self.texels, self.centre)
+            for texels in (found, start)
         )
-        fill = np.exp(filled(logs, start, known)).reshape(-1, 3)
-        return np.where(known.reshape(-1, 1), self.texels, fill)
+        fill = np.exp(filled(logs, start_logs, known)).reshape(-1, 3)
+        return np.where(known.reshape(-1, 1), found, fill)
 
     def _variance(self) -> Pixels:
         return self.pictures.variance(self.predicted, self.transport.variance(self.texels))
