@@ -52,7 +52,7 @@ def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
 def joined(parts: Sequence[Any]) -> tuple[Any, Any]:
     """Stack matrices below one another; return the real and the imaginary parts."""
     lengths = np.concatenate([np.diff(part.indptr) for part in parts])
-    ends = np.zeros_like(lengths, np.int64, shape=len(lengths) + 1)
+    ends = np.zeros_like(lengths, np.int64, shape=(len(lengths) + 1,))
     ends[1:] = np.cumsum(lengths, dtype=np.int64)
     shape = (len(lengths), parts[0].shape[1])
     csr_matrix = library_of(ends).sparse.csr_matrix

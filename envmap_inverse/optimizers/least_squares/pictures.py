@@ -146,7 +146,7 @@ class Pictures:
     def light_sums(self, pixels: Pixels, predicted: Pixels) -> NDArray[np.float32]:
         """Derivative of the residuals by each unknown exposure, times pixels."""
         if not self.gains.num_unknown:
-            return np.zeros_like(pixels, shape=0)
+            return np.zeros_like(pixels, shape=(0,))
         return like(self.gains.sums(self.light(predicted) * pixels), pixels)
 
     def multiply_gains(self, factors: NDArray[np.float32]) -> None:
