@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
-from scipy import sparse
+from scipy import linalg, sparse
 
 from envmap_inverse.system import arrays
 from envmap_inverse.system.arrays import Library
@@ -101,7 +101,9 @@ class Array(NDArrayOperatorsMixin):
         found = getattr(self.held, name)
         if not callable(found):
             return outside(found) if isinstance(found, np.ndarray) else found
-        return lambda *args, **options: outside(found(*inside(args), **options))
+        return lambda *args, **options: outside(
+            found(*inside(args), **{k: inside(v) for k, v in options.items()})
+        )
 
     def get(self) -> Any:
         crossings.append(self.held.size)
@@ -148,18 +150,61 @@ class Matrix:
         return self.held.copy()
 
 
-FUNCTIONS = set(
-    """amax any bincount clip concatenate cumsum diff irfft log max mean moveaxis ones_like ptp
-    repeat rfft split stack sum tensordot where zeros_like interp searchsorted""".split()
-)
-ATTRIBUTES = set(
-    """T all any astype copy dtype imag max mean min nbytes ndim ravel real reshape shape size
-    sum""".split()
-)
+FUNCTIONS = {
+    "amax",
+    "any",
+    "bincount",
+    "clip",
+    "concatenate",
+    "cumsum",
+    "diff",
+    "einsum",
+    "interp",
+    "irfft",
+    "kron",
+    "log",
+    "max",
+    "mean",
+    "moveaxis",
+    "ones_like",
+    "outer",
+    "ptp",
+    "repeat",
+    "rfft",
+    "searchsorted",
+    "split",
+    "stack",
+    "sum",
+    "tensordot",
+    "where",
+    "size",
+    "zeros_like",
+}
+ATTRIBUTES = {
+    "T",
+    "all",
+    "any",
+    "astype",
+    "copy",
+    "dtype",
+    "imag",
+    "max",
+    "mean",
+    "min",
+    "nbytes",
+    "ndim",
+    "ravel",
+    "real",
+    "reshape",
+    "shape",
+    "size",
+    "sum",
+    "transpose",
+}
 
 
 def _made(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda *args, **options: outside(function(*args, **options))
+    return lambda *args, **options: outside(function(*inside(args), **options))
 
 
 def _asarray(values: Any, dtype: Any = None, order: Any = None) -> Any:
@@ -181,6 +226,10 @@ class _Library(Library):
     """Finds its sparse matrices here, and takes Dr.Jit's arrays through NumPy."""
 
     @property
+    def linalg(self) -> Any:
+        return SimpleNamespace(solve_triangular=_made(linalg.solve_triangular))
+
+    @property
     def sparse(self) -> Any:
         return SimpleNamespace(
             csr_matrix=_csr_matrix,
@@ -195,9 +244,10 @@ class _Library(Library):
 LIKE_CUPY = _Library(
     numpy=SimpleNamespace(
         asarray=_asarray,
+        linalg=SimpleNamespace(cholesky=_made(np.linalg.cholesky)),
         **{name: _made(getattr(np, name)) for name in ("arange", "empty", "full", "ones", "zeros")},
     ),
-    sparse_module="",
+    scipy="",
     is_on_card=True,
     free_memory=lambda: 2**40,
 )

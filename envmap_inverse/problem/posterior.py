@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.problem.reduced import ALIKE, ReducedTransport, breadth, precision_of
 from envmap_inverse.recording.light_transport import LightTransport
-from envmap_inverse.system.arrays import as_columns, to_host
+from envmap_inverse.system.arrays import as_columns, like, to_host
 
 __all__ = ["Posterior"]
 
@@ -139,9 +139,13 @@ class Posterior:
         wanted = generator.standard_normal((self._reduced.size, count))
         noise = [
             generator.standard_normal((len(w), count)) / np.sqrt(w)[:, None]
-            for w in self._reduced.weights
+            for w in map(to_host, self._reduced.weights)
         ]
-        return self._reduced.logs(self._reduced.nearest(wanted, noise))
+        moved = [like(part, self._light) for part in (wanted, *noise)]
+        drawn: NDArray[np.float32] = to_host(
+            self._reduced.logs(self._reduced.nearest(moved[0], moved[1:]))
+        )
+        return drawn
 
     @functools.cached_property
     def _reduced(self) -> ReducedTransport:

@@ -38,14 +38,14 @@ class Library:
 
     Attributes:
         numpy: the module with NumPy's functions.
-        sparse_module: name of the module with those of `scipy.sparse`.
+        scipy: name of the package with SciPy's.
         is_on_card: whether its arrays lie on a graphics card.
         free_memory: returns the free bytes where its arrays lie; None for the processor's.
         finish: waits until all computations are done.
     """
 
     numpy: Any
-    sparse_module: str
+    scipy: str
     is_on_card: bool = False
     free_memory: Callable[[], int] | None = None
     finish: Callable[[], None] = lambda: None
@@ -53,7 +53,12 @@ class Library:
     @property
     def sparse(self) -> Any:
         """The module with the functions of `scipy.sparse`."""
-        return importlib.import_module(self.sparse_module)
+        return importlib.import_module(f"{self.scipy}.sparse")
+
+    @property
+    def linalg(self) -> Any:
+        """The module with the functions of `scipy.linalg`."""
+        return importlib.import_module(f"{self.scipy}.linalg")
 
     def array(self, values: Any) -> Any:
         """Move an array of NumPy to where the library's lie."""
@@ -71,8 +76,21 @@ class Library:
         self.finish()  # before Dr.Jit takes the arrays' memory for others
         return rows
 
+    def cho_factor(self, matrix: Any) -> Any:
+        """The lower Cholesky factor of a matrix; what is above its diagonal does not count."""
+        if self.is_on_card:
+            return self.numpy.linalg.cholesky(matrix)
+        return self.linalg.cho_factor(matrix, lower=True)[0]
 
-HOST = Library(numpy=np, sparse_module="scipy.sparse")
+    def cho_solve(self, factor: Any, values: Any) -> Any:
+        """Solve for the matrix that has this factor; CuPy has no `cho_solve`."""
+        if not self.is_on_card:
+            return self.linalg.cho_solve((factor, True), values)
+        half = self.linalg.solve_triangular(factor, values, lower=True)
+        return self.linalg.solve_triangular(factor, half, trans=1, lower=True)
+
+
+HOST = Library(numpy=np, scipy="scipy")
 """NumPy and SciPy."""
 
 _BY_PACKAGE = {"numpy": HOST, "scipy": HOST}
@@ -85,7 +103,7 @@ def cupy_library() -> Library | None:
         cupy = importlib.import_module("cupy")
         found = Library(
             numpy=cupy,
-            sparse_module="cupyx.scipy.sparse",
+            scipy="cupyx.scipy",
             is_on_card=True,
             free_memory=lambda: int(cupy.cuda.runtime.memGetInfo()[0]),
             finish=lambda: cupy.cuda.get_current_stream().synchronize(),

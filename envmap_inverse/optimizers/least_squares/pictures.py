@@ -13,7 +13,7 @@ from envmap_inverse.optimizers.least_squares.gains import Gains
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
 from envmap_inverse.recording.blocks import elementwise
-from envmap_inverse.system.arrays import HOST, Library, as_columns, library_of, like
+from envmap_inverse.system.arrays import HOST, Library, as_columns, library_of
 
 __all__ = ["Pictures", "Pixels"]
 
@@ -146,8 +146,8 @@ class Pictures:
     def light_sums(self, pixels: Pixels, predicted: Pixels) -> NDArray[np.float32]:
         """Derivative of the residuals by each unknown exposure, times pixels."""
         if not self.gains.num_unknown:
-            return np.zeros_like(pixels, shape=(0,))
-        return like(self.gains.sums(self.light(predicted) * pixels), pixels)
+            return np.zeros(0, np.float32)
+        return self.gains.sums(self.light(predicted) * pixels)
 
     def multiply_gains(self, factors: NDArray[np.float32]) -> None:
         """Multiply the unknown exposures."""

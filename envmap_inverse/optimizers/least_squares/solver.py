@@ -67,13 +67,11 @@ class LeastSquares:
     """A `Solver` of one problem on one recording; its first step warms up, the others are rounds.
 
     Maps have shape (H * W, 3) and pictures (pixels of all views, 3), in columns. Both are radiance
-    in units of the pictures' mean; other emitters' light is taken out.
+    in units of the pictures' mean, without other emitters' light, and lie where the recording does.
 
     Exposures g that are not known are solved for with the map. The residual g (T x + c) - b, in
     units of g, has the derivatives T and T x + c with respect to x and log g: the unknowns are one
     vector, the texels channel by channel and then the change of each free log g.
-
-    Its arrays lie where the recording's do: on the processor or on a graphics card.
     """
 
     def __init__(
@@ -143,9 +141,8 @@ class LeastSquares:
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
         texels, like = state["texels"], self.initial
-        if (texels.shape, texels.dtype) != (like.shape, like.dtype) or not np.isfinite(
-            texels
-        ).all():
+        fits = (texels.shape, texels.dtype) == (like.shape, like.dtype)
+        if not (fits and np.isfinite(texels).all()):
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         if num_done > 0:
             self.texels = as_columns(self._library.array(texels))
@@ -235,9 +232,8 @@ class LeastSquares:
         hessian = self._hessian(weights, forms)
         from_priors = sum(form.matrix @ (self.texels - form.centre) for form in forms)
         gradient = self._adjoint(weights * (self.predicted - self.pictures.observed), from_priors)
-        num_gains, xp = self.gains.num_unknown, self._library.numpy
-        vector = self._vector(self.texels, xp.zeros(num_gains, np.float32))
-        bounds = self._vector(least, xp.full(num_gains, -1, np.float32))
+        vector = self._vector(self.texels, np.zeros(self.gains.num_unknown, np.float32))
+        bounds = self._vector(least, np.full(self.gains.num_unknown, -1, np.float32))
         free = (vector > bounds) | (gradient < 0)
         free[self.texels.size :] = True
         light = self.pictures.light(self.predicted)
@@ -316,7 +312,7 @@ class LeastSquares:
 
     def _vector(self, texels: Texels, gains: Vector) -> Vector:
         """All unknowns as one vector."""
-        return np.concatenate([texels.T.ravel(), gains])
+        return np.concatenate([texels.T.ravel(), self._library.array(gains)])
 
     def _texels_of(self, vector: Vector) -> Texels:
         """The texels of such a vector, a view of it."""
@@ -363,8 +359,9 @@ class LeastSquares:
     def as_map(self, texels: Texels) -> NDArray[np.float32]:
         """Texels in radiance, shape (H, W, 3), on the processor."""
         width, height = self.transport.resolution
-        radiance = to_host(texels).reshape(height, width, 3) * np.float32(self.unit)
-        return np.ascontiguousarray(radiance)
+        return np.ascontiguousarray(
+            to_host(texels).reshape(height, width, 3) * np.float32(self.unit)
+        )
 
     def _error(self) -> float | None:
         if (truth := self.problem.ground_truth) is None:
@@ -373,13 +370,11 @@ class LeastSquares:
 
     def _deferred_image(self) -> Callable[[], NDArray[np.float32]]:
         """A function that makes the first view, as it is predicted now."""
-        predicted = self.predicted
         width, height = self.transport.image_sizes[0]
-        first = slice(0, width * height)
+        predicted, offset = (a[: width * height] for a in (self.predicted, self.transport.offset))
 
         def image() -> NDArray[np.float32]:
-            light = to_host(predicted[first]) * np.float32(self.unit)
-            light += self.transport.offset[first]
+            light = to_host(predicted) * np.float32(self.unit) + offset
             return np.ascontiguousarray(light.reshape(height, width, 3))
 
         return image
@@ -389,14 +384,13 @@ class LeastSquares:
         if not self.problem.priors:
             return self.texels
         width, height = self.transport.resolution
-        known = to_host(self.seen.any(axis=1)).reshape(height, width)
-        found, start = to_host(self.texels), to_host(self.centre)
-        logs, start_logs = (
-            np.log(np.maximum(texels, np.float32(1e-6))).reshape(height, width, 3)
-            for texels in (found, start)
+        known, texels, start = map(to_host, (self.seen.any(axis=1), self.texels, self.centre))
+        logs, start = (
+            np.log(np.maximum(light, np.float32(1e-6))).reshape(height, width, 3)
+            for light in (texels, start)
         )
-        fill = np.exp(filled(logs, start_logs, known)).reshape(-1, 3)
-        return np.where(known.reshape(-1, 1), found, fill)
+        fill = np.exp(filled(logs, start, known.reshape(height, width))).reshape(-1, 3)
+        return np.where(known[:, None], texels, fill)
 
     def _variance(self) -> Pixels:
         return self.pictures.variance(self.predicted, self.transport.variance(self.texels))

@@ -77,8 +77,10 @@ def test_the_map_and_its_deviation_are_those_of_the_processor(
         on_card(is_on_card)
         found.append(ei.estimate(scene, views, optimizer=QUICK, **options))
     here, there = found
-    assert log_rmse(there.texels, here.texels) < 1e-3
-    assert log_rmse(there.deviation, here.deviation) < 1e-3
+    # Without priors a diffuse ball leaves most of the map open, and rounding chooses.
+    bound = 0.1 if case == "without priors" else 1e-3
+    assert log_rmse(there.texels, here.texels) < bound
+    assert log_rmse(there.deviation, here.deviation) < bound
     np.testing.assert_allclose(there.coverage, here.coverage, rtol=1e-4, atol=1e-9)
 
 
@@ -90,9 +92,7 @@ def test_nothing_but_numbers_crosses_before_the_map_is_found(
     on_card(True)
     crossings.clear()
     before: list[int] = []
-    ei.estimate(
-        scene, image, optimizer=QUICK, on_iteration=lambda _: before.append(sum(crossings))
-    )
+    ei.estimate(scene, image, optimizer=QUICK, on_iteration=lambda _: before.append(sum(crossings)))
     assert before == [0] * len(before)
     assert sum(crossings) > 0
 
@@ -173,7 +173,7 @@ def test_a_recording_that_does_not_fit_on_the_card_is_refused(
     make_scene: MakeScene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(vars(LIKE_CUPY), "free_memory", lambda: 1000)
-    with pytest.raises(ei.InputError, match="of the graphics card's memory and .* are free"):
+    with pytest.raises(ei.InputError, match=r"of the graphics card's memory and .* are free"):
         ei.LightTransport.record(
             make_scene("rough", size=(64, 64)), spp=16, memory_budget=50_000, library=LIKE_CUPY
         )
