@@ -15,7 +15,7 @@ from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.recording.rows import shared_rows
 from envmap_inverse.system.arrays import HOST, Library
 
-__all__ = ["Objective", "recorded"]
+__all__ = ["Objective", "fitting", "recorded"]
 
 Texels = NDArray[Any]
 """Shape (H * W, 3)."""
@@ -61,6 +61,43 @@ def recorded(
     if keeper:
         keeper.keep_transport(transport)
     return transport
+
+
+def fitting(recording: LightTransport, problem: Problem) -> LightTransport:
+    """The views of a problem in an earlier recording of the same scene.
+
+    Its pictures may be others, and others of their pixels may count.
+
+    Raises:
+        InputError: if it is a recording of another scene, film or map, or lacks a pixel.
+    """
+    scene, views = problem.scene, problem.views
+    if recording.resolution != scene.envmap.resolution:
+        raise InputError(
+            f"recording: of a map of {_words(recording.resolution)} texels, but the scene's has "
+            f"{_words(scene.envmap.resolution)}; give the map that size, or record again"
+        )
+    found = recording.for_sensors([view.sensor for view in views])
+    for view, size in zip(views, found.image_sizes, strict=True):
+        if view.image.shape[1::-1] != size:
+            raise InputError(
+                f"recording: of films of {_words(size)} pixels, but {view.name} has "
+                f"{_words(view.image.shape[1::-1])}; give them the same size, or record again"
+            )
+    if recording.scene != scene.fingerprint:
+        raise InputError(
+            "recording: of another scene; shapes, materials, cameras, films, the integrator or "
+            "other lights have changed since; record again"
+        )
+    if (found.rows[_below(view.mask[:, :, None] for view in views)[:, 0] > 0] < 0).any():
+        raise InputError(
+            "recording: lacks pixels that count, which were masked when it was made; record again"
+        )
+    return found
+
+
+def _words(size: tuple[int, ...]) -> str:
+    return "{} x {}".format(*size)
 
 
 class Objective:
@@ -140,4 +177,4 @@ class Objective:
 
 
 def _below(images: Iterable[NDArray[Any]]) -> Pixels:
-    return np.concatenate([np.reshape(image, (-1, 3)) for image in images])
+    return np.concatenate([image.reshape(-1, image.shape[2]) for image in images])

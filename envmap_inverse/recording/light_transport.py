@@ -18,23 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from envmap_inverse.errors import InputError, MissingFileError, check_counts, check_seed, counted
+from envmap_inverse.errors import InputError, check_counts, check_seed, counted
 from envmap_inverse.recording.blocks import Block, blocks_of, column, on_all_cores
+from envmap_inverse.recording.files import read_recording, write_recording
 from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.recorder import record_matrices
-from envmap_inverse.recording.rows import check_rows, shared_rows
+from envmap_inverse.recording.rows import shared_rows
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.arrays import HOST, Library, library_of, to_host
 from envmap_inverse.system.memory import free_memory
-from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
 
 __all__ = ["LightTransport"]
 
 OFFSET_SPP = 256
-FORMAT = 5
 
-_MATRICES = ("red", "green", "blue", "squares")
 _PARTS = ("data", "indices", "indptr")
 
 
@@ -55,6 +53,8 @@ class LightTransport:
         spp: paths per pixel.
         rows: of each pixel of all views the row of the matrices that it has, -1 if none; by default
             each pixel has its own, in order.
+        sensors: index of the sensor of each view; empty if it is not known.
+        scene: fingerprint of the recorded scene; empty if it is not known.
         seconds_assembling: seconds of assembly while no path was traced; most of the assembly runs
             beside the tracing.
 
@@ -72,6 +72,8 @@ class LightTransport:
     image_sizes: tuple[tuple[int, int], ...]
     spp: int
     rows: NDArray[np.int32] = None  # type: ignore[assignment] # __post_init__ makes it
+    sensors: tuple[int, ...] = ()
+    scene: str = ""
     seconds_assembling: float = 0.0
 
     def __post_init__(self) -> None:
@@ -140,23 +142,14 @@ class LightTransport:
             image_sizes=sizes,
             spp=spp,
             rows=rows,
+            sensors=tuple(sensors),
+            scene=scene.fingerprint,
             seconds_assembling=assembling,
         )
 
     def save(self, path: str | Path) -> None:
         """Write to an .npz file that `load` reads; it appears under its own name once complete."""
-        arrays: dict[str, Any] = {
-            "format": FORMAT,
-            "spp": self.spp,
-            "resolution": self.resolution,
-            "image_sizes": self.image_sizes,
-            "offset": self.offset,
-            "rows": self.rows,
-        }
-        for name, matrix in zip(_MATRICES, (*self.channels, self.squares), strict=True):
-            for part in _PARTS:
-                arrays[f"{name}_{part}"] = to_host(getattr(matrix, part))
-        write_arrays(Path(path), arrays)
+        write_recording(Path(path), self)
 
     @classmethod
     def load(cls, path: str | Path) -> LightTransport:
@@ -166,35 +159,7 @@ class LightTransport:
             FileNotFoundError: if there is no such file.
             InputError: if it is damaged, not a recording, or from another version.
         """
-        try:
-            found = read_arrays(Path(path))
-            if found["format"].item() != FORMAT:
-                raise InputError(f"{path}: recorded by another version; record again")
-            width, height = (int(side) for side in found["resolution"])
-            sizes = tuple((int(w), int(h)) for w, h in found["image_sizes"])
-            num_pixels, rows = sum(w * h for w, h in sizes), found["rows"]
-            check_rows(rows, num_pixels)
-            num_rows = int(rows.max(initial=-1)) + 1
-            *channels, squares = (
-                _matrix(found, name, (num_rows, width * height)) for name in _MATRICES
-            )
-            if found["offset"].shape != (num_pixels, 3):
-                raise ValueError(f"the offset has shape {found['offset'].shape}")
-            return cls(
-                channels=tuple(channels),
-                squares=squares,
-                offset=found["offset"],
-                resolution=(width, height),
-                image_sizes=sizes,
-                spp=found["spp"].item(),
-                rows=rows,
-            )
-        except InputError:
-            raise
-        except FileNotFoundError:
-            raise MissingFileError(f"{path}: no such recording") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path}: not a recorded light transport: {error}") from None
+        return read_recording(Path(path), cls)
 
     def __repr__(self) -> str:
         """One line: the texels it leads from, the pixels it leads to, and its size."""
@@ -218,6 +183,28 @@ class LightTransport:
             library.matrix(to_host(matrix)) for matrix in (*self.channels, self.squares)
         )
         return replace(self, channels=tuple(channels), squares=squares)
+
+    def for_sensors(self, sensors: Sequence[int]) -> LightTransport:
+        """Return the recording of other views, in any order, by sensors that were recorded.
+
+        Raises:
+            InputError: if one was not recorded.
+        """
+        if missing := sorted(set(sensors) - set(self.sensors)):
+            raise InputError(f"recording: sensor {missing[0]} is not in it; record it too")
+        ends = np.cumsum([width * height for width, height in self.image_sizes])[:-1]
+        rows: dict[int, NDArray[np.int32]] = {}
+        for sensor, part in zip(self.sensors, np.split(self.rows, ends), strict=True):
+            rows[sensor] = np.maximum(part, rows.get(sensor, part))  # masks may differ
+        views = [self.sensors.index(sensor) for sensor in sensors]
+        offsets = np.split(self.offset, ends)
+        return replace(
+            self,
+            rows=np.concatenate([rows[sensor] for sensor in sensors]),
+            offset=np.concatenate([offsets[view] for view in views]),
+            image_sizes=tuple(self.image_sizes[view] for view in views),
+            sensors=tuple(sensors),
+        )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -391,9 +378,3 @@ def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.
         for number, sensor in enumerate(dict.fromkeys(sensors))
     }
     return np.concatenate([images[sensor].reshape(-1, 3) for sensor in sensors])
-
-
-def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) -> Any:
-    matrix = sparse.csr_matrix(tuple(arrays[f"{name}_{part}"] for part in _PARTS), shape)
-    matrix.check_format(full_check=True)
-    return matrix

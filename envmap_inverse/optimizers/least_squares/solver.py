@@ -95,14 +95,13 @@ class LeastSquares:
         steps = int(np.clip(round(STEPS_PER_SPREAD * transport.spread), *STEPS))
         self.iterations = settings.iterations or steps
         self.warm_up = (steps + 1) // 2 if settings.warm_up is None else settings.warm_up
-        self._library = transport.library
-        self.pictures = Pictures(problem, transport.offset, self._library)
+        self.pictures = Pictures(problem, transport.offset, transport.library)
         self.gains, self.unit = self.pictures.gains, self.pictures.unit
         self.weights = self.pictures.weights
         looks_blurred = steps > STEPS[0] and bool(problem.priors)  # or is noisy
         self.is_smoothed = looks_blurred and is_blurred(transport, self.weights)
-        start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0))
-        self.initial: Texels = as_columns(self._library.array(start / np.float32(self.unit)))
+        start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0)) / np.float32(self.unit)
+        self.initial: Texels = as_columns(transport.library.array(start))
         columns = transport.rmatvec(self.weights)
         self.seen = columns > 1e-7 * columns.max()
         self.predicted = transport.matvec(self.initial)
@@ -145,7 +144,7 @@ class LeastSquares:
         if not (fits and np.isfinite(texels).all()):
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         if num_done > 0:
-            self.texels = as_columns(self._library.array(texels))
+            self.texels = as_columns(self.transport.library.array(texels))
             self.predicted = self.transport.matvec(self.texels)
             self.loss = self.pictures.mean_loss(self.predicted)
 
@@ -156,6 +155,7 @@ class LeastSquares:
             coverage=self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit)),
             posterior=self._posterior(),
             exposures=self.gains.exposures,
+            transport=self.transport,
             phases=self.phases,
             status=self._verdict(),
         )
@@ -312,7 +312,7 @@ class LeastSquares:
 
     def _vector(self, texels: Texels, gains: Vector) -> Vector:
         """All unknowns as one vector."""
-        return np.concatenate([texels.T.ravel(), self._library.array(gains)])
+        return np.concatenate([texels.T.ravel(), self.transport.library.array(gains)])
 
     def _texels_of(self, vector: Vector) -> Texels:
         """The texels of such a vector, a view of it."""
