@@ -283,8 +283,7 @@ def estimate(
                 output, settings, overwrite=overwrite, frames=frames, resume=resume, samples=samples
             )
             say_who_took_what(problem.scene, problem.views)
-            if made is not None and save_scene:
-                save_scene_of(output, made)
+            save_scene_of(output, made if save_scene else None)
             run(
                 folder,
                 problem,

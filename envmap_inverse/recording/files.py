@@ -81,7 +81,7 @@ def _checked(found: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         "sensors": sensors,
         "spp": found["spp"].item(),
         "rows": rows,
-        "scene": str(found["scene"]),
+        "scene": found["scene"].item(),
     }
 
 
