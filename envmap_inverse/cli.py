@@ -23,6 +23,7 @@ from envmap_inverse.commands.doctor import doctor
 from envmap_inverse.commands.estimate import estimate
 from envmap_inverse.commands.evaluate import evaluate
 from envmap_inverse.commands.help import help_
+from envmap_inverse.commands.record import record
 from envmap_inverse.commands.report import report
 from envmap_inverse.commands.scene import params, render
 from envmap_inverse.console.logs import show_warning
@@ -70,6 +71,7 @@ COMMANDS = (
     render,
     params,
     coverage,
+    record,
     evaluate,
     report,
     convert,
@@ -82,7 +84,7 @@ COMMANDS = (
     doctor,
 )
 
-CHECKING = {estimate, ball, render, params, coverage, evaluate, convert, pattern}
+CHECKING = {estimate, ball, render, params, coverage, record, evaluate, convert, pattern}
 """The commands whose functions begin with `faults_of`."""
 
 for command in COMMANDS:

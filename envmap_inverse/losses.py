@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr
 from envmap_inverse.errors import InputError, check_positive
+from envmap_inverse.system.arrays import as_floats, has_numpy_functions
 
 __all__ = [
     "LOSSES",
@@ -115,11 +116,11 @@ class Censored:
         """The other loss's weight, or 0 where the prediction costs nothing."""
         nearest = self._nearest(prediction, observation)
         weight = self.loss.weight(prediction, observation)
-        return np.asarray(weight * (nearest == observation), np.float32)
+        return as_floats(weight * (nearest == observation))
 
     def _nearest(self, prediction: Any, observation: Any) -> Any:
         """The value allowed by the observation that is nearest to the prediction."""
-        select = np.where if isinstance(prediction, np.ndarray) else dr.select
+        select = np.where if has_numpy_functions(prediction) else dr.select
         smaller, larger = -_maximum(-prediction, -observation), _maximum(prediction, observation)
         above = select(observation >= self.white, larger, observation)
         return select(observation <= self.black, smaller, above)
@@ -153,7 +154,7 @@ class Huber:
 
     def __call__(self, prediction: Any, observation: Any) -> Any:
         """Loss of each element, in the shape of the arguments."""
-        minimum = np.minimum if isinstance(prediction, np.ndarray) else dr.minimum
+        minimum = np.minimum if has_numpy_functions(prediction) else dr.minimum
         size = abs(prediction - observation) / self._scale(observation)
         inner = minimum(size, self.delta)
         return inner * (2 * size - inner)
@@ -165,7 +166,7 @@ class Huber:
         scale = self._scale(observation)
         size = np.abs(prediction - observation) / scale
         weight = self.delta / np.maximum(size, self.delta) / scale**2
-        return np.asarray(weight, np.float32)
+        return as_floats(weight)
 
     def _scale(self, observation: Any) -> Any:
         return _maximum(observation, self.epsilon) if self.relative else 1.0
@@ -202,14 +203,14 @@ class LogMSE:
         self, prediction: NDArray[np.float32], observation: NDArray[np.float32]
     ) -> NDArray[np.float32]:
         """Slope of log(p + epsilon), times the slope of its chord to the observation; positive."""
-        p, o = np.asarray(prediction, np.float64), np.asarray(observation, np.float64)
+        p, o = as_floats(prediction, np.float64), as_floats(observation, np.float64)
         slope = 1 / (np.maximum(p, 0) + self.epsilon)
         is_far = np.abs(p - o) > 1e-6 / slope
         chord = (self._log(p) - self._log(o)) / np.where(is_far, p - o, 1)
-        return np.asarray(slope * np.where(is_far, chord, slope), np.float32)
+        return as_floats(slope * np.where(is_far, chord, slope))
 
     def _log(self, value: Any) -> Any:
-        log = np.log if isinstance(value, np.ndarray) else dr.log
+        log = np.log if has_numpy_functions(value) else dr.log
         size = abs(value)
         return log((value + size) / 2 + self.epsilon) + (value - size) / (2 * self.epsilon)
 
@@ -244,7 +245,7 @@ class QuasiLikelihood:
     def __call__(self, prediction: Any, observation: Any) -> Any:
         """Loss of each element, in the shape of the arguments."""
         p, o, share = prediction, observation, self.delta**-2
-        is_numpy = isinstance(p, np.ndarray)
+        is_numpy = has_numpy_functions(p)
         log, sqrt, arctan2 = (
             (np.log, np.sqrt, np.arctan2) if is_numpy else (dr.log, dr.sqrt, dr.atan2)
         )
@@ -260,7 +261,7 @@ class QuasiLikelihood:
     ) -> NDArray[np.float32]:
         """1 / v(p)."""
         outlying = ((prediction - observation) / self.delta) ** 2
-        return np.asarray(1 / (prediction * prediction + self.epsilon**2 + outlying), np.float32)
+        return as_floats(1 / (prediction * prediction + self.epsilon**2 + outlying))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -286,7 +287,7 @@ class RelativeMSE:
 
     def __call__(self, prediction: Any, observation: Any) -> Any:
         """Loss of each element, in the shape of the arguments."""
-        value = prediction if isinstance(prediction, np.ndarray) else dr.detach(prediction)
+        value = prediction if has_numpy_functions(prediction) else dr.detach(prediction)
         largest = _maximum(_maximum(value, observation), self.epsilon)
         relative = (prediction - observation) / largest
         return relative * relative
@@ -296,12 +297,12 @@ class RelativeMSE:
     ) -> NDArray[np.float32]:
         """1 / max(p, o, epsilon)^2."""
         largest = np.maximum(np.maximum(prediction, observation), np.float32(self.epsilon))
-        return np.asarray(1 / (largest * largest), np.float32)
+        return as_floats(1 / (largest * largest))
 
 
 def _maximum(a: Any, b: Any) -> Any:
     """The larger of each pair, for NumPy and Dr.Jit arrays."""
-    return (np.maximum if isinstance(a, np.ndarray) else dr.maximum)(a, b)
+    return (np.maximum if has_numpy_functions(a) else dr.maximum)(a, b)
 
 
 LOSSES: tuple[type[Loss], ...] = (

@@ -1,4 +1,4 @@
-"""Priors: what is known about environment maps before a picture is seen. NumPy and SciPy only.
+"""Priors: what is known about environment maps before a picture is seen. Arrays only.
 
 A prior is an energy of the map. Near a map it is approximated by a quadratic form
 
@@ -17,11 +17,11 @@ from typing import Any, Literal, Protocol, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.quadratics import Quadratic, Relative, laplacian
 from envmap_inverse.sphere import latlong
+from envmap_inverse.system.arrays import as_columns, as_floats, constants, library_of
 
 __all__ = [
     "PRIORS",
@@ -113,12 +113,11 @@ class Chromaticity:
         level = light.mean(axis=2, keepdims=True) + self.epsilon
         around = latlong.blur(light / level, np.radians(self.radius))
         chroma = around / np.maximum(around.mean(axis=2, keepdims=True), 1e-6)
-        share = latlong.texel_solid_angles(*texels.shape[:2]) / (4 * np.pi)
-        weights = _number(self.weight) * share / level[:, :, 0] ** 2
+        weights = _number(self.weight) * _shares(texels) / level[:, :, 0] ** 2
         return Quadratic(
             matrix=_Colouring(
                 weights=weights.reshape(-1, 1).astype(np.float32),
-                chroma=np.asfortranarray(chroma.reshape(-1, 3), np.float32),
+                chroma=as_columns(chroma.reshape(-1, 3)),
             ),
             centre=np.zeros_like(initial.reshape(-1, 3)),
         )
@@ -168,19 +167,19 @@ class Smoothness:
 
     def energy(self, texels: ArrayLike, initial: ArrayLike) -> float:  # noqa: ARG002 - see `Prior`
         """See `Prior`."""
-        array = np.asarray(texels, np.float64)
-        first, second, ties = latlong.sphere_edges(*array.shape[:2])
+        array = as_floats(texels, np.float64)
+        first, second, ties = _edges(array)
         flat = array.reshape(-1, 3)
         squares = np.mean((flat[first] - flat[second]) ** 2, axis=1)
         return _number(self.weight) / (4 * np.pi) * float(np.sum(ties * squares))
 
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
-        first, second, ties = latlong.sphere_edges(*texels.shape[:2])
+        first, second, ties = _edges(texels)
         matrix = laplacian(
             first, second, _number(self.weight) / (4 * np.pi) * ties, initial.size // 3
         )
-        return Quadratic(matrix=matrix, centre=np.zeros((initial.size // 3, 3), np.float32))
+        return Quadratic(matrix=matrix, centre=np.zeros_like(initial.reshape(-1, 3), np.float32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +221,7 @@ class TotalVariation:
 
     def energy(self, texels: ArrayLike, initial: ArrayLike) -> float:  # noqa: ARG002 - see `Prior`
         """See `Prior`."""
-        _, _, ties, relative, _ = self._differences(np.asarray(texels, np.float32))
+        _, _, ties, relative, _ = self._differences(as_floats(texels))
         excess = np.hypot(relative, self.sharpness) - self.sharpness
         return _number(self.weight) * float(np.sum(ties * excess)) * 3 / np.size(texels)
 
@@ -236,7 +235,7 @@ class TotalVariation:
 
     def _differences(self, texels: NDArray[np.float32]) -> tuple[NDArray[Any], ...]:
         """Neighbours, the weights of their ties, r, and the level that r is relative to."""
-        first, second, ties = latlong.sphere_edges(*texels.shape[:2])
+        first, second, ties = _edges(texels)
         flat = texels.reshape(-1, 3)
         brightness = np.maximum(flat, 0).mean(axis=1)
         level = (brightness[first] + brightness[second]) / 2 + self.epsilon
@@ -274,11 +273,11 @@ class Tikhonov:
 
     def quadratic(self, texels: NDArray[np.float32], initial: NDArray[np.float32]) -> Quadratic:
         """See `Prior`."""
-        solid_angles = latlong.texel_solid_angles(*texels.shape[:2]).reshape(-1) / (4 * np.pi)
-        start = initial.reshape(-1, 3)
+        shares, start = _shares(texels).reshape(-1), initial.reshape(-1, 3)
         level = np.maximum(texels.reshape(-1, 3).mean(axis=1), start.mean(axis=1))
-        diagonal = _number(self.weight) * solid_angles / np.maximum(level, 1e-6) ** 2
-        return Quadratic(matrix=sparse.diags(diagonal.astype(np.float32)).tocsr(), centre=start)
+        diagonal = _number(self.weight) * shares / np.maximum(level, 1e-6) ** 2
+        diags = library_of(diagonal).sparse.diags
+        return Quadratic(matrix=diags(diagonal.astype(np.float32)).tocsr(), centre=start)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,7 +308,7 @@ class NaturalLight:
     def energy(self, texels: ArrayLike, initial: ArrayLike) -> float:
         """See `Prior`."""
         maps = (
-            np.maximum(np.asarray(array, np.float64), self.epsilon) for array in (texels, initial)
+            np.maximum(as_floats(array, np.float64), self.epsilon) for array in (texels, initial)
         )
         logs, start = (np.log(array) for array in maps)
         return Smoothness(weight=self.weight).energy(logs - start, initial)
@@ -340,8 +339,24 @@ def with_factor(prior: Prior, factor: float) -> Prior:
 
 def _energy_of_form(prior: Prior, texels: ArrayLike, initial: ArrayLike) -> float:
     """Energy of a prior that is a quadratic form apart from quantities held constant."""
-    maps = np.asarray(texels, np.float32), np.asarray(initial, np.float32)
+    maps = as_floats(texels), as_floats(initial)
     return prior.quadratic(*maps).energy(maps[0])
+
+
+def _edges(texels: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+    """See `latlong.sphere_edges`."""
+    return constants(latlong.sphere_edges, *texels.shape[:2], beside=texels)
+
+
+def _shares(texels: NDArray[Any]) -> NDArray[np.float64]:
+    """Each texel's share of the sphere, shape (H, W)."""
+    (found,) = constants(_solid_angles, *texels.shape[:2], beside=texels)
+    shares: NDArray[np.float64] = found / (4 * np.pi)
+    return shares
+
+
+def _solid_angles(height: int, width: int) -> tuple[NDArray[np.float64]]:
+    return (latlong.texel_solid_angles(height, width),)
 
 
 def _number(weight: Weight) -> float:

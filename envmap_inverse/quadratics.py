@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
+
+from envmap_inverse.system.arrays import as_floats, library_of
 
 __all__ = ["Quadratic", "Relative", "laplacian"]
 
@@ -37,7 +38,7 @@ class Quadratic:
         Args:
             texels: shape (H, W, 3).
         """
-        away = np.asarray(texels, np.float32).reshape(-1, 3) - self.centre
+        away = as_floats(texels).reshape(-1, 3) - self.centre
         return float(np.sum(away * (self.matrix @ away), dtype=np.float64) / 3)
 
 
@@ -49,10 +50,12 @@ class _Scaled:
     factor: np.float32
 
     def __matmul__(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
-        return np.asarray(self.factor * (self.matrix @ texels))
+        product: NDArray[np.float32] = self.factor * (self.matrix @ texels)
+        return product
 
     def diagonal(self) -> NDArray[np.float32]:
-        return np.asarray(self.factor * self.matrix.diagonal())
+        diagonal: NDArray[np.float32] = self.factor * self.matrix.diagonal()
+        return diagonal
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,20 +67,24 @@ class Relative:
 
     def __matmul__(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Product with a map, shape (H * W, 3)."""
-        return np.asarray(self.factors * (self.matrix @ (self.factors * texels)))
+        product: NDArray[np.float32] = self.factors * (self.matrix @ (self.factors * texels))
+        return product
 
     def diagonal(self) -> NDArray[np.float32]:
         """Diagonal, averaged over the channels."""
-        return np.asarray(self.matrix.diagonal() * np.mean(self.factors**2, axis=1))
+        means = np.mean(self.factors**2, axis=1)
+        diagonal: NDArray[np.float32] = self.matrix.diagonal() * means
+        return diagonal
 
 
 def laplacian(
     first: NDArray[np.int32], second: NDArray[np.int32], weights: NDArray[Any], size: int
 ) -> Any:
     """The matrix whose quadratic form is the sum over pairs of w (x_i - x_j)^2."""
+    library = library_of(first)
     degree = np.bincount(first, weights, size) + np.bincount(second, weights, size)
-    own = np.arange(size, dtype=np.int32)
+    own = library.numpy.arange(size, dtype=np.int32)
     rows = np.concatenate([first, second, own])
     columns = np.concatenate([second, first, own])
     values = np.concatenate([-weights, -weights, degree]).astype(np.float32)
-    return sparse.csr_matrix((values, (rows, columns)), (size, size))
+    return library.sparse.csr_matrix((values, (rows, columns)), (size, size))

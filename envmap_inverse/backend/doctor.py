@@ -22,6 +22,7 @@ from envmap_inverse.backend.caches import cache_folder
 from envmap_inverse.backend.libcuda import cuda_works
 from envmap_inverse.backend.libllvm import find_libllvm
 from envmap_inverse.backend.system_libraries import NEEDED, how_to_install, is_missing
+from envmap_inverse.system.arrays import cupy_library
 from envmap_inverse.system.memory import free_memory, gibibytes
 from envmap_inverse.version import __version__
 
@@ -164,6 +165,9 @@ def _libllvm() -> Iterator[Finding]:
 def _gpu() -> Iterator[Finding]:
     works = cuda_works()
     yield Finding(name="CUDA", found="works" if works else "no GPU that Mitsuba can use")
+    if works:
+        without = f"not usable; to solve on the GPU too: pip install '{_WHEEL}[cuda]'"
+        yield Finding(name="CuPy", found="works" if cupy_library() else without)
 
 
 def _variant() -> Iterator[Finding]:

@@ -32,6 +32,7 @@ from envmap_inverse.console.optimizers import (
     OptimizerSpec,
     ParameterizationSpec,
     PathsOrSamples,
+    Recording,
     Robust,
     SeedOfOptimizer,
     optimizer_settings,
@@ -134,6 +135,7 @@ def estimate(
     parameterization: ParameterizationSpec = None,
     spp: PathsOrSamples = None,
     seed: SeedOfOptimizer = 0,
+    recording: Recording = None,
     size: PictureSize = None,
     full_size: FullSize = False,
     noise: NoiseOfPictures = "auto",
@@ -247,6 +249,7 @@ def estimate(
             learning_rate=learning_rate,
             spp=spp,
             seed=seed,
+            recording=recording,
         )
         place = SceneChoice.parse(faults, scene, map_size, envmap_name=envmap_name, define=define)
         mesh = MeshChoice.parse(faults, scene, material, camera, cameras, save_scene)
@@ -280,8 +283,7 @@ def estimate(
                 output, settings, overwrite=overwrite, frames=frames, resume=resume, samples=samples
             )
             say_who_took_what(problem.scene, problem.views)
-            if made is not None and save_scene:
-                save_scene_of(output, made)
+            save_scene_of(output, made if save_scene else None)
             run(
                 folder,
                 problem,

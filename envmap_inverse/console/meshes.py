@@ -173,8 +173,10 @@ class MeshChoice:
             tell(f"{camera.name}: camera at {place} ({how})")
 
 
-def save_scene_of(folder: Path, made: MeshScene) -> None:
-    """Write the scene as XML, and print where."""
+def save_scene_of(folder: Path, made: MeshScene | None) -> None:
+    """Write the scene that was made of a mesh, if there is one, as XML, and print where."""
+    if made is None:
+        return
     path = folder / layout.MESH_SCENE
     write_bytes(path, scene_xml(made.described, made.cameras).encode())
     tell(f"scene in {path}")

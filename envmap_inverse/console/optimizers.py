@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from envmap_inverse.console.options import kind_of, make_choice, names_of, panelled, spec_of
@@ -17,6 +18,7 @@ from envmap_inverse.optimizers.choices import (
 )
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.parameterizations import PARAMETERIZATIONS
+from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.scene.scene import Scene
 
 __all__ = [
@@ -25,6 +27,7 @@ __all__ = [
     "OptimizerSpec",
     "ParameterizationSpec",
     "PathsOrSamples",
+    "Recording",
     "Robust",
     "SeedOfOptimizer",
     "default_spec",
@@ -79,6 +82,16 @@ PathsOrSamples = Annotated[
     panelled("Optimizer", help="Samples per pixel: 1 for Adam, from 16 for transport."),
 ]
 
+Recording = Annotated[
+    Path | None,
+    panelled(
+        "Optimizer",
+        metavar="FILE",
+        help="Recorded light transport of the scene ('envmap-inverse record'), to solve without "
+        "tracing paths; for transport.",
+    ),
+]
+
 SeedOfOptimizer = Annotated[
     int, panelled("Optimizer", help="Seed; the same seed gives the same result.")
 ]
@@ -102,6 +115,8 @@ class OptimizerChoice:
     @classmethod
     def parse(cls, faults: Faults, spec: str | None, **options: Any) -> OptimizerChoice:
         """Check the choice as far as possible without a scene; `faults` keeps what is wrong."""
+        if options.get("recording") is not None:
+            options["recording"] = faults.attempt(LightTransport.load, options["recording"])
         if spec is not None or options["robust"]:
             faults.attempt(make_optimizer, spec, **options)
         return cls(spec=spec, options=options)

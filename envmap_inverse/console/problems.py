@@ -29,6 +29,7 @@ from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers.protocol import Optimizer
+from envmap_inverse.optimizers.recorded import fitting
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.fitting import map_size_for
@@ -36,9 +37,11 @@ from envmap_inverse.problem.preparing import prepared
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.sight import check_sight
 from envmap_inverse.problem.view import View, as_views
+from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.refining.choices import Refine
 from envmap_inverse.scene.meshes import MeshScene
 from envmap_inverse.scene.scene import Scene
+from envmap_inverse.solving.arguments import check_scene_stays
 from envmap_inverse.system.progress import stage
 
 __all__ = ["Goal", "Wish", "stated"]
@@ -146,6 +149,8 @@ def stated(faults: Faults, wish: Wish) -> tuple[Problem, str, Optimizer, MeshSce
         chosen = faults.attempt(wish.method.make, scene)
         spec, terms = chosen or ("transport", Transport())  # stands in: more faults can be found
         faults.attempt(_check_sampling, terms, wish.samples)
+        faults.attempt(check_scene_stays, terms, wish.goal.refine)
+        recording: LightTransport | None = getattr(terms, "recording", None)
         shots, mesh = wish.shots, wish.mesh
         read = read_taken(
             faults, scene, shots, wish.reading, wish.cameras, mesh, is_readable=is_readable
@@ -160,11 +165,15 @@ def stated(faults: Faults, wish: Wish) -> tuple[Problem, str, Optimizer, MeshSce
             shots.crops,
             registers=wish.registers,
             moves=wish.goal.refine is not None,
-            **wish.films,
+            cuts=recording is None,
+            **_films(wish.films, recording),
         )
         if has_unknown_map:
-            add_unknown_map(scene, wish.place.map_size or map_size_for(views))
+            recorded = None if recording is None else recording.resolution
+            add_unknown_map(scene, wish.place.map_size or recorded or map_size_for(views))
         problem = wish.goal.problem(faults, scene, views, terms)
+        if recording is not None:
+            faults.attempt(fitting, recording, problem)
         faults.report()
         check_sight(problem)
     return problem, spec, terms, made
@@ -182,6 +191,13 @@ def _survive(faults: Faults, wish: Wish) -> bool:
         envmap=wish.place.envmap_name,
         define=wish.place.define,
     )
+
+
+def _films(films: dict[str, Any], recording: LightTransport | None) -> dict[str, Any]:
+    """The sizes of the films; by default those of a recording, if they are all alike."""
+    sizes = set() if recording is None else set(recording.image_sizes)
+    is_asked_for = films.get("size") is not None or "max_pixels" in films
+    return films if is_asked_for or len(sizes) != 1 else {"size": sizes.pop()}
 
 
 def _check_sampling(optimizer: Optimizer, samples: int) -> None:

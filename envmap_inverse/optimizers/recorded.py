@@ -13,8 +13,9 @@ from envmap_inverse.optimizers.protocol import Keeper, Step
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.recording.rows import shared_rows
+from envmap_inverse.system.arrays import HOST, Library
 
-__all__ = ["Objective", "recorded"]
+__all__ = ["Objective", "fitting", "recorded"]
 
 Texels = NDArray[Any]
 """Shape (H * W, 3)."""
@@ -30,6 +31,7 @@ def recorded(
     spp: int,
     seed: int,
     memory_budget: int | None = None,
+    library: Library = HOST,
 ) -> LightTransport:
     """The recording that a keeper has of the problem's views, or a new one, which it is given.
 
@@ -39,6 +41,7 @@ def recorded(
         spp: paths per pixel.
         seed: of the paths.
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
+        library: whose matrices the recording has.
     """
     views = problem.views
     sensors, masks = [view.sensor for view in views], [view.mask for view in views]
@@ -46,13 +49,55 @@ def recorded(
     if kept and kept.resolution == problem.scene.envmap.resolution:
         _, rows = shared_rows([view.image.shape[1::-1] for view in views], sensors, masks)
         if np.array_equal(kept.rows, rows):
-            return kept
+            return kept.moved_to(library)
     transport = LightTransport.record(
-        problem.scene, sensors, masks=masks, spp=spp, seed=seed, memory_budget=memory_budget
+        *(problem.scene, sensors),
+        masks=masks,
+        spp=spp,
+        seed=seed,
+        memory_budget=memory_budget,
+        library=library,
     )
     if keeper:
         keeper.keep_transport(transport)
     return transport
+
+
+def fitting(recording: LightTransport, problem: Problem) -> LightTransport:
+    """The views of a problem in an earlier recording of the same scene.
+
+    Its pictures may be others, and others of their pixels may count.
+
+    Raises:
+        InputError: if it is a recording of another scene, film or map, or lacks a pixel.
+    """
+    scene, views = problem.scene, problem.views
+    if recording.resolution != scene.envmap.resolution:
+        raise InputError(
+            f"recording: of a map of {_words(recording.resolution)} texels, but the scene's has "
+            f"{_words(scene.envmap.resolution)}; give the map that size, or record again"
+        )
+    found = recording.for_sensors([view.sensor for view in views])
+    for view, size in zip(views, found.image_sizes, strict=True):
+        if view.image.shape[1::-1] != size:
+            raise InputError(
+                f"recording: of films of {_words(size)} pixels, but {view.name} has "
+                f"{_words(view.image.shape[1::-1])}; give them the same size, or record again"
+            )
+    if recording.scene != scene.fingerprint:
+        raise InputError(
+            "recording: of another scene; shapes, materials, cameras, films, the integrator or "
+            "other lights have changed since; record again"
+        )
+    if (found.rows[_below(view.mask[:, :, None] for view in views)[:, 0] > 0] < 0).any():
+        raise InputError(
+            "recording: lacks pixels that count, which were masked when it was made; record again"
+        )
+    return found
+
+
+def _words(size: tuple[int, ...]) -> str:
+    return "{} x {}".format(*size)
 
 
 class Objective:
@@ -132,4 +177,4 @@ class Objective:
 
 
 def _below(images: Iterable[NDArray[Any]]) -> Pixels:
-    return np.concatenate([np.reshape(image, (-1, 3)) for image in images])
+    return np.concatenate([image.reshape(-1, image.shape[2]) for image in images])

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
+from envmap_inverse.backend.card import library_of_variant
 from envmap_inverse.errors import InputError, check_counts, check_positive, check_seed
-from envmap_inverse.losses import Loss, QuasiLikelihood
+from envmap_inverse.losses import LOSSES, Loss, QuasiLikelihood
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
 from envmap_inverse.optimizers.protocol import Keeper, Solver
-from envmap_inverse.optimizers.recorded import recorded
-from envmap_inverse.priors import Chromaticity, Prior, Tikhonov, TotalVariation
+from envmap_inverse.optimizers.recorded import fitting, recorded
+from envmap_inverse.priors import PRIORS, Chromaticity, Prior, Tikhonov, TotalVariation
 from envmap_inverse.problem.problem import Problem
+from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.system.arrays import HOST, Library
 
-__all__ = ["Transport"]
+__all__ = ["Transport", "usual_spp"]
 
 NUM_PATHS = 2**22
 
@@ -48,6 +51,9 @@ class Transport(Settings):
         seed: of the recording.
         noise_floor: relative noise of a prediction below which it does not count.
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
+        recording: an earlier recording of the scene, to solve without tracing: the `transport` of
+            a result that kept it, or from `LightTransport.record` or `load`. Pictures, losses,
+            priors and exposures may be others; shapes, materials, cameras and films may not.
 
     Example:
         >>> result = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
@@ -58,6 +64,7 @@ class Transport(Settings):
     spp: int | None = None
     seed: int = 0
     memory_budget: int | None = None
+    recording: LightTransport | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -65,6 +72,13 @@ class Transport(Settings):
         check_counts(memory_budget=self.memory_budget)
         check_positive(tolerance=self.tolerance, noise_floor=self.noise_floor)
         check_seed(self.seed)
+        if not isinstance(self.recording, LightTransport | None):
+            raise InputError(
+                f"recording: found {type(self.recording).__name__}; give a LightTransport, such as "
+                "LightTransport.load(file)"
+            )
+        if self.recording is not None and self.spp is not None:
+            raise InputError(f"spp: a recording has its own, {self.recording.spp}; leave it out")
         if self.warm_up is not None and self.warm_up < 0:
             raise InputError(f"warm_up must not be negative; found {self.warm_up}")
 
@@ -90,22 +104,41 @@ class Transport(Settings):
 
     def paths_per_pixel(self, problem: Problem) -> int:
         """Number of paths that are traced for each pixel."""
-        num_pixels = max(view.image[:, :, 0].size for view in problem.views)
-        return self.spp or int(np.clip(NUM_PATHS // num_pixels, 16, 256))
+        return self.spp or usual_spp(max(view.image[:, :, 0].size for view in problem.views))
 
     def start(self, problem: Problem, keeper: Keeper | None = None) -> Solver:
         """Record the light transport, and find what the problem leaves open."""
         begun = time.perf_counter()
-        transport = recorded(
+        transport = self._transport(problem, keeper)
+        seconds = time.perf_counter() - begun
+        assembling = 0.0 if self.recording else transport.seconds_assembling
+        problem = with_found_exposures(problem, transport, self)
+        problem = with_chosen_weights(self, problem, transport, self.seed)
+        phases = {"record": seconds - assembling, "assemble": assembling}
+        return LeastSquares(self, problem, transport, phases=phases)
+
+    def _transport(self, problem: Problem, keeper: Keeper | None) -> LightTransport:
+        library = _library_for(problem)
+        if self.recording is not None:
+            return fitting(self.recording, problem).moved_to(library)
+        return recorded(
             problem,
             keeper,
             spp=self.paths_per_pixel(problem),
             seed=self.seed,
             memory_budget=self.memory_budget,
+            library=library,
         )
-        seconds = time.perf_counter() - begun
-        assembling = transport.seconds_assembling
-        problem = with_found_exposures(problem, transport, self)
-        problem = with_chosen_weights(self, problem, transport, self.seed)
-        phases = {"record": seconds - assembling, "assemble": assembling}
-        return LeastSquares(self, problem, transport, phases=phases)
+
+
+def usual_spp(num_pixels: int) -> int:
+    """Number of paths for each pixel of a picture, where none is asked for."""
+    return int(np.clip(NUM_PATHS // num_pixels, 16, 256))
+
+
+def _library_for(problem: Problem) -> Library:
+    """The library to solve a problem with: NumPy where a loss or a prior is the user's own."""
+    loss = problem.loss
+    kinds = [type(getattr(loss, "loss", loss)), *map(type, problem.priors)]
+    is_ours = all(kind in (*LOSSES, *PRIORS) for kind in kinds)
+    return library_of_variant() if is_ours else HOST

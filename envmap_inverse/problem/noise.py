@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError
+from envmap_inverse.system.arrays import as_floats
 
 __all__ = ["Noise", "estimate_noise"]
 
@@ -54,9 +55,7 @@ class Noise:
     def variance(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Variance of a picture's values, from those that the light would give without noise."""
         light = np.maximum(values, 0)
-        return np.asarray(
-            self.read**2 + self.shot * light + (self.relative * light) ** 2, np.float32
-        )
+        return as_floats(self.read**2 + self.shot * light + (self.relative * light) ** 2)
 
 
 def estimate_noise(image: ArrayLike, counts: NDArray[np.bool_] | None = None) -> Noise:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.problem.reduced import ALIKE, ReducedTransport, breadth, precision_of
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.system.arrays import as_columns, like, to_host
 
 __all__ = ["Posterior"]
 
@@ -52,7 +53,8 @@ class Posterior:
     pixels do not average them out: pixels that see n parts of the sphere each (see `breadth`) count
     as (181 / n)^2 for a view, however many there are.
 
-    Maps are in units of the pictures' mean radiance.
+    Maps are in units of the pictures' mean radiance. Products with the recording are taken where it
+    lies; results are NumPy's.
     """
 
     def __init__(
@@ -72,7 +74,8 @@ class Posterior:
         """
         self._unit = np.float32(unit)
         self._transport, self._variance = transport, variance
-        self._texels = np.maximum(texels, np.float32(FLOOR))
+        self._light = np.maximum(texels, np.float32(FLOOR))
+        self._texels: NDArray[np.float32] = to_host(self._light)
 
     @functools.cached_property
     def log_deviation(self) -> NDArray[np.float32]:
@@ -117,11 +120,11 @@ class Posterior:
         Where the pictures see only means of many texels, x0 is about that mean, and most texels are
         darker: lamps make up for them. There the mean of u is below 0.
         """
-        texels = self._texels
-        own = texels**2 * self._transport.gram_diagonal(self._precision)
+        light = self._light
+        own = to_host(light**2 * self._transport.gram_diagonal(self._precision))
         variance = self._reduced.variance() + TEXEL**2 / (1 + TEXEL**2 * own)
-        forward = self._transport.matvec(np.asfortranarray(texels))
-        together = texels * self._transport.rmatvec(self._precision * forward)
+        forward = self._transport.matvec(as_columns(light))
+        together = to_host(light * self._transport.rmatvec(self._precision * forward))
         unresolved = np.minimum(variance / VARIANCE, 1) * together / (together + 1 / VARIANCE)
         variance += (SHIFT_DEVIATION * unresolved) ** 2
         return np.float32(SHIFT) * unresolved, np.sqrt(variance, dtype=np.float32)
@@ -136,15 +139,19 @@ class Posterior:
         wanted = generator.standard_normal((self._reduced.size, count))
         noise = [
             generator.standard_normal((len(w), count)) / np.sqrt(w)[:, None]
-            for w in self._reduced.weights
+            for w in map(to_host, self._reduced.weights)
         ]
-        return self._reduced.logs(self._reduced.nearest(wanted, noise))
+        moved = [like(part, self._light) for part in (wanted, *noise)]
+        drawn: NDArray[np.float32] = to_host(
+            self._reduced.logs(self._reduced.nearest(moved[0], moved[1:]))
+        )
+        return drawn
 
     @functools.cached_property
     def _reduced(self) -> ReducedTransport:
         return ReducedTransport(
             self._transport,
-            self._texels,
+            self._light,
             self._precision,
             degree=DEGREE,
             max_pixels=MAX_PIXELS,
@@ -155,4 +162,4 @@ class Posterior:
         pixels_of_view = self._transport.shape[0] / len(self._transport.image_sizes)
         share = (breadth(self._transport) / BREADTH) ** 2
         alike = np.maximum(ALIKE, np.float32(pixels_of_view) * share)
-        return precision_of(self._transport, self._texels, self._variance, alike)
+        return precision_of(self._transport, self._light, self._variance, alike)

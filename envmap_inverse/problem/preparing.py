@@ -23,6 +23,7 @@ def prepared(
     *,
     registers: bool = True,
     moves: bool = False,
+    cuts: bool = True,
     **films: Any,
 ) -> tuple[View, ...]:
     """Place crops, cut and average down films and pictures, and register the pictures.
@@ -33,11 +34,13 @@ def prepared(
         crops: see `place_crops`.
         registers: whether pictures of a sensor are moved onto each other; see `registered`.
         moves: see `cut_films`.
+        cuts: whether films and pictures are cut to what counts.
         **films: `size` and `max_pixels` of `fit_films`.
 
     Raises:
         InputError: as each of these does.
     """
     whole = place_crops(scene, views, crops)
-    fitted = fit_films(scene, whole, cut=partial(cut_films, moves=moves), **films)
+    cut = partial(cut_films, moves=moves) if cuts else None
+    fitted = fit_films(scene, whole, cut=cut, **films)
     return registered(fitted) if registers else fitted

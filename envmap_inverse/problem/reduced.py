@@ -15,6 +15,7 @@ from envmap_inverse.natural_light import colour_root, spectrum
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.sphere import latlong
 from envmap_inverse.sphere.harmonics import Harmonics
+from envmap_inverse.system.arrays import as_floats, like, to_host
 
 __all__ = ["ALIKE", "ReducedTransport", "breadth", "precision_of"]
 
@@ -47,7 +48,7 @@ def precision_of(
         alike: how many pixels count as one; a number, or one for each, shape (pixels, 1).
     """
     fine = transport.sum_of_squares(np.float32(FINE**2) * texels**2)
-    return np.asarray(1 / (alike * (variance + fine)), np.float32)
+    return as_floats(1 / (alike * (variance + fine)))
 
 
 def breadth(transport: LightTransport) -> NDArray[np.float32]:
@@ -56,10 +57,14 @@ def breadth(transport: LightTransport) -> NDArray[np.float32]:
     The square of the sum of their shares, over the sum of their squares.
     """
     width, height = transport.resolution
-    parts = (transport.channels[1] @ _texel_groups((height, width), PARTS)).tocsr()
-    sums, squares = (np.asarray(p.sum(axis=1), np.float32) for p in (parts, parts.power(2)))
-    found = np.divide(sums**2, squares, out=np.ones_like(sums), where=squares > 0)
-    return np.asarray(transport.copies @ found, np.float32)
+    groups = transport.library.matrix(_texel_groups((height, width), PARTS))
+    parts = (transport.channels[1] @ groups).tocsr()
+    sums, squares = (
+        transport.library.numpy.asarray(p.sum(axis=1), np.float32) for p in (parts, parts.power(2))
+    )
+    is_lit = squares > 0
+    found = np.where(is_lit, sums**2 / np.where(is_lit, squares, np.float32(1)), np.float32(1))
+    return as_floats(transport.copies @ found)
 
 
 class ReducedTransport:
@@ -70,6 +75,8 @@ class ReducedTransport:
     three independent channels, from which `colour_root` makes red, green and blue. On the linear
     model the coefficients are normal given the pictures, too (Laplace's method), and few enough for
     dense matrices: pixels and texels close to each other are taken together.
+
+    All arrays lie where the recording does.
 
     Attributes:
         size: number of coefficients.
@@ -99,19 +106,20 @@ class ReducedTransport:
         self._grid = min(2 * degree, height), min(4 * degree, width)
         degree = min(degree, self._grid[0] - 1, (self._grid[1] - 1) // 2)
         self._factors = np.sqrt(spectrum(degree))
-        self._groups = _pixel_groups(transport.image_sizes, max_pixels)
-        cells = _texel_groups((height, width), self._grid)
+        self._groups = transport.library.matrix(_pixel_groups(transport.image_sizes, max_pixels))
+        cells = transport.library.matrix(_texel_groups((height, width), self._grid))
         reduced = [self._reduced(channel, cells) for channel in range(3)]
         self._matrices, self._counts, self.weights = zip(*reduced, strict=True)
         self.size = 3 * self._basis.shape[1]
 
-    def _reduced(self, channel: int, cells: Any) -> tuple[Any, NDArray[np.bool_], Array]:
+    def _reduced(self, channel: int, cells: Any) -> tuple[Any, ...]:
         """T x0 by groups of pixels and texels; which groups count, and their precision."""
         texels, precision = self._texels[:, channel], self._precision[:, channel]
+        diags = self._transport.library.sparse.diags
         weights = self._groups @ precision
         counts = weights > 0
-        mean = sparse.diags(1 / weights[counts]) @ self._groups[counts] @ sparse.diags(precision)
-        spread = sparse.diags(texels) @ cells
+        mean = diags(1 / weights[counts]) @ self._groups[counts] @ diags(precision)
+        spread = diags(texels) @ cells
         seen = mean @ self._transport.copies @ self._transport.channels[channel]
         matrix = seen.tocsr() @ spread
         return matrix.astype(np.float32), counts, weights[counts]
@@ -138,7 +146,7 @@ class ReducedTransport:
         """
         found = np.zeros_like(wanted)
         best, pull = self._objective(found, wanted, pixels)
-        size = np.ones(wanted.shape[1])
+        size = np.ones_like(best)
         for _ in range(STEPS):
             trial = found + size * self._solved(pull)
             value, next_pull = self._objective(trial, wanted, pixels)
@@ -161,24 +169,30 @@ class ReducedTransport:
             misfit = noisy - matrix @ (factor - 1)
             value += np.sum(weights[:, None] * misfit**2, axis=0)
             pulls.append(self._basis.T @ (factor * (matrix.T @ (weights[:, None] * misfit))))
-        mixed = np.einsum("cd,cnk->dnk", colour_root(), np.stack(pulls))
-        return value, np.asarray(pull + mixed.reshape(pull.shape))
+        mixed = np.einsum("cd,cnk->dnk", self._root, np.stack(pulls))
+        return value, pull + mixed.reshape(pull.shape)
 
     def _channels(self, coefficients: Array) -> Array:
         """Logarithms of the three channels on the coarse grid, shape (3, cells, count)."""
         parts = coefficients.reshape(3, self._basis.shape[1], -1)
-        return np.asarray(np.einsum("cd,dnk->cnk", colour_root(), self._basis @ parts))
+        channels: Array = np.einsum("cd,dnk->cnk", self._root, self._basis @ parts)
+        return channels
 
     def logs(self, drawn: Array) -> NDArray[np.float32]:
         """The logarithms u of changes at full resolution, shape (H * W, 3, count)."""
         count = drawn.shape[1]
         width, height = self._transport.resolution
         fine = Harmonics(height, width, self._factors)
-        coefficients = np.zeros((*fine.shape, 3 * count), np.float32)
+        shape = math.prod(fine.shape), 3 * count
+        coefficients = np.zeros_like(drawn, np.float32, order="C", shape=shape)
         parts = drawn.reshape(3, -1, count).transpose(1, 0, 2)
-        coefficients[fine.counts] = parts.reshape(-1, 3 * count)
-        maps = fine.synthesis(coefficients).reshape(-1, 3, count)
-        return np.asarray(np.matmul(colour_root(), maps))
+        coefficients[like(np.flatnonzero(fine.counts), drawn)] = parts.reshape(-1, 3 * count)
+        maps = fine.synthesis(coefficients.reshape(*fine.shape, -1)).reshape(-1, 3, count)
+        return as_floats(np.matmul(self._root, maps))
+
+    @functools.cached_property
+    def _root(self) -> Array:
+        return like(colour_root(), self._texels)
 
     @functools.cached_property
     def _basis(self) -> Array:
@@ -187,47 +201,47 @@ class ReducedTransport:
         size = int(np.count_nonzero(coarse.counts))
         unit = np.zeros((*coarse.shape, size), np.float32)
         unit[coarse.counts] = np.eye(size)
-        return coarse.synthesis(unit)
+        return like(coarse.synthesis(unit), self._texels)
 
     @functools.cached_property
     def _factor(self) -> Any:
         """Cholesky factor of the Hessian of all coefficients."""
-        from scipy import linalg  # noqa: PLC0415 - takes a while to load
 
         def gram(channel: int) -> Array:
             seen = self._matrices[channel] @ self._basis
             seen *= np.sqrt(self.weights[channel])[:, None].astype(np.float32)
-            return np.asarray(seen.T @ seen, np.float64)
+            return as_floats(seen.T @ seen, np.float64)
 
         grams = [gram(channel) for channel in range(3)]
-        root, size = colour_root().astype(np.float64), self._basis.shape[1]
+        root, size = self._root.astype(np.float64), self._basis.shape[1]
         hessian = sum(
             np.kron(np.outer(row, row), part) for row, part in zip(root, grams, strict=True)
         )
-        return linalg.cho_factor(hessian + np.eye(3 * size), lower=True)
+        library = self._transport.library
+        return library.cho_factor(hessian + library.array(np.eye(3 * size)))
 
     def _solved(self, pull: Array) -> Array:
-        from scipy import linalg  # noqa: PLC0415 - takes a while to load
-
-        return np.asarray(linalg.cho_solve(self._factor, pull))
+        found: Array = self._transport.library.cho_solve(self._factor, pull)
+        return found
 
     def variance(self) -> NDArray[np.float32]:
-        """Variance of u given the pictures, shape (H * W, 3)."""
-        found = np.empty((3, len(self._basis)))
-        roots = self._inverse_root.reshape(-1, 3, self._basis.shape[1])
+        """Variance of u given the pictures, shape (H * W, 3), on the processor."""
+        basis = to_host(self._basis)
+        found = np.empty((3, len(basis)))
+        roots = self._inverse_root.reshape(-1, 3, basis.shape[1])
         for channel, row in enumerate(colour_root()):
             root = np.einsum("d,kdn->kn", row, roots)
-            found[channel] = np.sum((self._basis @ root.T) ** 2, axis=1)
+            found[channel] = np.sum((basis @ root.T) ** 2, axis=1)
         width, height = self._transport.resolution
         maps = found.T.reshape(*self._grid, 3)
         return latlong.resample(maps, height, width).reshape(-1, 3).astype(np.float32)
 
     @functools.cached_property
     def _inverse_root(self) -> Array:
-        """R with R' R the covariance of all coefficients."""
+        """R with R' R the covariance of all coefficients, on the processor."""
         from scipy import linalg  # noqa: PLC0415 - takes a while to load
 
-        lower = np.tril(self._factor[0])
+        lower = np.tril(to_host(self._factor))
         return np.asarray(linalg.solve_triangular(lower, np.eye(len(lower)), lower=True))
 
 

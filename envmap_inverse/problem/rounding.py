@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.images import Picture
+from envmap_inverse.system.arrays import as_floats, like
 
 __all__ = ["Rounding"]
 
@@ -52,8 +53,9 @@ class Rounding:
 
     def variance(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Variance of linear values, in their shape."""
-        found = np.interp(values, self.levels, self.deviations)
-        return np.asarray(found**2, np.float32)
+        curve = like(self.levels, values), like(self.deviations, values)
+        found = np.interp(values.ravel(), *curve).reshape(values.shape)
+        return as_floats(found**2)
 
 
 def _jpeg_variance(picture: Picture) -> float:

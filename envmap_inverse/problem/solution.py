@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.problem.posterior import Posterior
+from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["Iteration", "OnIteration", "Record", "Solution"]
 
@@ -84,6 +85,7 @@ class Solution:
         coverage: column sums of the light transport, if the optimizer knows them.
         posterior: how sure the map is, if the optimizer knows it.
         exposures: of each view and channel, shape (views, 3).
+        transport: the recorded light transport, if there is one.
 
     Example:
         >>> ei.Solution(texels=np.ones((8, 16, 3), np.float32))
@@ -98,6 +100,7 @@ class Solution:
     coverage: NDArray[np.float32] | None = None
     posterior: Posterior | None = None
     exposures: NDArray[np.float32] | None = None
+    transport: LightTransport | None = None
 
     def __repr__(self) -> str:
         """One line."""

@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+
+from envmap_inverse.system.arrays import as_columns, as_floats, library_of
 
 __all__ = ["Block", "blocks_of", "column", "elementwise", "num_cores", "on_all_cores"]
 
@@ -33,13 +34,14 @@ class Block:
 
     def __init__(self, channel: int, matrix: Any, rows: slice) -> None:
         self.channel, self.rows = channel, rows
-        first, last = matrix.indptr[[rows.start, rows.stop]]
+        first, last = int(matrix.indptr[rows.start]), int(matrix.indptr[rows.stop])
         parts = (
             matrix.data[first:last],
             matrix.indices[first:last],
             matrix.indptr[rows.start : rows.stop + 1] - first,
         )
         shape = (rows.stop - rows.start, matrix.shape[1])
+        sparse = library_of(matrix).sparse
         self.matrix = _sharing(sparse.csr_matrix(shape, dtype=matrix.dtype), *parts)
         self.transpose = _sharing(sparse.csc_matrix(shape[::-1], dtype=matrix.dtype), *parts)
 
@@ -47,7 +49,8 @@ class Block:
     def squares(self) -> Any:
         """The rows with their elements squared; shares the structure."""
         matrix = self.matrix
-        return sparse.csr_matrix((matrix.data**2, matrix.indices, matrix.indptr), matrix.shape)
+        csr_matrix = library_of(matrix).sparse.csr_matrix
+        return csr_matrix((matrix.data**2, matrix.indices, matrix.indptr), matrix.shape)
 
 
 def _sharing(matrix: Any, *parts: Any) -> Any:
@@ -57,7 +60,12 @@ def _sharing(matrix: Any, *parts: Any) -> Any:
 
 
 def blocks_of(matrix: Any, channel: int) -> list[Block]:
-    """Split a CSR matrix into blocks of about equally many entries, two for each core."""
+    """Split a CSR matrix into blocks of about equally many entries, two for each core.
+
+    On a graphics card it is one block.
+    """
+    if library_of(matrix).is_on_card:
+        return [Block(channel, matrix, slice(0, matrix.shape[0]))]
     count = 2 * num_cores()
     cuts = np.searchsorted(matrix.indptr, np.linspace(0, matrix.nnz, count + 1)[1:-1])
     ends = itertools.pairwise([0, *cuts.tolist(), matrix.shape[0]])
@@ -74,6 +82,8 @@ def elementwise(
 ) -> NDArray[np.float32]:
     """Call a function of each element on arrays (n, columns), in parts that fit a cache.
 
+    On a graphics card there are no parts.
+
     Args:
         function: takes rows of all arrays.
         *arrays: alike in shape.
@@ -81,6 +91,8 @@ def elementwise(
     Returns:
         The results, of the same shape, in columns.
     """
+    if library_of(arrays[0]).is_on_card:
+        return as_columns(function(*arrays))
     found = np.empty(arrays[0].shape, np.float32, order="F")
 
     def of_rows(begin: int) -> None:
@@ -103,4 +115,4 @@ def _pool() -> ThreadPoolExecutor:
 
 def column(array: NDArray[np.float32], number: int) -> NDArray[np.float32]:
     """A column of an array (n, columns), contiguous."""
-    return np.ascontiguousarray(array[:, number], np.float32)
+    return as_floats(array[:, number], order="C")

@@ -9,8 +9,8 @@ rows, and masked pixels have none.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,28 +18,30 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from envmap_inverse.errors import InputError, MissingFileError, check_counts, check_seed, counted
+from envmap_inverse.errors import InputError, check_counts, check_seed, counted
 from envmap_inverse.recording.blocks import Block, blocks_of, column, on_all_cores
+from envmap_inverse.recording.files import read_recording, write_recording
 from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.recorder import record_matrices
-from envmap_inverse.recording.rows import check_rows, shared_rows
+from envmap_inverse.recording.rows import shared_rows
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene
+from envmap_inverse.system.arrays import HOST, Library, library_of, to_host
 from envmap_inverse.system.memory import free_memory
-from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
 
 __all__ = ["LightTransport"]
 
 OFFSET_SPP = 256
-FORMAT = 5
 
-_MATRICES = ("red", "green", "blue", "squares")
 _PARTS = ("data", "indices", "indptr")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LightTransport:
     """The recorded transport of one or more views.
+
+    Its matrices are SciPy's, or those of another library, such as CuPy's on a graphics card; its
+    products take and return arrays of the same library.
 
     Attributes:
         channels: for R, G and B a CSR matrix (recorded pixels, H * W texels), float32.
@@ -51,6 +53,8 @@ class LightTransport:
         spp: paths per pixel.
         rows: of each pixel of all views the row of the matrices that it has, -1 if none; by default
             each pixel has its own, in order.
+        sensors: index of the sensor of each view; empty if it is not known.
+        scene: fingerprint of the recorded scene; empty if it is not known.
         seconds_assembling: seconds of assembly while no path was traced; most of the assembly runs
             beside the tracing.
 
@@ -68,6 +72,8 @@ class LightTransport:
     image_sizes: tuple[tuple[int, int], ...]
     spp: int
     rows: NDArray[np.int32] = None  # type: ignore[assignment] # __post_init__ makes it
+    sensors: tuple[int, ...] = ()
+    scene: str = ""
     seconds_assembling: float = 0.0
 
     def __post_init__(self) -> None:
@@ -86,6 +92,7 @@ class LightTransport:
         seed: int = 0,
         memory_budget: int | None = None,
         on_progress: Callable[[float], None] | None = None,
+        library: Library = HOST,
     ) -> LightTransport:
         """Trace the paths of some views and record where they lead.
 
@@ -103,6 +110,7 @@ class LightTransport:
             memory_budget: bytes that paths in flight may take; by default a quarter of the free
                 memory.
             on_progress: called with the share that is done.
+            library: whose matrices to make; see `library_for_products`.
 
         Raises:
             InputError: if spp < 1, the masks leave no pixel, the recording does not fit into
@@ -124,6 +132,7 @@ class LightTransport:
             seed=seed,
             budget=free_memory() // 4 if memory_budget is None else memory_budget,
             on_progress=on_progress or (lambda _: None),
+            library=library,
         )
         return cls(
             channels=tuple(channels),
@@ -133,23 +142,14 @@ class LightTransport:
             image_sizes=sizes,
             spp=spp,
             rows=rows,
+            sensors=tuple(sensors),
+            scene=scene.fingerprint,
             seconds_assembling=assembling,
         )
 
     def save(self, path: str | Path) -> None:
         """Write to an .npz file that `load` reads; it appears under its own name once complete."""
-        arrays: dict[str, Any] = {
-            "format": FORMAT,
-            "spp": self.spp,
-            "resolution": self.resolution,
-            "image_sizes": self.image_sizes,
-            "offset": self.offset,
-            "rows": self.rows,
-        }
-        for name, matrix in zip(_MATRICES, (*self.channels, self.squares), strict=True):
-            for part in _PARTS:
-                arrays[f"{name}_{part}"] = getattr(matrix, part)
-        write_arrays(Path(path), arrays)
+        write_recording(Path(path), self)
 
     @classmethod
     def load(cls, path: str | Path) -> LightTransport:
@@ -159,35 +159,7 @@ class LightTransport:
             FileNotFoundError: if there is no such file.
             InputError: if it is damaged, not a recording, or from another version.
         """
-        try:
-            found = read_arrays(Path(path))
-            if found["format"].item() != FORMAT:
-                raise InputError(f"{path}: recorded by another version; record again")
-            width, height = (int(side) for side in found["resolution"])
-            sizes = tuple((int(w), int(h)) for w, h in found["image_sizes"])
-            num_pixels, rows = sum(w * h for w, h in sizes), found["rows"]
-            check_rows(rows, num_pixels)
-            num_rows = int(rows.max(initial=-1)) + 1
-            *channels, squares = (
-                _matrix(found, name, (num_rows, width * height)) for name in _MATRICES
-            )
-            if found["offset"].shape != (num_pixels, 3):
-                raise ValueError(f"the offset has shape {found['offset'].shape}")
-            return cls(
-                channels=tuple(channels),
-                squares=squares,
-                offset=found["offset"],
-                resolution=(width, height),
-                image_sizes=sizes,
-                spp=found["spp"].item(),
-                rows=rows,
-            )
-        except InputError:
-            raise
-        except FileNotFoundError:
-            raise MissingFileError(f"{path}: no such recording") from None
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise InputError(f"{path}: not a recorded light transport: {error}") from None
+        return read_recording(Path(path), cls)
 
     def __repr__(self) -> str:
         """One line: the texels it leads from, the pixels it leads to, and its size."""
@@ -196,6 +168,42 @@ class LightTransport:
             f"<LightTransport from {width} x {height} texels to {pixels} pixels of "
             f"{counted(len(self.image_sizes), 'view')}: {self.spp} spp, "
             f"{self.nbytes / 2**20:.3g} MiB>"
+        )
+
+    @property
+    def library(self) -> Library:
+        """The library of the matrices."""
+        return library_of(self.squares)
+
+    def moved_to(self, library: Library) -> LightTransport:
+        """Return a recording whose matrices are another library's."""
+        if library is self.library:
+            return self
+        *channels, squares = (
+            library.matrix(to_host(matrix)) for matrix in (*self.channels, self.squares)
+        )
+        return replace(self, channels=tuple(channels), squares=squares)
+
+    def for_sensors(self, sensors: Sequence[int]) -> LightTransport:
+        """Return the recording of other views, in any order, by sensors that were recorded.
+
+        Raises:
+            InputError: if one was not recorded.
+        """
+        if missing := sorted(set(sensors) - set(self.sensors)):
+            raise InputError(f"recording: sensor {missing[0]} is not in it; record it too")
+        ends = np.cumsum([width * height for width, height in self.image_sizes])[:-1]
+        rows: dict[int, NDArray[np.int32]] = {}
+        for sensor, part in zip(self.sensors, np.split(self.rows, ends), strict=True):
+            rows[sensor] = np.maximum(part, rows.get(sensor, part))  # masks may differ
+        views = [self.sensors.index(sensor) for sensor in sensors]
+        offsets = np.split(self.offset, ends)
+        return replace(
+            self,
+            rows=np.concatenate([rows[sensor] for sensor in sensors]),
+            offset=np.concatenate([offsets[view] for view in views]),
+            image_sizes=tuple(self.image_sizes[view] for view in views),
+            sensors=tuple(sensors),
         )
 
     @property
@@ -290,7 +298,7 @@ class LightTransport:
             Shape (pixels, 3), radiance squared.
         """
         squares = np.float32(2 / 3) * texels**2
-        parts = on_all_cores(lambda c: self.squares @ column(squares, c), range(3))
+        parts = self._each(lambda c: self.squares @ column(squares, c), range(3))
         return self._of_pixels(np.stack(parts))
 
     @functools.cached_property
@@ -300,7 +308,8 @@ class LightTransport:
         ends = np.concatenate([[0], np.cumsum(recorded, dtype=np.int32)])
         columns = self.rows[recorded]
         shape = (len(self.rows), self.squares.shape[0])
-        return sparse.csr_matrix((np.ones(len(columns), np.float32), columns, ends), shape)
+        ones = np.ones(len(columns), np.float32)
+        return self.library.matrix(sparse.csr_matrix((ones, columns, ends), shape))
 
     @functools.cached_property
     def _is_one_to_one(self) -> bool:
@@ -308,25 +317,25 @@ class LightTransport:
 
     def _products(self, function: Callable[[Block], Any]) -> NDArray[np.float32]:
         """Apply a function to each block that gives its rows' values; shape (pixels, 3)."""
-        product = np.empty((3, self.squares.shape[0]), np.float32)
+        product = self.library.numpy.empty((3, self.squares.shape[0]), np.float32)
 
         def of_block(block: Block) -> None:
             product[block.channel, block.rows] = function(block)
 
-        on_all_cores(of_block, self._blocks)
+        self._each(of_block, self._blocks)
         return self._of_pixels(product)
 
     def _of_pixels(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Values of rows, shape (3, rows), for all pixels, shape (pixels, 3)."""
         if self._is_one_to_one:
             return values.T
-        return np.stack(on_all_cores(lambda c: self.copies @ values[c], range(3))).T
+        return np.stack(self._each(lambda c: self.copies @ values[c], range(3))).T
 
-    def _row_sums(self, pixels: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    def _row_sums(self, pixels: NDArray[np.float32]) -> list[Any]:
         """Sums of (pixels, 3) over the pixels that share a row, for each channel."""
         if self._is_one_to_one:
             return [column(pixels, c) for c in range(3)]
-        return on_all_cores(lambda c: self.copies.T @ column(pixels, c), range(3))
+        return self._each(lambda c: self.copies.T @ column(pixels, c), range(3))
 
     @functools.cached_property
     def _blocks(self) -> list[Block]:
@@ -335,21 +344,25 @@ class LightTransport:
 
     def _summed(self, function: Callable[[Block], Any]) -> NDArray[np.float32]:
         """Apply a function to each block and sum the results, shape (H * W, 3)."""
-        total = np.zeros((3, self.shape[1]), np.float32)
-        parts = on_all_cores(function, self._blocks)
+        total: NDArray[np.float32] = self.library.numpy.zeros((3, self.shape[1]), np.float32)
+        parts = self._each(function, self._blocks)
         for block, part in zip(self._blocks, parts, strict=True):
             total[block.channel] += part
         return total.T
 
+    def _each(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+        """Map a function over items: on all of the processor's cores, or in turn on the card."""
+        return [*map(function, items)] if self.library.is_on_card else on_all_cores(function, items)
+
     def linear_operator(self, channel: int) -> Any:
         """One channel as a `scipy.sparse.linalg.LinearOperator`."""
-        return sparse.linalg.aslinearoperator(self.copies @ self.channels[channel])
+        return sparse.linalg.aslinearoperator(to_host(self.copies @ self.channels[channel]))
 
     @functools.cached_property
     def coverage(self) -> NDArray[np.float32]:
         """Column sums of T, shape (H, W, 3): how strongly the pixels see each texel."""
         width, height = self.resolution
-        sums = self.rmatvec(np.ones((self.shape[0], 3), np.float32))
+        sums = self.rmatvec(self.library.numpy.ones((self.shape[0], 3), np.float32))
         return sums.reshape(height, width, 3)
 
 
@@ -365,9 +378,3 @@ def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.
         for number, sensor in enumerate(dict.fromkeys(sensors))
     }
     return np.concatenate([images[sensor].reshape(-1, 3) for sensor in sensors])
-
-
-def _matrix(arrays: dict[str, NDArray[Any]], name: str, shape: tuple[int, int]) -> Any:
-    matrix = sparse.csr_matrix(tuple(arrays[f"{name}_{part}"] for part in _PARTS), shape)
-    matrix.check_format(full_check=True)
-    return matrix

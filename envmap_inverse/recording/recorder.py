@@ -17,6 +17,7 @@ from envmap_inverse.recording.blocks import num_cores
 from envmap_inverse.recording.tracing import Paths, PathTracer
 from envmap_inverse.scene.integrators import PathSettings
 from envmap_inverse.scene.scene import Scene
+from envmap_inverse.system.arrays import HOST, Library
 from envmap_inverse.system.memory import free_memory, gibibytes
 from envmap_inverse.system.progress import stage
 
@@ -41,6 +42,7 @@ def record_matrices(
     seed: int,
     budget: int,
     on_progress: Callable[[float], None],
+    library: Library = HOST,
 ) -> tuple[Any, Any, Any, Any, float]:
     """Record the light transport; see `LightTransport.record` for the other arguments.
 
@@ -52,6 +54,7 @@ def record_matrices(
         seed: of the samples.
         budget: bytes that paths in flight may take.
         on_progress: told the share that is done.
+        library: whose matrices to make.
 
     Returns:
         The matrices of red, green, blue and squares, and the seconds in which no path was traced.
@@ -60,20 +63,22 @@ def record_matrices(
     num_rows = sum(map(len, pixels.values()))
     chunks: list[list[Future[Pairs]]] = []
     num_done, measured = 0, np.zeros(2)
+    piece = MAX_CHUNK if library.is_on_card else PIECE
     with stage("Recording paths", 1.0) as shown, ThreadPoolExecutor(num_cores()) as pool:
-        for paths, num_pixels, seconds in _traced(scene, settings, pixels, spp, seed, budget):
+        traced = _traced(scene, settings, pixels, spp, seed, budget, library)
+        for paths, num_pixels, seconds in traced:
             tracing += seconds
             if len(chunks) > 1:  # two in flight
                 measured += _measure(chunks[-2])
-                _check_room(measured, num_rows)
-            pieces = _ranges(num_pixels * spp, max(PIECE // spp, 1) * spp)
+                _check_room(measured, num_rows, library)
+            pieces = _ranges(num_pixels * spp, max(piece // spp, 1) * spp)
             resolution = scene.envmap.resolution
             chunks.append([pool.submit(assemble, paths.of(k), spp, resolution) for k in pieces])
             num_done += num_pixels
             shown.advance(num_done / num_rows)
             on_progress(num_done / num_rows)
         red_green, blue_squares = zip(
-            *(piece.result() for chunk in chunks for piece in chunk), strict=True
+            *(done.result() for chunk in chunks for done in chunk), strict=True
         )
     chunks.clear()
     red, green = joined(red_green)
@@ -90,11 +95,13 @@ def _traced(
     spp: int,
     seed: int,
     budget: int,
+    library: Library,
 ) -> Iterator[tuple[Paths, int, float]]:
     """Yield the paths of chunk after chunk, its number of pixels, and the seconds it took."""
     per_chunk = max(min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp, 1)
     for number, (sensor, recorded) in enumerate(pixels.items()):
-        tracer = PathTracer(scene, settings, sensor, spp, seed * len(pixels) + number)
+        own_seed = seed * len(pixels) + number
+        tracer = PathTracer(scene, settings, sensor, spp, own_seed, library)
         for chunk in _ranges(len(recorded), per_chunk):
             begun = time.perf_counter()
             paths = tracer.trace(recorded[chunk.start : chunk.stop])
@@ -113,14 +120,16 @@ def _measure(chunk: Sequence[Future[Pairs]]) -> NDArray[np.float64]:
     return np.array([sum(first.shape[0] for first, _ in pairs), num_bytes], np.float64)
 
 
-def _check_room(measured: NDArray[np.float64], num_rows: int) -> None:
+def _check_room(measured: NDArray[np.float64], num_rows: int, library: Library) -> None:
     """Refuse a recording that would not fit into memory, going by what is recorded of it."""
     done, num_bytes = measured
     needed = num_bytes * num_rows / done * 44 / 24  # one of two pairs, and all in one piece each
-    free = free_memory()
+    free, where = free_memory(), "memory"
+    if library.free_memory is not None:
+        free, where = library.free_memory(), "the graphics card's memory"
     if needed - num_bytes > free:
         raise InputError(
-            f"the recorded light transport takes about {gibibytes(needed)} of memory and "
+            f"the recorded light transport takes about {gibibytes(needed)} of {where} and "
             f"{gibibytes(free)} are free; a smaller --spp or --size takes less"
         )
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.scene.integrators import PathSettings
 from envmap_inverse.scene.scene import Scene
+from envmap_inverse.system.arrays import HOST, Library
 
 __all__ = ["PathTracer", "Paths", "Sampler"]
 
@@ -57,9 +58,16 @@ class PathTracer:
     """Traces the paths of some of a sensor's pixels."""
 
     def __init__(
-        self, scene: Scene, settings: PathSettings, sensor: int, spp: int, seed: int
+        self,
+        scene: Scene,
+        settings: PathSettings,
+        sensor: int,
+        spp: int,
+        seed: int,
+        library: Library = HOST,
     ) -> None:
         self.scene, self.settings, self.spp, self.seed = scene, settings, spp, seed
+        self.library = library
         self.sensor = scene.sensor(sensor)
         film = self.sensor.film()
         self.width, self.height = scene.film_size(sensor)
@@ -79,10 +87,11 @@ class PathTracer:
         throughput *= weight
         values = [throughput.x, throughput.y, throughput.z]
         dr.eval(values, texel, x, y)
+        dr.sync_thread()
         return Paths(
-            throughput=np.stack([value.numpy() for value in values]),
-            texel=texel.numpy(),
-            fraction=np.stack([x.numpy(), y.numpy()]),
+            throughput=self.library.stacked(values),
+            texel=self.library.stacked([texel])[0],
+            fraction=self.library.stacked([x, y]),
         )
 
     def primary_rays(self, pixel: Any, sampler: Sampler) -> tuple[Any, Any]:

@@ -26,6 +26,7 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Record
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.solving import layout
+from envmap_inverse.system.digests import digest_of
 from envmap_inverse.system.memory import gibibytes
 from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
 
@@ -199,7 +200,7 @@ def fingerprints(problem: Problem, optimizer: Optimizer) -> dict[str, str]:
     """Everything that determines a run's numbers, by name, as a text or a hash (SHA-256)."""
     scene = problem.scene
     views = {
-        f"{view.name} (picture {number})": _hash(
+        f"{view.name} (picture {number})": digest_of(
             *(view.image, view.weights, view.is_over, view.is_under),
             f"{view.sensor} {view.exposure} {view.white} {view.black}",
         )
@@ -208,22 +209,14 @@ def fingerprints(problem: Problem, optimizer: Optimizer) -> dict[str, str]:
     truth = problem.ground_truth
     return {
         **views,
-        "the scene": _hash(*scene.contents()),
-        "the start map": _hash(problem.initial),
-        "the ground truth": "" if truth is None else _hash(truth),
+        "the scene": scene.fingerprint,
+        "the start map": digest_of(problem.initial),
+        "the ground truth": "" if truth is None else digest_of(truth),
         "the optimizer": repr(optimizer),
         "the loss": repr(problem.loss),
         "the priors": repr(problem.priors),
         "Mitsuba's version or variant": f"{mi.__version__} {mi.variant()}",
     }
-
-
-def _hash(*parts: NDArray[Any] | str) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        data = part.encode() if isinstance(part, str) else np.ascontiguousarray(part).tobytes()
-        digest.update(f"{len(data)}:".encode() + data)
-    return digest.hexdigest()
 
 
 def _records(rows: NDArray[np.float64]) -> list[Record]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import operator
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from envmap_inverse.scene.envmap import Envmap, as_texels
 from envmap_inverse.scene.loading import check_shapes, read_scene
 from envmap_inverse.scene.parameters import Parameters, describe, stable_names, value_of
 from envmap_inverse.sphere import latlong
+from envmap_inverse.system.digests import digest_of
 
 __all__ = ["Scene", "load_scene"]
 
@@ -33,6 +35,9 @@ _HOW_TO_ADD = (
     "load_scene(..., envmap=(256, 128)) adds an unknown one, as estimate and coverage do by "
     "themselves, and render --envmap FILE takes a known one"
 )
+
+_COUNTS = re.compile(r"^ *(sample_count|samples_per_wavefront|wavefront_size) = .*\n", re.MULTILINE)
+"""What a rendering leaves in a sampler."""
 
 _SURROUNDINGS = {
     "ConstantBackgroundEmitter": "constant",
@@ -111,7 +116,13 @@ class Scene:
                 if part is not self.mi_scene or key not in of_map:
                     yield name
                     yield value_of(params, key)
-        yield from map(str, self._sensors)  # their films' filters are not parameters
+        for sensor in self._sensors:  # their films' filters are not parameters
+            yield _COUNTS.sub("", str(sensor))
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of `contents`: that of all scenes that differ in their map's texels alone."""
+        return digest_of(*self.contents())
 
     @property
     def num_sensors(self) -> int:

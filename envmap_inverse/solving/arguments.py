@@ -12,7 +12,7 @@ from envmap_inverse.errors import Faults, InputError, UnknownArgumentError, did_
 from envmap_inverse.losses import LOSSES
 from envmap_inverse.priors import PRIORS
 
-__all__ = ["check_kinds", "explain_arguments"]
+__all__ = ["check_kinds", "check_scene_stays", "explain_arguments"]
 
 _OPTIMIZERS = ("Transport", "Adam")
 
@@ -96,6 +96,19 @@ def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any, refine: Any 
         for prior in chosen or ():
             faults.attempt(_check, "priors", prior, "quadratic", _names(PRIORS))
     faults.report()
+
+
+def check_scene_stays(optimizer: Any, refine: Any) -> None:
+    """Refuse to refine a scene whose recording is given.
+
+    Raises:
+        InputError: if both are given.
+    """
+    if refine is not None and getattr(optimizer, "recording", None) is not None:
+        raise InputError(
+            "refine: changes the scene, but the recording is of the scene as it was; leave one of "
+            "them out"
+        )
 
 
 def _names(kinds: tuple[type[Any], ...]) -> tuple[str, ...]:

@@ -29,11 +29,12 @@ from envmap_inverse.refining.choices import Refine
 from envmap_inverse.refining.search import Refinement, Refiner
 from envmap_inverse.scene.rendering import render_twice, sum_of_transport
 from envmap_inverse.scene.scene import Scene
-from envmap_inverse.solving.arguments import check_kinds
+from envmap_inverse.solving.arguments import check_kinds, check_scene_stays
 from envmap_inverse.solving.convergence import motion, unfinished
 from envmap_inverse.solving.fit import Fit, judge
 from envmap_inverse.solving.notebook_progress import shown_in_notebook
 from envmap_inverse.solving.result import Estimate
+from envmap_inverse.system.arrays import HOST
 from envmap_inverse.system.progress import Stage, is_watched, stage
 
 __all__ = ["Estimate", "estimate", "numbers_of", "solve", "with_refinement"]
@@ -53,6 +54,7 @@ def estimate(
     initial: float | ArrayLike | None = None,
     refine: Refine | None = None,
     ground_truth: ArrayLike | None = None,
+    keep_transport: bool = False,
     on_iteration: OnIteration | None = None,
 ) -> Estimate:
     """Recover the environment map that lit a scene when reference images of it were taken.
@@ -79,6 +81,9 @@ def estimate(
         refine: numbers of the scene that are nearly known, such as its cameras' directions; they
             are found first, and the scene keeps them.
         ground_truth: the true map; it only adds an error to the history.
+        keep_transport: whether the result keeps the recorded light transport for
+            `Transport(recording=result.transport)`, which solves for other pictures, losses,
+            priors or exposures without tracing.
         on_iteration: called with an `Iteration` after each; returning True ends the run.
 
     Returns:
@@ -93,6 +98,7 @@ def estimate(
         (8, 16, 3)
     """
     check_kinds(scene, optimizer, loss, priors, refine)
+    check_scene_stays(optimizer, refine)
     chosen = optimizer or default_optimizer(scene)()
     wanted = loss or chosen.default_loss
     with shown_in_notebook():
@@ -105,12 +111,13 @@ def estimate(
             ground_truth=ground_truth,
         )
         check_sight(problem)
+        solved = partial(solve, problem, chosen, on_iteration, keep_transport=keep_transport)
         if refine is None:
-            return solve(problem, chosen, on_iteration)
+            return solved()
         begun = time.perf_counter()
         refinement = Refiner(problem, refine).search()
         seconds = time.perf_counter() - begun
-        return with_refinement(solve(problem, chosen, on_iteration), refinement, seconds)
+        return with_refinement(solved(), refinement, seconds)
 
 
 def with_refinement(result: Estimate, refinement: Refinement, seconds: float) -> Estimate:
@@ -125,6 +132,8 @@ def solve(
     on_iteration: OnIteration | None,
     keeper: Keeper | None = None,
     words: Callable[[Iteration], str] | None = None,
+    *,
+    keep_transport: bool = False,
 ) -> Estimate:
     """Solve a checked problem; see `estimate`.
 
@@ -134,6 +143,7 @@ def solve(
         on_iteration: see `estimate`.
         keeper: keeps the optimizer's state, and has that of an earlier run to go on from.
         words: says the numbers of an iteration after `on_iteration`; `numbers_of` if None.
+        keep_transport: see `estimate`.
     """
     start = time.perf_counter()
     scene = problem.scene
@@ -148,6 +158,7 @@ def solve(
     seconds = time.perf_counter()
     phases = ", ".join(f"{name} {value:.2f}" for name, value in solution.phases.items())
     _LOGGER.info("%s after %.2f s: %s", solution.status, seconds - start, phases)
+    kept = solution.transport if keep_transport else None
     return Estimate(
         texels=solution.texels,
         history=solution.history,
@@ -158,6 +169,7 @@ def solve(
         num_dropped=solution.num_dropped,
         posterior=solution.posterior,
         exposures=solution.exposures,
+        transport=None if kept is None else kept.moved_to(HOST),
         judged=partial(_judged, problem, solution, coverage),
     )
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import InputError, check_seed
 from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.solution import Record
+from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.refining.choices import Refined
 from envmap_inverse.refining.search import Refinement
 from envmap_inverse.solving import notebook as display
@@ -42,6 +43,7 @@ class Estimate:
         status: "done", "interrupted", or why the run ended early.
         num_dropped: steps that were not taken because of NaN or infinity.
         exposures: of each view and channel, shape (views, 3), as given or estimated.
+        transport: the recorded light transport, if `estimate` was asked to keep it.
         refinement: the numbers of the scene that were refined; None if none were.
         judged: renders the pictures under the map, for `fit`.
         posterior: how sure the map is; from `Transport`. It holds the recorded light transport.
@@ -63,6 +65,7 @@ class Estimate:
     status: str = "done"
     num_dropped: int = 0
     exposures: NDArray[np.float32] | None = None
+    transport: LightTransport | None = field(default=None, repr=False)
     refinement: Refinement | None = None
     judged: Callable[[], Fit] | None = field(default=None, repr=False)
     posterior: Posterior | None = field(default=None, repr=False)

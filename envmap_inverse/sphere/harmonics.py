@@ -7,6 +7,8 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.system.arrays import as_floats, library_of
+
 __all__ = ["Harmonics", "legendre"]
 
 
@@ -79,15 +81,24 @@ class Harmonics:
 
     def synthesis(self, coefficients: NDArray[np.float32]) -> NDArray[np.float32]:
         """The maps that coefficients stand for, shape (height * width, columns)."""
-        from scipy import fft  # noqa: PLC0415 - takes a while to load
-
+        library = library_of(coefficients)
         orders, degrees, parts, columns = coefficients.shape
-        by_row = self._rows @ coefficients.reshape(orders, degrees, parts * columns)
+        by_row = library.array(self._rows) @ coefficients.reshape(orders, degrees, parts * columns)
         cosines, sines = np.moveaxis(by_row.reshape(orders, self.height, parts, columns), 2, 0)
         halves = np.where(np.arange(orders) > 0, 0.5, 1).astype(np.float32)[:, None, None]
-        spectrum = np.zeros((self.width // 2 + 1, self.height, columns), np.complex64)
+        spectrum = library.numpy.zeros((self.width // 2 + 1, self.height, columns), np.complex64)
         # Columns are texel-centred: the first one is at phi = pi / width.
         centred = np.exp(1j * np.pi / self.width * np.arange(orders)).astype(np.complex64)
-        spectrum[:orders] = halves * centred[:, None, None] * (cosines - 1j * sines)
-        maps = fft.irfft(spectrum, self.width, axis=0, norm="forward", workers=-1)
-        return np.ascontiguousarray(maps.transpose(1, 0, 2).reshape(-1, columns))
+        turned = library.array(halves * centred[:, None, None])
+        spectrum[:orders] = turned * (cosines - 1j * sines)
+        maps = _inverse_fft(spectrum, self.width)
+        return as_floats(maps.transpose(1, 0, 2).reshape(-1, columns), order="C")
+
+
+def _inverse_fft(spectrum: NDArray[np.complex64], width: int) -> NDArray[np.float32]:
+    """Real values of a spectrum along its first axis, on all of the processor's cores."""
+    from scipy import fft  # noqa: PLC0415 - takes a while to load
+
+    if library_of(spectrum).is_on_card:
+        return as_floats(np.fft.irfft(spectrum, width, axis=0, norm="forward"))
+    return as_floats(fft.irfft(spectrum, width, axis=0, norm="forward", workers=-1))

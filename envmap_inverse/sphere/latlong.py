@@ -13,6 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from envmap_inverse.system.arrays import as_floats, constants
+
 __all__ = [
     "angle_between",
     "blur",
@@ -245,18 +247,24 @@ def blur(texels: ArrayLike, radius: float) -> NDArray[np.float64]:
     Returns:
         Shape (H, W, C).
     """
-    array = np.asarray(texels, np.float64)
+    array = as_floats(texels, np.float64)
     height, width, _ = array.shape
+    along_meridians, along_parallels = constants(_gaussians, height, width, radius, beside=array)
+    spectrum = np.fft.rfft(np.tensordot(along_meridians, array, axes=(1, 0)), axis=1)
+    blurred: NDArray[np.float64] = np.fft.irfft(spectrum * along_parallels, width, axis=1)
+    return blurred
+
+
+def _gaussians(
+    height: int, width: int, radius: float
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The Gaussians of `blur`: of rows by rows, and of frequencies in each row."""
     theta = np.linspace(0, np.pi, height)
     kernel = np.exp(-(((theta[:, None] - theta) / radius) ** 2) / 2)
     kernel *= texel_solid_angles(height, width)[:, 0]
     kernel /= kernel.sum(axis=1, keepdims=True)
     turns = radius / np.maximum(np.sin(theta), 0.25 / height)[:, None] * np.arange(width // 2 + 1)
-    spectrum = np.fft.rfft(np.tensordot(kernel, array, axes=(1, 0)), axis=1)
-    blurred: NDArray[np.float64] = np.fft.irfft(
-        spectrum * np.exp(-(turns**2) / 2)[:, :, None], width, axis=1
-    )
-    return blurred
+    return kernel, np.exp(-(turns**2) / 2)[:, :, None]
 
 
 def _check_size(height: int, width: int) -> None:

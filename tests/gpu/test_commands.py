@@ -26,7 +26,7 @@ def call(*arguments: Any) -> str:
 
 def test_the_demo_runs_on_the_gpu(tmp_path: Path, variant: str) -> None:
     call("demo", "--size", 256, "--iterations", 20, "--no-frames", "-o", tmp_path / "demo")
-    for folder in (tmp_path / "demo", tmp_path / "demo" / "transport"):
+    for folder in (tmp_path / "demo", tmp_path / "demo" / "tutorial"):
         summary = json.loads((folder / "summary.json").read_text())
         assert summary["status"] == "done"
         assert summary["versions"]["variant"] == variant

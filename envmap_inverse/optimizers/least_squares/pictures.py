@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -13,6 +13,7 @@ from envmap_inverse.optimizers.least_squares.gains import Gains
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
 from envmap_inverse.recording.blocks import elementwise
+from envmap_inverse.system.arrays import HOST, Library, as_columns, library_of
 
 __all__ = ["Pictures", "Pixels"]
 
@@ -41,22 +42,34 @@ class Pictures:
         offset: the other emitters' light.
     """
 
-    def __init__(self, problem: Problem, offset: NDArray[np.float32]) -> None:
-        """Find the unit, and bring the pictures to radiance by the known exposures."""
+    def __init__(
+        self, problem: Problem, offset: NDArray[np.float32], library: Library = HOST
+    ) -> None:
+        """Find the unit, and bring the pictures to radiance by the known exposures.
+
+        Args:
+            problem: has the pictures.
+            offset: the other emitters' light, in NumPy.
+            library: of the arrays that they become.
+        """
         views = problem.views
         self._views, self._loss = views, problem.loss
-        self.weights = _stacked([v.weights * np.float32(3 / len(views)) for v in views])
+
+        def stacked(images: Iterable[NDArray[Any]]) -> Pixels:
+            return as_columns(library.array(_stacked(images)))
+
+        self.weights = stacked(v.weights * np.float32(3 / len(views)) for v in views)
         self.images: Pixels = np.where(
-            self.weights > 0, _stacked([v.image for v in views]), np.float32(0)
+            self.weights > 0, stacked(v.image for v in views), np.float32(0)
         )
-        self._is_over = _stacked([v.is_over for v in views]) > 0
-        self._is_under = _stacked([v.is_under for v in views]) > 0
+        self._is_over = stacked(v.is_over for v in views) > 0
+        self._is_under = stacked(v.is_under for v in views) > 0
         self.is_exact = ~(self._is_over | self._is_under)
-        self.gains = Gains(views)
+        self.gains = Gains(views, library)
         light = np.maximum(self.images / self.gains.rows(self.gains.exposures), 0)
         known = self.weights * self.gains.is_known()
         self.unit = float(np.sum(known * light) / np.sum(known)) or 1.0
-        self.offset: Pixels = np.asfortranarray(offset / np.float32(self.unit))
+        self.offset: Pixels = as_columns(library.array(offset / np.float32(self.unit)))
         self._expose()
 
     def target(self, predicted: Pixels) -> Pixels:
@@ -90,7 +103,8 @@ class Pictures:
         """The loss of each value of the pictures."""
 
         def of_rows(gain: Pixels, predicted: Pixels, target: Pixels) -> Pixels:
-            return np.asarray(self._loss(gain * predicted, gain * target))
+            losses: Pixels = self._loss(gain * predicted, gain * target)
+            return losses
 
         return elementwise(of_rows, self._gain, predicted, self.target(predicted))
 
@@ -101,7 +115,7 @@ class Pictures:
             elementwise(partial(_noise_of_light, view), *rows)
             for view, *rows in zip(self._views, *arrays, strict=True)
         ]
-        return parts[0] if len(parts) == 1 else np.asfortranarray(np.concatenate(parts))
+        return parts[0] if len(parts) == 1 else as_columns(np.concatenate(parts))
 
     def variance(self, predicted: Pixels, recorded: Pixels) -> Pixels:
         """Variance of the residuals, infinite where a value does not count or is clipped.
@@ -120,7 +134,7 @@ class Pictures:
         )
         counts = (self.weights > 0) & self.is_exact
         misfits = (predicted - self.observed) ** 2 / variance
-        level = max(float(np.mean(misfits, where=counts)), 1) if counts.any() else 1.0
+        level = max(_mean_where(counts, misfits), 1) if counts.any() else 1.0
         return np.where(counts, np.float32(level) * variance, np.float32(np.inf))
 
     # Exposures
@@ -163,7 +177,14 @@ def _noise_of_light(view: View, factor: Pixels, predicted: Pixels, offset: Pixel
     return variance
 
 
-def _stacked(images: Sequence[NDArray[Any]]) -> Pixels:
+def _mean_where(counts: Pixels, values: Pixels) -> float:
+    """The mean of the values that count."""
+    if library_of(values).is_on_card:  # CuPy has no `where`
+        return float(np.mean(values[counts]))
+    return float(np.mean(values, where=counts))
+
+
+def _stacked(images: Iterable[NDArray[Any]]) -> Pixels:
     """Images one below the other, shape (pixels, 3), in columns."""
     rows = [image.reshape(-1, 3) for image in images]
     return np.asfortranarray(np.concatenate(rows), dtype=np.float32)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.problem.reduced import ReducedTransport, breadth, precision_of
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.system.arrays import as_columns, like
 
 __all__ = ["is_blurred", "smooth_factor"]
 
@@ -64,5 +65,6 @@ def smooth_factor(
     variance = variance * np.maximum(1, missing**2 / (OUTLYING**2 * variance))
     precision = precision_of(transport, light, variance)
     reduced = ReducedTransport(transport, light, precision, degree=DEGREE, max_pixels=MAX_PIXELS)
-    change = reduced.nearest(np.zeros((reduced.size, 1)), reduced.means(missing))
-    return np.asfortranarray(np.exp(reduced.logs(change)[:, :, 0]))
+    still = like(np.zeros((reduced.size, 1)), texels)
+    change = reduced.nearest(still, reduced.means(missing))
+    return as_columns(np.exp(reduced.logs(change)[:, :, 0]))

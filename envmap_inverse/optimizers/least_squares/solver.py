@@ -25,6 +25,7 @@ from envmap_inverse.quadratics import Quadratic
 from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.sphere import latlong
+from envmap_inverse.system.arrays import as_columns, to_host
 
 __all__ = ["LeastSquares", "Settings"]
 
@@ -66,7 +67,7 @@ class LeastSquares:
     """A `Solver` of one problem on one recording; its first step warms up, the others are rounds.
 
     Maps have shape (H * W, 3) and pictures (pixels of all views, 3), in columns. Both are radiance
-    in units of the pictures' mean; other emitters' light is taken out.
+    in units of the pictures' mean, without other emitters' light, and lie where the recording does.
 
     Exposures g that are not known are solved for with the map. The residual g (T x + c) - b, in
     units of g, has the derivatives T and T x + c with respect to x and log g: the unknowns are one
@@ -94,13 +95,13 @@ class LeastSquares:
         steps = int(np.clip(round(STEPS_PER_SPREAD * transport.spread), *STEPS))
         self.iterations = settings.iterations or steps
         self.warm_up = (steps + 1) // 2 if settings.warm_up is None else settings.warm_up
-        self.pictures = Pictures(problem, transport.offset)
+        self.pictures = Pictures(problem, transport.offset, transport.library)
         self.gains, self.unit = self.pictures.gains, self.pictures.unit
         self.weights = self.pictures.weights
         looks_blurred = steps > STEPS[0] and bool(problem.priors)  # or is noisy
         self.is_smoothed = looks_blurred and is_blurred(transport, self.weights)
-        start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0))
-        self.initial: Texels = np.asfortranarray(start / np.float32(self.unit))
+        start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0)) / np.float32(self.unit)
+        self.initial: Texels = as_columns(transport.library.array(start))
         columns = transport.rmatvec(self.weights)
         self.seen = columns > 1e-7 * columns.max()
         self.predicted = transport.matvec(self.initial)
@@ -134,17 +135,16 @@ class LeastSquares:
 
     def state(self) -> State:
         """See `Solver`."""
-        return {"texels": self.texels}
+        return {"texels": to_host(self.texels)}
 
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
         texels, like = state["texels"], self.initial
-        if (texels.shape, texels.dtype) != (like.shape, like.dtype) or not np.isfinite(
-            texels
-        ).all():
+        fits = (texels.shape, texels.dtype) == (like.shape, like.dtype)
+        if not (fits and np.isfinite(texels).all()):
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         if num_done > 0:
-            self.texels = np.asfortranarray(texels)
+            self.texels = as_columns(self.transport.library.array(texels))
             self.predicted = self.transport.matvec(self.texels)
             self.loss = self.pictures.mean_loss(self.predicted)
 
@@ -155,6 +155,7 @@ class LeastSquares:
             coverage=self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit)),
             posterior=self._posterior(),
             exposures=self.gains.exposures,
+            transport=self.transport,
             phases=self.phases,
             status=self._verdict(),
         )
@@ -202,7 +203,7 @@ class LeastSquares:
         scale = np.maximum(light / np.maximum(predicted, 1e-30), least)
         scaled = self.initial * scale.astype(np.float32)
         # A texel at 0 could not grow by factors.
-        return np.asfortranarray(np.where(self.initial > 0, scaled, np.float32(FLOOR)))
+        return as_columns(np.where(self.initial > 0, scaled, np.float32(FLOOR)))
 
     def _least(self) -> Texels:
         """Least values of texels: a share of their surroundings' light, or 0 without priors.
@@ -214,7 +215,7 @@ class LeastSquares:
         width, height = self.transport.resolution
         logs = np.log(np.maximum(self.texels, np.float32(1e-4))).reshape(height, width, 3)
         around = np.exp(latlong.blur(logs, AROUND)).reshape(-1, 3)
-        return np.asfortranarray(DARKEST * around, np.float32)
+        return as_columns(DARKEST * around)
 
     def _round(self) -> None:
         least = self._least()
@@ -246,7 +247,7 @@ class LeastSquares:
             self.settings.tolerance,
         )
         vector = self._line_search(vector, step, gradient, hessian, bounds)
-        self.pictures.multiply_gains(np.exp(vector[self.initial.size :]))
+        self.pictures.multiply_gains(np.exp(to_host(vector[self.initial.size :])))
         self.texels = self._texels_of(vector)
         self.predicted = self.transport.matvec(self.texels)
         self.pictures.fit_gains(self.predicted)
@@ -311,7 +312,7 @@ class LeastSquares:
 
     def _vector(self, texels: Texels, gains: Vector) -> Vector:
         """All unknowns as one vector."""
-        return np.concatenate([texels.T.ravel(), gains])
+        return np.concatenate([texels.T.ravel(), self.transport.library.array(gains)])
 
     def _texels_of(self, vector: Vector) -> Texels:
         """The texels of such a vector, a view of it."""
@@ -356,9 +357,11 @@ class LeastSquares:
     # Results
 
     def as_map(self, texels: Texels) -> NDArray[np.float32]:
-        """Texels in radiance, shape (H, W, 3)."""
+        """Texels in radiance, shape (H, W, 3), on the processor."""
         width, height = self.transport.resolution
-        return np.ascontiguousarray(texels.reshape(height, width, 3) * np.float32(self.unit))
+        return np.ascontiguousarray(
+            to_host(texels).reshape(height, width, 3) * np.float32(self.unit)
+        )
 
     def _error(self) -> float | None:
         if (truth := self.problem.ground_truth) is None:
@@ -367,12 +370,11 @@ class LeastSquares:
 
     def _deferred_image(self) -> Callable[[], NDArray[np.float32]]:
         """A function that makes the first view, as it is predicted now."""
-        predicted = self.predicted
         width, height = self.transport.image_sizes[0]
-        first = slice(0, width * height)
+        predicted, offset = (a[: width * height] for a in (self.predicted, self.transport.offset))
 
         def image() -> NDArray[np.float32]:
-            light = predicted[first] * np.float32(self.unit) + self.transport.offset[first]
+            light = to_host(predicted) * np.float32(self.unit) + offset
             return np.ascontiguousarray(light.reshape(height, width, 3))
 
         return image
@@ -382,13 +384,13 @@ class LeastSquares:
         if not self.problem.priors:
             return self.texels
         width, height = self.transport.resolution
-        known = self.seen.any(axis=1).reshape(height, width)
+        known, texels, start = map(to_host, (self.seen.any(axis=1), self.texels, self.centre))
         logs, start = (
-            np.log(np.maximum(texels, np.float32(1e-6))).reshape(height, width, 3)
-            for texels in (self.texels, self.centre)
+            np.log(np.maximum(light, np.float32(1e-6))).reshape(height, width, 3)
+            for light in (texels, start)
         )
-        fill = np.exp(filled(logs, start, known)).reshape(-1, 3)
-        return np.where(known.reshape(-1, 1), self.texels, fill)
+        fill = np.exp(filled(logs, start, known.reshape(height, width))).reshape(-1, 3)
+        return np.where(known[:, None], texels, fill)
 
     def _variance(self) -> Pixels:
         return self.pictures.variance(self.predicted, self.transport.variance(self.texels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from like_cupy import LIKE_CUPY
 
 from envmap_inverse.backend import doctor
 from envmap_inverse.backend.libllvm import LibLLVM
@@ -132,6 +134,19 @@ def test_the_variant_is_told_with_the_reason(
 ) -> None:
     answer["variant"] = variant
     assert examine()["variant"].found == f"{variant} ({reason}; a kernel gave 2)"
+
+
+@pytest.mark.parametrize(
+    ("library", "words"), [(LIKE_CUPY, "works"), (None, r"pip install 'envmap-inverse\[cuda\]'")]
+)
+def test_beside_a_gpu_it_is_told_whether_cupy_works(
+    examine: Examine, monkeypatch: pytest.MonkeyPatch, library: object, words: str
+) -> None:
+    monkeypatch.setattr(doctor, "cuda_works", lambda: True)
+    monkeypatch.setattr(doctor, "cupy_library", lambda: library)
+    finding = examine()["CuPy"]
+    assert re.search(words, finding.found)
+    assert not finding.remedy
 
 
 def test_a_variant_is_tried_in_a_child_process() -> None:

@@ -1,0 +1,91 @@
+"""Files of recorded light transport."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from envmap_inverse.errors import InputError, MissingFileError
+from envmap_inverse.recording.rows import check_rows
+from envmap_inverse.system.arrays import to_host
+from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
+
+__all__ = ["read_recording", "write_recording"]
+
+FORMAT = 6
+
+_MATRICES = ("red", "green", "blue", "squares")
+_PARTS = ("data", "indices", "indptr")
+_ARRAYS = ("resolution", "image_sizes", "sensors", "spp", "offset", "rows", "scene")
+
+T = TypeVar("T")
+
+
+def write_recording(path: Path, transport: Any) -> None:
+    """Write a `LightTransport`; the file appears under its own name once it is complete."""
+    arrays: dict[str, Any] = {name: np.array(getattr(transport, name)) for name in _ARRAYS}
+    for name, matrix in zip(_MATRICES, (*transport.channels, transport.squares), strict=True):
+        for part in _PARTS:
+            arrays[f"{name}_{part}"] = to_host(getattr(matrix, part))
+    write_arrays(path, {"format": FORMAT, **arrays})
+
+
+def read_recording(path: Path, make: Callable[..., T]) -> T:
+    """Read what `write_recording` wrote.
+
+    Args:
+        path: the file.
+        make: takes the attributes of a `LightTransport`.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        InputError: if it is damaged, not a recording, or from another version.
+    """
+    try:
+        found = read_arrays(path)
+        if found["format"].item() != FORMAT:
+            raise InputError(f"{path}: recorded by another version; record again")
+        return make(**_checked(found))
+    except InputError:
+        raise
+    except FileNotFoundError:
+        raise MissingFileError(f"{path}: no such recording") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path}: not a recorded light transport: {error}") from None
+
+
+def _checked(found: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
+    """The attributes of a recording; a ValueError says what does not fit together."""
+    width, height = (int(side) for side in found["resolution"])
+    sizes = tuple((int(w), int(h)) for w, h in found["image_sizes"])
+    sensors = tuple(int(sensor) for sensor in found["sensors"])
+    if sensors and len(sensors) != len(sizes):
+        raise ValueError(f"{len(sizes)} views have {len(sensors)} sensors")
+    num_pixels, rows = sum(w * h for w, h in sizes), found["rows"]
+    check_rows(rows, num_pixels)
+    num_rows = int(rows.max(initial=-1)) + 1
+    *channels, squares = (_matrix(found, name, (num_rows, width * height)) for name in _MATRICES)
+    if found["offset"].shape != (num_pixels, 3):
+        raise ValueError(f"the offset has shape {found['offset'].shape}")
+    return {
+        "channels": tuple(channels),
+        "squares": squares,
+        "offset": found["offset"],
+        "resolution": (width, height),
+        "image_sizes": sizes,
+        "sensors": sensors,
+        "spp": found["spp"].item(),
+        "rows": rows,
+        "scene": found["scene"].item(),
+    }
+
+
+def _matrix(arrays: Mapping[str, NDArray[Any]], name: str, shape: tuple[int, int]) -> Any:
+    matrix = sparse.csr_matrix(tuple(arrays[f"{name}_{part}"] for part in _PARTS), shape)
+    matrix.check_format(full_check=True)
+    return matrix
