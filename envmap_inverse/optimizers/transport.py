@@ -11,7 +11,8 @@ from envmap_inverse.errors import InputError, check_counts, check_positive, chec
 from envmap_inverse.losses import Loss, QuasiLikelihood
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
-from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
+from envmap_inverse.optimizers.least_squares.robust import RobustLeastSquares
+from envmap_inverse.optimizers.least_squares.solver import Settings
 from envmap_inverse.optimizers.protocol import Keeper, Solver
 from envmap_inverse.optimizers.recorded import recorded
 from envmap_inverse.priors import Chromaticity, Prior, Tikhonov, TotalVariation
@@ -38,6 +39,9 @@ class Transport(Settings):
     A pixel whose prediction is noisy, because few paths speak for it, counts less: its weight is
     divided by 1 + variance / (noise_floor * what the loss calls large)^2.
 
+    Pixels that the map does not explain, such as hands and dust, are left out, and the map is
+    solved for again, as long as more are found.
+
     Attributes:
         spp: paths per pixel; None for 4 million in the largest picture, but from 16 to 256.
         rounds: reweightings.
@@ -48,6 +52,8 @@ class Transport(Settings):
         seed: of the recording.
         noise_floor: relative noise of a prediction below which it does not count.
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
+        max_outliers: share of the pixels up to which those that the map does not explain are left
+            out; if there are more, the scene is wrong, and none is. 0 to look for none.
 
     Example:
         >>> result = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
@@ -58,6 +64,7 @@ class Transport(Settings):
     spp: int | None = None
     seed: int = 0
     memory_budget: int | None = None
+    max_outliers: float = 0.15
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -65,6 +72,8 @@ class Transport(Settings):
         check_counts(memory_budget=self.memory_budget)
         check_positive(tolerance=self.tolerance, noise_floor=self.noise_floor)
         check_seed(self.seed)
+        if not 0 <= self.max_outliers < 1:
+            raise InputError(f"max_outliers must lie from 0 to below 1; found {self.max_outliers}")
         if self.warm_up is not None and self.warm_up < 0:
             raise InputError(f"warm_up must not be negative; found {self.warm_up}")
 
@@ -108,4 +117,6 @@ class Transport(Settings):
         problem = with_found_exposures(problem, transport, self)
         problem = with_chosen_weights(self, problem, transport, self.seed)
         phases = {"record": seconds - assembling, "assemble": assembling}
-        return LeastSquares(self, problem, transport, phases=phases)
+        return RobustLeastSquares(
+            self, problem, transport, max_share=self.max_outliers, phases=phases
+        )

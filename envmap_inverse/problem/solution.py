@@ -84,6 +84,8 @@ class Solution:
         coverage: column sums of the light transport, if the optimizer knows them.
         posterior: how sure the map is, if the optimizer knows it.
         exposures: of each view and channel, shape (views, 3).
+        outliers: of each view, which pixels were left out as no map explains them, shape (h, w);
+            None if the optimizer does not look for any.
 
     Example:
         >>> ei.Solution(texels=np.ones((8, 16, 3), np.float32))
@@ -98,6 +100,7 @@ class Solution:
     coverage: NDArray[np.float32] | None = None
     posterior: Posterior | None = None
     exposures: NDArray[np.float32] | None = None
+    outliers: tuple[NDArray[np.bool_], ...] | None = None
 
     def __repr__(self) -> str:
         """One line."""

@@ -26,6 +26,7 @@ from envmap_inverse.report.pictures import (
     Sheet,
     difference,
     jpeg,
+    marked,
     png,
     residual,
 )
@@ -170,6 +171,7 @@ def page(runs: Sequence[Run]) -> str:
             if kept is not None
         },
         residuals=_residuals(runs),
+        outliers=list(_outliers(runs, exposure)),
         gain=DIFFERENCE_GAIN,
         sigmas=SIGMAS,
         still_size=STILL_SIZE,
@@ -207,6 +209,15 @@ def _residuals(runs: Sequence[Run]) -> list[tuple[str, str, tuple[int, int]]]:
         (f"Residual{f' {number}' if len(found) > 1 else ''}", png(shown), shown.shape[1::-1])
         for number, shown in enumerate(pictures, 1)
     ]
+
+
+def _outliers(runs: Sequence[Run], exposure: float) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Caption, data URI and size of each picture with outliers of a single run."""
+    for number, mask in runs[0].outliers.items() if len(runs) == 1 else ():
+        shown = marked(tonemap(_small(runs[0].pictures[number][0]), exposure), mask)
+        of = f" of picture {number + 1}" if len(runs[0].pictures) > 1 else ""
+        share = 100 * runs[0].summary["outlier_share"][number]
+        yield f"Outliers{of}: {share:.2g} % of its pixels", jpeg(shown), shown.shape[1::-1]
 
 
 def _maps(runs: Sequence[Run], names: list[str]) -> Iterator[_Map]:

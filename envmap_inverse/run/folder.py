@@ -296,6 +296,10 @@ class RunFolder:
         )
         for number, residuals in enumerate(fit.residuals):
             write_image(begin(layout.residual(number)), residuals)
+        with_any = {k: mask for k, mask in enumerate(result.outliers or ()) if mask.any()}
+        for number in with_any.keys() & range(len(pairs)):
+            shown_mask = _black_and_white(with_any[number])
+            write_bytes(begin(layout.outliers(number)), encode_png(shown_mask))
         return fit
 
     def close(self) -> None:
@@ -307,6 +311,10 @@ class RunFolder:
 
     def _write_png(self, path: Path, image: NDArray[np.float32]) -> None:
         write_bytes(path, encode_png(tonemap(image, self._exposure)))
+
+
+def _black_and_white(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return np.repeat(np.where(mask, 255, 0).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:

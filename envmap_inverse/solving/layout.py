@@ -31,6 +31,7 @@ __all__ = [
     "frame",
     "kept_transport",
     "mask",
+    "outliers",
     "reference",
     "render",
     "residual",
@@ -65,7 +66,7 @@ CHECKPOINT_FILES = re.compile(r"checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.n
 OWN_FILES = re.compile(
     r"(envmap|render|reference|residual|coverage|deviation|seen|ground_truth)\.(exr|png)"
     r"|(render|reference|sample|residual|ball_crop)_\d+\.exr"
-    r"|ball_mask_\d+\.png|unwrap\.exr|(ball|mesh)_scene\.xml|response\.csv"
+    r"|ball_mask_\d+\.png|outliers(_\d+)?\.png|unwrap\.exr|(ball|mesh)_scene\.xml|response\.csv"
     rf"|{CHECKPOINT_FILES.pattern}"
     r"|history\.jsonl|summary\.json|run\.toml|refined\.json|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
@@ -96,6 +97,11 @@ def render(number: int) -> str:
 def residual(number: int) -> str:
     """Differences of a view's picture and its rendering, over their standard deviation."""
     return f"residual_{number}.exr" if number else "residual.exr"
+
+
+def outliers(number: int) -> str:
+    """Which pixels of a view were left out, as no map explains them."""
+    return f"outliers_{number}.png" if number else "outliers.png"
 
 
 def sample(number: int) -> str:
