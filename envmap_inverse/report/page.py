@@ -48,6 +48,7 @@ SCRIPTS = (
     "spheres.js",
     "curves.js",
     "scrubber.js",
+    "samples.js",
     "page.js",
 )
 
@@ -170,6 +171,7 @@ def page(runs: Sequence[Run]) -> str:
             for number, kept in enumerate(run.thumbnails for run in runs)
             if kept is not None
         },
+        samples=_samples(runs),
         residuals=_residuals(runs),
         outliers=list(_outliers(runs, exposure)),
         gain=DIFFERENCE_GAIN,
@@ -199,6 +201,15 @@ def _pictures(
         yield _pane(f"Fit, {names[number]}", fit, rasters, exposure, run=number)
     for number, pair in enumerate(pairs):
         yield _difference(f"Difference, {names[number]}", *pair, rasters, exposure, run=number)
+
+
+def _samples(runs: Sequence[Run]) -> list[tuple[int, Sheet]]:
+    """Numbers of the runs that have maps drawn at random, and these."""
+    return [
+        (number, Sheet.of(run.thumbnails.samples))
+        for number, run in enumerate(runs)
+        if run.thumbnails is not None and len(run.thumbnails.samples) > 1
+    ]
 
 
 def _residuals(runs: Sequence[Run]) -> list[tuple[str, str, tuple[int, int]]]:

@@ -40,6 +40,9 @@ from envmap_inverse.system.writing import unfinished_files, write_bytes
 __all__ = ["MAX_PICTURES", "RunFolder", "check_free"]
 
 FINAL_SPP = 32
+PLAYED, MAX_PLAYED = 8, 16
+"""Maps drawn at random that the report plays: if none are asked for, and at most."""
+
 MAX_PICTURES = 6
 """As many references are kept beside their fits."""
 
@@ -273,7 +276,8 @@ class RunFolder:
             write_bytes(begin(layout.RESPONSE), response.as_csv().encode())
         begin(f"{layout.ENVMAP}, {layout.COVERAGE}")
         write_maps(self.path, result, self._exposure, self._num_samples)
-        self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure)
+        played = () if result.posterior is None else result.samples(self._num_samples or PLAYED)
+        self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure, played[:MAX_PLAYED])
         pairs = []
         rendered = cache(partial(render_twice, problem.scene, result.texels, FINAL_SPP))
         for number, view in enumerate(problem.views[:MAX_PICTURES]):

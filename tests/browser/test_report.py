@@ -18,6 +18,7 @@ MAP = "#map figure.pane canvas"
 SPHERE = "figure.sphere canvas"
 BALLS = "#balls canvas"
 FRAME = "figure.sheet canvas"
+SAMPLE = "#samples canvas"
 CURVE = "#curves canvas"
 
 
@@ -327,7 +328,7 @@ def test_curves_have_two_axes_of_either_kind_and_zoom(opened: Any) -> None:
 def test_everything_can_be_reached_by_keyboard(opened: Any) -> None:
     script = """() => [...document.querySelectorAll("button, select, input, canvas, summary")]
         .filter((element) => element.checkVisibility() && element.tabIndex < 0
-                && !element.closest(".uplot, figure.sheet")).length"""
+                && !element.closest(".uplot, figure.sheet, figure.samples")).length"""
     assert opened.page.evaluate(script) == 0
 
 
@@ -351,9 +352,9 @@ def test_without_scripts_the_pictures_and_tables_are_there(
     opened = open_page(browser, request.getfixturevalue(kind), java_script_enabled=False)
     images = opened.page.locator("img")
     num_runs = 1 if kind == "report" else 2
-    # Of each run fit, map, view, balls, two differences, two quantities and two sheets; of the
+    # Of each run fit, map, view, balls, two differences, two quantities and three sheets; of the
     # reference and the truth one picture, and of the truth a view and balls.
-    assert images.count() == 10 * num_runs + 4
+    assert images.count() == 11 * num_runs + 4
     for image in images.all():
         assert image.is_visible()
         assert image.evaluate("image => image.naturalWidth") > 0
@@ -378,3 +379,37 @@ def test_markup_in_names_is_text(
     assert opened.complaints == []
     assert opened.page.locator("[onerror]").count() == 0
     assert opened.page.inner_text("body").count(evil) == 5
+
+
+def test_maps_drawn_at_random_play_while_they_are_in_sight_until_stopped(opened: Any) -> None:
+    page, samples = opened.page, opened.page.locator("#samples")
+    samples.scroll_into_view_if_needed()
+    expect(samples.locator("button")).to_have_text("Pause")
+    first = opened.pixels(SAMPLE)
+    expect(samples.locator("output")).to_have_text("2 of 4")
+    assert opened.pixels(SAMPLE) != first
+    samples.locator("button").click()
+    stopped = opened.pixels(SAMPLE)
+    page.wait_for_timeout(300)
+    assert opened.pixels(SAMPLE) == stopped
+    page.locator("#picture").scroll_into_view_if_needed()
+    samples.scroll_into_view_if_needed()
+    expect(samples.locator("button")).to_have_text("Play")
+
+
+def test_the_slider_stops_the_maps_and_shows_one(opened: Any) -> None:
+    opened.page.locator("#samples").scroll_into_view_if_needed()
+    slide(opened, "#samples input", 3)
+    expect(opened.page.locator("#samples output")).to_have_text("4 of 4")
+    expect(opened.page.locator("#samples button")).to_have_text("Play")
+
+
+def test_maps_stand_still_for_who_wants_no_motion(
+    open_page: Open, browser: Any, report: Path
+) -> None:
+    opened = open_page(browser, report, reduced_motion="reduce")
+    opened.page.locator("#samples").scroll_into_view_if_needed()
+    first = opened.pixels(SAMPLE)
+    opened.page.wait_for_timeout(300)
+    assert opened.pixels(SAMPLE) == first
+    expect(opened.page.locator("#samples button")).to_have_text("Play")

@@ -32,7 +32,7 @@ def test_noise_has_no_outliers() -> None:
 
 def test_single_pixels_are_outliers() -> None:
     picture = _grey()
-    picture[5, 5], picture[18, 3] = 1.5, 0.05
+    picture[5, 5], picture[18, 3] = 1.5, -0.3
     assert set(zip(*np.nonzero(_outlying(_grey(), picture)), strict=True)) == {(5, 5), (18, 3)}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from envmap_inverse import InputError, report
-from envmap_inverse.images import read_image, write_image
+from envmap_inverse.images import encode_png, read_image, write_image
 from envmap_inverse.report import tables, write_comparison, write_report
 from envmap_inverse.run.reading import Run
 
