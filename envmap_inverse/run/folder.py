@@ -276,8 +276,7 @@ class RunFolder:
             write_bytes(begin(layout.RESPONSE), response.as_csv().encode())
         begin(f"{layout.ENVMAP}, {layout.COVERAGE}")
         write_maps(self.path, result, self._exposure, self._num_samples)
-        played = () if result.posterior is None else result.samples(self._num_samples or PLAYED)
-        self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure, played[:MAX_PLAYED])
+        self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure, self._played(result))
         pairs = []
         rendered = cache(partial(render_twice, problem.scene, result.texels, FINAL_SPP))
         for number, view in enumerate(problem.views[:MAX_PICTURES]):
@@ -305,6 +304,12 @@ class RunFolder:
             shown_mask = _black_and_white(with_any[number])
             write_bytes(begin(layout.outliers(number)), encode_png(shown_mask))
         return fit
+
+    def _played(self, result: Estimate) -> Sequence[NDArray[np.float32]]:
+        """Maps drawn at random for the report."""
+        if result.posterior is None:
+            return ()
+        return list(result.samples(self._num_samples or PLAYED)[:MAX_PLAYED])
 
     def close(self) -> None:
         """Close the history and wait for the frames."""

@@ -31,7 +31,7 @@ def _case() -> tuple[ei.Scene, np.ndarray, np.ndarray, float]:
 
 
 @pytest.mark.filterwarnings("ignore:.*of its pixels go with no map")
-@pytest.mark.parametrize("brightness", [0.25, 2.0])
+@pytest.mark.parametrize("brightness", [0.25, 4.0])
 def test_a_hand_is_found_and_hardly_changes_the_map(brightness: float) -> None:
     scene, truth, picture, error = _case()
     covered = picture.copy()
