@@ -6,7 +6,7 @@ import json
 import time
 import tomllib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
@@ -299,11 +299,18 @@ class RunFolder:
         )
         for number, residuals in enumerate(fit.residuals):
             write_image(begin(layout.residual(number)), residuals)
-        with_any = {k: mask for k, mask in enumerate(result.outliers or ()) if mask.any()}
-        for number in with_any.keys() & range(len(pairs)):
-            shown_mask = _black_and_white(with_any[number])
-            write_bytes(begin(layout.outliers(number)), encode_png(shown_mask))
+        self._write_if_any(begin, result, problem)
         return fit
+
+    def _write_if_any(
+        self, begin: Callable[[str], Path], result: Estimate, problem: Problem
+    ) -> None:
+        """Write the outliers, and the start map if the result is of no use."""
+        if result.status not in {"done", "interrupted"}:
+            write_image(begin(layout.START), problem.initial)
+        for number, mask in enumerate((result.outliers or ())[:MAX_PICTURES]):
+            if mask.any():
+                write_bytes(begin(layout.outliers(number)), encode_png(_black_and_white(mask)))
 
     def _played(self, result: Estimate) -> Sequence[NDArray[np.float32]]:
         """Maps drawn at random for the report."""

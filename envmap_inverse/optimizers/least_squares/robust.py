@@ -18,13 +18,13 @@ from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["RobustLeastSquares"]
 
-MIN_PIXELS, MIN_SHARE = 40, 0.005
+MIN_PIXELS, MIN_SHARE = 12, 0.005
 """Outliers, and their share of the pixels, from which they are left out."""
 
 MAX_OF_VIEW = 0.5
 """Share of the pixels of a view from which it is wrong as a whole, and none of them is left out."""
 
-MAX_SEARCHES = 4
+MAX_SEARCHES = 6
 MEDIAN = 0.455
 """Of the squares of standard normal numbers."""
 

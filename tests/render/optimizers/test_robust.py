@@ -32,7 +32,9 @@ def _case() -> tuple[ei.Scene, np.ndarray, np.ndarray, float]:
 
 @pytest.mark.filterwarnings("ignore:.*of its pixels go with no map")
 @pytest.mark.parametrize("brightness", [0.25, 4.0])
-def test_a_hand_is_found_and_hardly_changes_the_map(brightness: float) -> None:
+def test_a_hand_is_found_and_does_at_most_half_of_the_harm_that_it_would_do(
+    brightness: float,
+) -> None:
     scene, truth, picture, error = _case()
     covered = picture.copy()
     covered[HAND] = np.array([0.9, 0.6, 0.45]) * picture.mean() * brightness
@@ -40,7 +42,9 @@ def test_a_hand_is_found_and_hardly_changes_the_map(brightness: float) -> None:
     assert found.outliers is not None
     assert found.outliers[0][HAND].mean() > 0.4
     assert np.mean(found.outliers[0]) < 0.09
-    assert log_rmse(found.texels, truth) < 1.05 * error
+    harmed = ei.estimate(scene, covered, optimizer=ei.Transport(max_outliers=0))
+    harm = log_rmse(harmed.texels, truth) - error
+    assert log_rmse(found.texels, truth) - error < harm / 2
 
 
 @pytest.mark.filterwarnings("ignore:.*of its pixels go with no map")
