@@ -217,7 +217,7 @@ def _residuals(runs: Sequence[Run]) -> list[tuple[str, str, tuple[int, int]]]:
     found = runs[0].residuals if len(runs) == 1 else []
     pictures = [residual(values) for values in found]
     return [
-        (f"Residual{f' {number}' if len(found) > 1 else ''}", png(shown), shown.shape[1::-1])
+        (f"Residual{f' {number}' if len(found) > 1 else ''}", jpeg(shown), shown.shape[1::-1])
         for number, shown in enumerate(pictures, 1)
     ]
 
