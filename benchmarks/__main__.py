@@ -29,6 +29,7 @@ from benchmarks.isolation import isolation
 from benchmarks.live import live
 from benchmarks.noise import noise
 from benchmarks.objects import objects
+from benchmarks.outliers import outliers
 from benchmarks.refine import refine
 from benchmarks.scaling import scaling
 from benchmarks.settings import Settings, parser, settings_of
@@ -50,6 +51,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "objects": objects,
     "noise": noise,
     "calibration": calibration,
+    "outliers": outliers,
     "camera": camera,
     "camera-noise": camera_noise,
     "wrong-cameras": wrong_cameras,
@@ -64,6 +66,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
 TOO_LONG = (
     "scenes",
     "noise",
+    "outliers",
     "camera",
     "camera-noise",
     "wrong-cameras",

@@ -219,7 +219,8 @@ def make_run(random_map: Callable[..., NDArray[np.float32]]) -> Callable[..., Pa
             thumbnails.add(ei.Iteration(index=index, **numbers, **arrays))
             history.append({"index": index, **numbers})
         if optional:
-            thumbnails.write(path / "thumbnails.npz", 0.5)
+            samples = [random_map(16, 32, 20 + k) for k in range(4)]
+            thumbnails.write(path / "thumbnails.npz", 0.5, samples)
         (path / "history.jsonl").write_text("".join(json.dumps(line) + "\n" for line in history))
         summary = {
             "status": "done",

@@ -12,7 +12,8 @@ from envmap_inverse.errors import InputError, check_counts, check_positive, chec
 from envmap_inverse.losses import LOSSES, Loss, QuasiLikelihood
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
-from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
+from envmap_inverse.optimizers.least_squares.robust import RobustLeastSquares
+from envmap_inverse.optimizers.least_squares.solver import Settings
 from envmap_inverse.optimizers.protocol import Keeper, Solver
 from envmap_inverse.optimizers.recorded import fitting, recorded
 from envmap_inverse.priors import PRIORS, Chromaticity, Prior, Tikhonov, TotalVariation
@@ -41,6 +42,9 @@ class Transport(Settings):
     A pixel whose prediction is noisy, because few paths speak for it, counts less: its weight is
     divided by 1 + variance / (noise_floor * what the loss calls large)^2.
 
+    Pixels that the map does not explain, such as hands and dust, are left out, and the map is
+    solved for again, as long as more are found.
+
     Attributes:
         spp: paths per pixel; None for 4 million in the largest picture, but from 16 to 256.
         rounds: reweightings.
@@ -54,6 +58,8 @@ class Transport(Settings):
         recording: an earlier recording of the scene, to solve without tracing: the `transport` of
             a result that kept it, or from `LightTransport.record` or `load`. Pictures, losses,
             priors and exposures may be others; shapes, materials, cameras and films may not.
+        max_outliers: share of the pixels up to which those that the map does not explain are left
+            out; if there are more, the scene is wrong, and none is. 0 to look for none.
 
     Example:
         >>> result = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
@@ -65,6 +71,7 @@ class Transport(Settings):
     seed: int = 0
     memory_budget: int | None = None
     recording: LightTransport | None = field(default=None, compare=False)
+    max_outliers: float = 0.15
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -79,6 +86,8 @@ class Transport(Settings):
             )
         if self.recording is not None and self.spp is not None:
             raise InputError(f"spp: a recording has its own, {self.recording.spp}; leave it out")
+        if not 0 <= self.max_outliers < 1:
+            raise InputError(f"max_outliers must lie from 0 to below 1; found {self.max_outliers}")
         if self.warm_up is not None and self.warm_up < 0:
             raise InputError(f"warm_up must not be negative; found {self.warm_up}")
 
@@ -115,7 +124,9 @@ class Transport(Settings):
         problem = with_found_exposures(problem, transport, self)
         problem = with_chosen_weights(self, problem, transport, self.seed)
         phases = {"record": seconds - assembling, "assemble": assembling}
-        return LeastSquares(self, problem, transport, phases=phases)
+        return RobustLeastSquares(
+            self, problem, transport, max_share=self.max_outliers, phases=phases
+        )
 
     def _transport(self, problem: Problem, keeper: Keeper | None) -> LightTransport:
         library = _library_for(problem)

@@ -86,6 +86,8 @@ class Solution:
         posterior: how sure the map is, if the optimizer knows it.
         exposures: of each view and channel, shape (views, 3).
         transport: the recorded light transport, if there is one.
+        outliers: of each view, which pixels were left out as no map explains them, shape (h, w);
+            None if the optimizer does not look for any.
 
     Example:
         >>> ei.Solution(texels=np.ones((8, 16, 3), np.float32))
@@ -101,6 +103,7 @@ class Solution:
     posterior: Posterior | None = None
     exposures: NDArray[np.float32] | None = None
     transport: LightTransport | None = None
+    outliers: tuple[NDArray[np.bool_], ...] | None = None
 
     def __repr__(self) -> str:
         """One line."""

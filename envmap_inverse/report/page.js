@@ -23,6 +23,7 @@ function begin() {
     const scrubber = new Scrubber(byId("iterations"), data.runs);
     scrubber.onChange = (run, index) => curves.mark(run, index);
   }
+  if (byId("samples")) new SamplePlayer(byId("samples"));
   listenToTheme(curves);
 }
 

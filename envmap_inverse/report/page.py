@@ -26,6 +26,7 @@ from envmap_inverse.report.pictures import (
     Sheet,
     difference,
     jpeg,
+    marked,
     png,
     residual,
 )
@@ -47,6 +48,7 @@ SCRIPTS = (
     "spheres.js",
     "curves.js",
     "scrubber.js",
+    "samples.js",
     "page.js",
 )
 
@@ -169,7 +171,9 @@ def page(runs: Sequence[Run]) -> str:
             for number, kept in enumerate(run.thumbnails for run in runs)
             if kept is not None
         },
+        samples=_samples(runs),
         residuals=_residuals(runs),
+        outliers=list(_outliers(runs, exposure)),
         gain=DIFFERENCE_GAIN,
         sigmas=SIGMAS,
         still_size=STILL_SIZE,
@@ -199,14 +203,32 @@ def _pictures(
         yield _difference(f"Difference, {names[number]}", *pair, rasters, exposure, run=number)
 
 
+def _samples(runs: Sequence[Run]) -> list[tuple[int, Sheet]]:
+    """Numbers of the runs that have maps drawn at random, and these."""
+    return [
+        (number, Sheet.of(run.thumbnails.samples))
+        for number, run in enumerate(runs)
+        if run.thumbnails is not None and len(run.thumbnails.samples) > 1
+    ]
+
+
 def _residuals(runs: Sequence[Run]) -> list[tuple[str, str, tuple[int, int]]]:
     """Caption, data URI and size of each residual of a single run."""
     found = runs[0].residuals if len(runs) == 1 else []
     pictures = [residual(values) for values in found]
     return [
-        (f"Residual{f' {number}' if len(found) > 1 else ''}", png(shown), shown.shape[1::-1])
+        (f"Residual{f' {number}' if len(found) > 1 else ''}", jpeg(shown), shown.shape[1::-1])
         for number, shown in enumerate(pictures, 1)
     ]
+
+
+def _outliers(runs: Sequence[Run], exposure: float) -> Iterator[tuple[str, str, tuple[int, int]]]:
+    """Caption, data URI and size of each picture with outliers of a single run."""
+    for number, mask in runs[0].outliers.items() if len(runs) == 1 else ():
+        shown = marked(tonemap(_small(runs[0].pictures[number][0]), exposure), mask)
+        of = f" of picture {number + 1}" if len(runs[0].pictures) > 1 else ""
+        share = 100 * runs[0].summary["outlier_share"][number]
+        yield f"Outliers{of}: {share:.2g} % of its pixels", jpeg(shown), shown.shape[1::-1]
 
 
 def _maps(runs: Sequence[Run], names: list[str]) -> Iterator[_Map]:

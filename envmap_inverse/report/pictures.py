@@ -12,13 +12,15 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.images import Uint8Image, encode_jpeg, encode_png, shrink
 from envmap_inverse.report.colours import false_colours
 
-__all__ = ["Heat", "Raster", "Sheet", "difference", "jpeg", "png", "residual"]
+__all__ = ["Heat", "Raster", "Sheet", "difference", "jpeg", "marked", "png", "residual"]
 
 MAX_PIXELS = 2**19
 """Largest picture in the page, which takes 4 MB; larger ones are shrunk."""
 DIFFERENCE_GAIN = 4
 SIGMAS = 6
 """Standard deviations from which a residual has its full colour."""
+DIM, MARK = 0.6, (255, 60, 220)
+"""Brightness of a picture under marks, and their colour."""
 LARGEST_HALF = 65504.0
 
 
@@ -140,6 +142,17 @@ def residual(values: NDArray[np.float32]) -> Uint8Image:
     small = -shrink(values, MAX_PIXELS)
     largest = np.take_along_axis(small, np.argmax(np.abs(small), axis=2)[..., None], axis=2)
     return _signed(largest[:, :, 0] / SIGMAS)
+
+
+def marked(image: Uint8Image, mask: NDArray[np.bool_]) -> Uint8Image:
+    """An image (h, w, 3), grey and dim, but magenta where a mask (H, W) of its aspect is set."""
+    rows, columns = (
+        np.arange(size) * of_mask // size
+        for size, of_mask in zip(image.shape[:2], mask.shape, strict=True)
+    )
+    grey = np.repeat(image.mean(axis=2, keepdims=True) * DIM, 3, axis=2)
+    is_marked = mask[rows[:, None], columns][:, :, None]
+    return np.where(is_marked, MARK, grey).astype(np.uint8)
 
 
 def _signed(signed: NDArray[np.floating]) -> Uint8Image:

@@ -73,12 +73,20 @@ class FrameSheet {
     this.image.after(this.canvas);
   }
 
-  draw(frame) {
-    const { canvas, width, height } = this;
+  // One of the pictures, mixed with a share of a second one.
+  draw(frame, other = frame, share = 0) {
+    const context = fitToScreen(this.canvas);
+    context.imageSmoothingQuality = "high";
+    this.#paint(context, frame, 1);
+    if (share > 0) this.#paint(context, other, share);
+    context.globalAlpha = 1;
+  }
+
+  #paint(context, frame, opacity) {
+    const { image, canvas, width, height } = this;
     const left = (frame % this.columns) * width;
     const top = Math.floor(frame / this.columns) * height;
-    const context = fitToScreen(canvas);
-    context.imageSmoothingQuality = "high";
-    context.drawImage(this.image, left, top, width, height, 0, 0, canvas.width, canvas.height);
+    context.globalAlpha = opacity;
+    context.drawImage(image, left, top, width, height, 0, 0, canvas.width, canvas.height);
   }
 }

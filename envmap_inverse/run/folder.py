@@ -6,7 +6,7 @@ import json
 import time
 import tomllib
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from types import TracebackType
@@ -40,6 +40,9 @@ from envmap_inverse.system.writing import unfinished_files, write_bytes
 __all__ = ["MAX_PICTURES", "RunFolder", "check_free"]
 
 FINAL_SPP = 32
+PLAYED, MAX_PLAYED = 8, 16
+"""Maps drawn at random that the report plays: if none are asked for, and at most."""
+
 MAX_PICTURES = 6
 """As many references are kept beside their fits."""
 
@@ -273,7 +276,7 @@ class RunFolder:
             write_bytes(begin(layout.RESPONSE), response.as_csv().encode())
         begin(f"{layout.ENVMAP}, {layout.COVERAGE}")
         write_maps(self.path, result, self._exposure, self._num_samples)
-        self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure)
+        self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure, self._played(result))
         pairs = []
         rendered = cache(partial(render_twice, problem.scene, result.texels, FINAL_SPP))
         for number, view in enumerate(problem.views[:MAX_PICTURES]):
@@ -296,7 +299,24 @@ class RunFolder:
         )
         for number, residuals in enumerate(fit.residuals):
             write_image(begin(layout.residual(number)), residuals)
+        self._write_if_any(begin, result, problem)
         return fit
+
+    def _write_if_any(
+        self, begin: Callable[[str], Path], result: Estimate, problem: Problem
+    ) -> None:
+        """Write the outliers, and the start map if the result is of no use."""
+        if result.status not in {"done", "interrupted"}:
+            write_image(begin(layout.START), problem.initial)
+        for number, mask in enumerate((result.outliers or ())[:MAX_PICTURES]):
+            if mask.any():
+                write_bytes(begin(layout.outliers(number)), encode_png(_black_and_white(mask)))
+
+    def _played(self, result: Estimate) -> Sequence[NDArray[np.float32]]:
+        """Maps drawn at random for the report."""
+        if result.posterior is None:
+            return ()
+        return list(result.samples(self._num_samples or PLAYED)[:MAX_PLAYED])
 
     def close(self) -> None:
         """Close the history and wait for the frames."""
@@ -307,6 +327,10 @@ class RunFolder:
 
     def _write_png(self, path: Path, image: NDArray[np.float32]) -> None:
         write_bytes(path, encode_png(tonemap(image, self._exposure)))
+
+
+def _black_and_white(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    return np.repeat(np.where(mask, 255, 0).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -45,6 +45,8 @@ class Run:
         ground_truth: the true map, if it is known.
         unwrap: the map by geometry alone, if the pictures are of a mirror ball.
         residuals: of the first pictures, over their standard deviation, as far as there are files.
+        outliers: which pixels of these pictures were left out, by number of the picture; of those
+            that have any.
         thumbnails: pictures of some iterations, unless an older version made the folder.
     """
 
@@ -59,6 +61,7 @@ class Run:
     thumbnails: Thumbnails | None
     unwrap: Image | None = None
     residuals: list[Image] = field(default_factory=list)
+    outliers: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, path: Path) -> Run:
@@ -96,6 +99,7 @@ class Run:
             thumbnails=Thumbnails.read(kept) if kept.exists() else None,
             unwrap=_read_if_there(path / layout.UNWRAP),
             residuals=list(_read_residuals(path)),
+            outliers=dict(_read_outliers(path, summary)),
         )
 
 
@@ -120,6 +124,13 @@ def _read_residuals(path: Path) -> Iterator[Image]:
         if residuals is None:
             return
         yield residuals
+
+
+def _read_outliers(path: Path, summary: dict[str, Any]) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    for number in range(len(summary.get("outlier_share") or ())):
+        mask = _read_if_there(path / layout.outliers(number))
+        if mask is not None:
+            yield number, mask.max(axis=2) > 0.5
 
 
 def _exposure(summary: dict[str, Any], number: int) -> Image:

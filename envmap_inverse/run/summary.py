@@ -11,6 +11,7 @@ from envmap_inverse.problem.brackets import response_summary
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.solving.estimate import Estimate
 from envmap_inverse.solving.fit import Fit
+from envmap_inverse.solving.outliers import outlier_shares
 from envmap_inverse.solving.saving import summary_of, versions
 
 __all__ = ["summary_of_run"]
@@ -45,9 +46,14 @@ def summary_of_run(
         "fit": fit.as_dict(),
         "response": response_summary(problem.views),
         "noise": [asdict(view.noise_model) for view in problem.views],
+        "outlier_share": _outlier_shares(result, problem),
         "seconds": dict(seconds),
         "settings": dict(settings),
         "shifts": [view.shift for view in problem.views],
         "versions": versions(),
         "warnings": list(notes),
     }
+
+
+def _outlier_shares(result: Estimate, problem: Problem) -> list[float] | None:
+    return None if result.outliers is None else outlier_shares(problem.views, result.outliers)

@@ -1,9 +1,10 @@
-"""Small pictures of some iterations, for the report's scrubber."""
+"""Small pictures of some iterations, and of maps drawn at random, for the report to play."""
 
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,14 @@ class Thumbnails:
         indices: numbers of the iterations, shape (n,).
         images: pictures of the first view, shape (n, h, w, 3).
         envmaps: pictures of the map, shape (n, H, W, 3).
+        samples: pictures of maps drawn at random, shape (m, H, W, 3); m is 0 if nothing is known of
+            how sure the map is.
     """
 
     indices: NDArray[np.int64]
     images: Uint8Image
     envmaps: Uint8Image
+    samples: Uint8Image = field(default_factory=lambda: np.zeros((0, 1, 1, 3), np.uint8))
 
     @classmethod
     def read(cls, path: Path) -> Thumbnails:
@@ -68,12 +72,24 @@ class ThumbnailWriter:
             self._stride *= 2
             self._kept = {k: pair for k, pair in self._kept.items() if k % self._stride == 0}
 
-    def write(self, path: Path, exposure: float) -> None:
-        """Write the kept iterations and the last one to a file; for the exposure see `tonemap`."""
+    def write(
+        self, path: Path, exposure: float, samples: Sequence[NDArray[np.float32]] = ()
+    ) -> None:
+        """Write the kept iterations and the last one to a file.
+
+        Args:
+            path: the file.
+            exposure: see `tonemap`.
+            samples: maps drawn at random, shape (H, W, 3) each.
+        """
         if self._last is None:
             return
+        arrays = self._arrays(self._last, exposure)
+        if len(samples):
+            drawn = [tonemap(shrink(texels, MAX_PIXELS), exposure) for texels in samples]
+            arrays["samples"] = np.stack(drawn)
         stream = io.BytesIO()
-        np.savez_compressed(stream, **self._arrays(self._last, exposure))
+        np.savez_compressed(stream, **arrays)
         write_bytes(path, stream.getvalue())
 
     def write_draft(self, path: Path, exposure: float) -> None:

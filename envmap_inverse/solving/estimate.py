@@ -33,6 +33,7 @@ from envmap_inverse.solving.arguments import check_kinds, check_scene_stays
 from envmap_inverse.solving.convergence import motion, unfinished
 from envmap_inverse.solving.fit import Fit, judge
 from envmap_inverse.solving.notebook_progress import shown_in_notebook
+from envmap_inverse.solving.outliers import warn_of_outliers
 from envmap_inverse.solving.result import Estimate
 from envmap_inverse.system.arrays import HOST
 from envmap_inverse.system.progress import Stage, is_watched, stage
@@ -155,6 +156,8 @@ def solve(
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
     if solution.status == "done":
         _warn_if_unfinished(solution)
+    if solution.outliers is not None:
+        warn_of_outliers(problem.views, solution.outliers)
     seconds = time.perf_counter()
     phases = ", ".join(f"{name} {value:.2f}" for name, value in solution.phases.items())
     _LOGGER.info("%s after %.2f s: %s", solution.status, seconds - start, phases)
@@ -170,6 +173,7 @@ def solve(
         posterior=solution.posterior,
         exposures=solution.exposures,
         transport=None if kept is None else kept.moved_to(HOST),
+        outliers=solution.outliers,
         judged=partial(_judged, problem, solution, coverage),
     )
 

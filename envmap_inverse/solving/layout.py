@@ -22,6 +22,7 @@ __all__ = [
     "SCENE",
     "SEEN",
     "SETTINGS",
+    "START",
     "SUMMARY",
     "THUMBNAILS",
     "UNWRAP",
@@ -31,6 +32,7 @@ __all__ = [
     "frame",
     "kept_transport",
     "mask",
+    "outliers",
     "reference",
     "render",
     "residual",
@@ -48,6 +50,8 @@ COVERAGE = "coverage.exr"
 DEVIATION = "deviation.exr"
 SEEN = "seen.exr"
 GROUND_TRUTH = "ground_truth.exr"
+START = "start.exr"
+"""The start map, of a run whose own map is of no use."""
 REFINED = "refined.json"
 """What a search for numbers of the scene has found, for a run that is resumed."""
 RENDER_PNG = "render.png"
@@ -63,9 +67,9 @@ REFERENCE_FRAME = "out_ref.png"
 
 CHECKPOINT_FILES = re.compile(r"checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.npz")
 OWN_FILES = re.compile(
-    r"(envmap|render|reference|residual|coverage|deviation|seen|ground_truth)\.(exr|png)"
+    r"(envmap|start|render|reference|residual|coverage|deviation|seen|ground_truth)\.(exr|png)"
     r"|(render|reference|sample|residual|ball_crop)_\d+\.exr"
-    r"|ball_mask_\d+\.png|unwrap\.exr|(ball|mesh)_scene\.xml|response\.csv"
+    r"|ball_mask_\d+\.png|outliers(_\d+)?\.png|unwrap\.exr|(ball|mesh)_scene\.xml|response\.csv"
     rf"|{CHECKPOINT_FILES.pattern}"
     r"|history\.jsonl|summary\.json|run\.toml|refined\.json|thumbnails\.npz|(report|compare)\.html"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
@@ -96,6 +100,11 @@ def render(number: int) -> str:
 def residual(number: int) -> str:
     """Differences of a view's picture and its rendering, over their standard deviation."""
     return f"residual_{number}.exr" if number else "residual.exr"
+
+
+def outliers(number: int) -> str:
+    """Which pixels of a view were left out, as no map explains them."""
+    return f"outliers_{number}.png" if number else "outliers.png"
 
 
 def sample(number: int) -> str:

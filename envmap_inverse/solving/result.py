@@ -44,6 +44,8 @@ class Estimate:
         num_dropped: steps that were not taken because of NaN or infinity.
         exposures: of each view and channel, shape (views, 3), as given or estimated.
         transport: the recorded light transport, if `estimate` was asked to keep it.
+        outliers: of each view, which pixels were left out as no map explains them together with the
+            others, shape (h, w); None if the optimizer does not look for any.
         refinement: the numbers of the scene that were refined; None if none were.
         judged: renders the pictures under the map, for `fit`.
         posterior: how sure the map is; from `Transport`. It holds the recorded light transport.
@@ -66,6 +68,7 @@ class Estimate:
     num_dropped: int = 0
     exposures: NDArray[np.float32] | None = None
     transport: LightTransport | None = field(default=None, repr=False)
+    outliers: tuple[NDArray[np.bool_], ...] | None = None
     refinement: Refinement | None = None
     judged: Callable[[], Fit] | None = field(default=None, repr=False)
     posterior: Posterior | None = field(default=None, repr=False)

@@ -327,7 +327,7 @@ def test_curves_have_two_axes_of_either_kind_and_zoom(opened: Any) -> None:
 def test_everything_can_be_reached_by_keyboard(opened: Any) -> None:
     script = """() => [...document.querySelectorAll("button, select, input, canvas, summary")]
         .filter((element) => element.checkVisibility() && element.tabIndex < 0
-                && !element.closest(".uplot, figure.sheet")).length"""
+                && !element.closest(".uplot, figure.sheet, figure.samples")).length"""
     assert opened.page.evaluate(script) == 0
 
 
@@ -351,9 +351,9 @@ def test_without_scripts_the_pictures_and_tables_are_there(
     opened = open_page(browser, request.getfixturevalue(kind), java_script_enabled=False)
     images = opened.page.locator("img")
     num_runs = 1 if kind == "report" else 2
-    # Of each run fit, map, view, balls, two differences, two quantities and two sheets; of the
+    # Of each run fit, map, view, balls, two differences, two quantities and three sheets; of the
     # reference and the truth one picture, and of the truth a view and balls.
-    assert images.count() == 10 * num_runs + 4
+    assert images.count() == 11 * num_runs + 4
     for image in images.all():
         assert image.is_visible()
         assert image.evaluate("image => image.naturalWidth") > 0

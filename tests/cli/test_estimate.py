@@ -326,4 +326,4 @@ def test_a_run_that_meets_only_nan_fails_with_an_explanation(
     assert len(errors) == 1
     assert "NaN or infinity" in errors[0]
     assert "Traceback" not in done.stderr
-    assert names_in(tmp_path / "run") == RESULTS | {"reference.exr"}
+    assert names_in(tmp_path / "run") == RESULTS | {"reference.exr", "start.exr"}

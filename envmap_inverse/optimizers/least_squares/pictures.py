@@ -117,21 +117,26 @@ class Pictures:
         ]
         return parts[0] if len(parts) == 1 else as_columns(np.concatenate(parts))
 
-    def variance(self, predicted: Pixels, recorded: Pixels) -> Pixels:
-        """Variance of the residuals, infinite where a value does not count or is clipped.
-
-        It is that of the pictures' noise, of the recording and of an error of the model; all of it
-        is larger where the residuals are.
+    def expected_variance(self, predicted: Pixels, recorded: Pixels, noise: Pixels) -> Pixels:
+        """Variance of the residuals: of noise, of the recording and of an error of the map.
 
         Args:
             predicted: radiance.
             recorded: the recording's variance.
+            noise: that of the pictures' noise.
         """
         light = np.maximum(self.light(predicted), np.float32(DARK))
-        variance = elementwise(
+        return elementwise(
             lambda noise, recorded, light: noise + recorded + (MODEL_ERROR * light) ** 2,
-            *(self.noise(predicted), recorded, light),
+            *(noise, recorded, light),
         )
+
+    def variance(self, predicted: Pixels, recorded: Pixels) -> Pixels:
+        """The same, larger where the residuals are; infinite for values that do not count.
+
+        Clipped values do not count.
+        """
+        variance = self.expected_variance(predicted, recorded, self.noise(predicted))
         counts = (self.weights > 0) & self.is_exact
         misfits = (predicted - self.observed) ** 2 / variance
         level = max(_mean_where(counts, misfits), 1) if counts.any() else 1.0

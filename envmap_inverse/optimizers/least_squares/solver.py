@@ -121,6 +121,10 @@ class LeastSquares:
             self._round()
             self._correct()
         self.loss = self.pictures.mean_loss(self.predicted)
+        return self.report()
+
+    def report(self) -> Step:
+        """The present map as that of an iteration."""
         return Step(
             loss=self.loss,
             error=self._error(),
@@ -153,7 +157,7 @@ class LeastSquares:
         return Solution(
             texels=self.as_map(self._filled()),
             coverage=self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit)),
-            posterior=self._posterior(),
+            posterior=Posterior(self.transport, self.texels, self._variance(), self.unit),
             exposures=self.gains.exposures,
             transport=self.transport,
             phases=self.phases,
@@ -394,7 +398,3 @@ class LeastSquares:
 
     def _variance(self) -> Pixels:
         return self.pictures.variance(self.predicted, self.transport.variance(self.texels))
-
-    def _posterior(self) -> Posterior:
-        """How sure the map is."""
-        return Posterior(self.transport, self.texels, self._variance(), self.unit)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
-from envmap_inverse.report.pictures import SIGMAS, Heat, Raster, Sheet, difference, residual
+from envmap_inverse.report.pictures import SIGMAS, Heat, Raster, Sheet, difference, marked, residual
 
 
 def decoded(raster: Raster) -> NDArray[np.float64]:
@@ -86,3 +86,11 @@ def test_a_residual_is_orange_where_the_fit_is_too_bright_and_black_where_it_is_
     assert orange[0] > 2 * orange[2]
     assert blue[2] > 2 * blue[0]
     assert black == [0, 0, 0]
+
+
+def test_marks_are_magenta_on_grey_and_follow_a_picture_that_was_shrunk() -> None:
+    mask = np.zeros((4, 8), bool)
+    mask[:2, :2] = True
+    found = marked(np.full((2, 4, 3), (200, 100, 0), np.uint8), mask)
+    assert found[0, 0].tolist() == [255, 60, 220]
+    assert found[1, 1].tolist() == found[0, 1].tolist() == [60, 60, 60]

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from envmap_inverse import InputError, report
-from envmap_inverse.images import read_image, write_image
+from envmap_inverse.images import encode_png, read_image, write_image
 from envmap_inverse.report import tables, write_comparison, write_report
 from envmap_inverse.run.reading import Run
 
@@ -217,3 +217,14 @@ def test_residuals_are_shown_where_the_run_has_them(make_run: MakeRun, tmp_path:
     assert "Residuals" not in write_report(folder).read_text()
     write_image(folder / "residual.exr", np.full((3, 4, 3), 2, np.float32))
     assert write_report(folder).read_text().count('alt="Residual"') == 1
+
+
+def test_outliers_are_marked_where_the_run_has_them(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    assert "Outliers" not in write_report(folder).read_text()
+    summary = json.loads((folder / "summary.json").read_text()) | {"outlier_share": [0.25]}
+    (folder / "summary.json").write_text(json.dumps(summary))
+    mask = np.zeros((3, 4, 3), np.uint8)
+    mask[1, 1:] = 255
+    (folder / "outliers.png").write_bytes(encode_png(mask))
+    assert 'alt="Outliers: 25 % of its pixels"' in write_report(folder).read_text()

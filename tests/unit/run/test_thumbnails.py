@@ -121,3 +121,15 @@ def test_a_run_goes_on_without_a_draft(tmp_path: Path) -> None:
     resumed.add(iteration(3))
     resumed.write(tmp_path / "resumed.npz", 2)
     assert Thumbnails.read(tmp_path / "resumed.npz").indices.tolist() == [3]
+
+
+def test_maps_drawn_at_random_are_tone_mapped_like_the_others(tmp_path: Path) -> None:
+    writer = ThumbnailWriter()
+    writer.add(iteration(0))
+    path = tmp_path / "thumbnails.npz"
+    writer.write(path, 1)
+    assert len(Thumbnails.read(path).samples) == 0
+    writer.write(path, 1, np.full((3, 8, 16, 3), 1, np.float32))
+    samples = Thumbnails.read(path).samples
+    assert samples.shape == (3, 8, 16, 3)
+    assert (samples == 255).all()

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+import pytest
+
+import envmap_inverse as ei
+from envmap_inverse.bundled import bundled_scene, map_file
+from envmap_inverse.errors import InputError
+from envmap_inverse.images import read_image
+from envmap_inverse.metrics import log_rmse
+
+SIZE = 64
+HAND = np.s_[26:40, 22:36]
+"""5 % of the film."""
+
+
+@functools.cache
+def _case() -> tuple[ei.Scene, np.ndarray, np.ndarray, float]:
+    """The rough bunny, its map, its picture and the error of the map from that."""
+    scene = bundled_scene("bunny", "rough")
+    scene.set_film_size(SIZE)
+    truth = read_image(map_file("museum"))
+    scene.envmap.write(truth)
+    picture = ei.render(scene, spp=64, seed=7)
+    found = ei.estimate(scene, picture)
+    assert found.outliers is not None
+    assert not found.outliers[0].any()
+    return scene, truth, picture, log_rmse(found.texels, truth)
+
+
+@pytest.mark.filterwarnings("ignore:.*of its pixels go with no map")
+@pytest.mark.parametrize("brightness", [0.25, 4.0])
+def test_a_hand_is_found_and_does_at_most_half_of_the_harm_that_it_would_do(
+    brightness: float,
+) -> None:
+    scene, truth, picture, error = _case()
+    covered = picture.copy()
+    covered[HAND] = np.array([0.9, 0.6, 0.45]) * picture.mean() * brightness
+    found = ei.estimate(scene, covered)
+    assert found.outliers is not None
+    assert found.outliers[0][HAND].mean() > 0.4
+    assert np.mean(found.outliers[0]) < 0.09
+    harmed = ei.estimate(scene, covered, optimizer=ei.Transport(max_outliers=0))
+    harm = log_rmse(harmed.texels, truth) - error
+    assert log_rmse(found.texels, truth) - error < harm / 2
+
+
+@pytest.mark.filterwarnings("ignore:.*of its pixels go with no map")
+def test_dust_hardly_changes_the_map() -> None:
+    scene, truth, picture, error = _case()
+    random = np.random.default_rng(5)
+    dusty = picture.copy()
+    chosen = random.choice(SIZE**2, SIZE**2 // 20, replace=False)
+    dusty.reshape(-1, 3)[chosen] *= random.choice([0.2, 3.0], (len(chosen), 1))
+    assert log_rmse(ei.estimate(scene, dusty).texels, truth) < 1.05 * error
+
+
+def test_outliers_are_warned_of_and_kept_by_who_asks_for_it() -> None:
+    scene, _, picture, _ = _case()
+    covered = picture.copy()
+    covered[HAND] = 2 * picture.mean()
+    with pytest.warns(UserWarning, match=r"reference image: \d\.\d % of its pixels go with no map"):
+        ei.estimate(scene, covered)
+    assert ei.estimate(scene, covered, optimizer=ei.Transport(max_outliers=0)).outliers is None
+
+
+def test_a_scene_that_explains_nothing_has_no_outliers() -> None:
+    scene, _, picture, _ = _case()
+    found = ei.estimate(scene, np.ascontiguousarray(picture[::-1]))
+    assert found.outliers is not None
+    assert not found.outliers[0].any()
+
+
+def test_the_share_of_outliers_has_bounds() -> None:
+    with pytest.raises(InputError, match="max_outliers must lie from 0 to below 1; found 1"):
+        ei.Transport(max_outliers=1)
