@@ -22,6 +22,7 @@ from envmap_inverse.commands.demo import demo
 from envmap_inverse.commands.doctor import doctor
 from envmap_inverse.commands.estimate import estimate
 from envmap_inverse.commands.evaluate import evaluate
+from envmap_inverse.commands.export import export
 from envmap_inverse.commands.help import help_
 from envmap_inverse.commands.report import report
 from envmap_inverse.commands.scene import params, render
@@ -72,6 +73,7 @@ COMMANDS = (
     coverage,
     evaluate,
     report,
+    export,
     convert,
     pattern,
     optimizers,
@@ -82,7 +84,7 @@ COMMANDS = (
     doctor,
 )
 
-CHECKING = {estimate, ball, render, params, coverage, evaluate, convert, pattern}
+CHECKING = {estimate, ball, render, params, coverage, evaluate, export, convert, pattern}
 """The commands whose functions begin with `faults_of`."""
 
 for command in COMMANDS:
