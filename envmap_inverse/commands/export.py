@@ -15,12 +15,16 @@ from envmap_inverse.console.options import OverwriteFile, TrustInput, check_new
 from envmap_inverse.console.output import note, say
 from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.errors import InputError, cannot_write
+from envmap_inverse.export.blender import blender_files
+from envmap_inverse.export.mitsuba import mitsuba_files
 from envmap_inverse.export.numbers import (
     gaussians_file,
     harmonics_file,
     lamps_file,
     sun_and_sky_file,
 )
+from envmap_inverse.export.three import three_files
+from envmap_inverse.export.usd import usd_files
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.lights.gaussians import MAX_LOBES
 from envmap_inverse.lights.light import LEAST_SAMPLES, Light
@@ -41,6 +45,10 @@ class Target(enum.StrEnum):
     sg = "sg"
     lamps = "lamps"
     sunsky = "sunsky"
+    blender = "blender"
+    usd = "usd"
+    three = "three"
+    mitsuba = "mitsuba"
 
 
 _USERS = {"--order": "sh", "--lobes": "sg"}
@@ -50,11 +58,19 @@ _ENDINGS = {
     Target.sg: ".json",
     Target.lamps: ".json",
     Target.sunsky: ".json",
+    Target.blender: ".py",
+    Target.usd: ".usda",
+    Target.three: ".html",
+    Target.mitsuba: ".xml",
 }
 
 _WRITERS: dict[Target, Writer] = {
     Target.lamps: lamps_file,
     Target.sunsky: sun_and_sky_file,
+    Target.blender: blender_files,
+    Target.usd: usd_files,
+    Target.three: three_files,
+    Target.mitsuba: mitsuba_files,
 }
 
 NUMBERS = {Target.sh, Target.sg, Target.lamps, Target.sunsky}
@@ -70,7 +86,8 @@ def export(
         Target,
         typer.Option(
             help="Numbers in JSON: spherical harmonics (sh), spherical Gaussians (sg), a list of "
-            "lamps, or Mitsuba's sunsky."
+            "lamps, or Mitsuba's sunsky. Or a map and lamps: a script for Blender, a USD stage, a "
+            "page with three.js, or a scene for Mitsuba."
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="File to write.")],
