@@ -16,6 +16,7 @@ from envmap_inverse.console.output import note, say
 from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.export.blender import blender_files
+from envmap_inverse.export.gltf import gltf_files
 from envmap_inverse.export.mitsuba import mitsuba_files
 from envmap_inverse.export.numbers import (
     gaussians_file,
@@ -47,6 +48,7 @@ class Target(enum.StrEnum):
     sunsky = "sunsky"
     blender = "blender"
     usd = "usd"
+    gltf = "gltf"
     three = "three"
     mitsuba = "mitsuba"
 
@@ -60,6 +62,7 @@ _ENDINGS = {
     Target.sunsky: ".json",
     Target.blender: ".py",
     Target.usd: ".usda",
+    Target.gltf: ".gltf",
     Target.three: ".html",
     Target.mitsuba: ".xml",
 }
@@ -69,6 +72,7 @@ _WRITERS: dict[Target, Writer] = {
     Target.sunsky: sun_and_sky_file,
     Target.blender: blender_files,
     Target.usd: usd_files,
+    Target.gltf: gltf_files,
     Target.three: three_files,
     Target.mitsuba: mitsuba_files,
 }
@@ -86,8 +90,8 @@ def export(
         Target,
         typer.Option(
             help="Numbers in JSON: spherical harmonics (sh), spherical Gaussians (sg), a list of "
-            "lamps, or Mitsuba's sunsky. Or a map and lamps: a script for Blender, a USD stage, a "
-            "page with three.js, or a scene for Mitsuba."
+            "lamps, or Mitsuba's sunsky. Or a map and lamps: a script for Blender, a USD stage, "
+            "glTF, a page with three.js, or a scene for Mitsuba."
         ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="FILE", help="File to write.")],

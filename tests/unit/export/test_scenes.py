@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
 import re
 import sys
@@ -14,9 +15,11 @@ from unittest.mock import MagicMock
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 import envmap_inverse as ei
 from envmap_inverse.export.blender import blender_files
+from envmap_inverse.export.gltf import SIZES, _filtered, gltf_files
 from envmap_inverse.export.lit_scene import LitScene
 from envmap_inverse.export.three import three_files
 from envmap_inverse.export.usd import usd_files
@@ -113,6 +116,54 @@ def test_a_page_has_the_map_and_the_lamp(light: Light, lamp: ei.Lamp, tmp_path: 
     (sun,) = content["lamps"]
     assert sun["direction"] == pytest.approx(lamp.direction)
     assert np.array(sun["colour"]) * sun["irradiance"] == pytest.approx(lamp.irradiance)
+
+
+def rgbd(uri: str) -> NDArray[np.float64]:
+    """The radiance of an image of glTF."""
+    data = base64.b64decode(uri.removeprefix("data:image/png;base64,"))
+    values = np.asarray(Image.open(io.BytesIO(data)), np.float64) / 255
+    return np.asarray(values[:, :, :3] ** 2.2 / values[:, :, 3:])
+
+
+def test_gltf_has_the_lamp_and_the_map(light: Light, lamp: ei.Lamp, tmp_path: Path) -> None:
+    content = json.loads(written(gltf_files(light, tmp_path / "light.gltf")).read_text())
+    assert set(content["extensionsUsed"]) == {"EXT_lights_image_based", "KHR_lights_punctual"}
+    x, y, z, w = content["nodes"][0]["rotation"]
+    # The z axis, turned by the quaternion
+    turned = (2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y))
+    assert turned == pytest.approx(tuple(lamp.direction))
+    (sun,) = content["extensions"]["KHR_lights_punctual"]["lights"]
+    assert np.array(sun["color"]) * sun["intensity"] == pytest.approx(lamp.irradiance)
+    (image_light,) = content["extensions"]["EXT_lights_image_based"]["lights"]
+    assert np.shape(image_light["irradianceCoefficients"]) == (9, 3)
+    assert image_light["specularImageSize"] == SIZES[0]
+    levels = image_light["specularImages"]
+    assert np.shape(levels) == (len(SIZES), 6)
+    for size, faces in zip(SIZES, levels, strict=True):
+        pictures = [rgbd(content["images"][face]["uri"]) for face in faces]
+        assert {picture.shape for picture in pictures} == {(size, size, 3)}
+        # Babylon.js has -x where we have +x
+        middles = [picture[size // 2, size // 2, 0] for picture in pictures]
+        assert np.argmax(middles) == 1
+    assert content["scenes"][0]["extensions"]["EXT_lights_image_based"] == {"light": 0}
+
+
+def test_bright_light_survives_in_an_image_of_gltf() -> None:
+    texels = np.full((9, 16, 3), (40.0, 4.0, 0.4), np.float32)
+    content = json.loads(gltf_files(Light(texels=texels), Path("a.gltf"))[Path("a.gltf")])
+    assert "nodes" not in content
+    found = rgbd(content["images"][0]["uri"])
+    assert found[:, :, 0] == pytest.approx(40, rel=0.1)
+    assert found[:, :, 1] == pytest.approx(4, rel=0.1)
+
+
+def test_a_rough_level_is_a_mean(light: Light) -> None:
+    directions = np.eye(3)
+    assert _filtered(np.ones((9, 16, 3), np.float32), directions, 1.0) == pytest.approx(1)
+    dim = np.minimum(light.texels, np.float32(0.2))
+    sharp, rough = (_filtered(dim, directions, level)[0, 0] for level in (0.0, 1.0))
+    assert sharp == pytest.approx(0.2)
+    assert 0.1 < rough < sharp
 
 
 def test_a_map_without_lamps_is_exported_whole(tmp_path: Path) -> None:
