@@ -24,7 +24,15 @@ from envmap_inverse.losses import (
 from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.parameterizations import Direct, Exp, Parameterization, Pyramid, Softplus
+from envmap_inverse.parameterizations import (
+    SG,
+    SH,
+    Direct,
+    Exp,
+    Parameterization,
+    Pyramid,
+    Softplus,
+)
 from envmap_inverse.priors import (
     Chromaticity,
     NaturalLight,
@@ -52,6 +60,8 @@ from envmap_inverse.version import __version__ as __version__
 
 __all__ = [
     "MSE",
+    "SG",
+    "SH",
     "Adam",
     "BackendError",
     "Camera",

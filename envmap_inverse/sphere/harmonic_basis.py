@@ -9,13 +9,22 @@ A2). Directions are those of the map's frame, with +y up.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.sphere.latlong import texel_directions
 
-__all__ = ["MAX_ORDER", "basis", "cosine_factors", "degrees_of", "project", "turned"]
+__all__ = [
+    "MAX_ORDER",
+    "basis",
+    "cosine_factors",
+    "degrees_of",
+    "harmonics",
+    "project",
+    "turned",
+]
 
 MAX_ORDER = 8
 NUM_NODES = 8
@@ -39,13 +48,30 @@ def basis(directions: ArrayLike, order: int) -> Array:
     """
     vectors = np.asarray(directions, np.float64)
     x, y, z = np.moveaxis(vectors / np.linalg.norm(vectors, axis=-1, keepdims=True), -1, 0)
-    found = np.empty((*z.shape, (order + 1) ** 2))
-    turn = np.ones(z.shape, complex)
+    return np.stack(harmonics(x, y, z, order), axis=-1)
+
+
+def harmonics(x: Any, y: Any, z: Any, order: int) -> list[Any]:
+    """Evaluate all harmonics up to an order by arithmetic, so that Dr.Jit's arrays will do, too.
+
+    Args:
+        x: of unit vectors.
+        y: the same.
+        z: the same.
+        order: highest degree l.
+
+    Returns:
+        Arrays as x, (order + 1)^2 of them.
+    """
+    found: list[Any] = [None] * (order + 1) ** 2
+    cosine, sine = 0 * x + 1, 0 * x  # of m phi, times sin^m theta
     for m, polynomials in enumerate(_polynomials(z, order)):
         for degree, values in enumerate(polynomials, start=m):
-            found[..., degree * (degree + 1) + m] = values * turn.real
-            found[..., degree * (degree + 1) - m] = values * (turn.imag if m else 1)
-        turn = turn * (x + 1j * y)
+            middle = degree * (degree + 1)
+            if m:
+                found[middle - m] = values * sine
+            found[middle + m] = values * cosine
+        cosine, sine = cosine * x - sine * y, sine * x + cosine * y
     return found
 
 
@@ -106,13 +132,13 @@ def turned(coefficients: ArrayLike, matrix: ArrayLike) -> Array:
     return np.asarray(np.einsum("jk,...jc->...kc", mixed, array))
 
 
-def _polynomials(z: Array, order: int) -> list[list[Array]]:
+def _polynomials(z: Any, order: int) -> list[list[Any]]:
     """Normalized Legendre functions over sin^m, by m and then by degree from m.
 
     The recursion of Holmes and Featherstone (2002, eq. 11), as in `harmonics.legendre`.
     """
     found = []
-    sectoral = np.full(z.shape, 1 / math.sqrt(4 * math.pi))
+    sectoral = 0 * z + 1 / math.sqrt(4 * math.pi)
     for m in range(order + 1):
         if m > 0:
             sectoral = math.sqrt((2 * m + 1) / (2 * m) * (2 if m == 1 else 1)) * sectoral
