@@ -161,6 +161,7 @@ def page(runs: Sequence[Run]) -> str:
         pictures=list(_pictures(runs, names, rasters, exposure)),
         curves=any(run.history for run in runs),
         maps=[_map_pane(shown, runs, rasters, exposure) for shown in maps],
+        lamps=[_lamps(shown, runs, exposure) for shown in maps],
         balls=[
             _pane(shown.caption, balls(shown.texels), rasters, exposure, run=shown.run)
             for shown in maps
@@ -171,7 +172,6 @@ def page(runs: Sequence[Run]) -> str:
             if kept is not None
         },
         residuals=_residuals(runs),
-        lamps=[_lamps(shown, runs, exposure) for shown in maps],
         gain=DIFFERENCE_GAIN,
         sigmas=SIGMAS,
         still_size=STILL_SIZE,
