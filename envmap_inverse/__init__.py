@@ -8,6 +8,10 @@ from envmap_inverse.backend.libcuda import point_to_libcuda as _point_to_libcuda
 from envmap_inverse.backend.libllvm import point_to_libllvm as _point_to_libllvm
 from envmap_inverse.errors import BackendError, InputError
 from envmap_inverse.images import read_image, tonemap, write_image
+from envmap_inverse.lights.gaussians import SphericalGaussians, spherical_gaussians
+from envmap_inverse.lights.harmonics import SphericalHarmonics, spherical_harmonics
+from envmap_inverse.lights.lamps import Lamp, Lamps, find_lamps
+from envmap_inverse.lights.sky import SunSky, sun_and_sky
 from envmap_inverse.losses import (
     MSE,
     Censored,
@@ -20,7 +24,15 @@ from envmap_inverse.losses import (
 from envmap_inverse.optimizers.adam.adam import Adam
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.parameterizations import Direct, Exp, Parameterization, Pyramid, Softplus
+from envmap_inverse.parameterizations import (
+    SG,
+    SH,
+    Direct,
+    Exp,
+    Parameterization,
+    Pyramid,
+    Softplus,
+)
 from envmap_inverse.priors import (
     Chromaticity,
     NaturalLight,
@@ -48,6 +60,8 @@ from envmap_inverse.version import __version__ as __version__
 
 __all__ = [
     "MSE",
+    "SG",
+    "SH",
     "Adam",
     "BackendError",
     "Camera",
@@ -60,6 +74,8 @@ __all__ = [
     "Information",
     "InputError",
     "Iteration",
+    "Lamp",
+    "Lamps",
     "LightTransport",
     "LogMSE",
     "Loss",
@@ -78,6 +94,9 @@ __all__ = [
     "Smoothness",
     "Softplus",
     "Solution",
+    "SphericalGaussians",
+    "SphericalHarmonics",
+    "SunSky",
     "Tikhonov",
     "TotalVariation",
     "Transport",
@@ -87,12 +106,16 @@ __all__ = [
     "Within",
     "estimate",
     "estimate_noise",
+    "find_lamps",
     "load_mesh",
     "load_scene",
     "rank_views",
     "read_cameras",
     "read_image",
     "render",
+    "spherical_gaussians",
+    "spherical_harmonics",
+    "sun_and_sky",
     "tonemap",
     "write_image",
 ]

@@ -22,6 +22,7 @@ from envmap_inverse.commands.demo import demo
 from envmap_inverse.commands.doctor import doctor
 from envmap_inverse.commands.estimate import estimate
 from envmap_inverse.commands.evaluate import evaluate
+from envmap_inverse.commands.export import export
 from envmap_inverse.commands.help import help_
 from envmap_inverse.commands.record import record
 from envmap_inverse.commands.report import report
@@ -74,6 +75,7 @@ COMMANDS = (
     record,
     evaluate,
     report,
+    export,
     convert,
     pattern,
     optimizers,
@@ -84,7 +86,9 @@ COMMANDS = (
     doctor,
 )
 
-CHECKING = {estimate, ball, render, params, coverage, record, evaluate, convert, pattern}
+CHECKING = {
+    *(estimate, ball, render, params, coverage, record, evaluate, export, convert, pattern),
+}
 """The commands whose functions begin with `faults_of`."""
 
 for command in COMMANDS:

@@ -8,13 +8,29 @@ texels, which Adam differentiates automatically, and one from texels to paramete
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import check_counts, check_positive
+import numpy as np
+from numpy.typing import NDArray
 
-__all__ = ["PARAMETERIZATIONS", "Direct", "Exp", "Parameterization", "Pyramid", "Softplus"]
+from envmap_inverse.backend import dr, mi
+from envmap_inverse.errors import InputError, check_counts, check_positive
+from envmap_inverse.sphere import harmonic_basis
+from envmap_inverse.sphere.lambert import fibonacci_directions
+from envmap_inverse.sphere.latlong import resample, texel_directions, unflatten_rgba
+
+__all__ = [
+    "PARAMETERIZATIONS",
+    "SG",
+    "SH",
+    "Direct",
+    "Exp",
+    "Parameterization",
+    "Pyramid",
+    "Softplus",
+]
 
 
 class Parameterization(Protocol):
@@ -179,5 +195,108 @@ class Softplus:
         return lit + self.knee * dr.log(1 - dr.exp(-lit / self.knee))
 
 
-PARAMETERIZATIONS: tuple[type[Parameterization], ...] = (Direct, Exp, Pyramid, Softplus)
+@dataclass(frozen=True, kw_only=True)
+class SH:
+    """texel = sum of spherical harmonics: (order + 1)^2 coefficients of radiance for each channel.
+
+    A diffuse object shows little of what is finer than order 2 (Ramamoorthi and Hanrahan 2001): a
+    few coefficients follow from few pixels, and noise does not get into thousands of texels. They
+    are those of `spherical_harmonics`. Texels may become negative.
+
+    Attributes:
+        order: highest degree, up to 8.
+
+    Example:
+        >>> adam = ei.Adam(iterations=3, parameterization=ei.SH(order=2))
+        >>> ei.estimate(scene, image, optimizer=adam).texels.shape
+        (8, 16, 3)
+    """
+
+    order: int = 4
+
+    def __post_init__(self) -> None:
+        """Check the number."""
+        if not 0 <= self.order <= harmonic_basis.MAX_ORDER:
+            raise InputError(f"order must lie between 0 and 8; found {self.order}")
+
+    def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`."""
+        index, x, y, z = _directions(resolution)
+        channel, total = index & 3, mi.Float(0)
+        for number, value in enumerate(harmonic_basis.harmonics(x, y, z, self.order)):
+            coefficient = dr.gather(mi.Float, parameters, 3 * number + channel, channel < 3)
+            total += value * coefficient
+        return total
+
+    def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`: the integrals of the map times each harmonic."""
+        maps = unflatten_rgba(np.array(texels), resolution)
+        return mi.Float(harmonic_basis.project(maps, self.order).ravel().astype(np.float32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SG:
+    """texel = sum of exp(parameter) G: spherical Gaussians whose axes lie evenly over the sphere.
+
+    G = exp(sharpness (d . axis - 1)) falls to 1/e at the axes next to it. Texels stay positive.
+
+    Attributes:
+        lobes: how many.
+        floor: least amplitude at the start.
+
+    Example:
+        >>> adam = ei.Adam(iterations=3, parameterization=ei.SG(lobes=8))
+        >>> bool(ei.estimate(scene, image, optimizer=adam).texels.min() > 0)
+        True
+    """
+
+    lobes: int = 16
+    floor: float = 0.01
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_positive(floor=self.floor)
+        check_counts(lobes=self.lobes)
+
+    def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`."""
+        index, x, y, z = _directions(resolution)
+        channel, total = index & 3, mi.Float(0)
+        for number, axis in enumerate(fibonacci_directions(self.lobes).tolist()):
+            cosine = axis[0] * x + axis[1] * y + axis[2] * z
+            logarithm = dr.gather(mi.Float, parameters, 3 * number + channel, channel < 3)
+            total += dr.exp(logarithm + self._sharpness * (cosine - 1))
+        return total
+
+    def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
+        """See `Parameterization`: amplitudes by least squares, none below the floor."""
+        from scipy.optimize import nnls  # noqa: PLC0415 - slow to import
+
+        width, height = resolution
+        rows, columns = min(height, 16), min(width, 32)
+        coarse = resample(unflatten_rgba(np.array(texels), resolution), rows, columns)
+        directions = texel_directions(rows, columns).reshape(-1, 3)
+        cosines = directions @ fibonacci_directions(self.lobes).T
+        lobes = np.exp(self._sharpness * (cosines - 1))
+        found = [nnls(lobes, coarse.reshape(-1, 3)[:, channel])[0] for channel in range(3)]
+        amplitudes: NDArray[Any] = np.maximum(np.stack(found, axis=1), self.floor)
+        return mi.Float(np.log(amplitudes).ravel().astype(np.float32))
+
+    @property
+    def _sharpness(self) -> float:
+        """2 over the square of the angle between neighbours, sqrt(4 pi / lobes)."""
+        return self.lobes / (2 * math.pi)
+
+
+def _directions(resolution: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
+    """Index of each number of flat RGBA, and its texel's direction; see `latlong`."""
+    width, height = resolution
+    index = dr.arange(mi.UInt32, 4 * width * height)
+    row, column = (index >> 2) // width, (index >> 2) % width
+    sine, cosine = dr.sincos(mi.Float(row) * (math.pi / (height - 1)))
+    sine_phi, cosine_phi = dr.sincos((mi.Float(column) + 0.5) * (2 * math.pi / width))
+    return index, sine_phi * sine, cosine, -cosine_phi * sine
+
+
+PARAMETERIZATIONS: tuple[type[Parameterization], ...] = (Direct, Exp, Pyramid, Softplus, SH, SG)
 """The parameterizations that `--parameterization` offers and the tests try."""

@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from envmap_inverse.images import shrink, tonemap
 from envmap_inverse.report import response, tables
+from envmap_inverse.report.lamps import LampsPane, lamps_pane
 from envmap_inverse.report.pictures import (
     DIFFERENCE_GAIN,
     MAX_PIXELS,
@@ -162,6 +163,7 @@ def page(runs: Sequence[Run]) -> str:
         pictures=list(_pictures(runs, names, rasters, exposure)),
         curves=any(run.history for run in runs),
         maps=[_map_pane(shown, runs, rasters, exposure) for shown in maps],
+        lamps=[_lamps(shown, runs, exposure) for shown in maps],
         balls=[
             _pane(shown.caption, balls(shown.texels), rasters, exposure, run=shown.run)
             for shown in maps
@@ -267,6 +269,12 @@ def _map_pane(shown: _Map, runs: Sequence[Run], rasters: _Rasters, exposure: flo
         if truth is None
         else jpeg(difference(_small(shown.texels), _small(truth), exposure)),
     )
+
+
+def _lamps(shown: _Map, runs: Sequence[Run], exposure: float) -> LampsPane:
+    path = None if shown.run is None else runs[shown.run].path
+    folder = path if path is not None and path.is_dir() else None
+    return lamps_pane(shown.caption, shown.texels, folder, exposure)
 
 
 def _first_of_equals(images: Sequence[Image | None]) -> list[int]:

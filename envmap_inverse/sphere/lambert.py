@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.sphere.latlong import texel_directions, texel_solid_angles
 
-__all__ = ["Lamp", "fit_lamp"]
+__all__ = ["Lamp", "fibonacci_directions", "fit_lamp"]
 
 Array = NDArray[np.float64]
 
@@ -72,7 +72,7 @@ def fit_lamp(normals: Array, values: Array) -> Lamp:
     step = max(1, len(values) // NUM_PIXELS)
     normals, values = normals[::step], np.asarray(values[::step], np.float64)
     grey = values.mean(axis=1)
-    best = _best(normals, grey, _directions(NUM_DIRECTIONS))
+    best = _best(normals, grey, fibonacci_directions(NUM_DIRECTIONS))
     offsets = np.linspace(-1, 1, 7)
     for reach in REACHES:
         across = np.linalg.svd(best[None])[2][1:]
@@ -115,7 +115,7 @@ def _levels(normals: Array, grey: Array, directions: Array) -> tuple[Array, Arra
     return even, facing, np.maximum(misfit, 0)
 
 
-def _directions(count: int) -> Array:
+def fibonacci_directions(count: int) -> Array:
     """Unit vectors that lie evenly over the sphere, on a Fibonacci spiral."""
     place = np.arange(count) + 0.5
     y = 1 - 2 * place / count

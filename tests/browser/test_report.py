@@ -351,9 +351,10 @@ def test_without_scripts_the_pictures_and_tables_are_there(
     opened = open_page(browser, request.getfixturevalue(kind), java_script_enabled=False)
     images = opened.page.locator("img")
     num_runs = 1 if kind == "report" else 2
-    # Of each run fit, map, view, balls, two differences, two quantities and three sheets; of the
-    # reference and the truth one picture, and of the truth a view and balls.
-    assert images.count() == 11 * num_runs + 4
+    # Of each run fit, map, view, balls, a map at random, two differences, two quantities,
+    # irradiance and two sheets; of the reference and the truth one picture, and of the truth a
+    # view, balls and irradiance.
+    assert images.count() == 12 * num_runs + 5
     for image in images.all():
         assert image.is_visible()
         assert image.evaluate("image => image.naturalWidth") > 0

@@ -38,7 +38,7 @@ def test_what_was_chosen_is_written_down_as_it_is_chosen(
 ) -> None:
     name = kind.__name__
     values = {"float": positive, "Weight": positive | st.just("auto"), "bool": st.booleans()}
-    values["int"] = st.integers(1, 20)
+    values["int"] = st.integers(1, 8)
     fields = {field: values[type_] for field, type_ in kind.__annotations__.items()}
     chosen = kind(**data.draw(st.fixed_dictionaries(fields)))
     assert make_choice(kinds, "--option", spec_of(chosen)) == chosen
