@@ -31,6 +31,7 @@ from envmap_inverse.solving import layout
 from envmap_inverse.solving.convergence import motion
 from envmap_inverse.solving.estimate import Estimate
 from envmap_inverse.solving.fit import Fit, judge
+from envmap_inverse.solving.outliers import without_outliers
 from envmap_inverse.solving.saving import write_maps
 from envmap_inverse.system.folder_lock import FolderLock
 from envmap_inverse.system.progress import Stage, stage
@@ -292,7 +293,7 @@ class RunFolder:
                 write_image(begin(layout.reference(number)), view.image)
         exposures = problem.exposures if result.exposures is None else result.exposures
         fit = judge(
-            problem.views[: len(pairs)],
+            without_outliers(problem.views[: len(pairs)], result.outliers),
             pairs,
             exposures[: len(pairs)],
             motion=motion(result.texels, problem.initial, result.coverage),

@@ -33,7 +33,7 @@ from envmap_inverse.solving.arguments import check_kinds, check_scene_stays
 from envmap_inverse.solving.convergence import motion, unfinished
 from envmap_inverse.solving.fit import Fit, judge
 from envmap_inverse.solving.notebook_progress import shown_in_notebook
-from envmap_inverse.solving.outliers import warn_of_outliers
+from envmap_inverse.solving.outliers import warn_of_outliers, without_outliers
 from envmap_inverse.solving.result import Estimate
 from envmap_inverse.system.arrays import HOST
 from envmap_inverse.system.progress import Stage, is_watched, stage
@@ -191,7 +191,7 @@ def _judged(problem: Problem, solution: Solution, coverage: NDArray[np.float32])
     pairs = [rendered(view.sensor) for view in views]
     exposures = problem.exposures if solution.exposures is None else solution.exposures
     return judge(
-        views,
+        without_outliers(views, solution.outliers),
         pairs,
         exposures[: len(views)],
         motion=motion(solution.texels, problem.initial, coverage),

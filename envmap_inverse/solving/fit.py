@@ -49,7 +49,8 @@ class Fit:
     Attributes:
         chi2: mean square of the residuals over their variance: of the pictures' noise, of the
             rendering, and of an error of 3 % that a map of finite resolution leaves. The pixels
-            are those that were fitted, so that noise alone leaves less than 1.
+            are those that were fitted, so that noise alone leaves less than 1, and outliers that
+            were left out are not among them.
         correlation: Moran's I of the residuals between neighbouring pixels: 0 for noise, towards 1
             for what the scene gets wrong.
         verdict: "within noise"; "partly", if the scene is a little wrong; or "no".

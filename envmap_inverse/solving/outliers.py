@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.problem.view import View
 
-__all__ = ["outlier_shares", "warn_of_outliers"]
+__all__ = ["outlier_shares", "warn_of_outliers", "without_outliers"]
 
 MANY = 0.005
 """Share of a picture's pixels from which outliers are warned of."""
@@ -28,6 +29,20 @@ def outlier_shares(views: Sequence[View], outliers: Masks) -> list[float]:
     return [
         float(mask.sum() / np.count_nonzero(view.mask))
         for view, mask in zip(views, outliers, strict=True)
+    ]
+
+
+def without_outliers(views: Sequence[View], outliers: Masks | None) -> list[View]:
+    """The views whose masks leave out their outliers, too.
+
+    Args:
+        views: the views, or the first ones.
+        outliers: which pixels of each are outliers, shape (h, w); None if none were looked for.
+    """
+    if outliers is None:
+        return list(views)
+    return [
+        replace(view, mask=view.mask * ~mask) for view, mask in zip(views, outliers, strict=False)
     ]
 
 

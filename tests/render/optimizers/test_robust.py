@@ -66,6 +66,17 @@ def test_outliers_are_warned_of_and_kept_by_who_asks_for_it() -> None:
     assert ei.estimate(scene, covered, optimizer=ei.Transport(max_outliers=0)).outliers is None
 
 
+@pytest.mark.filterwarnings("ignore:.*of its pixels go with no map")
+def test_a_fit_is_judged_by_the_pixels_that_were_not_left_out() -> None:
+    scene, _, picture, _ = _case()
+    covered = picture.copy()
+    covered[HAND] = 4 * picture.mean()
+    kept = ei.estimate(scene, covered, optimizer=ei.Transport(max_outliers=0)).fit
+    found = ei.estimate(scene, covered).fit
+    assert (kept.verdict, found.verdict) == ("no", "within noise")
+    assert found.chi2 < kept.chi2 / 2
+
+
 def test_a_scene_that_explains_nothing_has_no_outliers() -> None:
     scene, _, picture, _ = _case()
     found = ei.estimate(scene, np.ascontiguousarray(picture[::-1]))
