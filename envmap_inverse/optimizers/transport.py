@@ -59,7 +59,9 @@ class Transport(Settings):
             a result that kept it, or from `LightTransport.record` or `load`. Pictures, losses,
             priors and exposures may be others; shapes, materials, cameras and films may not.
         max_outliers: share of the pixels up to which those that the map does not explain are left
-            out; if there are more, the scene is wrong, and none is. 0 to look for none.
+            out; if there are more, the scene is wrong, and none is. 0 to look for none. None are
+            looked for in brackets: exposures and response that are a little off make the pictures
+            of a lamp disagree.
 
     Example:
         >>> result = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
@@ -125,8 +127,13 @@ class Transport(Settings):
         problem = with_chosen_weights(self, problem, transport, self.seed)
         phases = {"record": seconds - assembling, "assemble": assembling}
         return RobustLeastSquares(
-            self, problem, transport, max_share=self.max_outliers, phases=phases
+            self, problem, transport, max_share=self._max_share(problem), phases=phases
         )
+
+    def _max_share(self, problem: Problem) -> float:
+        """The share of outliers to look for: none if a sensor took several pictures."""
+        is_bracket = len({view.sensor for view in problem.views}) < len(problem.views)
+        return 0 if is_bracket else self.max_outliers
 
     def _transport(self, problem: Problem, keeper: Keeper | None) -> LightTransport:
         library = _library_for(problem)

@@ -77,6 +77,12 @@ def test_a_fit_is_judged_by_the_pixels_that_were_not_left_out() -> None:
     assert found.chi2 < kept.chi2 / 2
 
 
+def test_brackets_have_no_outliers_as_their_lamps_would_be_taken_for_them() -> None:
+    scene, _, picture, _ = _case()
+    views = [ei.View(picture), ei.View(picture / 4, exposure=0.25)]
+    assert ei.estimate(scene, views, optimizer=ei.Transport(spp=16, rounds=1)).outliers is None
+
+
 def test_a_scene_that_explains_nothing_has_no_outliers() -> None:
     scene, _, picture, _ = _case()
     found = ei.estimate(scene, np.ascontiguousarray(picture[::-1]))
