@@ -52,7 +52,7 @@ def warn_of_outliers(views: Sequence[View], outliers: Masks) -> None:
         if share >= MANY:
             warnings.warn(
                 f"{view.name}: {100 * share:.2g} % of its pixels go with no map that explains the "
-                "others, and were left out: is something before the object, or does the scene "
-                "lack something?",
+                "others, and were left out: noise, something before the object, or something "
+                "that the scene lacks",
                 stacklevel=4,
             )
