@@ -29,7 +29,7 @@ def test_a_recorded_scene_is_solved_for_as_if_it_were_traced(
         done = call("estimate", scene, tmp_path / "large.exr", "-o", folder, *options)
         assert done.returncode == 0, done.stderr
         maps.append(read_image(folder / "envmap.exr"))
-    np.testing.assert_array_equal(*maps)
+    np.testing.assert_allclose(*maps, rtol=1e-5)  # but for the order of sums
     done = call("record", scene, "-o", file)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert "T.npz: is there already" in done.stderr
