@@ -1,0 +1,229 @@
+"""Least squares from frame to frame: each map is solved for from the last."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.optimizers.least_squares.conjugate_gradients import conjugate_gradients
+from envmap_inverse.optimizers.least_squares.pictures import Pixels
+from envmap_inverse.optimizers.least_squares.restarting import restarted
+from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings, Texels
+from envmap_inverse.optimizers.least_squares.temporal import (
+    LEAST_GAIN,
+    Changes,
+    Temporal,
+    gain_of,
+)
+from envmap_inverse.optimizers.protocol import State
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.problem.view import View
+from envmap_inverse.quadratics import Quadratic, Relative
+from envmap_inverse.recording.light_transport import LightTransport
+
+__all__ = ["Tracker"]
+
+ITERATIONS = 2
+"""Conjugate-gradient steps of a frame. Ties to the last map make them enough."""
+
+MOST_EXCESS = 100.0
+"""So that a single pixel does not decide over all texels of which it sees a little."""
+
+RESTARTED, BEGUN_AGAIN = 0.08, 0.3
+"""Share of strongly changed pixels among those that see a texel from which it is solved for anew;
+and share of such texels from which the whole map is."""
+
+
+class Tracker(LeastSquares):
+    """Follows the light from frame to frame; shapes, cameras and exposures stay.
+
+    A frame takes one round of a few conjugate-gradient steps from the last map. Texels whose pixels
+    have changed by large factors are solved for anew before. The forms of the priors are renewed
+    one a frame, in turn, and count less where the light has changed since.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        problem: Problem,
+        transport: LightTransport,
+        *,
+        texels: NDArray[np.float32],
+        temporal: Temporal,
+    ) -> None:
+        """Start from the map of the first frame.
+
+        Args:
+            settings: how to solve.
+            problem: has the first frame; its exposures are numbers.
+            transport: the recording of its views, on the processor.
+            texels: the first map, shape (H, W, 3).
+            temporal: how the maps are tied.
+        """
+        super().__init__(settings, problem, transport)
+        self._temporal = temporal
+        self._sums = transport.matvec(np.ones_like(self.initial))
+        self._columns = np.maximum(transport.rmatvec(self.weights), np.float32(1e-12))
+        self._counts = self.weights > 0
+        self._changes = Changes(self.pictures.observed)
+        self._ages = np.ones((len(self.initial), 1), np.float32)
+        self._num_followed = 0
+        light = texels.reshape(-1, 3) / np.float32(self.unit)
+        self._go_on_from(np.asfortranarray(light, np.float32))
+
+    def _go_on_from(self, texels: Texels) -> None:
+        """Take a map, and make all that is kept from frame to frame."""
+        self.texels = texels
+        self.predicted = self.transport.matvec(texels)
+        self.loss = self.pictures.mean_loss(self.predicted)
+        self._recorded = self.transport.variance(texels)
+        self._bounds = self._least()
+        _, self._factor = self.weighting()
+        self._forms = list(self._quadratics(self._factor))
+
+    def follow(self, views: Sequence[View]) -> NDArray[np.float32]:
+        """Solve for the map of the next frame.
+
+        Args:
+            views: its pictures, with the masks and exposures of the first.
+
+        Returns:
+            The map, shape (H, W, 3).
+        """
+        self.pictures.show(views)
+        self._changes.add(self.pictures.observed, self.pictures.noise(self.predicted), self._counts)
+        is_new = self._restarted_texels()
+        if is_new.mean() > BEGUN_AGAIN:
+            self._begin_again()
+        else:
+            self._take_round(self._gain(is_new), is_new)
+            self.loss = self.pictures.mean_loss(self.predicted)
+            self._renew()
+        return self.as_map(self.texels)
+
+    def state(self) -> State:
+        """See `Solver`."""
+        return {**super().state(), **self._changes.state(), "ages": self._ages}
+
+    def restore(self, state: Mapping[str, NDArray[Any]], num_done: int) -> None:
+        """See `Solver`."""
+        super().restore(state, num_done)
+        self._changes.restore(state)
+        self._ages = state["ages"]
+        self._go_on_from(self.texels)
+
+    def _restarted_texels(self) -> NDArray[np.bool_]:
+        """Which texels to solve for anew, shape (H * W,)."""
+        strong = self._changes.is_strong
+        if not strong.any():
+            return np.zeros(len(self.texels), bool)
+        share = self.transport.rmatvec(self.weights * strong) / self._columns
+        found: NDArray[np.bool_] = (share.mean(axis=1) > RESTARTED) & self.seen.all(axis=1)
+        return found
+
+    def _gain(self, is_new: NDArray[np.bool_]) -> Texels:
+        """Share of this frame in each texel, shape (H * W, 1); keeps how old their light is."""
+        excess = np.minimum(self._changes.excess, np.float32(MOST_EXCESS))
+        means = self.transport.rmatvec(self.weights * excess) / self._columns
+        gain = np.maximum(1 / (1 + self._ages), gain_of(means.mean(axis=1, keepdims=True)))
+        gain = np.where(is_new[:, None], np.float32(1), np.maximum(gain, np.float32(LEAST_GAIN)))
+        self._ages = np.float32(1) / gain
+        return gain
+
+    def _begin_again(self) -> None:
+        """Solve as for a first frame."""
+        self.predicted = self.transport.matvec(self.initial)
+        self.centre = self._scaled_start()
+        self.run()
+        self._ages = np.ones_like(self._ages)
+        self._changes = Changes(self.pictures.observed)
+        self._go_on_from(self.texels)
+
+    def _take_round(self, gain: Texels, is_new: NDArray[np.bool_]) -> None:
+        """Solve for the texels that are new, then take a step of least squares on the others."""
+        bounds = self._bounds * (1 - gain)
+        if is_new.any():
+            self.texels = restarted(
+                *(self.transport, self.texels, is_new),
+                start=self.centre,
+                predicted=self.predicted,
+                target=self.pictures.target(self.predicted),
+                weights=self.weights,
+            )
+            self.predicted = self.transport.matvec(self.texels)
+            self._recorded = self.transport.variance(self.texels)
+        target = self.pictures.target(self.predicted)
+        weights = self._weights() * (self.pictures.is_exact | (target == self.pictures.observed))
+        majorant = self.transport.rmatvec(weights * self._sums)
+        forms = self._forms_with_tie(gain, majorant)
+        pull = sum(form.matrix @ (self.texels - form.centre) for form in forms)
+        gradient = self.transport.rmatvec(weights * (self.predicted - target)) + pull
+        free = ((self.texels > bounds) | (gradient < 0)) & ~is_new[:, None]
+        for form in forms:
+            majorant += form.matrix.diagonal().reshape(len(majorant), -1)
+        none = np.zeros(0, np.float32)
+        step = conjugate_gradients(
+            self._hessian(weights, forms),
+            self._vector(-gradient * free, none),
+            self._vector(np.maximum(majorant, np.float32(1e-20)), none),
+            self._vector(free, none) > 0,
+            ITERATIONS,
+            self.settings.tolerance,
+        )
+        self.texels = np.maximum(self.texels + self._texels_of(step), bounds)
+        self.predicted = self.transport.matvec(self.texels)
+
+    def _weights(self) -> Pixels:
+        """Those of `weighting`, with the variance that the recording had last."""
+        loss = self.pictures.loss_weights(self.predicted)
+        noise = self.pictures.noise(self.predicted) + self._recorded
+        floor = np.float32(self.settings.noise_floor**2)
+        weights: Pixels = self.weights * loss / (1 + loss * noise / floor)
+        return weights
+
+    def _forms_with_tie(self, gain: Texels, majorant: Texels) -> list[Quadratic]:
+        """The forms of the priors, less where the light has changed, and the tie to the last map.
+
+        T' W T <= diag(T' W T 1): a frame that is tied to the last one by (1 - gain) / gain times
+        that has at most the share `gain` in the map.
+        """
+        fade = np.sqrt((1 - gain) / np.float32(1 - LEAST_GAIN))
+        forms = [Quadratic(matrix=Relative(f.matrix, fade), centre=f.centre) for f in self._forms]
+        if self._temporal.weight == "auto":
+            tie = (1 - gain) / gain * majorant
+        else:
+            last = self.texels.reshape(self.problem.initial.shape)
+            tie = self._temporal.quadratic(last, last).matrix.diagonal()[:, None]
+        return [*forms, Quadratic(matrix=_Diagonal(tie), centre=self.texels)]
+
+    def _renew(self) -> None:
+        """Renew the form of one prior, or what else depends on the map, in turn."""
+        number = self._num_followed % (1 + len(self._forms))
+        self._num_followed += 1
+        if number < len(self._forms):
+            shape = self.problem.initial.shape
+            form = self.problem.priors[number].quadratic(
+                self.texels.reshape(shape), self.centre.reshape(shape)
+            )
+            self._forms[number] = form.times(self._factor)
+        else:
+            self._recorded = self.transport.variance(self.texels)
+            self._bounds = self._least()
+
+
+@dataclass(frozen=True, eq=False)
+class _Diagonal:
+    """A diagonal matrix, with entries (H * W, 1 or 3)."""
+
+    entries: Texels
+
+    def __matmul__(self, texels: Texels) -> Texels:
+        product: Texels = self.entries * texels
+        return product
+
+    def diagonal(self) -> Texels:
+        return self.entries
