@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.losses import Loss
@@ -85,7 +84,7 @@ def estimate_sequence(
         first = next(rest, None)
         if first is None:
             raise InputError("frames: there are none; give one at least")
-        views = _named(as_views(cast("ViewLike", first), wanted), 0)
+        views = _named(_read(first, wanted, 0), 0)
         problem = Problem.create(
             scene,
             fit_films(scene, views, is_size_kept=True),
@@ -98,7 +97,7 @@ def estimate_sequence(
         yield follower.begin()
         sizes = [view.image.shape for view in views]
         for number, frame in enumerate(rest, 1):
-            taken = _named(as_views(cast("ViewLike", frame), wanted), number)
+            taken = _named(_read(frame, wanted, number), number)
             _check_sizes(taken, sizes, number)
             yield follower.follow(
                 [as_taken(view, like) for view, like in zip(taken, problem.views, strict=True)]
@@ -220,6 +219,15 @@ def _named(views: Sequence[View], number: int) -> tuple[View, ...]:
     return tuple(
         replace(view, name=f"frame {number}") if view.name == _UNNAMED else view for view in views
     )
+
+
+def _read(frame: object, loss: Loss, number: int) -> tuple[View, ...]:
+    """The views of a frame; errors name it."""
+    try:
+        return as_views(cast("ViewLike", frame), loss)
+    except InputError as error:
+        words = str(error).removeprefix(f"{_UNNAMED}: ")
+        raise InputError(words if words == str(error) else f"frame {number}: {words}") from None
 
 
 def _check_sizes(views: Sequence[View], sizes: Sequence[tuple[int, ...]], number: int) -> None:

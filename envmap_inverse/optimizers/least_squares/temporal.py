@@ -25,8 +25,9 @@ FLOOR = 0.003
 DARK = 0.01
 """Share of the pictures' mean below which light counts as so bright for that."""
 
-STRONG = 1.5
-"""A factor of a pixel's light from one frame to the next that no small step of the map gives."""
+STRONG, SURE = 1.5, 25.0
+"""A factor of a pixel's light that no small step of the map gives, and the square of that change
+over the variance of noise from which it is none."""
 
 MEDIAN = 0.455
 """Of the squares of standard normal numbers."""
@@ -85,7 +86,8 @@ def gain_of(excess: NDArray[Any]) -> NDArray[Any]:
     Args:
         excess: squares of the changes over the variance that noise gives them.
     """
-    return np.maximum(LEAST_GAIN, 1 - CERTAIN / np.maximum(excess, CERTAIN))
+    gain: NDArray[Any] = np.maximum(LEAST_GAIN, 1 - CERTAIN / np.maximum(excess, CERTAIN))
+    return gain
 
 
 class Changes:
@@ -122,7 +124,7 @@ class Changes:
         self._level = float(np.clip(usual, 1e-3, self._level))
         excess /= np.float32(self._level)
         factor = np.maximum(light, before) / np.minimum(light, before)
-        self.excess, self.is_strong = excess, (excess > CERTAIN) & (factor > STRONG)
+        self.excess, self.is_strong = excess, (excess > SURE) & (factor > STRONG)
         self._mean = self._mean + gain_of(excess) * change
 
     def state(self) -> Mapping[str, NDArray[Any]]:

@@ -27,11 +27,15 @@ from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["Tracker"]
 
-ITERATIONS = 2
-"""Conjugate-gradient steps of a frame. Ties to the last map make them enough."""
+STEPS = 1, 2
+"""Conjugate-gradient steps of a frame where nothing changes, and where anything does. Ties to the
+last map make them enough."""
 
 MOST_EXCESS = 100.0
 """So that a single pixel does not decide over all texels of which it sees a little."""
+
+CHANGED = 0.6
+"""Gain from which a texel's light has changed."""
 
 RESTARTED, BEGUN_AGAIN = 0.08, 0.3
 """Share of strongly changed pixels among those that see a texel from which it is solved for anew;
@@ -68,9 +72,9 @@ class Tracker(LeastSquares):
         self._temporal = temporal
         self._sums = transport.matvec(np.ones_like(self.initial))
         self._columns = np.maximum(transport.rmatvec(self.weights), np.float32(1e-12))
-        self._counts = self.weights > 0
+        self._counts, self._is_seen = self.weights > 0, self.seen.all(axis=1)
         self._changes = Changes(self.pictures.observed)
-        self._ages = np.ones((len(self.initial), 1), np.float32)
+        self._ages: Texels = np.ones((len(self.initial), 1), np.float32)
         self._num_followed = 0
         light = texels.reshape(-1, 3) / np.float32(self.unit)
         self._go_on_from(np.asfortranarray(light, np.float32))
@@ -81,6 +85,7 @@ class Tracker(LeastSquares):
         self.predicted = self.transport.matvec(texels)
         self.loss = self.pictures.mean_loss(self.predicted)
         self._recorded = self.transport.variance(texels)
+        self._majorant: Texels | None = None
         self._bounds = self._least()
         _, self._factor = self.weighting()
         self._forms = list(self._quadratics(self._factor))
@@ -96,12 +101,11 @@ class Tracker(LeastSquares):
         """
         self.pictures.show(views)
         self._changes.add(self.pictures.observed, self.pictures.noise(self.predicted), self._counts)
-        is_new = self._restarted_texels()
+        gain, is_new = self._gain()
         if is_new.mean() > BEGUN_AGAIN:
             self._begin_again()
         else:
-            self._take_round(self._gain(is_new), is_new)
-            self.loss = self.pictures.mean_loss(self.predicted)
+            self._take_round(gain, is_new)
             self._renew()
         return self.as_map(self.texels)
 
@@ -116,23 +120,25 @@ class Tracker(LeastSquares):
         self._ages = state["ages"]
         self._go_on_from(self.texels)
 
-    def _restarted_texels(self) -> NDArray[np.bool_]:
-        """Which texels to solve for anew, shape (H * W,)."""
-        strong = self._changes.is_strong
-        if not strong.any():
-            return np.zeros(len(self.texels), bool)
-        share = self.transport.rmatvec(self.weights * strong) / self._columns
-        found: NDArray[np.bool_] = (share.mean(axis=1) > RESTARTED) & self.seen.all(axis=1)
-        return found
+    def _gain(self) -> tuple[Texels, NDArray[np.bool_]]:
+        """Share of this frame in each texel, and which texels to solve for anew.
 
-    def _gain(self, is_new: NDArray[np.bool_]) -> Texels:
-        """Share of this frame in each texel, shape (H * W, 1); keeps how old their light is."""
-        excess = np.minimum(self._changes.excess, np.float32(MOST_EXCESS))
-        means = self.transport.rmatvec(self.weights * excess) / self._columns
-        gain = np.maximum(1 / (1 + self._ages), gain_of(means.mean(axis=1, keepdims=True)))
+        Keeps how old the light of each texel is.
+
+        Returns:
+            Shapes (H * W, 1) and (H * W,).
+        """
+        excess = np.minimum(self._changes.excess, np.float32(MOST_EXCESS)).mean(axis=1)
+        strong = self._changes.is_strong.any(axis=1)
+        # All channels of a pixel tell of a change; each takes one product of a channel.
+        pixels = np.zeros_like(self.weights)
+        pixels[:, 0], pixels[:, 1] = self.weights[:, 0] * excess, self.weights[:, 1] * strong
+        means = self.transport.rmatvec(pixels) / self._columns
+        is_new: NDArray[np.bool_] = (means[:, 1] > RESTARTED) & self._is_seen
+        gain = np.maximum(1 / (1 + self._ages), gain_of(means[:, :1]))
         gain = np.where(is_new[:, None], np.float32(1), np.maximum(gain, np.float32(LEAST_GAIN)))
         self._ages = np.float32(1) / gain
-        return gain
+        return gain, is_new
 
     def _begin_again(self) -> None:
         """Solve as for a first frame."""
@@ -157,29 +163,32 @@ class Tracker(LeastSquares):
             self.predicted = self.transport.matvec(self.texels)
             self._recorded = self.transport.variance(self.texels)
         target = self.pictures.target(self.predicted)
-        weights = self._weights() * (self.pictures.is_exact | (target == self.pictures.observed))
-        majorant = self.transport.rmatvec(weights * self._sums)
-        forms = self._forms_with_tie(gain, majorant)
+        of_loss = self.pictures.loss_weights(self.predicted)
+        weights = self._weights(of_loss)
+        weights *= self.pictures.is_exact | (target == self.pictures.observed)
+        if self._majorant is None or is_new.any():
+            self._majorant = self.transport.rmatvec(weights * self._sums)
+        forms = self._forms_with_tie(gain, self._majorant)
         pull = sum(form.matrix @ (self.texels - form.centre) for form in forms)
         gradient = self.transport.rmatvec(weights * (self.predicted - target)) + pull
         free = ((self.texels > bounds) | (gradient < 0)) & ~is_new[:, None]
-        for form in forms:
-            majorant += form.matrix.diagonal().reshape(len(majorant), -1)
+        diagonal = self._majorant + sum(_as_columns(form.matrix.diagonal()) for form in forms)
         none = np.zeros(0, np.float32)
         step = conjugate_gradients(
             self._hessian(weights, forms),
             self._vector(-gradient * free, none),
-            self._vector(np.maximum(majorant, np.float32(1e-20)), none),
+            self._vector(np.maximum(diagonal, np.float32(1e-20)), none),
             self._vector(free, none) > 0,
-            ITERATIONS,
+            STEPS[bool(gain.max() > CHANGED)],
             self.settings.tolerance,
         )
         self.texels = np.maximum(self.texels + self._texels_of(step), bounds)
         self.predicted = self.transport.matvec(self.texels)
+        missing = self.pictures.target(self.predicted) - self.predicted
+        self.loss = float(np.sum(self.weights * of_loss * missing**2)) / 3
 
-    def _weights(self) -> Pixels:
+    def _weights(self, loss: Pixels) -> Pixels:
         """Those of `weighting`, with the variance that the recording had last."""
-        loss = self.pictures.loss_weights(self.predicted)
         noise = self.pictures.noise(self.predicted) + self._recorded
         floor = np.float32(self.settings.noise_floor**2)
         weights: Pixels = self.weights * loss / (1 + loss * noise / floor)
@@ -213,6 +222,12 @@ class Tracker(LeastSquares):
         else:
             self._recorded = self.transport.variance(self.texels)
             self._bounds = self._least()
+            self._majorant = None
+
+
+def _as_columns(diagonal: NDArray[Any]) -> Texels:
+    """A diagonal (H * W,) or (H * W, channels) as the latter."""
+    return diagonal.reshape(len(diagonal), -1)
 
 
 @dataclass(frozen=True, eq=False)
