@@ -246,7 +246,12 @@ def estimate(
     starting, begun = seconds_since_start(), time.perf_counter()
     faults = faults_of(context)
     with collected_warnings() as notes:
-        steps = {"iterations": iterations, "learning_rate": learning_rate, "spp": spp, "seed": seed}
+        steps: dict[str, Any] = {
+            "iterations": iterations,
+            "learning_rate": learning_rate,
+            "spp": spp,
+            "seed": seed,
+        }
         method = OptimizerChoice.parse(
             *(faults, optimizer),
             robust=robust,

@@ -109,7 +109,7 @@ class SequenceFolder(RunFolder):
         """
         begun = time.perf_counter()
         with stage("Writing the video", summary["frames"]) as shown:
-            tracks = tracks_of(self._played(summary["frames"], frames_per_second, shown))
+            tracks = tracks_of(self._in_video(summary["frames"], frames_per_second, shown))
         self._thumbnails.write(self.path / layout.THUMBNAILS, self._exposure)
         lights = {"lights": [track.as_dict() for track in tracks]}
         write_bytes(self.path / layout.LIGHTS, f"{to_json(lights)}\n".encode())
@@ -125,7 +125,7 @@ class SequenceFolder(RunFolder):
         write_bytes(self.path / layout.SUMMARY, f"{to_json(summary, indent=2)}\n".encode())
         return summary
 
-    def _played(
+    def _in_video(
         self, count: int, frames_per_second: float, shown: Stage
     ) -> Iterator[NDArray[np.float32]]:
         """The maps of all frames, each of which goes into the video."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.optimizers.least_squares.conjugate_gradients import conjugate_gradients
 from envmap_inverse.optimizers.least_squares.pictures import Pixels
-from envmap_inverse.optimizers.least_squares.restarting import restarted
+from envmap_inverse.optimizers.least_squares.restarting import restarted, widened
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings, Texels
 from envmap_inverse.optimizers.least_squares.temporal import (
     LEAST_GAIN,
@@ -134,10 +134,11 @@ class Tracker(LeastSquares):
         pixels = np.zeros_like(self.weights)
         pixels[:, 0], pixels[:, 1] = self.weights[:, 0] * excess, self.weights[:, 1] * strong
         means = self.transport.rmatvec(pixels) / self._columns
-        is_new: NDArray[np.bool_] = (means[:, 1] > RESTARTED) & self._is_seen
+        is_new: NDArray[np.bool_] = means[:, 1] > RESTARTED
+        is_new = widened(is_new, self.transport.resolution) & self._is_seen
         gain = np.maximum(1 / (1 + self._ages), gain_of(means[:, :1]))
         gain = np.where(is_new[:, None], np.float32(1), np.maximum(gain, np.float32(LEAST_GAIN)))
-        self._ages = np.float32(1) / gain
+        self._ages = np.where(is_new[:, None], np.float32(0), np.float32(1) / gain)
         return gain, is_new
 
     def _begin_again(self) -> None:
@@ -155,7 +156,6 @@ class Tracker(LeastSquares):
         if is_new.any():
             self.texels = restarted(
                 *(self.transport, self.texels, is_new),
-                start=self.centre,
                 predicted=self.predicted,
                 target=self.pictures.target(self.predicted),
                 weights=self.weights,
