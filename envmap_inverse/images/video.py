@@ -6,9 +6,11 @@ import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import imageio_ffmpeg
 import numpy as np
+from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError, MissingFileError
 from envmap_inverse.images.colour import SRGB
@@ -42,11 +44,9 @@ def read_frames(path: Path, settings: Reading | None = None) -> Iterator[Picture
     """
     if not path.is_file():
         raise MissingFileError(f"{path}: no such video")
-    width, height = _size(path)
-    check_size(path, width, height)
     gamma = None if settings is None else settings.gamma
     white, black = SRGB.levels(255, gamma)
-    for values in _decoded(path, width, height):
+    for values in _decoded(path):
         yield Picture(
             image=SRGB.decode(values, gamma),
             white=white,
@@ -57,25 +57,14 @@ def read_frames(path: Path, settings: Reading | None = None) -> Iterator[Picture
         )
 
 
-def _size(path: Path) -> tuple[int, int]:
-    """(width, height) of the frames as they are shown."""
-    frames = imageio_ffmpeg.read_frames(f"file:{path}", input_params=[*LIMITS[:2]])
-    try:
-        width, height = next(frames)["size"]
-    except Exception as error:
-        raise InputError(f"{path}: cannot be decoded, damaged or not a video") from error
-    finally:
-        frames.close()
-    return int(width), int(height)
-
-
-def _decoded(path: Path, width: int, height: int) -> Iterator[np.ndarray]:
+def _decoded(path: Path) -> Iterator[NDArray[np.uint8]]:
     """The frames' values, shape (h, w, 3)."""
     command = [
         *(imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", *LIMITS, "-i", f"file:{path}"),
-        *("-map", "0:v:0", "-fps_mode", "passthrough", "-pix_fmt", "rgb24", "-f", "rawvideo", "-"),
+        *("-map", "0:v:0", "-fps_mode", "passthrough", "-pix_fmt", "rgb24"),
+        *("-c:v", "ppm", "-f", "image2pipe", "-"),
     ]
-    count, size = 0, 3 * width * height
+    count = 0
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(
@@ -88,12 +77,26 @@ def _decoded(path: Path, width: int, height: int) -> Iterator[np.ndarray]:
     ):
         assert ffmpeg.stdout is not None
         try:
-            while len(data := ffmpeg.stdout.read(size)) == size:
+            while (values := _next_frame(path, ffmpeg.stdout)) is not None:
                 count += 1
-                yield np.frombuffer(data, np.uint8).reshape(height, width, 3)
-            if ffmpeg.wait() != 0 or data or count == 0:
+                yield values
+            if ffmpeg.wait() != 0 or count == 0:
                 said.seek(0)
-                words = said.read().decode(errors="replace").split("\n")[0] or "no frame is in it"
-                raise InputError(f"{path}: damaged after {count} frames: {words}")
+                words = said.read().decode(errors="replace").split("\n")[0]
+                where = f"damaged after {count} frames" if count else "damaged, or not a video"
+                raise InputError(f"{path}: {where}: {words or 'no frame is in it'}")
         finally:
             ffmpeg.kill()
+
+
+def _next_frame(path: Path, stream: IO[bytes]) -> NDArray[np.uint8] | None:
+    """Read a frame in the format PPM; None if there is no whole one."""
+    header = [stream.readline() for _ in range(3)]
+    if header[0] != b"P6\n":
+        return None
+    width, height = map(int, header[1].split())
+    check_size(path, width, height)
+    data = stream.read(3 * width * height)
+    if len(data) < 3 * width * height:
+        return None
+    return np.frombuffer(data, np.uint8).reshape(height, width, 3)

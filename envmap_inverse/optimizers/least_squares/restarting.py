@@ -26,7 +26,7 @@ FACTORS = 0.01, 100.0
 OWN = 0.5
 """Share of a texel's own factor in the smooth one; the others are those of its neighbours."""
 
-LEAST = 0.3
+LEAST = 0.6
 """Least share of that start that a texel has: beside a lamp, others would turn black."""
 
 DARKEST = 1e-4
