@@ -32,6 +32,7 @@ from benchmarks.objects import objects
 from benchmarks.outliers import outliers
 from benchmarks.refine import refine
 from benchmarks.scaling import scaling
+from benchmarks.sequences import sequences
 from benchmarks.settings import Settings, parser, settings_of
 from benchmarks.tables import Table, print_table
 from envmap_inverse.images import write_bytes
@@ -56,6 +57,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "camera-noise": camera_noise,
     "wrong-cameras": wrong_cameras,
     "refine": refine,
+    "sequences": sequences,
     "live": live,
     "gpu": gpu,
     "views": photographs.views,
@@ -71,6 +73,7 @@ TOO_LONG = (
     "camera-noise",
     "wrong-cameras",
     "refine",
+    "sequences",
     "isolation",
     "live",
     "gpu",
