@@ -29,8 +29,17 @@ STRONG, SURE = 1.5, 25.0
 """A factor of a pixel's light that no small step of the map gives, and the square of that change
 over the variance of noise from which it is none."""
 
-MEDIAN = 0.455
-"""Of the squares of standard normal numbers."""
+OF_DIFFERENCE = 1 + LEAST_GAIN / (2 - LEAST_GAIN)
+"""Variance of a frame less a running mean of others, over that of a frame."""
+
+LEARNING, MOST = np.float32(0.25), np.float32(9)
+"""Share of a new change in a pixel's noise, and the most that it counts for, over that noise."""
+
+NOISIEST = np.float32(0.5)
+"""Deviation of a pixel, as a share of the darker of two frames, that is noise at most."""
+
+LEAST_NOISE = np.float32(0.05)
+"""Share of the variance by the noise model that is always left."""
 
 Pixels = NDArray[Any]
 """Shape (pixels of all views, 3)."""
@@ -93,17 +102,26 @@ def gain_of(excess: NDArray[Any]) -> NDArray[Any]:
 class Changes:
     """Compares each frame with the running mean of those before it, pixel by pixel.
 
-    The noise of the pictures is lowered as far as most pixels show that it is less: detail looks
-    like noise in a single picture.
+    The noise of a pixel starts as that of its picture and of a rendering of as many paths as were
+    recorded, and follows how much the pixel has changed from frame to frame. A change that is
+    larger by far raises it only a little: so the noise of edges and of few paths is learned, while
+    a light that passes is not.
 
     Attributes:
         excess: squares of the changes over the variance of noise, shape (pixels, 3).
         is_strong: which pixels have changed by a large factor, shape (pixels, 3).
     """
 
-    def __init__(self, observed: Pixels) -> None:
-        """Start with the first frame, in units of its mean."""
-        self._mean, self._level = observed, 1.0
+    def __init__(self, observed: Pixels, noise: Pixels, recorded: Pixels) -> None:
+        """Start with the first frame.
+
+        Args:
+            observed: its light, in units of its mean.
+            noise: variance of that by the noise models.
+            recorded: variance of the recording.
+        """
+        self._mean = observed
+        self._usual: Pixels = 1 + recorded / _least_variance(observed, noise)
         self.excess: Pixels = np.zeros_like(observed)
         self.is_strong: Pixels = np.zeros(observed.shape, bool)
 
@@ -112,25 +130,30 @@ class Changes:
 
         Args:
             observed: its light.
-            noise: variance of that.
+            noise: variance of that by the noise models.
             counts: which values count.
         """
         light, before = (np.maximum(array, np.float32(DARK)) for array in (observed, self._mean))
-        of_mean = LEAST_GAIN / (2 - LEAST_GAIN)
-        variance = np.float32(1 + of_mean) * (noise + (np.float32(FLOOR) * before) ** 2)
         change = observed - self._mean
-        excess = np.where(counts, change**2 / variance, np.float32(0))
-        usual = float(np.median(excess[::7])) / MEDIAN
-        self._level = float(np.clip(usual, 1e-3, self._level))
-        excess /= np.float32(self._level)
+        variance = np.float32(OF_DIFFERENCE) * _least_variance(self._mean, noise)
+        squares = np.where(counts, change**2 / variance, np.float32(0))
+        most = (NOISIEST * np.minimum(light, before)) ** 2 / variance
+        self.excess = squares / np.minimum(self._usual, np.maximum(most, LEAST_NOISE))
         factor = np.maximum(light, before) / np.minimum(light, before)
-        self.excess, self.is_strong = excess, (excess > SURE) & (factor > STRONG)
-        self._mean = self._mean + gain_of(excess) * change
+        self.is_strong = (self.excess > SURE) & (factor > STRONG)
+        learned = np.minimum(squares, MOST * self._usual) - self._usual
+        self._usual = np.maximum(self._usual + np.float32(LEARNING) * learned, LEAST_NOISE)
+        self._mean = self._mean + gain_of(self.excess) * change
 
     def state(self) -> Mapping[str, NDArray[Any]]:
         """The arrays from which it goes on."""
-        return {"mean": self._mean, "level": np.array(self._level)}
+        return {"mean": self._mean, "usual": self._usual}
 
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a `state`."""
-        self._mean, self._level = state["mean"], float(state["level"])
+        self._mean, self._usual = state["mean"], state["usual"]
+
+
+def _least_variance(light: Pixels, noise: Pixels) -> Pixels:
+    """Variance of pixels, and of what nobody would call a change."""
+    return noise + (np.float32(FLOOR) * np.maximum(light, np.float32(DARK))) ** 2

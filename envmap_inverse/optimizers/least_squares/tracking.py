@@ -37,7 +37,7 @@ MOST_EXCESS = 100.0
 CHANGED = 0.6
 """Gain from which a texel's light has changed."""
 
-RESTARTED, BEGUN_AGAIN = 0.08, 0.3
+RESTARTED, BEGUN_AGAIN = 0.15, 0.3
 """Share of strongly changed pixels among those that see a texel from which it is solved for anew;
 and share of such texels from which the whole map is."""
 
@@ -73,11 +73,12 @@ class Tracker(LeastSquares):
         self._sums = transport.matvec(np.ones_like(self.initial))
         self._columns = np.maximum(transport.rmatvec(self.weights), np.float32(1e-12))
         self._counts, self._is_seen = self.weights > 0, self.seen.all(axis=1)
-        self._changes = Changes(self.pictures.observed)
         self._ages: Texels = np.ones((len(self.initial), 1), np.float32)
+        self._waits = np.zeros(len(self.initial), np.int64)
         self._num_followed = 0
         light = texels.reshape(-1, 3) / np.float32(self.unit)
         self._go_on_from(np.asfortranarray(light, np.float32))
+        self._changes = self._no_changes()
 
     def _go_on_from(self, texels: Texels) -> None:
         """Take a map, and make all that is kept from frame to frame."""
@@ -100,30 +101,34 @@ class Tracker(LeastSquares):
             The map, shape (H, W, 3).
         """
         self.pictures.show(views)
-        self._changes.add(self.pictures.observed, self.pictures.noise(self.predicted), self._counts)
-        gain, is_new = self._gain()
+        noise = self.pictures.noise(self.predicted)
+        self._changes.add(self.pictures.observed, noise, self._counts)
+        changed, is_new = self._changed()
         if is_new.mean() > BEGUN_AGAIN:
             self._begin_again()
         else:
-            self._take_round(gain, is_new)
+            self._take_round(changed, is_new)
             self._renew()
         return self.as_map(self.texels)
 
     def state(self) -> State:
         """See `Solver`."""
-        return {**super().state(), **self._changes.state(), "ages": self._ages}
+        return {
+            **super().state(),
+            **self._changes.state(),
+            "ages": self._ages,
+            "waits": self._waits,
+        }
 
     def restore(self, state: Mapping[str, NDArray[Any]], num_done: int) -> None:
         """See `Solver`."""
         super().restore(state, num_done)
         self._changes.restore(state)
-        self._ages = state["ages"]
+        self._ages, self._waits = state["ages"], state["waits"]
         self._go_on_from(self.texels)
 
-    def _gain(self) -> tuple[Texels, NDArray[np.bool_]]:
-        """Share of this frame in each texel, and which texels to solve for anew.
-
-        Keeps how old the light of each texel is.
+    def _changed(self) -> tuple[Texels, NDArray[np.bool_]]:
+        """How far the light of each texel has changed, as a gain, and which to solve for anew.
 
         Returns:
             Shapes (H * W, 1) and (H * W,).
@@ -134,25 +139,33 @@ class Tracker(LeastSquares):
         pixels = np.zeros_like(self.weights)
         pixels[:, 0], pixels[:, 1] = self.weights[:, 0] * excess, self.weights[:, 1] * strong
         means = self.transport.rmatvec(pixels) / self._columns
-        is_new: NDArray[np.bool_] = means[:, 1] > RESTARTED
-        is_new = widened(is_new, self.transport.resolution) & self._is_seen
-        gain = np.maximum(1 / (1 + self._ages), gain_of(means[:, :1]))
-        gain = np.where(is_new[:, None], np.float32(1), np.maximum(gain, np.float32(LEAST_GAIN)))
-        self._ages = np.where(is_new[:, None], np.float32(0), np.float32(1) / gain)
-        return gain, is_new
+        is_new = widened(means[:, 1] > RESTARTED, self.transport.resolution) & self._is_seen
+        return gain_of(means[:, :1]).astype(np.float32), is_new
 
     def _begin_again(self) -> None:
         """Solve as for a first frame."""
         self.predicted = self.transport.matvec(self.initial)
         self.centre = self._scaled_start()
         self.run()
-        self._ages = np.ones_like(self._ages)
-        self._changes = Changes(self.pictures.observed)
+        self._ages, self._waits = np.ones_like(self._ages), np.zeros_like(self._waits)
         self._go_on_from(self.texels)
+        self._changes = self._no_changes()
 
-    def _take_round(self, gain: Texels, is_new: NDArray[np.bool_]) -> None:
-        """Solve for the texels that are new, then take a step of least squares on the others."""
-        bounds = self._bounds * (1 - gain)
+    def _no_changes(self) -> Changes:
+        noise = self.pictures.noise(self.predicted)
+        return Changes(self.pictures.observed, noise, self._recorded)
+
+    def _take_round(self, changed: Texels, is_new: NDArray[np.bool_]) -> None:
+        """Solve for the texels that are new, then take a step of least squares on the others.
+
+        New texels wait until all forms of priors know of them.
+        """
+        self._waits = np.where(is_new, len(self._forms) + 1, np.maximum(self._waits - 1, 0))
+        waits = (self._waits > 0)[:, None]
+        changed = np.where(waits, np.float32(1), changed)
+        gain = np.maximum(1 / (1 + self._ages), changed)
+        self._ages = np.where(waits, np.float32(0), 1 / gain)
+        bounds = self._bounds * (1 - changed)
         if is_new.any():
             self.texels = restarted(
                 *(self.transport, self.texels, is_new),
@@ -168,10 +181,10 @@ class Tracker(LeastSquares):
         weights *= self.pictures.is_exact | (target == self.pictures.observed)
         if self._majorant is None or is_new.any():
             self._majorant = self.transport.rmatvec(weights * self._sums)
-        forms = self._forms_with_tie(gain, self._majorant)
+        forms = self._forms_with_tie(changed, gain, self._majorant)
         pull = sum(form.matrix @ (self.texels - form.centre) for form in forms)
         gradient = self.transport.rmatvec(weights * (self.predicted - target)) + pull
-        free = ((self.texels > bounds) | (gradient < 0)) & ~is_new[:, None]
+        free = ((self.texels > bounds) | (gradient < 0)) & ~waits
         diagonal = self._majorant + sum(_as_columns(form.matrix.diagonal()) for form in forms)
         none = np.zeros(0, np.float32)
         step = conjugate_gradients(
@@ -179,7 +192,7 @@ class Tracker(LeastSquares):
             self._vector(-gradient * free, none),
             self._vector(np.maximum(diagonal, np.float32(1e-20)), none),
             self._vector(free, none) > 0,
-            STEPS[bool(gain.max() > CHANGED)],
+            STEPS[bool((gain > CHANGED).any())],
             self.settings.tolerance,
         )
         self.texels = np.maximum(self.texels + self._texels_of(step), bounds)
@@ -194,13 +207,13 @@ class Tracker(LeastSquares):
         weights: Pixels = self.weights * loss / (1 + loss * noise / floor)
         return weights
 
-    def _forms_with_tie(self, gain: Texels, majorant: Texels) -> list[Quadratic]:
+    def _forms_with_tie(self, changed: Texels, gain: Texels, majorant: Texels) -> list[Quadratic]:
         """The forms of the priors, less where the light has changed, and the tie to the last map.
 
         T' W T <= diag(T' W T 1): a frame that is tied to the last one by (1 - gain) / gain times
         that has at most the share `gain` in the map.
         """
-        fade = np.sqrt((1 - gain) / np.float32(1 - LEAST_GAIN))
+        fade = np.sqrt((1 - changed) / np.float32(1 - LEAST_GAIN))
         forms = [Quadratic(matrix=Relative(f.matrix, fade), centre=f.centre) for f in self._forms]
         if self._temporal.weight == "auto":
             tie = (1 - gain) / gain * majorant
