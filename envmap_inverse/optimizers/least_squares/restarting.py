@@ -23,7 +23,7 @@ SEES = 0.01
 FACTORS = 0.01, 100.0
 """By which a step may change a texel."""
 
-OWN = 0.5
+OWN = 0.2
 """Share of a texel's own factor in the smooth one; the others are those of its neighbours."""
 
 LEAST = 0.6

@@ -37,7 +37,7 @@ MOST_EXCESS = 100.0
 CHANGED = 0.6
 """Gain from which a texel's light has changed."""
 
-RESTARTED, BEGUN_AGAIN = 0.15, 0.3
+RESTARTED, BEGUN_AGAIN = 0.3, 0.3
 """Share of strongly changed pixels among those that see a texel from which it is solved for anew;
 and share of such texels from which the whole map is."""
 
