@@ -174,6 +174,7 @@ def solve(
         exposures=solution.exposures,
         transport=None if kept is None else kept.moved_to(HOST),
         outliers=solution.outliers,
+        held_out=solution.held_out,
         judged=partial(_judged, problem, solution, coverage),
     )
 
@@ -195,6 +196,7 @@ def _judged(problem: Problem, solution: Solution, coverage: NDArray[np.float32])
         pairs,
         exposures[: len(views)],
         motion=motion(solution.texels, problem.initial, coverage),
+        held_out=solution.held_out,
     )
 
 

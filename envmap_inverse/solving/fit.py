@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.problem.solution import HeldOut
 from envmap_inverse.problem.view import View
 from envmap_inverse.solving.misfits import (
     LIMIT,
@@ -55,6 +56,8 @@ class Fit:
             for what the scene gets wrong.
         verdict: "within noise"; "partly", if the scene is a little wrong; or "no".
         reason: what the residuals look like, and what to check; empty within noise.
+        held_out: how well pixels were predicted that all rounds but the last left out; None if the
+            optimizer holds none out.
         residuals: of each picture the differences over their standard deviation, shape (h, w, 3).
     """
 
@@ -62,12 +65,14 @@ class Fit:
     correlation: float
     verdict: str
     reason: str
+    held_out: HeldOut | None = None
     residuals: tuple[NDArray[np.float32], ...] = field(default=(), repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers and words, by their names in `summary.json`."""
         names = ("chi2", "correlation", "verdict", "reason")
-        return {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in names}
+        return found | {"held_out": self.held_out and self.held_out.as_dict()}
 
 
 def judge(
@@ -76,6 +81,7 @@ def judge(
     exposures: NDArray[np.float32],
     *,
     motion: float = np.inf,
+    held_out: HeldOut | None = None,
 ) -> Fit:
     """Compare pictures with renderings of the recovered map.
 
@@ -85,6 +91,7 @@ def judge(
             tells their noise.
         exposures: of each view and channel, shape (views, 3).
         motion: how far the map has moved from its start, as a share of it.
+        held_out: how well pixels were predicted that the map was not fitted to, if that is known.
 
     Returns:
         The fit of all views together.
@@ -96,7 +103,14 @@ def judge(
     maps = tuple(part.values.astype(np.float32) for part in parts)
     if not all(np.isfinite(part.values).all() for part in parts):
         reason = "renderings of the map hold NaN or infinity"
-        return Fit(chi2=np.inf, correlation=0.0, verdict="no", reason=reason, residuals=maps)
+        return Fit(
+            chi2=np.inf,
+            correlation=0.0,
+            verdict="no",
+            reason=reason,
+            held_out=held_out,
+            residuals=maps,
+        )
     squares = np.concatenate([part.values[part.counts] ** 2 for part in parts])
     chi2 = float(np.mean(squares))
     first, second = (np.concatenate(side) for side in zip(*map(_neighbours, parts), strict=True))
@@ -110,6 +124,7 @@ def judge(
         correlation=correlation,
         verdict=verdict,
         reason="; ".join(reasons),
+        held_out=held_out,
         residuals=maps,
     )
 
