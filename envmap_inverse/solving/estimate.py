@@ -175,6 +175,7 @@ def solve(
         exposures=solution.exposures,
         transport=None if kept is None else kept.moved_to(HOST),
         outliers=solution.outliers,
+        held_out=solution.held_out,
         judged=partial(_judged, problem, solution, coverage),
     )
 
@@ -197,6 +198,7 @@ def _judged(problem: Problem, solution: Solution, coverage: NDArray[np.float32])
         exposures[: len(views)],
         motion=motion(solution.texels, problem.initial, coverage),
         objects=[_objects(problem.scene, view.sensor) for view in views],
+        held_out=solution.held_out,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.problem.solution import HeldOut
 from envmap_inverse.problem.view import View
 from envmap_inverse.solving.misfits import (
     CORRELATED,
@@ -60,6 +61,8 @@ class Fit:
             for what the scene gets wrong.
         verdict: "within noise"; "partly", if the scene is a little wrong; or "no".
         reason: what the residuals look like, and what to check; empty within noise.
+        held_out: how well pixels were predicted that all rounds but the last left out; None if the
+            optimizer holds none out.
         residuals: of each picture the differences over their standard deviation, shape (h, w, 3).
     """
 
@@ -67,12 +70,14 @@ class Fit:
     correlation: float
     verdict: str
     reason: str
+    held_out: HeldOut | None = None
     residuals: tuple[NDArray[np.float32], ...] = field(default=(), repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers and words, by their names in `summary.json`."""
         names = ("chi2", "correlation", "verdict", "reason")
-        return {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in names}
+        return found | {"held_out": self.held_out and self.held_out.as_dict()}
 
 
 def judge(
@@ -82,6 +87,7 @@ def judge(
     *,
     motion: float = np.inf,
     objects: Sequence[NDArray[np.bool_] | None] | None = None,
+    held_out: HeldOut | None = None,
 ) -> Fit:
     """Compare pictures with renderings of the recovered map.
 
@@ -93,6 +99,7 @@ def judge(
         motion: how far the map has moved from its start, as a share of it.
         objects: of each view, which pixels show an object and not the map itself, shape (h, w);
             None if that is not known.
+        held_out: how well pixels were predicted that the map was not fitted to, if that is known.
 
     Returns:
         The fit of all views together.
@@ -106,12 +113,16 @@ def judge(
     maps = tuple(part.values.astype(np.float32) for part in parts)
     if not all(np.isfinite(part.values).all() for part in parts):
         reason = "renderings of the map hold NaN or infinity"
-        return Fit(chi2=np.inf, correlation=0.0, verdict="no", reason=reason, residuals=maps)
+        return Fit(
+            chi2=np.inf,
+            correlation=0.0,
+            verdict="no",
+            reason=reason,
+            held_out=held_out,
+            residuals=maps,
+        )
     squares = np.concatenate([part.values[part.counts] ** 2 for part in parts])
-    chi2 = float(np.mean(squares))
-    first, second = (np.concatenate(side) for side in zip(*map(neighbours, parts), strict=True))
-    variance = float(np.mean(np.minimum(squares, LIMIT**2)))
-    correlation = float(np.mean(first * second) / variance) if len(first) and variance else 0.0
+    chi2, correlation = float(np.mean(squares)), _correlation(parts, squares)
     verdict, reasons = _verdict(parts, chi2, correlation)
     if verdict != WITHIN and motion < STILL:
         reasons.insert(0, _stillness_in_words(motion))
@@ -120,8 +131,16 @@ def judge(
         correlation=correlation,
         verdict=verdict,
         reason="; ".join(reasons),
+        held_out=held_out,
         residuals=maps,
     )
+
+
+def _correlation(parts: Sequence[Residuals], squares: NDArray[np.float64]) -> float:
+    """Moran's I of all residuals, whose squares are given."""
+    first, second = (np.concatenate(side) for side in zip(*map(neighbours, parts), strict=True))
+    variance = float(np.mean(np.minimum(squares, LIMIT**2)))
+    return float(np.mean(first * second) / variance) if len(first) and variance else 0.0
 
 
 def _verdict(parts: Sequence[Residuals], chi2: float, correlation: float) -> tuple[str, list[str]]:
