@@ -34,6 +34,7 @@ from benchmarks.refine import refine
 from benchmarks.scaling import scaling
 from benchmarks.settings import Settings, parser, settings_of
 from benchmarks.tables import Table, print_table
+from benchmarks.wrong_scenes import wrong_scenes
 from envmap_inverse.images import write_bytes
 from envmap_inverse.version import __version__
 
@@ -55,6 +56,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "camera": camera,
     "camera-noise": camera_noise,
     "wrong-cameras": wrong_cameras,
+    "wrong-scenes": wrong_scenes,
     "refine": refine,
     "live": live,
     "gpu": gpu,
@@ -70,6 +72,7 @@ TOO_LONG = (
     "camera",
     "camera-noise",
     "wrong-cameras",
+    "wrong-scenes",
     "refine",
     "isolation",
     "live",
