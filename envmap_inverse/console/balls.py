@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.console.focal_lengths import exif_focal_length
 from envmap_inverse.console.meshes import make_material
 from envmap_inverse.console.options import panelled
 from envmap_inverse.console.output import tell
@@ -53,9 +54,6 @@ MIN_LAMP = 0.5
 DEFAULT_DISTANCE = 20.0
 """Radii between the camera and the ball, where nothing says how many."""
 
-FULL_FRAME_DIAGONAL = math.hypot(36, 24)
-CAMERA_ASPECTS = (4 / 3, 3 / 2, 16 / 9)
-ASPECT_TOLERANCE = 0.01
 NOTICEABLE_STRETCH = 1.0
 """Pixels by which an outline is an ellipse from which a warning says so."""
 
@@ -108,24 +106,12 @@ class Lens:
         if self.fov is not None:
             focal = width / 2 / math.tan(math.radians(self.fov) / 2)
             return BallShot.of_whole_picture(size, circle, focal, **turned), "--fov"
-        full_frame = None if view.picture is None else view.picture.camera.focal_length_35mm
-        if full_frame is None:
-            why = "by default: no focal length for 35 mm in its EXIF"
-        elif not _is_whole(size):
-            why = (
-                "by default: a crop, to judge by its shape, which EXIF's focal length does not fit"
-            )
-        else:
-            focal = full_frame * math.hypot(*size) / FULL_FRAME_DIAGONAL
-            shot = BallShot.of_whole_picture(size, circle, focal, **turned)
-            return shot, f"by EXIF's {full_frame:g} mm; of a cropped picture, give --distance"
-        return BallShot.at_distance(size, circle, DEFAULT_DISTANCE, **turned), why
-
-
-def _is_whole(size: Size) -> bool:
-    """Whether a picture has the shape of a camera's."""
-    aspect = max(size) / min(size)
-    return any(abs(aspect / known - 1) < ASPECT_TOLERANCE for known in CAMERA_ASPECTS)
+        focal, why = exif_focal_length(view)
+        if focal is None:
+            shot = BallShot.at_distance(size, circle, DEFAULT_DISTANCE, **turned)
+            return shot, f"by default: {why}"
+        shot = BallShot.of_whole_picture(size, circle, focal, **turned)
+        return shot, f"{why}; of a cropped picture, give --distance"
 
 
 def ball_material(reflectance: str | None, named: str | None) -> dict[str, Any]:
