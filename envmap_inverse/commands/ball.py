@@ -64,7 +64,7 @@ from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.problem.cutting import part_of
 from envmap_inverse.problem.fitting import fit_films, map_size_for
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.registration import registered
+from envmap_inverse.problem.registration import moved, registered
 from envmap_inverse.problem.view import View
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
@@ -323,7 +323,7 @@ def _problem(
     terms: Transport,
     is_registered: bool,
 ) -> tuple[Problem, list[View], list[Camera]]:
-    """The problem, its views before they are averaged down, and their cameras."""
+    """The problem, its views before they are averaged down, registered, and their cameras."""
     backend.select_variant()
     scene = load_scene(ball_scene(bsdf), envmap=map_size or DEFAULT_MAP_SIZE)
     cameras = [shot.camera(f"camera{number}") for number, shot in enumerate(shots)]
@@ -336,6 +336,7 @@ def _problem(
     if is_registered:
         fitted = list(registered(fitted))
         say_shifts(fitted)
+        cropped = [_moved_with(view, fit) for view, fit in zip(cropped, fitted, strict=True)]
     if map_size is None:
         scene.set_map_size(*map_size_for(fitted[:1]))
     share = reflectance_of_diffuse(bsdf)
@@ -348,6 +349,14 @@ def _problem(
         initial=terms.default_initial if start is None else start,
     )
     return problem, cropped, cameras
+
+
+def _moved_with(view: View, fit: View) -> View:
+    """A view moved as it was when it was averaged down."""
+    if fit.shift is None:
+        return view
+    scale = view.image.shape[1] / fit.image.shape[1]
+    return moved(view, scale * fit.shift[0], scale * fit.shift[1])
 
 
 def _cropped(view: View, shot: BallShot, left_out: float) -> View:
