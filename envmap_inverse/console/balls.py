@@ -11,11 +11,11 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.console.ball_viewpoints import one_for_each
 from envmap_inverse.console.focal_lengths import exif_focal_length
 from envmap_inverse.console.meshes import make_material
 from envmap_inverse.console.options import panelled
 from envmap_inverse.console.output import tell
-from envmap_inverse.console.shots import one_each
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.problem.view import View
 from envmap_inverse.scene.ball import BallShot, conductor
@@ -75,34 +75,44 @@ class Lens:
 
     Attributes:
         fov: horizontal field of view of the whole picture in degrees; None if not said.
-        distance: from the camera to the ball's centre in radii; None if not said.
+        distances: from the camera to the ball's centre in radii: of all pictures, or of each
+            viewpoint or picture; empty if not said.
         front: azimuth of the camera's direction in degrees, to the right of the map's middle.
     """
 
     fov: float | None = None
-    distance: float | None = None
+    distances: tuple[float, ...] = ()
     front: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if self.fov is not None and self.distance is not None:
+        if self.fov is not None and self.distances:
             raise InputError("--fov and --distance: give one of them")
         if self.fov is not None and not 0 < self.fov < 180:
             raise InputError(f"--fov {self.fov:g}: give degrees above 0 and below 180")
-        if self.distance is not None and not 1 < self.distance < 1e6:
+        wrong = [distance for distance in self.distances if not 1 < distance < 1e6]
+        if wrong:
             raise InputError(
-                f"--distance {self.distance:g}: give radii from the camera to the ball's centre, "
-                "more than 1"
+                f"--distance {wrong[0]:g}: give radii from the camera to the ball's centre, more "
+                "than 1"
             )
         if not abs(self.front) < 1e6:
             raise InputError(f"--front {self.front}: give degrees")
 
-    def shot(self, view: View, circle: Circle) -> tuple[BallShot, str]:
-        """The ball before the camera that took a picture, and how its distance is known."""
+    def shot(
+        self, view: View, circle: Circle, distance: float | None = None
+    ) -> tuple[BallShot, str]:
+        """The ball before the camera that took a picture, and how its distance is known.
+
+        Args:
+            view: the whole picture.
+            circle: the ball's outline in it.
+            distance: of the camera in radii, if it is given.
+        """
         height, width, _ = view.image.shape
         size, turned = (width, height), {"front": self.front}
-        if self.distance is not None:
-            return BallShot.at_distance(size, circle, self.distance, **turned), "--distance"
+        if distance is not None:
+            return BallShot.at_distance(size, circle, distance, **turned), "--distance"
         if self.fov is not None:
             focal = width / 2 / math.tan(math.radians(self.fov) / 2)
             return BallShot.of_whole_picture(size, circle, focal, **turned), "--fov"
@@ -161,15 +171,19 @@ def lamp_start(
     return lamp.texels(size[1], size[0], reflectance)
 
 
-def circles_of(option: Sequence[str] | None, count: int) -> list[Circle | None]:
+def circles_of(option: Sequence[str] | None, viewpoints: Sequence[int]) -> list[Circle | None]:
     """Parse --circle into the outline of the ball in each picture; None for those to be found.
+
+    Args:
+        option: its values.
+        viewpoints: number of each picture's.
 
     Raises:
         InputError: if one is no circle, or there is another number of them.
     """
     faults = Faults()
     given = [faults.attempt(_circle, text) for text in option or ()]
-    each = faults.attempt(one_each, "--circle", given or [None], count)
+    each = faults.attempt(one_for_each, "--circle", given or [None], viewpoints)
     faults.report()
     return each or []
 
