@@ -31,6 +31,7 @@ from envmap_inverse.report.pictures import (
     png,
     residual,
 )
+from envmap_inverse.report.places import places
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
 from envmap_inverse.run.reading import Image, Run
 from envmap_inverse.version import __version__
@@ -160,6 +161,7 @@ def page(runs: Sequence[Run]) -> str:
         response_lines=response.response_lines,
         response_size=(response.WIDTH, response.HEIGHT, response.STOPS),
         exposures_found=response.exposures_found,
+        places=places,
         pictures=list(_pictures(runs, names, rasters, exposure)),
         curves=any(run.history for run in runs),
         maps=[_map_pane(shown, runs, rasters, exposure) for shown in maps],
