@@ -26,6 +26,7 @@ from envmap_inverse.report.pictures import (
     png,
     residual,
 )
+from envmap_inverse.report.places import places
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
 from envmap_inverse.report.standalone import policy_of, resource, safe_json, template
 from envmap_inverse.run.reading import Image, Run
@@ -154,6 +155,7 @@ def page(runs: Sequence[Run]) -> str:
         response_lines=response.response_lines,
         response_size=(response.WIDTH, response.HEIGHT, response.STOPS),
         exposures_found=response.exposures_found,
+        places=places,
         pictures=list(_pictures(runs, names, rasters, exposure)),
         curves=any(run.history for run in runs),
         maps=[_map_pane(shown, runs, rasters, exposure) for shown in maps],

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.scene.films import window_size
 
-__all__ = ["Window", "bounding_window", "filter_reach", "pixels_on_objects"]
+__all__ = ["SHARP", "Window", "bounding_window", "filter_reach", "pixels_on_objects"]
+
+SHARP = ("PerspectiveCamera", "OrthographicCamera")
+"""Sensors of which a ray shows what a pixel sees."""
 
 MAX_RAYS = 2**20
 """Rays that are traced at a time."""
@@ -37,6 +40,11 @@ class Window:
     def of(self, image: NDArray[Any]) -> NDArray[Any]:
         """Cut it out of an array of shape (h, w, ...)."""
         return image[self.y : self.y + self.height, self.x : self.x + self.width]
+
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """(x, y, width, height)."""
+        return self.x, self.y, self.width, self.height
 
     def widened(self, margin: int, shape: tuple[int, ...]) -> Window:
         """The window with a margin, as far as an image of a shape (h, w) reaches."""
