@@ -241,7 +241,6 @@ def estimate(
         envmap-inverse estimate scene.xml views/*.exr -o run --cameras transforms.json
         envmap-inverse estimate teapot.obj photo.jpg -o run --material chrome --camera fov:40
         envmap-inverse estimate scene.xml evening.mp4 -o run --sequence
-        envmap-inverse estimate --config run/run.toml -o again --prior Smoothness:weight=0.001
     """
     starting, begun = seconds_since_start(), time.perf_counter()
     faults = faults_of(context)

@@ -207,7 +207,7 @@ class Changes:
 def _common(ratios: NDArray[Any]) -> float:
     """The median of ratios, or 1 if it may be that by chance."""
     middle = float(np.median(ratios))
-    spread = float(np.median(np.abs(ratios - middle))) / MEDIAN**0.5
+    spread = 1.48 * float(np.median(np.abs(ratios - middle)))  # of normal numbers
     is_chance = abs(middle - 1) < CHANCE * spread / len(ratios) ** 0.5
     return 1.0 if is_chance else float(np.clip(middle, *FACTORS))
 
