@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -31,7 +32,7 @@ from envmap_inverse.console.logs import show_warning
 from envmap_inverse.console.output import say
 from envmap_inverse.console.parsing import CheckingCommand, Command, Group
 from envmap_inverse.console.running import fail
-from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
+from envmap_inverse.errors import BackendError, InputError, in_one_line, is_out_of_memory
 from envmap_inverse.version import __version__
 
 app = typer.Typer(
@@ -115,8 +116,10 @@ def main() -> None:
         if guard.number == signal.SIGTERM:
             sys.exit(128 + guard.number)
         # Dr.Jit wraps errors that pass through it.
-        is_interrupted = guard.number is not None
-        status = fail("interrupted", 130) if is_interrupted else fail(_explained(error), 1)
+        if guard.number is not None:
+            status = fail("interrupted", 130)
+        else:
+            status = fail(_explained(error), _status(error))
     guard.ignore_signals()
     sys.exit(status if isinstance(status, int) else 0)
 
@@ -164,6 +167,12 @@ class _SignalGuard:
         sys.exit(128 + number)
 
 
+def _status(error: BaseException) -> int:
+    """The exit status of a failure: names that the system cannot have are bad input."""
+    is_name = isinstance(error, OSError) and error.errno in {errno.ENAMETOOLONG, errno.ELOOP}
+    return 2 if is_name else 1
+
+
 def _explained(error: BaseException) -> str:
     """Describe a failure that the input did not cause, in one line."""
     if os.environ.get("ENVMAP_INVERSE_DEBUG"):
@@ -174,5 +183,5 @@ def _explained(error: BaseException) -> str:
         return f"{error.filename}: {error.strerror}"
     while error.__cause__ is not None:  # Dr.Jit's outer errors only say where they passed
         error = error.__cause__
-    words = " ".join(str(error).split())
+    words = in_one_line(error)
     return f"{type(error).__name__}: {words} (ENVMAP_INVERSE_DEBUG=1 shows where)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -10,10 +11,10 @@ from envmap_inverse.backend.caches import choose_kernel_cache
 from envmap_inverse.backend.libcuda import point_to_libcuda
 from envmap_inverse.backend.libllvm import point_to_libllvm
 from envmap_inverse.backend.system_libraries import how_to_install, missing_library
-from envmap_inverse.errors import BackendError
+from envmap_inverse.errors import BackendError, InputError, in_one_line
 from envmap_inverse.system.memory import free_memory, gibibytes
 
-__all__ = ["dr", "mi"]
+__all__ = ["check_working_folder", "dr", "mi"]
 
 BYTES_TO_START = 2**25
 
@@ -26,6 +27,7 @@ class _LazyModule:
 
     def __getattr__(self, attribute: str) -> Any:
         if "drjit" not in sys.modules:
+            check_working_folder()
             _check_memory()
             point_to_libllvm()
             point_to_libcuda()
@@ -39,6 +41,18 @@ class _LazyModule:
 
 mi: Any = _LazyModule("mitsuba")
 dr: Any = _LazyModule("drjit")
+
+
+def check_working_folder() -> None:
+    """Refuse a working folder that was deleted: Dr.Jit ends the process there.
+
+    Raises:
+        InputError: if it was.
+    """
+    try:
+        os.getcwd()  # noqa: PTH109 - nothing is done with it
+    except OSError:
+        raise InputError("the working folder was deleted; change to another one (cd)") from None
 
 
 def _check_memory() -> None:
@@ -58,7 +72,7 @@ def _explain_import_error(name: str, error: Exception) -> str:
             f"{name} needs the system library {library}, which is missing; "
             f"{how_to_install(library)}"
         )
-    words = " ".join(str(error).split())
+    words = in_one_line(error)
     return (
         f"{name} cannot be imported ({type(error).__name__}: {words}); reinstall it: "
         f"'pip install --force-reinstall {name}'"

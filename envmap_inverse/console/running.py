@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import signal
 import sys
@@ -39,6 +40,8 @@ from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import is_watched, stage, watched_by
 
 __all__ = ["fail", "run"]
+
+_LONG_WORD = re.compile(r"(\S{60})\S{90,}(\S{30})")
 
 
 def run(
@@ -295,5 +298,6 @@ def _number(value: float | None) -> str:
 
 def fail(message: str, status: int) -> int:
     """Print an error with a line for each fault, and return the exit status."""
-    sys.stderr.write("".join(f"error: {line}\n" for line in message.splitlines()))
+    lines = (_LONG_WORD.sub(r"\1...\2", line) for line in message.splitlines())
+    sys.stderr.write("".join(f"error: {line}\n" for line in lines))
     return status

@@ -29,9 +29,11 @@ from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.arrays import HOST, Library, library_of, to_host
 from envmap_inverse.system.memory import free_memory
 
-__all__ = ["LightTransport"]
+__all__ = ["MAX_SPP", "LightTransport"]
 
 OFFSET_SPP = 256
+MAX_SPP = 2**20
+"""Most paths of a pixel, which are all in flight at a time."""
 
 _PARTS = ("data", "indices", "indptr")
 
@@ -117,7 +119,7 @@ class LightTransport:
                 memory, or the scene cannot be recorded: it has participating media, or an
                 integrator other than `path`, `direct` and `prb`.
         """
-        check_counts(spp=spp)
+        check_counts(spp=spp, most=MAX_SPP)
         if not sensors:
             raise InputError("no sensor to record")
         check_seed(seed)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-import tomllib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -16,7 +14,7 @@ import numpy as np
 import tomli_w
 from numpy.typing import NDArray
 
-from envmap_inverse.errors import InputError, cannot_write
+from envmap_inverse.errors import InputError, cannot_write, in_one_line
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
 from envmap_inverse.problem.brackets import common_response
 from envmap_inverse.problem.plausibility import warn_of_dark_pixels
@@ -36,6 +34,7 @@ from envmap_inverse.solving.saving import write_maps
 from envmap_inverse.system.folder_lock import FolderLock
 from envmap_inverse.system.progress import Stage, stage
 from envmap_inverse.system.strict_json import to_json
+from envmap_inverse.system.structured import parse_json, parse_toml
 from envmap_inverse.system.writing import unfinished_files, write_bytes
 
 __all__ = ["MAX_PICTURES", "RunFolder", "check_free"]
@@ -161,15 +160,19 @@ class RunFolder:
             file.unlink()
 
     def _check_resumable(self) -> None:
-        """Refuse to go on with a run that has ended, or that has other settings."""
-        summary = self.path / layout.SUMMARY
-        if summary.exists() and json.loads(summary.read_bytes())["status"] == "done":
+        """Refuse to go on with a run that has ended, or that has other settings.
+
+        The folder may have moved since. Where a file is damaged, the checkpoints decide: they have
+        marks of all that the run depends on.
+        """
+        summary = self._earlier(layout.SUMMARY, parse_json)
+        if summary.get("status") == "done":
             raise InputError(f"{self.path}: its run is complete; there is nothing to resume")
-        before = tomllib.loads((self.path / layout.SETTINGS).read_text(encoding="utf-8"))
-        now = _without_none(self._settings)
+        before, now = self._earlier(layout.SETTINGS, parse_toml), _without_none(self._settings)
+        names = (before.keys() | now.keys()) - {"output"} if before else set()
         different = [
             f"{name} is {now.get(name)!r}, was {before.get(name)!r}"
-            for name in sorted(before.keys() | now.keys())
+            for name in sorted(names)
             if before.get(name) != now.get(name)
         ]
         if different:
@@ -177,6 +180,15 @@ class RunFolder:
                 f"{self.path}: --resume with other settings: {'; '.join(different)}; "
                 "repeat those of run.toml (--config), or begin again with --overwrite"
             )
+
+    def _earlier(self, name: str, parse: Callable[[bytes], Any]) -> dict[str, Any]:
+        """What a file of the run to resume holds; nothing if it is missing or damaged."""
+        path = self.path / name
+        try:
+            return dict(parse(path.read_bytes())) if path.exists() else {}
+        except (TypeError, ValueError) as error:
+            warnings.warn(f"{path}: is damaged ({in_one_line(error)}); done without", stacklevel=2)
+            return {}
 
     def begin(self, problem: Problem, earlier: Sequence[Record] = ()) -> None:
         """Fix what all iterations are shown and measured by.

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from envmap_inverse.errors import in_one_line
 from envmap_inverse.images import Uint8Image, tonemap
 from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.solving import layout
@@ -146,7 +147,7 @@ class FrameWriter:
         try:
             image, envmap = (np.asarray(Image.open(path).convert("RGB")) for path in paths)
         except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
-            reason = " ".join(str(error).split())
+            reason = in_one_line(error)
             warnings.warn(f"{paths[0]}: is not in the video: {reason}", stacklevel=2)
             return
         self._video.add(_side_by_side(image, envmap, _caption(record)))

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, in_one_line
 from envmap_inverse.images import is_readable
 from envmap_inverse.scene.envmap import read_map
+from envmap_inverse.scene.limits import check_numbers, tame_integrators, values_of
 from envmap_inverse.scene.mesh_checks import check_count, check_obj, check_ply
 from envmap_inverse.scene.parameters import objects_of
 from envmap_inverse.scene.xml_checks import check_xml
@@ -125,6 +126,8 @@ def _instantiate(
 ) -> Any:
     with _refusing(name):
         state = parse()
+        check_numbers(state)
+        tame_integrators(state)
         _check_places(state)
         _keep_one_envmap(state, envmap if isinstance(envmap, str) else None)
         if isinstance(envmap, tuple) and not any(map(_is_envmap, state.nodes)):
@@ -169,7 +172,7 @@ def _refusing(name: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - Mitsuba raises RuntimeError, TypeError and others
-        text = " ".join(str(error).split())
+        text = in_one_line(error)
         message = text.partition("] ")[2] if text.startswith("[parser.cpp") else text
         undefined = re.search(r"undefined parameter: \$(\w+)", message)
         if undefined:
@@ -285,9 +288,9 @@ def _check_meshes(state: Any) -> None:
     Mitsuba reads past the end of the vertices where a face points outside them.
     """
     for node in state.nodes:
-        for key in node.props.keys():
-            if isinstance(node.props[key], mi.Mesh):
-                _check_mesh(node.props[key])
+        for _, value in values_of(node.props):
+            if isinstance(value, mi.Mesh):
+                _check_mesh(value)
         check = _MESH_CHECKS.get(str(node.props.plugin_name()))
         path = _file_of(node)
         if check is not None and path is not None and path.is_file():

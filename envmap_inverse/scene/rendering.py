@@ -13,6 +13,7 @@ from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError, check_counts, check_seed, is_out_of_memory
 from envmap_inverse.scene.envmap import as_map
 from envmap_inverse.scene.integrators import gradient_integrator, scene_integrator
+from envmap_inverse.scene.refusing import refusing
 from envmap_inverse.scene.scene import Scene
 
 __all__ = [
@@ -73,7 +74,7 @@ def render(
     check_film(scene, sensor)
 
     def image_of(shown: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        with scene.envmap.holding(shown):
+        with scene.envmap.holding(shown), refusing("render"):
             image = mi.render(
                 scene.mi_scene, sensor=taken, integrator=integrator, spp=spp, seed=seed
             )
@@ -156,7 +157,8 @@ def sum_of_transport(scene: Scene, sensor: int, weights: NDArray[np.float32], sp
         own = scene_integrator(scene)
         if own is gradient_integrator(scene) or is_out_of_memory(error):
             raise
-        return _gradient(scene, sensor, weights, spp, own)
+        with refusing("differentiate"):
+            return _gradient(scene, sensor, weights, spp, own)
 
 
 def _gradient(

@@ -13,6 +13,8 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from envmap_inverse.errors import in_one_line
+
 __all__ = [
     "append_line",
     "naming_file",
@@ -94,7 +96,7 @@ def naming_file(path: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
+        reason = error.strerror or in_one_line(error)
         raise OSError(error.errno, reason, str(path)) from None
 
 
