@@ -14,9 +14,12 @@ from envmap_inverse.backend.system_libraries import how_to_install, missing_libr
 from envmap_inverse.errors import BackendError, InputError, in_one_line
 from envmap_inverse.system.memory import free_memory, gibibytes
 
-__all__ = ["check_working_folder", "dr", "mi"]
+__all__ = ["check_process", "check_working_folder", "dr", "mi"]
 
 BYTES_TO_START = 2**25
+
+_started_in: set[int] = set()
+"""Number of the process in which Mitsuba or Dr.Jit was first used."""
 
 
 class _LazyModule:
@@ -26,6 +29,8 @@ class _LazyModule:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
+        if not _started_in:
+            _started_in.add(os.getpid())
         if "drjit" not in sys.modules:
             check_working_folder()
             _check_memory()
@@ -41,6 +46,19 @@ class _LazyModule:
 
 mi: Any = _LazyModule("mitsuba")
 dr: Any = _LazyModule("drjit")
+
+
+def check_process() -> None:
+    """Refuse to go on in a process that was forked off: Mitsuba's threads are not in it.
+
+    Raises:
+        BackendError: if Mitsuba was used before the fork.
+    """
+    if _started_in and os.getpid() not in _started_in:
+        raise BackendError(
+            "Mitsuba does not work in a process that was forked off after it was used; start "
+            "processes by spawning: multiprocessing.get_context('spawn')"
+        )
 
 
 def check_working_folder() -> None:

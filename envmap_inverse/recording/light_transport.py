@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError, check_counts, check_seed, counted
 from envmap_inverse.recording.blocks import Block, blocks_of, column, on_all_cores
 from envmap_inverse.recording.files import read_recording, write_recording
@@ -84,6 +85,7 @@ class LightTransport:
             object.__setattr__(self, "rows", np.arange(self.squares.shape[0], dtype=np.int32))
 
     @classmethod
+    @exclusive
     def record(
         cls,
         scene: Scene,

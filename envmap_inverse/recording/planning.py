@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.scene.scene import Scene
@@ -108,6 +109,7 @@ class ViewCoverage:
         )
 
 
+@exclusive
 def rank_views(
     scene: Scene,
     sensors: Sequence[int] | None = None,

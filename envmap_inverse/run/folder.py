@@ -20,7 +20,7 @@ from envmap_inverse.problem.brackets import common_response
 from envmap_inverse.problem.plausibility import warn_of_dark_pixels
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
-from envmap_inverse.run.frames import FrameWriter
+from envmap_inverse.run.frames import FrameWriter, check_ffmpeg
 from envmap_inverse.run.history import History, Measuring
 from envmap_inverse.run.summary import summary_of_run
 from envmap_inverse.run.thumbnails import ThumbnailWriter
@@ -102,6 +102,8 @@ class RunFolder:
             InputError: if the folder cannot be written, holds a run and neither overwrite nor
                 resume is set, or the run to go on with has ended or has other settings.
         """
+        if frames:
+            check_ffmpeg()
         self.path = path
         self._settings = dict(settings)
         self._wants_frames, self._num_samples = frames, samples
@@ -125,7 +127,7 @@ class RunFolder:
                 self._clear(overwrite)
             for file in unfinished_files(path, layout.OWN_FILES):
                 file.unlink()
-            write_bytes(path / layout.SETTINGS, tomli_w.dumps(_without_none(settings)).encode())
+            write_bytes(path / layout.SETTINGS, tomli_w.dumps(_for_toml(settings)).encode())
             self._history = History(path)
         except OSError as error:
             self._lock.release()
@@ -168,7 +170,7 @@ class RunFolder:
         summary = self._earlier(layout.SUMMARY, parse_json)
         if summary.get("status") == "done":
             raise InputError(f"{self.path}: its run is complete; there is nothing to resume")
-        before, now = self._earlier(layout.SETTINGS, parse_toml), _without_none(self._settings)
+        before, now = self._earlier(layout.SETTINGS, parse_toml), _for_toml(self._settings)
         names = (before.keys() | now.keys()) - {"output"} if before else set()
         different = [
             f"{name} is {now.get(name)!r}, was {before.get(name)!r}"
@@ -346,5 +348,10 @@ def _black_and_white(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.repeat(np.where(mask, 255, 0).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if value is not None}
+def _for_toml(value: Any) -> Any:
+    """Settings without None, and without bytes of names that are no UTF-8, which TOML lacks."""
+    if isinstance(value, Mapping):
+        return {key: _for_toml(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_for_toml(item) for item in value]
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value

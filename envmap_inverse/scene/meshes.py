@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
+from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError, MissingFileError
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.materials import material as named_bsdf
@@ -126,6 +127,7 @@ class MeshScene:
         return len(_surface(self.scene)[1])
 
 
+@exclusive
 def load_mesh(
     path: str | Path,
     *,

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.backend import dr, mi
+from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError, check_counts, check_seed, is_out_of_memory
 from envmap_inverse.scene.envmap import as_map
 from envmap_inverse.scene.integrators import gradient_integrator, scene_integrator
@@ -29,6 +30,7 @@ MAX_PATHS, MIN_SPP = 2**23, 8
 """Paths of an image that shows or judges a result, and the least samples per pixel."""
 
 
+@exclusive
 def render(
     scene: Scene,
     texels: ArrayLike | None = None,

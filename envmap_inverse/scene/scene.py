@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import numbers
 import operator
 import re
 import time
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
+from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError, counted, in_short
 from envmap_inverse.scene import films
 from envmap_inverse.scene.cameras import Camera
@@ -74,7 +76,7 @@ class Scene:
             InputError: if it has no environment map or cannot be rendered, or the variant is not
                 such a variant.
         """
-        _require_rgb_ad_variant()
+        self._variant = _require_rgb_ad_variant(mi.variant())
         check_shapes(mi_scene)
         self.mi_scene = mi_scene
         emitter = mi_scene.environment()
@@ -133,8 +135,15 @@ class Scene:
         """The `mi.Sensor` with an index.
 
         Raises:
-            InputError: if there is no such sensor.
+            InputError: if there is no such sensor, or Mitsuba's variant is another one now.
         """
+        if mi.variant() != self._variant:
+            raise InputError(
+                f"the scene was loaded with the variant {self._variant}, but Mitsuba's is "
+                f"{mi.variant()} now; set it back: mi.set_variant({self._variant!r})"
+            )
+        if not isinstance(index, numbers.Integral):
+            raise InputError(f"sensor must be a whole number; found {in_short(index)}")
         if not 0 <= index < len(self._sensors):
             raise InputError(
                 f"sensor {index}: the scene has {counted(self.num_sensors, 'sensor')}, numbered "
@@ -213,6 +222,7 @@ class Scene:
         self.envmap.write(texels)
 
 
+@exclusive
 def load_scene(
     source: str | Path | Mapping[str, Any] | Any,
     *,
@@ -243,8 +253,9 @@ def load_scene(
         >>> scene.film_size()
         (16, 16)
     """
-    backend.select_variant(variant)
-    _require_rgb_ad_variant()
+    if variant in mi.variants():  # else it is refused by name
+        _require_rgb_ad_variant(variant)
+    _require_rgb_ad_variant(backend.select_variant(variant))
     size = None if envmap is None or isinstance(envmap, str) else _resolution(envmap)
     if isinstance(source, Scene):
         scene = source
@@ -297,15 +308,15 @@ def _share(mask: NDArray[np.bool_]) -> str:
     return f"{100 * mask.mean():.2g} %"
 
 
-def _require_rgb_ad_variant() -> None:
-    variant = mi.variant() or "none"
-    if "_ad_rgb" not in variant:
+def _require_rgb_ad_variant(variant: str | None) -> str:
+    if variant is None or "_ad_rgb" not in variant:
         raise InputError(
-            f"Mitsuba variant {variant!r} cannot be used; set 'llvm_ad_rgb' or 'cuda_ad_rgb' "
-            "(RGB radiance, automatic differentiation)"
+            f"Mitsuba variant {variant or 'none'!r} cannot be used; set 'llvm_ad_rgb' or "
+            "'cuda_ad_rgb' (RGB radiance, automatic differentiation)"
         )
     if not str(mi.__version__).startswith("3.9."):
         raise InputError(f"Mitsuba {mi.__version__} cannot be used; install 'mitsuba>=3.9,<3.10'")
+    return variant
 
 
 def _emitter_name(params: Any, emitter: Any) -> str:

@@ -137,8 +137,9 @@ class Adam:
             iterations: number of steps, at most.
             **settings: fields of `Adam` that are to have other values than the preset.
         """
+        check_counts(iterations=iterations, most=MAX_ITERATIONS)
         preset: dict[str, Any] = {
-            "learning_rate": 0.4 / max(iterations, 1) ** 0.5,
+            "learning_rate": 0.4 / iterations**0.5,
             "parameterization": Pyramid(),
             "final_rate": 0.01,
             "averaging": 8,

@@ -244,3 +244,12 @@ def test_of_an_animation_the_first_frame_is_taken_with_a_warning(tmp_path: Path,
     )
     with pytest.warns(UserWarning, match=rf"{name}: is an animation of 3 frames; the first"):
         assert not read_image(tmp_path / name).any()
+
+
+@pytest.mark.parametrize("ending", ["exr", "hdr", "npy", "png", "jpg", "tif", "webp"])
+def test_a_file_whose_name_is_no_utf8_is_read(tmp_path: Path, ending: str) -> None:
+    image = np.full((4, 6, 3), 0.5, np.float32)
+    write_any(tmp_path / f"plain.{ending}", image)
+    odd = tmp_path / os.fsdecode(b"odd\xff." + ending.encode())
+    (tmp_path / f"plain.{ending}").rename(odd)
+    assert read_image(odd).shape == (4, 6, 3)
