@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import numbers
 import operator
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -261,6 +262,10 @@ def load_scene(
         scene = source
     elif isinstance(source, mi.Scene):
         scene = Scene(source)
+    elif not isinstance(source, str | os.PathLike | Mapping):
+        raise InputError(
+            f"scene: found {in_short(source)}; give the name of a file, a dictionary or a mi.Scene"
+        )
     else:
         scene = _read(source, size or envmap, {**(define or {}), **defaults})
     if size is not None:

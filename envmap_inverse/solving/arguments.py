@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, get_type_hints
 
 from envmap_inverse.errors import Faults, InputError, UnknownArgumentError, did_you_mean, in_short
@@ -100,7 +100,7 @@ def check_kinds(
     if hasattr(chosen, "quadratic") and not isinstance(chosen, type):
         name = type(chosen).__name__
         faults.keep(InputError(f"priors: is one prior; give a list or tuple: priors=({name}(),)"))
-    elif isinstance(chosen, str | type) or not isinstance(chosen, Iterable | None):
+    elif isinstance(chosen, str | type) or not isinstance(chosen, Sequence | None):
         faults.attempt(_check, "priors", chosen, "quadratic", _names(PRIORS))
     else:
         for prior in chosen or ():

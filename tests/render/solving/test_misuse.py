@@ -91,9 +91,7 @@ def test_an_error_of_on_iteration_goes_to_the_caller(
 def test_an_on_iteration_that_returns_no_truth_value_is_refused(
     scene: ei.Scene, image: NDArray[np.float32], answer: Any
 ) -> None:
-    with pytest.raises(
-        ei.InputError, match=r"on_iteration returned .*; return True to end the run"
-    ):
+    with pytest.raises(ei.InputError, match=r"on_iteration returned .*; return True to end"):
         ei.estimate(scene, image, optimizer=OPTIMIZERS[0], on_iteration=lambda _: answer)
 
 
