@@ -4,10 +4,12 @@ import difflib
 import errno
 import math
 import numbers
+import os
 import re
 import reprlib
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 __all__ = [
@@ -19,6 +21,7 @@ __all__ = [
     "UnknownArgumentError",
     "cannot_write",
     "check_counts",
+    "check_path",
     "check_positive",
     "check_seed",
     "counted",
@@ -193,6 +196,17 @@ def in_short(value: object) -> str:
     if isinstance(shape, tuple):
         return f"{type(value).__name__} of shape {shape}"
     return textwrap.shorten(reprlib.repr(value), 100, placeholder=" ...")
+
+
+def check_path(path: object) -> Path:
+    """Check that something can name a file, and return it as a `Path`.
+
+    Raises:
+        InputError: if it is neither text nor a path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"found {in_short(path)} where the name of a file is due")
+    return Path(path)
 
 
 def in_one_line(words: object) -> str:

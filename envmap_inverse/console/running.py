@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shlex
 import signal
@@ -299,5 +300,7 @@ def _number(value: float | None) -> str:
 def fail(message: str, status: int) -> int:
     """Print an error with a line for each fault, and return the exit status."""
     lines = (_LONG_WORD.sub(r"\1...\2", line) for line in message.splitlines())
-    sys.stderr.write("".join(f"error: {line}\n" for line in lines))
+    with contextlib.suppress(OSError):  # the status says it, too
+        sys.stderr.write("".join(f"error: {line}\n" for line in lines))
+        sys.stderr.flush()
     return status

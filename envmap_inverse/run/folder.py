@@ -148,11 +148,16 @@ class RunFolder:
     ) -> None:
         """Close the files and let others have the folder; at a second signal, at once."""
         try:
-            if self._frames is not None and isinstance(error, SystemExit | KeyboardInterrupt):
+            if self._frames is not None and isinstance(
+                error, SystemExit | KeyboardInterrupt | OSError
+            ):
                 self._frames.abandon()
                 self._frames = None
             self.close()
         finally:
+            place = self._lock.place  # perhaps moved, with what is unfinished
+            for file in () if place is None else unfinished_files(place, layout.OWN_FILES):
+                file.unlink(missing_ok=True)
             self._lock.release()
 
     def _clear(self, overwrite: bool) -> None:
@@ -233,6 +238,7 @@ class RunFolder:
         With a ground truth, `metrics` and the line have `log_rmse`, `rmse` and `angular_mean_deg`,
         each as often as `Measuring` finds time for: of the first iteration always.
         """
+        self._lock.check()
         self.metrics = self._measuring.errors(iteration, self._ground_truth)
         self._history.add(iteration, self.metrics)
         self._thumbnails.add(iteration)
@@ -257,6 +263,7 @@ class RunFolder:
             notes: warnings that the run met.
             starting: seconds before that, from the start of the program.
         """
+        self._lock.check()
         begun = time.perf_counter()
         with stage("Writing files") as shown:
             fit = self._write_results(result, problem, shown)

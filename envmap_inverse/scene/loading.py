@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError, in_one_line
+from envmap_inverse.errors import InputError, in_one_line, in_short
 from envmap_inverse.images import is_readable
 from envmap_inverse.scene.envmap import read_map
 from envmap_inverse.scene.limits import check_numbers, tame_integrators, values_of
@@ -24,7 +24,7 @@ from envmap_inverse.scene.mesh_checks import check_count, check_obj, check_ply
 from envmap_inverse.scene.parameters import objects_of
 from envmap_inverse.scene.xml_checks import check_xml
 
-__all__ = ["ENVMAP_ID", "check_shapes", "files_of", "has_envmap", "read_scene"]
+__all__ = ["ENVMAP_ID", "check_shapes", "files_of", "has_envmap", "read_integrator", "read_scene"]
 
 ENVMAP_ID = "my_envmap"
 """Name of the map that is added to a scene without one."""
@@ -60,7 +60,7 @@ def read_scene(
         described = dict(source)
         parse = partial(mi.parser.parse_dict, config, described)
         return _instantiate(config, "the dictionary", envmap, parse)
-    path, strings = Path(source), {name: str(value) for name, value in defaults.items()}
+    path, strings = Path(source), {str(name): str(value) for name, value in defaults.items()}
     check_xml(path, strings)
     with _resolving_beside(path):
         return _instantiate(config, str(path), envmap, partial(_parsed, config, path, strings))
@@ -91,7 +91,7 @@ def has_envmap(path: Path, defaults: Mapping[str, Any] | None = None) -> bool:
         InputError: if the XML cannot be read, or would crash Mitsuba.
         FileNotFoundError: if there is no such file.
     """
-    strings = {name: str(value) for name, value in (defaults or {}).items()}
+    strings = {str(name): str(value) for name, value in (defaults or {}).items()}
     check_xml(path, strings)
     with _resolving_beside(path), _refusing(str(path)):
         config = mi.parser.ParserConfig(mi.variant())
@@ -140,6 +140,26 @@ def _instantiate(
     if not isinstance(scene, mi.Scene):
         raise InputError(f"{name}: the outermost element is a {type(scene).__name__}, not a scene")
     return scene
+
+
+def read_integrator(described: Any) -> Any:
+    """Make a `mi.Integrator` of a dictionary; return one as it is.
+
+    Raises:
+        InputError: if it is neither, or would crash Mitsuba.
+    """
+    made = described
+    if isinstance(described, Mapping):
+        config = mi.parser.ParserConfig(mi.variant())
+        with _refusing("integrator"):
+            state = mi.parser.parse_dict(config, dict(described))
+            check_numbers(state)
+            tame_integrators(state)
+            made = mi.parser.instantiate(config, state)
+    if not isinstance(made, mi.Integrator):
+        found = in_short(described)
+        raise InputError(f"integrator: found {found}; give a mi.Integrator or its dictionary")
+    return made
 
 
 def check_shapes(mi_scene: Any) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +13,7 @@ from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError, check_counts, check_seed, is_out_of_memory
 from envmap_inverse.scene.envmap import as_map
 from envmap_inverse.scene.integrators import gradient_integrator, scene_integrator
+from envmap_inverse.scene.loading import read_integrator
 from envmap_inverse.scene.refusing import refusing
 from envmap_inverse.scene.scene import Scene
 
@@ -68,10 +68,10 @@ def render(
     if spp >= 2**32:
         raise InputError(f"spp must be less than 2^32; found {spp}")
     check_seed(seed)
-    if isinstance(integrator, Mapping):
-        integrator = mi.load_dict(dict(integrator))
     if integrator is None:
         scene_integrator(scene)
+    else:
+        integrator = read_integrator(integrator)
     taken = scene.sensor(sensor)
     check_film(scene, sensor)
 

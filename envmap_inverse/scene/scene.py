@@ -18,10 +18,11 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
 from envmap_inverse.backend.exclusive import exclusive
-from envmap_inverse.errors import InputError, counted, in_short
+from envmap_inverse.errors import InputError, check_counts, counted, in_short
 from envmap_inverse.scene import films
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.envmap import Envmap, as_texels
+from envmap_inverse.scene.limits import MAX_SIDE
 from envmap_inverse.scene.loading import check_shapes, read_scene
 from envmap_inverse.scene.parameters import Parameters, describe, stable_names, value_of
 from envmap_inverse.sphere import latlong
@@ -160,6 +161,9 @@ class Scene:
         """
         if not cameras:
             raise InputError("no cameras; at least one is needed")
+        for camera in cameras:
+            if not isinstance(camera, Camera):
+                raise InputError(f"cameras: found {in_short(camera)}; give a list of Camera")
         self._sensors = [camera.sensor() for camera in cameras]
         self.has_cameras = True
 
@@ -179,9 +183,8 @@ class Scene:
             InputError: if a side is less than 1 or there is no such sensor.
         """
         chosen = self.sensor(sensor)
-        if isinstance(size, int):
-            if size < 1:
-                raise InputError(f"size must be at least 1 pixel; found {size}")
+        if not isinstance(size, tuple | list):
+            check_counts(size=size, most=MAX_SIDE)
             size = films.scaled_size(films.window_size(chosen), size)
         films.set_film_size(chosen, size)
 
@@ -199,6 +202,7 @@ class Scene:
         Raises:
             InputError: if a side is too small for Mitsuba or too large for any machine.
         """
+        check_counts(width=width, height=height)
         check_map_size(width, height)
         if self.envmap.resolution != (width, height):
             texels = latlong.resample(self.envmap.texels, height, width)
@@ -257,6 +261,8 @@ def load_scene(
     if variant in mi.variants():  # else it is refused by name
         _require_rgb_ad_variant(variant)
     _require_rgb_ad_variant(backend.select_variant(variant))
+    if define is not None and not isinstance(define, Mapping):
+        raise InputError(f"define: found {in_short(define)}; give a dictionary of names and values")
     size = None if envmap is None or isinstance(envmap, str) else _resolution(envmap)
     if isinstance(source, Scene):
         scene = source
@@ -267,15 +273,17 @@ def load_scene(
             f"scene: found {in_short(source)}; give the name of a file, a dictionary or a mi.Scene"
         )
     else:
-        scene = _read(source, size or envmap, {**(define or {}), **defaults})
+        scene = _read(
+            source,
+            size or envmap,
+            {str(name): value for name, value in {**(define or {}), **defaults}.items()},
+        )
     if size is not None:
         scene.set_map_size(*size)
     return scene
 
 
-def _read(
-    source: str | Path | Mapping[str, Any], envmap: Any, defaults: Mapping[str, Any]
-) -> Scene:
+def _read(source: Any, envmap: Any, defaults: Mapping[str, Any]) -> Scene:
     name = "the dictionary" if isinstance(source, Mapping) else str(source)
     begun = time.perf_counter()
     mi_scene = read_scene(source, envmap, defaults)

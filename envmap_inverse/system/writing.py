@@ -110,7 +110,8 @@ def temporary_name(path: Path) -> Path:
 
 def unfinished_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
     """Temporary files that a killed process left for paths whose names match."""
-    found = ((file, re.fullmatch(r"\.(.+)\.\w{8}", file.name)) for file in folder.iterdir())
+    files = folder.iterdir() if folder.is_dir() else ()
+    found = ((file, re.fullmatch(r"\.(.+)\.\w{8}", file.name)) for file in files)
     return [file for file, match in found if match and names.fullmatch(match[1])]
 
 

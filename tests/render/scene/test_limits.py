@@ -119,3 +119,21 @@ def test_a_material_that_mitsuba_cannot_render_is_refused_with_its_reason(
 def test_a_scene_with_a_parameter_that_has_no_value_has_a_fingerprint(scene_dict: Make) -> None:
     scene = ei.load_scene(scene_dict(head={"type": "sphere", "bsdf": {"type": "hair"}}))
     assert len(scene.fingerprint) == 64
+
+
+@pytest.mark.parametrize(
+    ("integrator", "words"),
+    [
+        ({"type": "direct", "emitter_samples": 10**6}, "its emitter_samples must lie from 0 to 64"),
+        ({"type": "nope"}, 'integrator: .*Plugin "nope" not found'),
+        ({"type": "sphere"}, "give a mi.Integrator or its dictionary"),
+        ({}, "integrator: "),
+        ("path", "integrator: found 'path'; give a mi.Integrator or its dictionary"),
+    ],
+    ids=str,
+)
+def test_an_integrator_that_cannot_render_is_refused(
+    scene: ei.Scene, integrator: Any, words: str
+) -> None:
+    with pytest.raises(ei.InputError, match=words):
+        ei.render(scene, spp=1, integrator=integrator)
