@@ -33,6 +33,8 @@ from envmap_inverse.parameterizations import (
     Pyramid,
     Softplus,
 )
+from envmap_inverse.planning.information import Information
+from envmap_inverse.planning.ranking import ViewCoverage, rank_views
 from envmap_inverse.priors import (
     Chromaticity,
     NaturalLight,
@@ -46,7 +48,6 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Solution
 from envmap_inverse.problem.view import View
 from envmap_inverse.recording.light_transport import LightTransport
-from envmap_inverse.recording.planning import Information, ViewCoverage, rank_views
 from envmap_inverse.refining.choices import Refine, Refined, Within
 from envmap_inverse.scene.camera_files import read_cameras
 from envmap_inverse.scene.cameras import Camera

@@ -12,7 +12,7 @@ from scipy import sparse
 
 from envmap_inverse.sphere import latlong
 
-__all__ = ["colour_root", "filled", "spectrum"]
+__all__ = ["colour_root", "filled", "filled_light", "spectrum"]
 
 _DEGREES = np.array([1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48])
 _POWERS = np.array([1.76, 0.70, 0.157, 0.152, 0.058, 0.026, 0.0088, 0.0051, 0.0019, 0.0010, 0.0004])
@@ -40,6 +40,21 @@ def colour_root() -> NDArray[np.float32]:
     covariance = np.ones((3, 3)) + np.diag([_RED, 0.01, _BLUE]) ** 2 / _DEVIATION**2
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray((vectors * np.sqrt(values)) @ vectors.T, np.float32)
+
+
+def filled_light(
+    light: NDArray[np.float32], mean: NDArray[np.float32], is_known: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Replace unknown texels of radiance, as `filled` does those of its logarithm.
+
+    Args:
+        light: shape (H, W, 3).
+        mean: what is to be expected if nothing is known, in the same shape.
+        is_known: shape (H, W).
+    """
+    logs, expected = (np.log(np.maximum(each, np.float32(1e-6))) for each in (light, mean))
+    fill = np.exp(filled(logs, expected, is_known))
+    return np.where(is_known[:, :, None], light, fill)
 
 
 def filled(

@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from envmap_inverse.recording.planning import ViewCoverage
+from envmap_inverse.planning.ranking import ViewCoverage
 
 __all__ = [
     "WHY_ERRORS_DISAGREE",
@@ -142,13 +142,13 @@ def _figures(summary: Mapping[str, Any]) -> tuple[float, float, float, float]:
 
 def coverage_table(views: Sequence[ViewCoverage], names: Sequence[str]) -> Table:
     """Make a table of ranked views and their names."""
-    table = Table("take", "sensor", "sees", "deviation", "adds", "together", "deviation")
+    table = Table("take", "sensor", "sees", "known to", "adds", "together", "known to")
     table.title = "Views, ranked by what each adds"
     for number, (view, name) in enumerate(zip(views, names, strict=True), start=1):
         cells = [f"{number}.", f"{view.sensor} {name}".strip()]
         for information in (view.alone, view.together):
             cells.append(f"{100 * information.seen_share:.1f} %")
-            cells.append(f"{100 * information.median_deviation:.2g} %")
-        cells.insert(4, f"{view.gain:.2f} bits")
+            cells.append(f"a factor of {math.exp(information.median_deviation):.2f}")
+        cells.insert(4, f"{view.gain:.1f} bits")
         table.add_row(*cells)
     return table

@@ -37,6 +37,7 @@ from envmap_inverse.run import session
 from envmap_inverse.run.checkpoints import fingerprints
 from envmap_inverse.run.folder import RunFolder
 from envmap_inverse.run.refined import kept_refinement
+from envmap_inverse.run.summary import fit_in_words
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import is_watched, stage, watched_by
 
@@ -251,7 +252,8 @@ def _print_summary(
     for name, number in summary.get("refined", {}).items():
         lines.append(f"refined: {name} {Refined(**number)}")
     if summary["fit"] is not None:
-        lines.append(_fit_in_words(summary["fit"]))
+        where = "; residual.exr shows where" if summary["fit"]["verdict"] == "no" else ""
+        lines.append(f"fit: {fit_in_words(summary['fit'])}{where}")
     lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")
     lines.append(f"results in {folder}/ (envmap.exr is the map; look at envmap.png, render.png)")
     tell("\n".join(lines))
@@ -273,18 +275,6 @@ def _errors_in_words(summary: Mapping[str, Any], first: Errors | None) -> list[s
             f"{moves[1]}: {WHY_ERRORS_DISAGREE}"
         )
     return lines
-
-
-def _fit_in_words(fit: Mapping[str, Any]) -> str:
-    """Report the verdict on a fit, and the reason."""
-    words = {
-        "within noise": "the scene and the map explain the pictures",
-        "partly": "the scene and the map explain the pictures, but for small errors",
-        "no": "the scene does not explain the pictures",
-    }[fit["verdict"]]
-    reason = f": {fit['reason']}" if fit["reason"] else ""
-    where = "; residual.exr shows where" if fit["verdict"] == "no" else ""
-    return f"fit: {words} (chi2 {fit['chi2']:.3g}){reason}{where}"
 
 
 def _phases(seconds: Mapping[str, float]) -> dict[str, float]:

@@ -318,6 +318,7 @@ class RunFolder:
             pairs,
             exposures[: len(pairs)],
             motion=motion(result.texels, problem.initial, result.coverage),
+            held_out=result.held_out,
         )
         for number, residuals in enumerate(fit.residuals):
             write_image(begin(layout.residual(number)), residuals)

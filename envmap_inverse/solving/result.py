@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError, check_counts, check_seed
 from envmap_inverse.problem.posterior import Posterior
-from envmap_inverse.problem.solution import Record
+from envmap_inverse.problem.solution import HeldOut, Record
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.refining.choices import Refined
 from envmap_inverse.refining.search import Refinement
@@ -48,6 +48,8 @@ class Estimate:
         transport: the recorded light transport, if `estimate` was asked to keep it.
         outliers: of each view, which pixels were left out as no map explains them together with the
             others, shape (h, w); None if the optimizer does not look for any.
+        held_out: how well pixels were predicted that all rounds but the last left out; None if the
+            optimizer holds none out.
         refinement: the numbers of the scene that were refined; None if none were.
         judged: renders the pictures under the map, for `fit`.
         posterior: how sure the map is; from `Transport`. It holds the recorded light transport.
@@ -71,6 +73,7 @@ class Estimate:
     exposures: NDArray[np.float32] | None = None
     transport: LightTransport | None = field(default=None, repr=False)
     outliers: tuple[NDArray[np.bool_], ...] | None = None
+    held_out: HeldOut | None = None
     refinement: Refinement | None = None
     judged: Callable[[], Fit] | None = field(default=None, repr=False)
     posterior: Posterior | None = field(default=None, repr=False)

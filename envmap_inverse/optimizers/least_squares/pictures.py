@@ -10,18 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.optimizers.least_squares.gains import Gains
+from envmap_inverse.problem.noise import expected_variance
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
 from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.system.arrays import HOST, Library, as_columns, library_of
 
 __all__ = ["Pictures", "Pixels"]
-
-MODEL_ERROR = 0.1
-"""Error of a prediction, as a share, that the map's resolution and its priors leave."""
-
-DARK = 0.01
-"""Share of the pictures' mean below which light counts as so bright for that error."""
 
 Pixels = NDArray[Any]
 """Shape (pixels of all views, 3), in columns."""
@@ -125,11 +120,7 @@ class Pictures:
             recorded: the recording's variance.
             noise: that of the pictures' noise.
         """
-        light = np.maximum(self.light(predicted), np.float32(DARK))
-        return elementwise(
-            lambda noise, recorded, light: noise + recorded + (MODEL_ERROR * light) ** 2,
-            *(noise, recorded, light),
-        )
+        return elementwise(expected_variance, self.light(predicted), noise, recorded)
 
     def variance(self, predicted: Pixels, recorded: Pixels) -> Pixels:
         """The same, larger where the residuals are; infinite for values that do not count.
