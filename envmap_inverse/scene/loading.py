@@ -24,7 +24,14 @@ from envmap_inverse.scene.mesh_checks import check_count, check_obj, check_ply
 from envmap_inverse.scene.parameters import objects_of
 from envmap_inverse.scene.xml_checks import check_xml
 
-__all__ = ["ENVMAP_ID", "check_shapes", "files_of", "has_envmap", "read_integrator", "read_scene"]
+__all__ = [
+    "ENVMAP_ID",
+    "check_shapes",
+    "contents_of",
+    "has_envmap",
+    "read_integrator",
+    "read_scene",
+]
 
 ENVMAP_ID = "my_envmap"
 """Name of the map that is added to a scene without one."""
@@ -66,8 +73,8 @@ def read_scene(
         return _instantiate(config, str(path), envmap, partial(_parsed, config, path, strings))
 
 
-def files_of(path: Path, define: Mapping[str, str]) -> list[Path]:
-    """List the files besides XML that a scene's elements name, without opening them.
+def contents_of(path: Path, define: Mapping[str, str]) -> tuple[list[Path], set[str]]:
+    """List the files besides XML that a scene's elements name, and its plugins; loads none.
 
     Args:
         path: the scene's XML file.
@@ -81,7 +88,8 @@ def files_of(path: Path, define: Mapping[str, str]) -> list[Path]:
     with _resolving_beside(path), _refusing(str(path)):
         state = _parsed(mi.parser.ParserConfig(mi.variant()), path, define)
         named = [_file_of(node) for node in state.nodes]
-    return [file for file in named if file is not None and file.is_file()]
+        plugins = {str(node.props.plugin_name()) for node in state.nodes}
+    return [file for file in named if file is not None and file.is_file()], plugins
 
 
 def has_envmap(path: Path, defaults: Mapping[str, Any] | None = None) -> bool:
