@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,8 +37,8 @@ def sequences(settings: Settings) -> Table:
         name="sequences",
         title=f"Sequences, mirror, {size} x {size}",
         note="Frames after the first, with 1 % of noise. A frame alone is `Transport()` on the "
-        "same recording. With files: PNGs are read, maps written as EXR, the time of "
-        "the first frame left out. Flicker is the log RMSE between successive maps of constant "
+        "same recording. With files: PNGs are read, maps written as EXR and a video made, the time "
+        "of the first frame left out. Flicker is the log RMSE between successive maps of constant "
         "light; the error is the log RMSE of the last map. We aimed at 20 frames a second and a "
         "flicker of a third.",
         columns={
@@ -73,7 +73,7 @@ def _rows(size: int, count: int) -> Iterator[tuple[Any, ...]]:
         by_itself = Spread.of(time for time, _ in alone)
         maps_alone = [texels for _, texels in alone]
         flicker = [
-            float(np.mean([log_rmse(b, a) for a, b in pairwise(found)]))
+            float(np.mean([log_rmse(b, a) for a, b in itertools.pairwise(found)]))
             for found in (maps_alone, followed[WARM_UP:])
         ]
         is_constant = light == "constant"

@@ -94,6 +94,7 @@ from envmap_inverse.run.folder import RunFolder, check_free
 from envmap_inverse.run.notes import collected_warnings
 from envmap_inverse.run.sequence import SequenceFolder
 from envmap_inverse.run.session import CHECKPOINT_EVERY
+from envmap_inverse.solving.result import MAX_SAMPLES
 from envmap_inverse.system.process import seconds_since_start
 
 __all__ = ["estimate"]
@@ -196,6 +197,7 @@ def estimate(
         panelled(
             "Output",
             min=0,
+            max=MAX_SAMPLES,
             metavar="N",
             help="Also write N maps drawn at random that explain the pictures as well: what they "
             "have in common is known.",
@@ -223,6 +225,7 @@ def estimate(
         panelled(
             "Running",
             min=1,
+            max=1024,
             help="Cores for rendering; by default all. With 1, Adam repeats itself bit by bit.",
         ),
     ] = None,
@@ -241,6 +244,7 @@ def estimate(
         envmap-inverse estimate scene.xml views/*.exr -o run --cameras transforms.json
         envmap-inverse estimate teapot.obj photo.jpg -o run --material chrome --camera fov:40
         envmap-inverse estimate scene.xml evening.mp4 -o run --sequence
+        envmap-inverse estimate --config run/run.toml -o again --prior Smoothness:weight=0.001
     """
     starting, begun = seconds_since_start(), time.perf_counter()
     faults = faults_of(context)

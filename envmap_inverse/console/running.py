@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shlex
 import signal
 import sys
@@ -40,6 +42,8 @@ from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import is_watched, stage, watched_by
 
 __all__ = ["Watch", "command_to_resume", "fail", "run", "shown", "stop_at_signal"]
+
+_LONG_WORD = re.compile(r"(\S{60})\S{90,}(\S{30})")
 
 
 def run(
@@ -295,5 +299,8 @@ def _number(value: float | None) -> str:
 
 def fail(message: str, status: int) -> int:
     """Print an error with a line for each fault, and return the exit status."""
-    sys.stderr.write("".join(f"error: {line}\n" for line in message.splitlines()))
+    lines = (_LONG_WORD.sub(r"\1...\2", line) for line in message.splitlines())
+    with contextlib.suppress(OSError):  # the status says it, too
+        sys.stderr.write("".join(f"error: {line}\n" for line in lines))
+        sys.stderr.flush()
     return status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -20,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from envmap_inverse.errors import InputError, in_one_line
 from envmap_inverse.images import Uint8Image, tonemap
 from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.solving import layout
 from envmap_inverse.system.writing import naming_file, temporary_name, write_bytes
 
-__all__ = ["FRAMES_PER_SECOND", "FrameWriter", "Video", "with_caption"]
+__all__ = ["FRAMES_PER_SECOND", "FrameWriter", "Video", "check_ffmpeg", "with_caption"]
 
 FRAMES_PER_SECOND = 25
 QUEUE_LENGTH = 32
@@ -61,6 +63,26 @@ class _Frame:
     @property
     def num_bytes(self) -> int:
         return self.image.nbytes + self.texels.nbytes
+
+
+def check_ffmpeg(option: str = "--frames") -> None:
+    """Check that the program that encodes videos can be started.
+
+    Args:
+        option: the option that needs it.
+
+    Raises:
+        InputError: if not.
+    """
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise InputError(f"{option}: no ffmpeg ({in_one_line(error)})") from None
+    if shutil.which(program) is None:
+        raise InputError(
+            f"{option}: IMAGEIO_FFMPEG_EXE={program} cannot be started; unset it to use the ffmpeg "
+            "of the package imageio-ffmpeg"
+        )
 
 
 class FrameWriter:
@@ -146,7 +168,7 @@ class FrameWriter:
         try:
             image, envmap = (np.asarray(Image.open(path).convert("RGB")) for path in paths)
         except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
-            reason = " ".join(str(error).split())
+            reason = in_one_line(error)
             warnings.warn(f"{paths[0]}: is not in the video: {reason}", stacklevel=2)
             return
         self._video.add(_side_by_side(image, envmap, _caption(record)))
@@ -193,7 +215,8 @@ class Video:
                 [
                     *(imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", "-f", "rawvideo"),
                     *("-pix_fmt", "rgb24", "-s", f"{width}x{height}"),
-                    *("-r", str(self._rate), "-i", "-", *ENCODING, self._temporary),
+                    *("-r", str(self._rate), "-i", "-", *ENCODING),
+                    f"file:{self._temporary.absolute()}",  # names may look like its options
                 ],
                 stdin=subprocess.PIPE,
                 stderr=self._messages,
@@ -230,7 +253,8 @@ class Video:
         if self._ffmpeg.wait() != 0:
             self._messages.seek(0)
             said = self._messages.read().decode(errors="replace").split("\n")
-            raise OSError(f"ffmpeg: {' '.join(said[:1])}")
+            status = f"ended with status {self._ffmpeg.returncode}"
+            raise OSError(f"ffmpeg: {said[0] or status}")
 
 
 def _caption(record: Record) -> str:
