@@ -49,9 +49,12 @@ def rehearse(mi_scene: Any) -> None:
             str(part)
         cut_film(sensor, 0, 0, (min(width, SIDE), min(height, SIDE)))
         params = mi.traverse(mi_scene)
-        for key in list(params.keys()):
-            if params.properties[key][2] == mi_scene.environment() and key.endswith(".data"):
-                dr.enable_grad(params[key])
+        emitter = mi_scene.environment()
+        params.keep(
+            [key for key in params.keys() if params.properties[key][2] == emitter and "data" in key]
+        )
+        for key in params.keys():
+            dr.enable_grad(params[key])
         params.update()
         image = mi.render(mi_scene, params, sensor, spp=1)
         dr.backward(dr.sum(image))
