@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import numpy as np
 import typer
 
-from envmap_inverse import backend
 from envmap_inverse.console.ball_files import write_scene, write_unwrap
+from envmap_inverse.console.ball_problem import BallWish, stated
+from envmap_inverse.console.ball_viewpoints import one_for_each, pictures_by_viewpoint
 from envmap_inverse.console.balls import (
     BallMaterial,
     Lens,
     ball_material,
     circles_of,
-    find_balls,
-    lamp_start,
-    say_where,
 )
-from envmap_inverse.console.brackets import developed
 from envmap_inverse.console.options import (
     Overwrite,
     Report,
@@ -52,34 +47,24 @@ from envmap_inverse.console.pictures import (
     Reading,
     Register,
     read_views,
-    say_shifts,
 )
 from envmap_inverse.console.running import run
-from envmap_inverse.console.scenes import DEFAULT_MAP_SIZE, MapSize, map_size_of
+from envmap_inverse.console.scenes import MapSize, map_size_of
 from envmap_inverse.console.shots import Shots
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images.response import AUTO
 from envmap_inverse.optimizers.transport import Transport
-from envmap_inverse.problem.cutting import part_of
-from envmap_inverse.problem.fitting import fit_films, map_size_for
-from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.registration import registered
 from envmap_inverse.problem.view import View
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
 from envmap_inverse.run.notes import collected_warnings
-from envmap_inverse.scene.ball import BallShot, ball_scene, reflectance_of_diffuse
-from envmap_inverse.scene.cameras import Camera
-from envmap_inverse.scene.scene import Scene, load_scene
+from envmap_inverse.scene.ball import ball_scene, reflectance_of_diffuse
 from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
 
 __all__ = ["ball"]
-
-MAX_SIDE = 512
-"""Pixels across to which a larger ball is averaged down."""
 
 FEW_STEPS = 3
 """Multiplicative steps from a start that is nearly right; more would fit the recording's noise."""
@@ -95,7 +80,7 @@ def ball(
         typer.Argument(
             metavar="PHOTO...",
             help="Pictures of the ball by one camera that does not move, exposed alike or not: "
-            "files, folders of them, or patterns.",
+            "files, folders of them, or patterns; after ':' those from another viewpoint.",
         ),
     ],
     output: Annotated[
@@ -107,7 +92,7 @@ def ball(
             "Scene",
             metavar="X,Y,R",
             help="The ball's outline, in pixels from the upper left corner, for all pictures or "
-            "given for each; by default it is found.",
+            "given for each (viewpoint); by default it is found.",
         ),
     ] = None,
     fov: Annotated[
@@ -119,12 +104,12 @@ def ball(
         ),
     ] = None,
     distance: Annotated[
-        float | None,
+        list[float] | None,
         panelled(
             "Scene",
             metavar="R",
             help="Distance from the camera to the ball's centre in radii, in place of --fov, for "
-            "cropped pictures; 20 where nothing says.",
+            "cropped pictures, for all or for each viewpoint; 20 where nothing says.",
         ),
     ] = None,
     reflectance: Annotated[
@@ -201,17 +186,21 @@ def ball(
     Examples:
         envmap-inverse ball ball.jpg -o light
         envmap-inverse ball bracket/*.jpg -o light --without-photographer
+        envmap-inverse ball front/ : side/ -o light --without-photographer
         envmap-inverse ball crop.png -o light --circle 256,250.5,241 --distance 15
         envmap-inverse ball grey.jpg -o light --material grey-diffuse
     """
     starting, begun = seconds_since_start(), time.perf_counter()
     faults = faults_of(context)
     with collected_warnings() as notes:
-        lens = faults.attempt(Lens, fov=fov, distance=distance, front=front)
+        lens = faults.attempt(Lens, fov=fov, distances=tuple(distance or ()), front=front)
         bsdf = faults.attempt(ball_material, reflectance, material)
         is_diffuse = bsdf is not None and reflectance_of_diffuse(bsdf) is not None
         left_out = faults.attempt(_left_out, photographer, without_photographer, is_diffuse)
         texels = faults.attempt(map_size_of, map_size)
+        pictures, viewpoints = faults.attempt(pictures_by_viewpoint, photos or []) or ([], [])
+        faults.attempt(_check_viewpoints, viewpoints, is_diffuse)
+        faults.attempt(one_for_each, "--distance", distance or [0.0], viewpoints)
         reading = Reading.parse(
             faults,
             response=response,
@@ -224,24 +213,36 @@ def ball(
             alpha=alpha,
             layer=layer,
         )
-        taken = Shots.parse(faults, photos, exposure=exposure)
-        circles = faults.attempt(circles_of, circle, len(taken.pictures)) or []
+        taken = Shots.parse(faults, pictures, exposure=exposure)
+        circles = faults.attempt(circles_of, circle, viewpoints) or []
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
         views = _read(faults, taken, reading, trust_input=trust_input)
         assert lens is not None and bsdf is not None  # noqa: PT018 - else a fault is reported
-        views, shots = _posed(views, circles, lens, is_exposure_given=exposure is not None)
         optimizer = Transport(warm_up=FEW_STEPS) if is_diffuse else Transport()
-        problem, views, cameras = _problem(
-            views, shots, bsdf, texels, left_out or 0.0, optimizer, register == Register.auto
+        made = stated(
+            views,
+            BallWish(
+                lens=lens,
+                bsdf=bsdf,
+                circles=circles,
+                viewpoints=viewpoints,
+                left_out=left_out or 0.0,
+                map_size=texels,
+                registers=register == Register.auto,
+                is_exposure_given=exposure is not None,
+                optimizer=optimizer,
+            ),
         )
+        problem = made.problem
         check_room(problem, optimizer, output, frames=False)
         settings = {**given_settings(context), **resolved_settings(problem)}
-        if not all(view.knows_exposure for view in views):
+        settings["photos"] = [str(photo) for photo in photos]
+        if not all(view.knows_exposure for view in problem.views):
             settings["exposure"] = "auto"
         folder = RunFolder(output, settings, overwrite=overwrite, frames=False, resume=resume)
         if save_scene:
-            write_scene(output, scene_xml(ball_scene(bsdf), cameras), views)
+            write_scene(output, scene_xml(ball_scene(bsdf), made.cameras), made.parts)
         run(
             folder,
             problem,
@@ -250,7 +251,7 @@ def ball(
             loading=time.perf_counter() - begun,
             notes=notes,
             report=report,
-            write_more=None if is_diffuse else partial(write_unwrap, output, views, shots, problem),
+            write_more=None if is_diffuse else partial(write_unwrap, output, made, left_out or 0.0),
         )
 
 
@@ -277,6 +278,14 @@ def _read(faults: Faults, taken: Shots, reading: Reading, *, trust_input: bool) 
     return views
 
 
+def _check_viewpoints(viewpoints: Sequence[int], is_diffuse: bool) -> None:
+    if is_diffuse and max(viewpoints, default=0):
+        raise InputError(
+            "':' and --material: several viewpoints are for mirrors, as a diffuse ball does not "
+            "show how they are turned; give the pictures of one"
+        )
+
+
 def _left_out(angle: float | None, is_wanted: bool, is_diffuse: bool) -> float:
     """Degrees from the camera within which light is left out."""
     if is_diffuse and (is_wanted or angle is not None):
@@ -289,80 +298,3 @@ def _left_out(angle: float | None, is_wanted: bool, is_diffuse: bool) -> float:
     if not 0 < angle < 90:
         raise InputError(f"--photographer {angle:g}: give degrees above 0 and below 90")
     return angle
-
-
-def _posed(
-    views: Sequence[View], circles: Sequence[Any], lens: Lens, *, is_exposure_given: bool
-) -> tuple[list[View], list[BallShot]]:
-    """The exposed views, those of one size and outline of one sensor, and the ball in each.
-
-    What is found is printed.
-    """
-    with stage("Finding the ball"):
-        found = find_balls(views, circles)
-    if not is_exposure_given and len(views) > 1:
-        views = [replace(view, exposure="auto") for view in views]
-    views = developed(views, is_exposure_given=is_exposure_given)
-    shots: list[BallShot] = []
-    posed = []
-    for view, circle, given in zip(views, found, circles, strict=True):
-        shot, source = lens.shot(view, circle)
-        if shot not in shots:
-            say_where(view, shot, source, is_given=given is not None)
-            shots.append(shot)
-        posed.append(replace(view, sensor=shots.index(shot)))
-    return posed, shots
-
-
-def _problem(
-    views: Sequence[View],
-    shots: Sequence[BallShot],
-    bsdf: dict[str, Any],
-    map_size: tuple[int, int] | None,
-    left_out: float,
-    terms: Transport,
-    is_registered: bool,
-) -> tuple[Problem, list[View], list[Camera]]:
-    """The problem, its views before they are averaged down, and their cameras."""
-    backend.select_variant()
-    scene = load_scene(ball_scene(bsdf), envmap=map_size or DEFAULT_MAP_SIZE)
-    cameras = [shot.camera(f"camera{number}") for number, shot in enumerate(shots)]
-    scene.set_sensors(cameras)
-    faults = Faults()
-    made = [faults.attempt(_cropped, view, shots[view.sensor], left_out) for view in views]
-    faults.report()
-    cropped = [view for view in made if view is not None]
-    fitted = _whole_pixels(_fit_films(scene, cropped))
-    if is_registered:
-        fitted = list(registered(fitted))
-        say_shifts(fitted)
-    if map_size is None:
-        scene.set_map_size(*map_size_for(fitted[:1]))
-    share = reflectance_of_diffuse(bsdf)
-    start = None if share is None else lamp_start(cropped, shots, share, scene.envmap.resolution)
-    problem = Problem.create(
-        scene,
-        fitted,
-        loss=terms.default_loss,
-        priors=terms.default_priors,
-        initial=terms.default_initial if start is None else start,
-    )
-    return problem, cropped, cameras
-
-
-def _cropped(view: View, shot: BallShot, left_out: float) -> View:
-    """The part of a view that shows the ball, and masked but for the ball."""
-    part = part_of(view, shot.window)
-    pixel = max(1.0, max(shot.window.width, shot.window.height) / MAX_SIDE)
-    return replace(part, mask=part.mask * shot.mask(left_out, pixel))
-
-
-def _fit_films(scene: Scene, views: Sequence[View]) -> list[View]:
-    """Average larger pictures down."""
-    sides = [min(max(view.image.shape[:2]), MAX_SIDE) for view in views]
-    return [fit_films(scene, [view], size=side)[0] for view, side in zip(views, sides, strict=True)]
-
-
-def _whole_pixels(views: Sequence[View]) -> list[View]:
-    """The views without pixels of which a mask leaves out a part."""
-    return [replace(view, mask=np.floor(view.mask + np.float32(1e-3))) for view in views]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.console.ball_problem import Stated
 from envmap_inverse.console.output import tell
 from envmap_inverse.images import write_image
-from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
 from envmap_inverse.scene.ball import BallShot
 from envmap_inverse.solving import layout
+from envmap_inverse.sphere.latlong import texel_directions
 from envmap_inverse.sphere.unwrapping import Disc, merged, unwrap
 from envmap_inverse.system.writing import write_bytes
 
@@ -56,23 +58,49 @@ def _word(view: View) -> str:
     return ":".join(f"{value:.6g}" for value in np.ravel(view.exposure))
 
 
-def write_unwrap(
-    folder: Path,
-    views: Sequence[View],
-    shots: Sequence[BallShot],
-    problem: Problem,
-    summary: Mapping[str, Any],
-) -> None:
-    """Write the plain geometric unwrapping of the pictures, to compare."""
+def write_unwrap(folder: Path, made: Stated, left_out: float, summary: Mapping[str, Any]) -> None:
+    """Write the plain geometric unwrapping of the pictures, to compare.
+
+    Several viewpoints are blended, each counting most on the side of its camera.
+
+    Args:
+        folder: of the run.
+        made: the problem, and what it was made of.
+        left_out: degrees from a camera within which other viewpoints count alone.
+        summary: of the run.
+    """
     exposures = summary["exposures"]
-    found: NDArray[np.float32] = problem.exposures if exposures is None else np.array(exposures)
-    circles = [shots[view.sensor].in_window for view in views]
-    discs = [
-        Disc(image=view.image / exposure, is_clipped=view.is_over, circle=circle)
-        for view, exposure, circle in zip(views, found, circles, strict=True)
-    ]
-    disc = merged(discs, np.mean(found, axis=1))
-    width, height = problem.scene.envmap.resolution
+    found = made.problem.exposures if exposures is None else np.array(exposures)
+    width, height = made.problem.scene.envmap.resolution
+    directions = texel_directions(height, width)
+    light = weights = np.zeros((height, width, 1))
+    for viewpoint in sorted(set(made.viewpoints)):
+        discs, shares, shot = _discs(made, found, viewpoint)
+        texels = unwrap(merged(discs, shares), height, width, shot.turn())
+        cosines = (directions @ shot.towards_camera)[:, :, None]
+        weight = np.where(cosines < math.cos(math.radians(left_out)), 1.001 + cosines, 1e-3)
+        light, weights = light + weight * texels, weights + weight
     path = folder / layout.UNWRAP
-    write_image(path, unwrap(disc, height, width, shots[0].turn()))
+    write_image(path, np.asarray(light / weights, np.float32))
     tell(f"{path} is the geometric unwrapping alone (as convert --from ball), to compare")
+
+
+def _discs(
+    made: Stated, exposures: NDArray[np.floating[Any]], viewpoint: int
+) -> tuple[list[Disc], NDArray[np.floating[Any]], BallShot]:
+    """The ball in the pictures of a viewpoint, their exposures, and how the ball stands."""
+    numbers = [
+        number
+        for number, view in enumerate(made.registered)
+        if made.viewpoints[view.sensor] == viewpoint
+    ]
+    views = [made.registered[number] for number in numbers]
+    discs = [
+        Disc(
+            image=view.image / exposures[number],
+            is_clipped=view.is_over,
+            circle=made.shots[view.sensor].in_window,
+        )
+        for number, view in zip(numbers, views, strict=True)
+    ]
+    return discs, np.mean(exposures[numbers], axis=1), made.shots[views[0].sensor]

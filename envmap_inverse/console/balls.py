@@ -11,10 +11,11 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.console.ball_viewpoints import one_for_each
+from envmap_inverse.console.focal_lengths import exif_focal_length
 from envmap_inverse.console.meshes import make_material
 from envmap_inverse.console.options import panelled
 from envmap_inverse.console.output import tell
-from envmap_inverse.console.shots import one_each
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.problem.view import View
 from envmap_inverse.scene.ball import BallShot, conductor
@@ -53,9 +54,6 @@ MIN_LAMP = 0.5
 DEFAULT_DISTANCE = 20.0
 """Radii between the camera and the ball, where nothing says how many."""
 
-FULL_FRAME_DIAGONAL = math.hypot(36, 24)
-CAMERA_ASPECTS = (4 / 3, 3 / 2, 16 / 9)
-ASPECT_TOLERANCE = 0.01
 NOTICEABLE_STRETCH = 1.0
 """Pixels by which an outline is an ellipse from which a warning says so."""
 
@@ -77,55 +75,53 @@ class Lens:
 
     Attributes:
         fov: horizontal field of view of the whole picture in degrees; None if not said.
-        distance: from the camera to the ball's centre in radii; None if not said.
+        distances: from the camera to the ball's centre in radii: of all pictures, or of each
+            viewpoint or picture; empty if not said.
         front: azimuth of the camera's direction in degrees, to the right of the map's middle.
     """
 
     fov: float | None = None
-    distance: float | None = None
+    distances: tuple[float, ...] = ()
     front: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        if self.fov is not None and self.distance is not None:
+        if self.fov is not None and self.distances:
             raise InputError("--fov and --distance: give one of them")
         if self.fov is not None and not 0 < self.fov < 180:
             raise InputError(f"--fov {self.fov:g}: give degrees above 0 and below 180")
-        if self.distance is not None and not 1 < self.distance < 1e6:
+        wrong = [distance for distance in self.distances if not 1 < distance < 1e6]
+        if wrong:
             raise InputError(
-                f"--distance {self.distance:g}: give radii from the camera to the ball's centre, "
-                "more than 1"
+                f"--distance {wrong[0]:g}: give radii from the camera to the ball's centre, more "
+                "than 1"
             )
         if not abs(self.front) < 1e6:
             raise InputError(f"--front {self.front}: give degrees")
 
-    def shot(self, view: View, circle: Circle) -> tuple[BallShot, str]:
-        """The ball before the camera that took a picture, and how its distance is known."""
+    def shot(
+        self, view: View, circle: Circle, distance: float | None = None
+    ) -> tuple[BallShot, str]:
+        """The ball before the camera that took a picture, and how its distance is known.
+
+        Args:
+            view: the whole picture.
+            circle: the ball's outline in it.
+            distance: of the camera in radii, if it is given.
+        """
         height, width, _ = view.image.shape
         size, turned = (width, height), {"front": self.front}
-        if self.distance is not None:
-            return BallShot.at_distance(size, circle, self.distance, **turned), "--distance"
+        if distance is not None:
+            return BallShot.at_distance(size, circle, distance, **turned), "--distance"
         if self.fov is not None:
             focal = width / 2 / math.tan(math.radians(self.fov) / 2)
             return BallShot.of_whole_picture(size, circle, focal, **turned), "--fov"
-        full_frame = None if view.picture is None else view.picture.camera.focal_length_35mm
-        if full_frame is None:
-            why = "by default: no focal length for 35 mm in its EXIF"
-        elif not _is_whole(size):
-            why = (
-                "by default: a crop, to judge by its shape, which EXIF's focal length does not fit"
-            )
-        else:
-            focal = full_frame * math.hypot(*size) / FULL_FRAME_DIAGONAL
-            shot = BallShot.of_whole_picture(size, circle, focal, **turned)
-            return shot, f"by EXIF's {full_frame:g} mm; of a cropped picture, give --distance"
-        return BallShot.at_distance(size, circle, DEFAULT_DISTANCE, **turned), why
-
-
-def _is_whole(size: Size) -> bool:
-    """Whether a picture has the shape of a camera's."""
-    aspect = max(size) / min(size)
-    return any(abs(aspect / known - 1) < ASPECT_TOLERANCE for known in CAMERA_ASPECTS)
+        focal, why = exif_focal_length(view)
+        if focal is None:
+            shot = BallShot.at_distance(size, circle, DEFAULT_DISTANCE, **turned)
+            return shot, f"by default: {why}"
+        shot = BallShot.of_whole_picture(size, circle, focal, **turned)
+        return shot, f"{why}; of a cropped picture, give --distance"
 
 
 def ball_material(reflectance: str | None, named: str | None) -> dict[str, Any]:
@@ -175,15 +171,19 @@ def lamp_start(
     return lamp.texels(size[1], size[0], reflectance)
 
 
-def circles_of(option: Sequence[str] | None, count: int) -> list[Circle | None]:
+def circles_of(option: Sequence[str] | None, viewpoints: Sequence[int]) -> list[Circle | None]:
     """Parse --circle into the outline of the ball in each picture; None for those to be found.
+
+    Args:
+        option: its values.
+        viewpoints: number of each picture's.
 
     Raises:
         InputError: if one is no circle, or there is another number of them.
     """
     faults = Faults()
     given = [faults.attempt(_circle, text) for text in option or ()]
-    each = faults.attempt(one_each, "--circle", given or [None], count)
+    each = faults.attempt(one_for_each, "--circle", given or [None], viewpoints)
     faults.report()
     return each or []
 

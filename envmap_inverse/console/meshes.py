@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 
 from envmap_inverse import backend
+from envmap_inverse.console.focal_lengths import exif_focal_length
 from envmap_inverse.console.options import make_fields, panelled
 from envmap_inverse.console.output import tell
 from envmap_inverse.console.shots import parse_sensors
@@ -47,16 +49,24 @@ CameraSpecs = Annotated[
     panelled(
         "Scene",
         "--camera",
-        metavar="fov:DEG[,key=value,...]",
-        help="Camera of a mesh: its horizontal field of view. From +z (up=z: from -y), it sees the "
-        "mesh fill the picture or its mask, turned by azimuth and elevation in degrees; or it is "
-        "at origin=X/Y/Z, looks at target=X/Y/Z. Once, or for each picture.",
+        metavar="fov:DEG[,key=value,...]|exif[:key=value,...]",
+        help="Camera of a mesh: its horizontal field of view, or EXIF's, the default. From +z "
+        "(up=z: from -y), it sees the mesh fill the picture or its mask, turned by azimuth and "
+        "elevation in degrees; or it is at origin=X/Y/Z, looks at target=X/Y/Z. Once, or for each "
+        "picture.",
     ),
 ]
 SaveScene = Annotated[
     bool,
     panelled("Output", "--save-scene", help="Also write the scene that is made of a mesh, as XML."),
 ]
+
+
+EXIF = "exif"
+"""Value of --camera that takes the field of view from the picture."""
+
+UNKNOWN_FOV = 45.0
+"""Degrees that stand for a field of view until the picture is read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +77,13 @@ class MeshChoice:
         name: of its material.
         bsdf: its material.
         viewpoints: of the cameras; empty if a file has them.
+        by_exif: the numbers of those whose field of view the pictures say.
     """
 
     name: str
     bsdf: dict[str, Any]
     viewpoints: list[Viewpoint]
+    by_exif: frozenset[int]
 
     @classmethod
     def parse(
@@ -96,13 +108,6 @@ class MeshChoice:
             return None
         if cameras is not None and camera:
             faults.keep(InputError("--camera and --cameras: give one of them"))
-        if cameras is None and not camera:
-            faults.keep(
-                InputError(
-                    f"{path}: a mesh has no camera; add --camera fov:DEG, the picture's horizontal "
-                    "field of view in degrees, or --cameras FILE"
-                )
-            )
         if named is None:
             faults.keep(
                 InputError(
@@ -111,11 +116,13 @@ class MeshChoice:
                 )
             )
         bsdf = None if named is None else faults.attempt(make_material, named)
-        found = [faults.attempt(_viewpoint, spec) for spec in camera or ()]
+        specs = camera or (() if cameras else (EXIF,))
+        found = [faults.attempt(_viewpoint, spec) for spec in specs]
         return cls(
             name=named or "",
             bsdf=bsdf or {"type": "diffuse"},
             viewpoints=[viewpoint for viewpoint in found if viewpoint is not None],
+            by_exif=frozenset(k for k, spec in enumerate(specs) if _says_exif(spec)),
         )
 
     def load(self, path: Path, map_size: tuple[int, int]) -> MeshScene:
@@ -150,15 +157,17 @@ class MeshChoice:
             views: their sensors are the numbers of viewpoints.
 
         Raises:
-            InputError: if the object is not in a picture, or a camera is inside it.
+            InputError: if the object is not in a picture, a camera is inside it, or a picture's
+                field of view is not known.
         """
         first = [
             next((view for view in views if view.sensor == number), views[0])
             for number in range(len(self.viewpoints))
         ]
+        viewpoints = [self._with_fov(number, view) for number, view in enumerate(first)]
         try:
             cameras = made.stand(
-                self.viewpoints,
+                viewpoints,
                 [Path(view.name).name for view in first],
                 [(view.image.shape[1], view.image.shape[0]) for view in first],
                 [_box(view) for view in first],
@@ -171,6 +180,21 @@ class MeshChoice:
             how = "given" if viewpoint.origin else "fills the mask" if _box(view) else "fills it"
             place = "/".join(f"{number:.4g}" for number in camera.to_world[:3, 3])
             tell(f"{camera.name}: camera at {place} ({how})")
+
+    def _with_fov(self, number: int, view: View) -> Viewpoint:
+        """A viewpoint with the field of view of a picture, if that says it; printed then."""
+        viewpoint = self.viewpoints[number]
+        if number not in self.by_exif:
+            return viewpoint
+        focal, why = exif_focal_length(view)
+        if focal is None:
+            raise InputError(
+                f"{view.name}: the camera's field of view is not known ({why}); add --camera "
+                "fov:DEG, the picture's horizontal field of view in degrees, or --cameras FILE"
+            )
+        fov = 2 * math.degrees(math.atan(view.image.shape[1] / 2 / focal))
+        tell(f"{view.name}: field of view {fov:.1f} degrees, {why}")
+        return replace(viewpoint, fov=fov)
 
 
 def save_scene_of(folder: Path, made: MeshScene | None) -> None:
@@ -196,11 +220,27 @@ def make_material(spec: str) -> dict[str, Any]:
         raise InputError(f"--material {error}") from None
 
 
+def _says_exif(spec: str) -> bool:
+    return spec.partition(":")[0] == EXIF
+
+
 def _viewpoint(spec: str) -> Viewpoint:
+    """Parse --camera; the field of view of one by EXIF is set once there are pictures."""
     kind, _, rest = spec.partition(":")
-    if kind != "fov" or not rest:
-        raise InputError(f"--camera {spec!r}: give fov:DEG[,key=value,...], e.g. fov:40,azimuth=30")
-    made: Viewpoint = make_fields(Viewpoint, f"--camera {spec!r}", f"fov={rest}")
+    source = f"--camera {spec!r}"
+    more: dict[str, float] = {}
+    if kind == EXIF:
+        if rest.startswith("fov=") or ",fov=" in rest:
+            raise InputError(f"{source}: give fov:DEG or exif, not both")
+        more = {"fov": UNKNOWN_FOV}
+    elif kind == "fov" and rest:
+        rest = f"fov={rest}"
+    else:
+        raise InputError(
+            f"{source}: give fov:DEG[,key=value,...], e.g. fov:40,azimuth=30, or "
+            "exif[:key=value,...]"
+        )
+    made: Viewpoint = make_fields(Viewpoint, source, rest, **more)
     return made
 
 

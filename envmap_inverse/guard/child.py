@@ -18,6 +18,7 @@ from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
 from envmap_inverse.guard.rehearsal import is_usual, rehearse
 from envmap_inverse.images import read_image, read_mask
+from envmap_inverse.images.video import is_video, read_frames
 from envmap_inverse.scene.camera_files import read_cameras
 from envmap_inverse.scene.loading import contents_of, read_scene
 from envmap_inverse.scene.mesh_checks import is_mesh, mesh_shape
@@ -71,7 +72,10 @@ class _Child:
 
     def _image(self, path: Path, layer: str | None = None) -> None:
         self._announce([path])
-        read_image(path, layer=layer)
+        if is_video(path):
+            next(read_frames(path))
+        else:
+            read_image(path, layer=layer)
 
     def _mask(self, path: Path) -> None:
         self._announce([path])

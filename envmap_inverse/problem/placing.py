@@ -150,6 +150,7 @@ def _on_canvas(view: View, size: Size, x: float, y: float) -> View:
         mask=mask,
         over=pasted(view.is_over),
         under=pasted(view.is_under),
+        crop=(x, y, *_size_of(view)),
     )
     if max(abs(x - left), abs(y - top)) <= WHOLE:
         return whole

@@ -58,6 +58,8 @@ class View:
         picture: what `image` was read as, without its values, which says more of the camera; None
             if it was an array.
         window: the part of the picture that `image` is, if it was cut; None for all of it.
+        crop: (x, y, width, height) of the picture in the whole one that its film shows, in pixels,
+            if it is a crop that was placed there; None if it is not.
         shift: pixels to the right and down by which the picture was off, and was moved back; None
             if it was not.
         averaged: values of the picture's file of which each is the mean.
@@ -83,6 +85,7 @@ class View:
     picture: Picture | None = None
     response: Response | str | Path = AUTO
     window: Window | None = None
+    crop: tuple[float, float, float, float] | None = None
     shift: tuple[float, float] | None = None
     averaged: float = 1.0
 

@@ -67,7 +67,10 @@ def check_free(path: Path, *, overwrite: bool, resume: bool = False) -> None:
 
 
 def _files_of_run(path: Path) -> list[Path]:
-    return [file for file in path.iterdir() if layout.OWN_FILES.fullmatch(file.name)]
+    own = [file for file in path.iterdir() if layout.OWN_FILES.fullmatch(file.name)]
+    maps = path / layout.SEQUENCE
+    inside = maps.iterdir() if maps.is_dir() else ()
+    return own + [file for file in inside if layout.SEQUENCE_FILES.fullmatch(file.name)]
 
 
 class RunFolder:

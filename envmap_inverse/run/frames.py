@@ -27,7 +27,7 @@ from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.solving import layout
 from envmap_inverse.system.writing import naming_file, temporary_name, write_bytes
 
-__all__ = ["FrameWriter", "check_ffmpeg"]
+__all__ = ["FRAMES_PER_SECOND", "FrameWriter", "Video", "check_ffmpeg", "with_caption"]
 
 FRAMES_PER_SECOND = 25
 QUEUE_LENGTH = 32
@@ -101,7 +101,7 @@ class FrameWriter:
         self._jobs: queue.Queue[_Frame | threading.Event | None] = queue.Queue(QUEUE_LENGTH)
         self._failure: BaseException | None = None
         self._is_abandoned = False
-        self._video = _Video(folder / layout.VIDEO)
+        self._video = Video(folder / layout.VIDEO)
         self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
         self._thread.start()
 
@@ -194,15 +194,17 @@ def _png(picture: Uint8Image) -> bytes:
     )
 
 
-class _Video:
+class Video:
     """An H.264 video that appears under its own name once it is complete."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, frames_per_second: float = FRAMES_PER_SECOND) -> None:
+        """Name the file; it is begun with the first frame."""
+        self.path, self._rate = path, frames_per_second
         self._temporary = temporary_name(path)
         self._ffmpeg: subprocess.Popen[bytes] | None = None
 
     def add(self, frame: Uint8Image) -> None:
+        """Append a frame, of even sides."""
         if self._ffmpeg is None:
             height, width, _ = frame.shape
             self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - closed with ffmpeg
@@ -210,7 +212,7 @@ class _Video:
                 [
                     *(imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", "-f", "rawvideo"),
                     *("-pix_fmt", "rgb24", "-s", f"{width}x{height}"),
-                    *("-r", str(FRAMES_PER_SECOND), "-i", "-", *ENCODING),
+                    *("-r", str(self._rate), "-i", "-", *ENCODING),
                     f"file:{self._temporary.absolute()}",  # names may look like its options
                 ],
                 stdin=subprocess.PIPE,
@@ -224,6 +226,7 @@ class _Video:
             self._check()
 
     def close(self) -> None:
+        """Complete the file."""
         if self._ffmpeg is not None:
             with contextlib.suppress(BrokenPipeError):  # `_check` knows more
                 self._ffmpeg.communicate()
@@ -232,6 +235,7 @@ class _Video:
         self.discard()
 
     def discard(self) -> None:
+        """Remove what is not complete."""
         if self._ffmpeg is not None:
             self._ffmpeg.kill()
             with contextlib.suppress(BrokenPipeError):
@@ -256,9 +260,20 @@ def _caption(record: Record) -> str:
 
 
 def _side_by_side(image: Uint8Image, envmap: Uint8Image, caption: str) -> Uint8Image:
-    """Join image and map at one height, with a caption below; even sides, as H.264 requires."""
-    height = min(max(image.shape[0], 256), 512) // 2 * 2
-    panels = [_scaled(picture, height) for picture in (image, envmap)]
+    """Join image and map at one height, with a caption below."""
+    return with_caption((image, envmap), caption, image.shape[0])
+
+
+def with_caption(pictures: Sequence[Uint8Image], caption: str, height: int) -> Uint8Image:
+    """Pictures side by side with a caption below; even sides, as H.264 requires.
+
+    Args:
+        pictures: shape (h, w, 3) each.
+        caption: words below them.
+        height: of the pictures, if it is neither small nor large.
+    """
+    height = min(max(height, 256), 512) // 2 * 2
+    panels = [_scaled(picture, height) for picture in pictures]
     width = sum(panel.width for panel in panels)
     canvas = Image.new("RGB", (width, height + CAPTION_HEIGHT), BACKGROUND)
     left = 0

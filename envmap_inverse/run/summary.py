@@ -42,6 +42,7 @@ def summary_of_run(
     return summary_of(result) | {
         "metrics": {} if truth is None else compare_maps(result.texels, truth, result.coverage),
         "clipped_share": [view.clipped_share for view in problem.views],
+        "crops": [view.crop for view in problem.views],
         "exposure": exposure,
         "fit": fit.as_dict(),
         "response": response_summary(problem.views),
@@ -52,6 +53,7 @@ def summary_of_run(
         "shifts": [view.shift for view in problem.views],
         "versions": versions(),
         "warnings": list(notes),
+        "windows": [view.window and list(view.window.place) for view in problem.views],
     }
 
 

@@ -24,6 +24,9 @@ Array = NDArray[np.float64]
 MARGIN = 0.03
 """Width, in radii, of what is kept of a picture around the ball."""
 
+NORMAL_STEPS = 8
+"""Steps to the normal that mirrors a direction; each is right to a distance's share of the last."""
+
 RIM = 0.015
 """Width, in radii, of the ball's edge that is masked."""
 
@@ -38,6 +41,8 @@ class BallShot:
         focal_length: pixels.
         principal_point: (x, y) in pixels from the picture's upper left corner.
         front: azimuth of the camera's direction in degrees, to the right of the map's middle.
+        turned: rotation vector in the map's frame, radians: by how much the level camera is then
+            turned about the ball.
     """
 
     size: tuple[int, int]
@@ -45,6 +50,7 @@ class BallShot:
     focal_length: float
     principal_point: tuple[float, float]
     front: float = 0.0
+    turned: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @classmethod
     def at_distance(
@@ -108,7 +114,7 @@ class BallShot:
         window, (x, y) = self.window, self.principal_point
         to_world = np.eye(4)
         to_world[:3, :3] = self._axes
-        to_world[:3, 3] = -self.distance * (self._axes @ self._towards_ball)
+        to_world[:3, 3] = self._place
         return Camera(
             name=name,
             width=window.width,
@@ -144,18 +150,49 @@ class BallShot:
         down = (y + window.y - self.principal_point[1]) / self.focal_length
         rays = np.stack([right, -down, -np.ones_like(right)], axis=-1) @ self._axes.T
         rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-        origin = -self.distance * (self._axes @ self._towards_ball)
+        origin = self._place
         ahead = -rays @ origin
         depth = ahead - np.sqrt(np.maximum(ahead**2 - self.distance**2 + 1, 0))
         points = origin + depth[..., None] * rays
         return np.asarray(points / np.linalg.norm(points, axis=-1, keepdims=True))
 
+    @property
+    def towards_camera(self) -> Array:
+        """Unit vector from the ball to the camera, in the map's frame."""
+        return np.asarray(self._place / self.distance)
+
     def turn(self) -> Array:
         """From the axes of `MirrorBall`, whose camera looks at it along -z, to the map's."""
-        ball = self._axes @ self._towards_ball
+        ball = self._level_axes @ self._towards_ball
         right = np.cross(ball, [0.0, 1.0, 0.0])
         right /= np.linalg.norm(right)
-        return np.stack([right, np.cross(right, ball), -ball], axis=1)
+        axes = np.stack([right, np.cross(right, ball), -ball], axis=1)
+        return np.asarray(self._rotation @ axes)
+
+    def mirrored(self, directions: Array) -> tuple[Array, Array, Array]:
+        """Where in the window the ball mirrors light from directions.
+
+        The normal halves the angle between the direction and that to the camera, which hardly
+        depends on the normal: it is found by iteration.
+
+        Args:
+            directions: unit vectors in the map's frame, shape (..., 3).
+
+        Returns:
+            x and y in pixels from the window's upper left corner, and the cosine of the angle
+            between the normal and the direction to the camera, 0 at the rim; shape (...).
+        """
+        normal, place = np.zeros(3), self._place
+        for _ in range(NORMAL_STEPS):
+            towards = place - normal
+            towards = towards / np.linalg.norm(towards, axis=-1, keepdims=True)
+            normal = directions + towards
+            normal = normal / np.maximum(np.linalg.norm(normal, axis=-1, keepdims=True), 1e-9)
+        right, up, back = np.moveaxis((normal - place) @ self._axes, -1, 0)
+        x = self.principal_point[0] - self.focal_length * right / back
+        y = self.principal_point[1] + self.focal_length * up / back
+        cosines = np.asarray(np.sum(normal * towards, axis=-1))
+        return np.asarray(x - self.window.x), np.asarray(y - self.window.y), cosines
 
     @property
     def _edges(self) -> tuple[float, float]:
@@ -178,8 +215,24 @@ class BallShot:
         return np.array([sine * x / off, -sine * y / off, -math.cos(angle)])
 
     @property
+    def _place(self) -> Array:
+        """The camera's place in the map's frame, the ball being at the origin."""
+        return np.asarray(-self.distance * (self._axes @ self._towards_ball))
+
+    @property
     def _axes(self) -> Array:
         """The camera's axes in the map's frame, as columns."""
+        return self._rotation @ self._level_axes
+
+    @property
+    def _rotation(self) -> Array:
+        from scipy.spatial.transform import Rotation  # noqa: PLC0415 - takes a while to load
+
+        return np.asarray(Rotation.from_rotvec(self.turned).as_matrix())
+
+    @property
+    def _level_axes(self) -> Array:
+        """The axes of the camera before it is turned."""
         ahead = np.asarray(uv_to_direction(0.5 + self.front / 360, 0.5), np.float64)
         up = np.array([0.0, 1.0, 0.0])
         return np.stack([np.cross(ahead, up), up, -ahead], axis=1)

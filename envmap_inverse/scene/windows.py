@@ -41,6 +41,11 @@ class Window:
         """Cut it out of an array of shape (h, w, ...)."""
         return image[self.y : self.y + self.height, self.x : self.x + self.width]
 
+    @property
+    def place(self) -> tuple[int, int, int, int]:
+        """(x, y, width, height)."""
+        return self.x, self.y, self.width, self.height
+
     def widened(self, margin: int, shape: tuple[int, ...]) -> Window:
         """The window with a margin, as far as an image of a shape (h, w) reaches."""
         left, top = max(self.x - margin, 0), max(self.y - margin, 0)

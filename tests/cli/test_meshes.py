@@ -10,18 +10,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import solids
-from PIL import Image
+from PIL import ExifTags, Image
 
 import envmap_inverse as ei
 from envmap_inverse.images import read_image, tonemap
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
-CAMERA = ("--camera", "fov:40,azimuth=20,up=z")
+CAMERA = ("--camera", "exif:azimuth=20,up=z")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A mesh of a ball, a cut-out photograph of it in chrome under one lamp, and a scene file."""
+    """A mesh of a ball, a photograph of it in chrome with a mask, and one cut out, without EXIF."""
     folder = tmp_path_factory.mktemp("object")
     mesh = solids.write(folder / "ball.obj", solids.ball(48))
     camera = ei.Viewpoint(fov=40, azimuth=20, up="z")
@@ -33,18 +33,24 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     image = tonemap(ei.render(scene, spp=64), 1.0)
     y, x = np.indices((40, 60)) + 0.5
     alpha = np.where(np.hypot(x - 30, y - 20) < 17.5, 255, 0).astype(np.uint8)
-    Image.fromarray(np.dstack([image, alpha])).save(folder / "photo.png")
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 49
+    Image.fromarray(np.dstack([image, alpha])).save(folder / "plain.png")
+    Image.fromarray(image).save(folder / "photo.jpg", exif=exif, quality=95, subsampling=0)
+    Image.fromarray(alpha).save(folder / "mask.png")
     return folder
 
 
 def test_a_mesh_becomes_a_scene_and_its_photograph_a_map(
     folder: Path, call: Call, tmp_path: Path
 ) -> None:
-    mesh, photo = folder / "ball.obj", folder / "photo.png"
+    mesh, photo = folder / "ball.obj", folder / "photo.jpg"
+    mask = ("--mask", folder / "mask.png")
     options = ("--material", "chrome", "--map-size", "32x16", "--no-report", "--save-scene")
-    done = call("estimate", mesh, photo, "-o", "light", *CAMERA, *options, cwd=tmp_path)
+    done = call("estimate", mesh, photo, "-o", "light", *CAMERA, *mask, *options, cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "9024 faces of chrome" in done.stdout
+    assert "photo.jpg: field of view 40.3 degrees, by EXIF's 49 mm" in done.stdout
     assert "(fills the mask)" in done.stdout
     texels = read_image(tmp_path / "light" / "envmap.exr")
     row, column = np.unravel_index(int(texels[..., 1].argmax()), texels.shape[:2])
@@ -56,6 +62,7 @@ def test_a_mesh_becomes_a_scene_and_its_photograph_a_map(
     np.testing.assert_allclose(read_image(tmp_path / "again" / "envmap.exr"), texels, rtol=1e-5)
     from_xml = call(
         *("estimate", "light/mesh_scene.xml", photo, "-o", "third", "--map-size", "32x16"),
+        *mask,
         "--no-report",
         cwd=tmp_path,
     )
@@ -68,7 +75,11 @@ def test_a_mesh_becomes_a_scene_and_its_photograph_a_map(
 @pytest.mark.parametrize(
     ("options", "messages"),
     [
-        ((), ("ball.obj: a mesh has no camera; add --camera", "ball.obj: a mesh has no material")),
+        ((), ("ball.obj: a mesh has no material",)),
+        (
+            ("--material", "gold"),
+            ("plain.png: the camera's field of view is not known (no focal length for 35 mm",),
+        ),
         (
             ("--camera", "40", "--material", "crome"),
             ("--material 'crome': unknown", "--camera '40': give fov:DEG"),
@@ -76,6 +87,10 @@ def test_a_mesh_becomes_a_scene_and_its_photograph_a_map(
         (
             ("--camera", "fov:40,origin=0/0/0.1", "--material", "gold"),
             ("--camera: the camera is inside the object",),
+        ),
+        (
+            ("--camera", "exif:fov=40", "--material", "gold"),
+            ("--camera 'exif:fov=40': give fov:DEG or exif, not both",),
         ),
         (
             ("--camera", "fov:40", "--camera", "fov:41", "--material", "gold"),
@@ -86,7 +101,7 @@ def test_a_mesh_becomes_a_scene_and_its_photograph_a_map(
 def test_what_is_missing_or_wrong_is_named(
     folder: Path, call: Call, tmp_path: Path, options: tuple[str, ...], messages: tuple[str, ...]
 ) -> None:
-    photo = folder / "photo.png"
+    photo = folder / "plain.png"
     done = call("estimate", folder / "ball.obj", photo, "-o", "x", *options, cwd=tmp_path)
     assert done.returncode == 2
     lines = done.stderr.splitlines()

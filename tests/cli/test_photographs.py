@@ -164,3 +164,5 @@ def test_a_small_object_is_cut_out_and_its_pictures_are_registered(
     summary = json.loads((folder / "cut" / "summary.json").read_text())
     assert summary["shifts"][0] is summary["shifts"][2] is None
     np.testing.assert_allclose(summary["shifts"][1], [2, -1], atol=0.1)
+    np.testing.assert_allclose(summary["crops"][2], [16, 20, 74, 60], atol=0.1)
+    assert summary["windows"][0] == summary["windows"][2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -162,3 +163,23 @@ def test_a_metal_is_known_by_its_name() -> None:
 def test_a_reflectance_that_cannot_be_is_refused(wrong: str) -> None:
     with pytest.raises(InputError, match=f"--reflectance .?{wrong}"):
         conductor(wrong)
+
+
+def test_directions_are_mirrored_where_a_lamp_in_them_is_seen() -> None:
+    turned = (0.1, -1.2, -0.2)
+    shot = replace(BallShot.at_distance((60, 60), Circle(x=30, y=31, radius=25), 5), turned=turned)
+    light = lamp(12, 20)
+    light[12, 19] = 50
+    image = rendered(shot, light)
+    x, y, cosine = shot.mirrored(uv_to_direction(20 / 64, 12 / 31))
+    assert cosine > 0.3
+    row, column = np.unravel_index(int(image[..., 0].argmax()), image.shape[:2])
+    assert (column + 0.5, row + 0.5) == (pytest.approx(x, abs=1.1), pytest.approx(y, abs=1.1))
+
+
+def test_what_is_opposite_to_the_camera_is_mirrored_at_the_rim() -> None:
+    shot = BallShot.at_distance((60, 60), Circle(x=30, y=31, radius=25), 20)
+    x, y, cosine = shot.mirrored(np.array([shot.towards_camera, -shot.towards_camera + 1e-3]))
+    assert cosine[0] == pytest.approx(1)
+    assert cosine[1] < 0.06
+    assert (x[0], y[0]) == pytest.approx((shot.in_window.x, shot.in_window.y), abs=1e-6)

@@ -1,4 +1,4 @@
-"""A lamp and even light are found from the pixels of a diffuse ball."""
+"""A lamp, sky and ground are found from the pixels of a diffuse ball."""
 
 from __future__ import annotations
 
@@ -29,9 +29,23 @@ def test_the_lamp_is_where_it_is_within_a_degree(
     values = even + 2 * COLOUR * cosines + rng.normal(0, 0.01, (len(normals), 3))
     lamp = fit_lamp(normals, values)
     assert np.degrees(np.arccos(min(lamp.direction @ direction, 1))) < 1
-    np.testing.assert_allclose(lamp.even, even, atol=0.01)
+    np.testing.assert_allclose(lamp.sky, even, atol=0.01)
+    np.testing.assert_array_equal(lamp.sky, lamp.ground)
     np.testing.assert_allclose(lamp.facing, 2 * COLOUR, rtol=0.02)
     assert lamp.unexplained < 0.01
+
+
+@pytest.mark.parametrize("direction", [(0.6, 0.64, 0.48), (0.8, 0.36, -0.48)])
+def test_a_sky_that_is_brighter_than_the_ground_does_not_lift_the_lamp(
+    direction: tuple[float, float, float], rng: np.random.Generator
+) -> None:
+    normals = seen_normals(rng)
+    up, cosines = normals[:, 1:2], np.maximum(normals @ direction, 0)[:, None]
+    values = 0.8 * (1 + up) / 2 + 0.2 * (1 - up) / 2 + COLOUR * cosines
+    lamp = fit_lamp(normals, values + rng.normal(0, 0.01, (len(normals), 3)))
+    assert np.degrees(np.arccos(min(lamp.direction @ direction, 1))) < 2
+    np.testing.assert_allclose(lamp.sky, 0.8, atol=0.05)
+    np.testing.assert_allclose(lamp.ground, 0.2, atol=0.05)
 
 
 def test_without_a_lamp_nothing_is_explained(rng: np.random.Generator) -> None:
