@@ -32,8 +32,10 @@ from benchmarks.objects import objects
 from benchmarks.outliers import outliers
 from benchmarks.refine import refine
 from benchmarks.scaling import scaling
+from benchmarks.sequences import sequences
 from benchmarks.settings import Settings, parser, settings_of
 from benchmarks.tables import Table, print_table
+from benchmarks.wrong_scenes import wrong_scenes
 from envmap_inverse.images import write_bytes
 from envmap_inverse.version import __version__
 
@@ -55,7 +57,9 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "camera": camera,
     "camera-noise": camera_noise,
     "wrong-cameras": wrong_cameras,
+    "wrong-scenes": wrong_scenes,
     "refine": refine,
+    "sequences": sequences,
     "live": live,
     "gpu": gpu,
     "views": photographs.views,
@@ -70,7 +74,9 @@ TOO_LONG = (
     "camera",
     "camera-noise",
     "wrong-cameras",
+    "wrong-scenes",
     "refine",
+    "sequences",
     "isolation",
     "live",
     "gpu",

@@ -22,6 +22,7 @@ from envmap_inverse.losses import (
     RelativeMSE,
 )
 from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.least_squares.temporal import Temporal
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.parameterizations import (
@@ -33,6 +34,8 @@ from envmap_inverse.parameterizations import (
     Pyramid,
     Softplus,
 )
+from envmap_inverse.planning.information import Information
+from envmap_inverse.planning.ranking import ViewCoverage, rank_views
 from envmap_inverse.priors import (
     Chromaticity,
     NaturalLight,
@@ -46,7 +49,6 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Solution
 from envmap_inverse.problem.view import View
 from envmap_inverse.recording.light_transport import LightTransport
-from envmap_inverse.recording.planning import Information, ViewCoverage, rank_views
 from envmap_inverse.refining.choices import Refine, Refined, Within
 from envmap_inverse.scene.camera_files import read_cameras
 from envmap_inverse.scene.cameras import Camera
@@ -56,6 +58,7 @@ from envmap_inverse.scene.scene import Scene, load_scene
 from envmap_inverse.scene.viewpoints import Viewpoint
 from envmap_inverse.solving.arguments import explain_arguments as _explain_arguments
 from envmap_inverse.solving.estimate import Estimate, estimate
+from envmap_inverse.solving.sequence import estimate_sequence
 from envmap_inverse.version import __version__ as __version__
 
 __all__ = [
@@ -97,6 +100,7 @@ __all__ = [
     "SphericalGaussians",
     "SphericalHarmonics",
     "SunSky",
+    "Temporal",
     "Tikhonov",
     "TotalVariation",
     "Transport",
@@ -106,6 +110,7 @@ __all__ = [
     "Within",
     "estimate",
     "estimate_noise",
+    "estimate_sequence",
     "find_lamps",
     "load_mesh",
     "load_scene",

@@ -9,10 +9,20 @@ from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError, MissingFileError
 from envmap_inverse.scene.scene import Scene, load_scene
 
-__all__ = ["MAPS", "MATERIALS", "OBJECTS", "bundled_scene", "bunny", "map_file", "scene_file"]
+__all__ = [
+    "MAPS",
+    "MATERIALS",
+    "OBJECTS",
+    "bundled_scene",
+    "bunny",
+    "map_file",
+    "samples",
+    "scene_file",
+]
 
 OBJECTS = ("bunny", "ball", "knot")
 MAPS = ("museum", "windows", "lamps", "sun")
+SAMPLES = ("ball",)
 MATERIALS: dict[str, dict[str, Any]] = {
     "mirror": {"type": "conductor", "material": "Cu"},
     "rough": {"type": "roughconductor", "material": "Cu", "alpha": 0.2},
@@ -50,6 +60,17 @@ def map_file(name: str) -> Path:
     """
     _check_name("map", name, MAPS)
     return _scenes() / ("bunny" if name == "museum" else "maps") / f"{name}.exr"
+
+
+def samples(name: str) -> Path:
+    """A folder of sample pictures: "ball" is a bracket of a chrome ball, `shot_0.jpg` and so on.
+
+    Raises:
+        InputError: if there is no such folder.
+        FileNotFoundError: if the bundled scenes are missing.
+    """
+    _check_name("sample", name, SAMPLES)
+    return _scenes() / "samples" / name
 
 
 def bundled_scene(name: str = "bunny", material: str = "mirror") -> Scene:

@@ -128,7 +128,7 @@ class Censored:
 
 @dataclass(frozen=True, kw_only=True)
 class Huber:
-    """Squared up to a residual r of delta, linear beyond it: r^2, or delta (2 |r| - delta).
+    """Squared up to a residual r of delta, linear beyond: r^2, or delta (2 abs(r) - delta).
 
     Outliers (a reflection missing from the scene, a person) pull no harder than delta (Huber 1964).
     The residual r is p - o, or, if relative, (p - o) / max(o, epsilon).
@@ -162,7 +162,7 @@ class Huber:
     def weight(
         self, prediction: NDArray[np.float32], observation: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        """min(1, delta / |r|), over max(o, epsilon)^2 if relative."""
+        """min(1, delta / abs(r)), over max(o, epsilon)^2 if relative."""
         scale = self._scale(observation)
         size = np.abs(prediction - observation) / scale
         weight = self.delta / np.maximum(size, self.delta) / scale**2

@@ -125,7 +125,7 @@ class Chromaticity:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Colouring:
-    """The matrix of the quadratic form sum_i w_i |x_i - k_i mean(x_i)|^2, i being texels."""
+    """The matrix of the quadratic form sum_i w_i (x_i - k_i mean(x_i))^2, i being texels."""
 
     weights: NDArray[np.float32]
     chroma: NDArray[np.float32]
@@ -148,7 +148,7 @@ class _Colouring:
 
 @dataclass(frozen=True, kw_only=True)
 class Smoothness:
-    """Mean over the sphere of weight |grad x|^2: the Laplace-Beltrami operator.
+    """Mean over the sphere of weight (grad x)^2: the Laplace-Beltrami operator.
 
     Attributes:
         weight: how much it counts beside the loss, the gradient being per radian; "auto" lets
@@ -284,7 +284,7 @@ class Tikhonov:
 class NaturalLight:
     """Gaussian log radiance with about the spectrum of real panoramas.
 
-    Mean over the sphere and the channels of weight |grad (log x - log start)|^2, the gradient being
+    Mean over the sphere and the channels of weight (grad (log x - log start))^2, the gradient being
     per radian. The power of maps of this prior falls as 1 / (l (l + 1)) with the degree l of
     spherical harmonics, as measured on 28 panoramas (see `natural_light`). Radiance below `epsilon`
     counts as so bright. Unlike `TotalVariation` it smooths edges and dims lamps.

@@ -11,9 +11,8 @@ import argparse
 from pathlib import Path
 
 import envmap_inverse as ei
+from envmap_inverse.bundled import scene_file
 from envmap_inverse.images import write_image
-
-SCENE = Path(__file__).parents[1] / "scenes" / "bunny" / "bunny.xml"
 
 parser = argparse.ArgumentParser(description="Recover the light around a copper bunny.")
 parser.add_argument("--size", type=int, default=512, help="width and height of the picture")
@@ -22,7 +21,7 @@ parser.add_argument("-o", "--output", type=Path, default=Path("bunny-example"), 
 options = parser.parse_args()
 
 # Which of the scene's parameters could be recovered, and the one that will be.
-scene = ei.load_scene(SCENE)
+scene = ei.load_scene(scene_file("bunny"))
 scene.set_film_size(options.size)
 print(scene.parameters.differentiable(), end="\n\n")
 print(scene.parameters.keep(f"{scene.envmap.name}.data"), end="\n\n")

@@ -24,7 +24,7 @@ from envmap_inverse.console.output import coverage_table, say, say_table
 from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.console.scenes import load_with_map
 from envmap_inverse.guard.reader import read_apart
-from envmap_inverse.recording.planning import ViewCoverage, rank_views
+from envmap_inverse.planning.ranking import ViewCoverage, rank_views
 from envmap_inverse.report.coverage import write_coverage
 from envmap_inverse.system.progress import stage
 
@@ -42,10 +42,14 @@ def coverage(
     ] = None,
     cameras: Cameras = None,
     noise: Annotated[
-        float, panelled("Pictures", help="Standard deviation of a pixel relative to its value.")
+        float,
+        panelled(
+            "Pictures",
+            help="Standard deviation of a pixel relative to its value; 10 % for the map are added.",
+        ),
     ] = 0.05,
     size: Annotated[int, panelled("Pictures", help="Longer side of the films in pixels.")] = 128,
-    spp: Spp = 16,
+    spp: Spp = 32,
     seed: Seed = 0,
     output: Annotated[
         Path | None,
@@ -58,9 +62,9 @@ def coverage(
 ) -> None:
     """Report what sensors would see of the environment map, and which picture to take first.
 
-    A view sees a patch of 6 x 6 degrees if it at least halves the variance of the patch's light,
-    which is known to 100 % beforehand. Deviations are lower bounds, relative to uniform light, and
-    halve with twice the film's size; bits are the mean of log2(deviation before / after).
+    A texel is seen if its radiance is known to a factor of 1.8 (one standard deviation of its
+    logarithm). Deviations are those of an estimate whose map is the scene's own, with natural light
+    as prior; bits are what a view adds to those before it.
 
     Examples:
         envmap-inverse coverage scene.xml

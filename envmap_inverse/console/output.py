@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from envmap_inverse.recording.planning import ViewCoverage
+from envmap_inverse.planning.ranking import ViewCoverage
 
 __all__ = [
     "WHY_ERRORS_DISAGREE",
@@ -20,6 +21,7 @@ __all__ = [
     "console",
     "coverage_table",
     "errors_disagree",
+    "lost_output",
     "note",
     "phases_in_words",
     "say",
@@ -32,13 +34,24 @@ console = Console()
 """Standard output."""
 
 
+_losses: list[str] = []
+"""Why lines could not be written to standard output."""
+
+
 def say(text: str) -> None:
-    """Write a line to standard output, or nowhere once its reader has gone."""
+    """Write a line to standard output, or nowhere once it cannot be written; see `lost_output`."""
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # a reader that has gone wants no more
+            _losses.append(error.strerror or str(error))
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def lost_output() -> str | None:
+    """Why lines of standard output are lost; None if none are, or nobody wanted them."""
+    return _losses[0] if _losses else None
 
 
 def say_table(table: Table) -> None:
@@ -59,8 +72,9 @@ def tell(text: str) -> None:
 def note(text: str) -> None:
     """Write a line about progress to standard error, unless --quiet is given."""
     if not console.quiet:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # there is no other place for it
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
 
 def phases_in_words(total: float, seconds: Mapping[str, float]) -> str:
@@ -128,13 +142,13 @@ def _figures(summary: Mapping[str, Any]) -> tuple[float, float, float, float]:
 
 def coverage_table(views: Sequence[ViewCoverage], names: Sequence[str]) -> Table:
     """Make a table of ranked views and their names."""
-    table = Table("take", "sensor", "sees", "deviation", "adds", "together", "deviation")
+    table = Table("take", "sensor", "sees", "known to", "adds", "together", "known to")
     table.title = "Views, ranked by what each adds"
     for number, (view, name) in enumerate(zip(views, names, strict=True), start=1):
         cells = [f"{number}.", f"{view.sensor} {name}".strip()]
         for information in (view.alone, view.together):
             cells.append(f"{100 * information.seen_share:.1f} %")
-            cells.append(f"{100 * information.median_deviation:.2g} %")
-        cells.insert(4, f"{view.gain:.2f} bits")
+            cells.append(f"a factor of {math.exp(information.median_deviation):.2f}")
+        cells.insert(4, f"{view.gain:.1f} bits")
         table.add_row(*cells)
     return table

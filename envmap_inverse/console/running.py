@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shlex
 import signal
 import sys
@@ -11,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import typer
 
@@ -35,10 +37,13 @@ from envmap_inverse.run import session
 from envmap_inverse.run.checkpoints import fingerprints
 from envmap_inverse.run.folder import RunFolder
 from envmap_inverse.run.refined import kept_refinement
+from envmap_inverse.run.summary import fit_in_words
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import is_watched, stage, watched_by
 
-__all__ = ["fail", "run"]
+__all__ = ["Watch", "command_to_resume", "fail", "run", "shown", "stop_at_signal"]
+
+_LONG_WORD = re.compile(r"(\S{60})\S{90,}(\S{30})")
 
 
 def run(
@@ -85,7 +90,7 @@ def run(
     refining = None
     if refine is not None:
         refining = partial(_refined, run_folder.path, problem, optimizer, refine, watch)
-    with _stop_at_signal(watch), _shown():
+    with stop_at_signal(watch), shown():
         result, summary = session.run(
             run_folder,
             problem,
@@ -137,7 +142,7 @@ def _refined(
     return refinement
 
 
-def _shown() -> AbstractContextManager[None]:
+def shown() -> AbstractContextManager[None]:
     """Show the stages of a run as lines, unless a terminal shows them or the run is quiet."""
     return nullcontext() if is_watched() else watched_by(PlainProgress())
 
@@ -156,10 +161,10 @@ def _print_interruption(done: int, total: int, *, can_resume: bool) -> None:
     """Print that a run was interrupted, and how to go on."""
     tell(f"interrupted after {done} of {total} iterations; the files show the map so far")
     if can_resume:
-        tell(f"go on with: {_command_to_resume(sys.argv[1:])}")
+        tell(f"go on with: {command_to_resume(sys.argv[1:])}")
 
 
-def _command_to_resume(arguments: Sequence[str]) -> str:
+def command_to_resume(arguments: Sequence[str]) -> str:
     """The command line that resumes the run that another one began."""
     kept = [word for word in arguments if word not in {"--overwrite", "--resume"}]
     return shlex.join(["envmap-inverse", *kept, "--resume"])
@@ -170,6 +175,16 @@ def _exit_if_ended_early(number: int | None, status: str) -> None:
         raise typer.Exit(128 + number)
     if status != "done":
         raise typer.Exit(fail(status, 1))
+
+
+class Watch(Protocol):
+    """Notes that a signal asks a run to end.
+
+    Attributes:
+        signal: its number; None if there was none.
+    """
+
+    signal: int | None
 
 
 class _Watch:
@@ -198,7 +213,7 @@ class _Watch:
 
 
 @contextmanager
-def _stop_at_signal(watch: _Watch) -> Iterator[None]:
+def stop_at_signal(watch: Watch) -> Iterator[None]:
     """Note the first SIGINT or SIGTERM; a second one ends the process at once, as usual."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
@@ -247,7 +262,8 @@ def _print_summary(
     for name, number in summary.get("refined", {}).items():
         lines.append(f"refined: {name} {Refined(**number)}")
     if summary["fit"] is not None:
-        lines.append(_fit_in_words(summary["fit"]))
+        where = "; residual.exr shows where" if summary["fit"]["verdict"] == "no" else ""
+        lines.append(f"fit: {fit_in_words(summary['fit'])}{where}")
     lines.append(f"{100 * summary['seen_share']:.1f} % of the texels are seen by the pictures")
     lines.append(f"results in {folder}/ (envmap.exr is the map; look at envmap.png, render.png)")
     tell("\n".join(lines))
@@ -271,18 +287,6 @@ def _errors_in_words(summary: Mapping[str, Any], first: Errors | None) -> list[s
     return lines
 
 
-def _fit_in_words(fit: Mapping[str, Any]) -> str:
-    """Report the verdict on a fit, and the reason."""
-    words = {
-        "within noise": "the scene and the map explain the pictures",
-        "partly": "the scene and the map explain the pictures, but for small errors",
-        "no": "the scene does not explain the pictures",
-    }[fit["verdict"]]
-    reason = f": {fit['reason']}" if fit["reason"] else ""
-    where = "; residual.exr shows where" if fit["verdict"] == "no" else ""
-    return f"fit: {words} (chi2 {fit['chi2']:.3g}){reason}{where}"
-
-
 def _phases(seconds: Mapping[str, float]) -> dict[str, float]:
     """The seconds of phases that do not overlap."""
     sums = {"total", "optimize"} if "solve" in seconds else {"total"}
@@ -295,5 +299,8 @@ def _number(value: float | None) -> str:
 
 def fail(message: str, status: int) -> int:
     """Print an error with a line for each fault, and return the exit status."""
-    sys.stderr.write("".join(f"error: {line}\n" for line in message.splitlines()))
+    lines = (_LONG_WORD.sub(r"\1...\2", line) for line in message.splitlines())
+    with contextlib.suppress(OSError):  # the status says it, too
+        sys.stderr.write("".join(f"error: {line}\n" for line in lines))
+        sys.stderr.flush()
     return status

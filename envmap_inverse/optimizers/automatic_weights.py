@@ -60,4 +60,4 @@ def _measured(solver: LeastSquares, views: Sequence[View]) -> float:
     problem = replace(solver.problem, views=exposed)
     judge = LeastSquares(solver.settings, problem, solver.transport)
     judge.predicted = solver.predicted * np.float32(solver.unit / judge.unit)
-    return float(np.sum(judge.weights * judge.pictures.losses(judge.predicted)))
+    return float(np.sum(judge.pictures.weights * judge.pictures.losses(judge.predicted)))

@@ -14,6 +14,7 @@ from envmap_inverse.problem.view import View
 from envmap_inverse.scene.integrators import path_settings
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.scene.windows import (
+    SHARP,
     Window,
     bounding_window,
     filter_reach,
@@ -32,10 +33,8 @@ LEAST_MARGIN = 4
 """Pixels of that margin, at least."""
 
 _MOVABLE = ("PerspectiveCamera",)
-_SHARP = (*_MOVABLE, "OrthographicCamera")
-_KINDS = (*_SHARP, "ThinLensCamera")
-"""Sensors whose films can be cut; those of which a ray shows what a pixel sees; and those that can
-be moved afterwards."""
+_KINDS = (*SHARP, "ThinLensCamera")
+"""Sensors that can be moved after their films are cut, and those whose films can be cut."""
 
 
 def cut_films(scene: Scene, views: Sequence[View], *, moves: bool = False) -> tuple[View, ...]:
@@ -94,7 +93,7 @@ def _window(
         return None
     margin = filter_reach(found)
     counts = np.logical_or.reduce([mask > 0 for mask in masks])
-    if not moves and kind in _SHARP and _hides_map(scene):
+    if not moves and kind in SHARP and _hides_map(scene):
         counts &= _near_objects(scene, found, margin)
     window = bounding_window(counts)
     if window is None:

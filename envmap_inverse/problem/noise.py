@@ -10,7 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from envmap_inverse.errors import InputError
 from envmap_inverse.system.arrays import as_floats
 
-__all__ = ["Noise", "estimate_noise"]
+__all__ = ["Noise", "estimate_noise", "expected_variance"]
+
+MODEL_ERROR = 0.1
+"""Error of a prediction, as a share, that the map's resolution and its priors leave."""
+
+DARK = 0.01
+"""Share of the pictures' mean below which light counts as so bright for that error."""
 
 BLOCK = 8
 """Pixels on a side of the blocks in which a picture is taken for flat."""
@@ -56,6 +62,19 @@ class Noise:
         """Variance of a picture's values, from those that the light would give without noise."""
         light = np.maximum(values, 0)
         return as_floats(self.read**2 + self.shot * light + (self.relative * light) ** 2)
+
+
+def expected_variance(
+    light: NDArray[np.float32], noise: NDArray[np.float32], recorded: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Variance of residuals: of noise, of the recording and of an error of the map. Any shape.
+
+    Args:
+        light: predicted, in units of the pictures' mean.
+        noise: variance of the pictures' noise.
+        recorded: that of the recording.
+    """
+    return as_floats(noise + recorded + (MODEL_ERROR * np.maximum(light, np.float32(DARK))) ** 2)
 
 
 def estimate_noise(image: ArrayLike, counts: NDArray[np.bool_] | None = None) -> Noise:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.problem.evidence import Evidence, deviation_of
 from envmap_inverse.problem.reduced import ALIKE, ReducedTransport, breadth, precision_of
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import as_columns, like, to_host
@@ -24,21 +25,12 @@ DEGREE = 20
 MAX_PIXELS = 8192
 """Neighbouring pixels are taken together until so many are left."""
 
-TEXEL = 0.35
-"""Standard deviation of log radiance that is finer, for most texels."""
-
 BREADTH = 181.0
 """Parts of the sphere at which all pixels of a view would count as one. With this number intervals
 of irradiances hold about what they say (`python -m benchmarks --only calibration`)."""
 
-SHIFT, SHIFT_DEVIATION = -1.2, 0.45
-"""Mean and standard deviation over maps of the mean log radiance, from the log of the mean."""
-
 NUM_SAMPLES = 64
 """Maps whose sums show the variance of sums: known to 9 %, as a standard deviation."""
-
-VARIANCE = 1.44
-"""Of log radiance, over a map."""
 
 Array = NDArray[Any]
 
@@ -80,19 +72,16 @@ class Posterior:
     @functools.cached_property
     def log_deviation(self) -> NDArray[np.float32]:
         """Standard deviation of the logarithm of each texel, shape (H, W, 3)."""
-        return self._as_map(self._moments[1])
+        return self._as_map(self.evidence.moments[1])
 
     @functools.cached_property
     def deviation(self) -> NDArray[np.float32]:
         """Standard deviation of each texel, log-normal, in radiance, shape (H, W, 3)."""
-        mean, deviation = self._moments
-        median = self._unit * self._texels * np.exp(mean)
-        variance = deviation**2
-        return self._as_map(median * np.exp(variance / 2) * np.sqrt(np.expm1(variance)))
+        return self._as_map(deviation_of(self._unit * self._texels, *self.evidence.moments))
 
     def interval(self, probability: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Radiance between which each texel lies with a probability, shapes (H, W, 3)."""
-        mean, deviation = self._moments
+        mean, deviation = self.evidence.moments
         reach = np.float32(NormalDist().inv_cdf((1 + probability) / 2)) * deviation
         texels = self._unit * self._texels
         low, high = (texels * np.exp(mean + part) for part in (-reach, reach))
@@ -114,20 +103,18 @@ class Posterior:
         return np.ascontiguousarray(texels.reshape(height, width, 3), np.float32)
 
     @functools.cached_property
-    def _moments(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Mean and standard deviation of u, shapes (H * W, 3).
-
-        Where the pictures see only means of many texels, x0 is about that mean, and most texels are
-        darker: lamps make up for them. There the mean of u is below 0.
-        """
+    def evidence(self) -> Evidence:
+        """What the pictures tell; on the processor."""
         light = self._light
-        own = to_host(light**2 * self._transport.gram_diagonal(self._precision))
-        variance = self._reduced.variance() + TEXEL**2 / (1 + TEXEL**2 * own)
+        own = light**2 * self._transport.gram_diagonal(self._precision)
         forward = self._transport.matvec(as_columns(light))
-        together = to_host(light * self._transport.rmatvec(self._precision * forward))
-        unresolved = np.minimum(variance / VARIANCE, 1) * together / (together + 1 / VARIANCE)
-        variance += (SHIFT_DEVIATION * unresolved) ** 2
-        return np.float32(SHIFT) * unresolved, np.sqrt(variance, dtype=np.float32)
+        together = light * self._transport.rmatvec(self._precision * forward)
+        return Evidence(
+            waves=self._reduced.waves,
+            grams=np.stack([*map(to_host, self._reduced.grams)]),
+            own=to_host(own),
+            together=to_host(together),
+        )
 
     def _draws(self, count: int, seed: int) -> NDArray[np.float32]:
         """Logarithms u without the finer detail, shape (H * W, 3, count).
@@ -143,7 +130,7 @@ class Posterior:
         ]
         moved = [like(part, self._light) for part in (wanted, *noise)]
         drawn: NDArray[np.float32] = to_host(
-            self._reduced.logs(self._reduced.nearest(moved[0], moved[1:]))
+            self._reduced.waves.logs(self._reduced.nearest(moved[0], moved[1:]))
         )
         return drawn
 

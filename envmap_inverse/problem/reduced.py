@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from envmap_inverse.natural_light import colour_root, spectrum
+from envmap_inverse.natural_light import colour_root
+from envmap_inverse.problem.waves import Waves, hessian_of
 from envmap_inverse.recording.light_transport import LightTransport
-from envmap_inverse.sphere import latlong
-from envmap_inverse.sphere.harmonics import Harmonics
-from envmap_inverse.system.arrays import as_floats, like, to_host
+from envmap_inverse.system.arrays import as_floats, like
 
 __all__ = ["ALIKE", "ReducedTransport", "breadth", "precision_of"]
 
@@ -70,15 +69,15 @@ def breadth(transport: LightTransport) -> NDArray[np.float32]:
 class ReducedTransport:
     """The linear model T x0 (1 + u), u being natural light (see `natural_light`) without detail.
 
-    The logarithm u of a change of the map x0 is a sum of spherical harmonics with coefficients that
-    are standard normal beforehand, shape (3 * coefficients, count) for several changes: those of
-    three independent channels, from which `colour_root` makes red, green and blue. On the linear
-    model the coefficients are normal given the pictures, too (Laplace's method), and few enough for
-    dense matrices: pixels and texels close to each other are taken together.
+    The logarithm u of a change of the map x0 is a sum of spherical harmonics (see `Waves`) with
+    coefficients of shape (size, count) for several changes. On the linear model the coefficients
+    are normal given the pictures, too (Laplace's method), and few enough for dense matrices: pixels
+    and texels close to each other are taken together.
 
     All arrays lie where the recording does.
 
     Attributes:
+        waves: the harmonics.
         size: number of coefficients.
         weights: precision of each group of pixels, for each channel.
     """
@@ -103,14 +102,12 @@ class ReducedTransport:
         """
         width, height = transport.resolution
         self._transport, self._texels, self._precision = transport, texels, precision
-        self._grid = min(2 * degree, height), min(4 * degree, width)
-        degree = min(degree, self._grid[0] - 1, (self._grid[1] - 1) // 2)
-        self._factors = np.sqrt(spectrum(degree))
+        self.waves = Waves(transport.resolution, degree)
         self._groups = transport.library.matrix(_pixel_groups(transport.image_sizes, max_pixels))
-        cells = transport.library.matrix(_texel_groups((height, width), self._grid))
+        cells = transport.library.matrix(_texel_groups((height, width), self.waves.grid))
         reduced = [self._reduced(channel, cells) for channel in range(3)]
         self._matrices, self._counts, self.weights = zip(*reduced, strict=True)
-        self.size = 3 * self._basis.shape[1]
+        self.size = self.waves.size
 
     def _reduced(self, channel: int, cells: Any) -> tuple[Any, ...]:
         """T x0 by groups of pixels and texels; which groups count, and their precision."""
@@ -173,22 +170,10 @@ class ReducedTransport:
         return value, pull + mixed.reshape(pull.shape)
 
     def _channels(self, coefficients: Array) -> Array:
-        """Logarithms of the three channels on the coarse grid, shape (3, cells, count)."""
+        """Sums on the coarse grid, shape (3, cells, count)."""
         parts = coefficients.reshape(3, self._basis.shape[1], -1)
         channels: Array = np.einsum("cd,dnk->cnk", self._root, self._basis @ parts)
         return channels
-
-    def logs(self, drawn: Array) -> NDArray[np.float32]:
-        """The logarithms u of changes at full resolution, shape (H * W, 3, count)."""
-        count = drawn.shape[1]
-        width, height = self._transport.resolution
-        fine = Harmonics(height, width, self._factors)
-        shape = math.prod(fine.shape), 3 * count
-        coefficients = np.zeros_like(drawn, np.float32, order="C", shape=shape)
-        parts = drawn.reshape(3, -1, count).transpose(1, 0, 2)
-        coefficients[like(np.flatnonzero(fine.counts), drawn)] = parts.reshape(-1, 3 * count)
-        maps = fine.synthesis(coefficients.reshape(*fine.shape, -1)).reshape(-1, 3, count)
-        return as_floats(np.matmul(self._root, maps))
 
     @functools.cached_property
     def _root(self) -> Array:
@@ -196,53 +181,27 @@ class ReducedTransport:
 
     @functools.cached_property
     def _basis(self) -> Array:
-        """The harmonics on the coarse grid, shape (cells, coefficients)."""
-        coarse = Harmonics(*self._grid, self._factors)
-        size = int(np.count_nonzero(coarse.counts))
-        unit = np.zeros((*coarse.shape, size), np.float32)
-        unit[coarse.counts] = np.eye(size)
-        return like(coarse.synthesis(unit), self._texels)
+        return like(self.waves.basis, self._texels)
 
     @functools.cached_property
-    def _factor(self) -> Any:
-        """Cholesky factor of the Hessian of all coefficients."""
+    def grams(self) -> list[Array]:
+        """What the pictures add to the precision of each channel's coefficients; see `Evidence`."""
 
         def gram(channel: int) -> Array:
             seen = self._matrices[channel] @ self._basis
             seen *= np.sqrt(self.weights[channel])[:, None].astype(np.float32)
             return as_floats(seen.T @ seen, np.float64)
 
-        grams = [gram(channel) for channel in range(3)]
-        root, size = self._root.astype(np.float64), self._basis.shape[1]
-        hessian = sum(
-            np.kron(np.outer(row, row), part) for row, part in zip(root, grams, strict=True)
-        )
-        library = self._transport.library
-        return library.cho_factor(hessian + library.array(np.eye(3 * size)))
+        return [gram(channel) for channel in range(3)]
+
+    @functools.cached_property
+    def _factor(self) -> Any:
+        """Cholesky factor of the Hessian of all coefficients."""
+        return self._transport.library.cho_factor(hessian_of(self.grams))
 
     def _solved(self, pull: Array) -> Array:
         found: Array = self._transport.library.cho_solve(self._factor, pull)
         return found
-
-    def variance(self) -> NDArray[np.float32]:
-        """Variance of u given the pictures, shape (H * W, 3), on the processor."""
-        basis = to_host(self._basis)
-        found = np.empty((3, len(basis)))
-        roots = self._inverse_root.reshape(-1, 3, basis.shape[1])
-        for channel, row in enumerate(colour_root()):
-            root = np.einsum("d,kdn->kn", row, roots)
-            found[channel] = np.sum((basis @ root.T) ** 2, axis=1)
-        width, height = self._transport.resolution
-        maps = found.T.reshape(*self._grid, 3)
-        return latlong.resample(maps, height, width).reshape(-1, 3).astype(np.float32)
-
-    @functools.cached_property
-    def _inverse_root(self) -> Array:
-        """R with R' R the covariance of all coefficients, on the processor."""
-        from scipy import linalg  # noqa: PLC0415 - takes a while to load
-
-        lower = np.tril(to_host(self._factor))
-        return np.asarray(linalg.solve_triangular(lower, np.eye(len(lower)), lower=True))
 
 
 def _pixel_groups(sizes: Sequence[tuple[int, int]], max_pixels: int) -> Any:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.recording.light_transport import LightTransport
 
-__all__ = ["Iteration", "OnIteration", "Record", "Solution"]
+__all__ = ["HeldOut", "Iteration", "OnIteration", "Record", "Solution"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +72,30 @@ OnIteration = Callable[[Iteration], bool | None]
 """Called after each iteration; returning True ends the run, which keeps what it has."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeldOut:
+    """How well a map predicts pixels that it was not fitted to.
+
+    Attributes:
+        chi2: mean square of their residuals over the variance to be expected: of noise, of the
+            recording, of texels that no other pixel sees, and of an error of 3 %. About 1 if the
+            scene, the noise and the map are right.
+        num_pixels: how many they are.
+    """
+
+    chi2: float
+    num_pixels: int
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of `chi2` to be expected: sqrt(2 / pixels), as channels are alike."""
+        return float((2 / self.num_pixels) ** 0.5)
+
+    def as_dict(self) -> dict[str, float]:
+        """The numbers, by their names in `summary.json`."""
+        return {"chi2": self.chi2, "spread": self.spread, "pixels": self.num_pixels}
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Solution:
     """The result of an optimizer.
@@ -88,6 +112,8 @@ class Solution:
         transport: the recorded light transport, if there is one.
         outliers: of each view, which pixels were left out as no map explains them, shape (h, w);
             None if the optimizer does not look for any.
+        held_out: how well pixels were predicted that all rounds but the last left out; None if the
+            optimizer holds none out.
 
     Example:
         >>> ei.Solution(texels=np.ones((8, 16, 3), np.float32))
@@ -104,6 +130,7 @@ class Solution:
     exposures: NDArray[np.float32] | None = None
     transport: LightTransport | None = None
     outliers: tuple[NDArray[np.bool_], ...] | None = None
+    held_out: HeldOut | None = None
 
     def __repr__(self) -> str:
         """One line."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from envmap_inverse.errors import cannot_write
@@ -17,15 +19,17 @@ from envmap_inverse.images import (
     write_bytes,
     write_image,
 )
-from envmap_inverse.recording.planning import Information, Map, ViewCoverage
+from envmap_inverse.planning.information import Information
+from envmap_inverse.planning.ranking import ViewCoverage
 from envmap_inverse.report.colours import false_colours
 
 __all__ = ["write_coverage"]
 
 PANEL_HEIGHT, CAPTION_HEIGHT, MARGIN = 160, 28, 10
 BACKGROUND, TEXT = 24, 230
-LEGEND = (1.0, 0.3, 0.1, 0.03, 0.01)
-"""Deviations in the legend; the last and anything below it is shown brightest."""
+LEGEND = (5.0, 3.0, 2.0, 1.7, 1.4)
+"""Factors to which texels are known, in the legend; the first and anything above it is shown
+darkest, the last and anything below it brightest."""
 
 
 def write_coverage(folder: Path, views: Sequence[ViewCoverage]) -> None:
@@ -35,12 +39,11 @@ def write_coverage(folder: Path, views: Sequence[ViewCoverage]) -> None:
         InputError: if the folder cannot be written.
         OSError: if the disk is full.
     """
-    deviation = np.repeat(views[-1].together.deviation[:, :, None], 3, axis=2)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for view in views:
             write_image(folder / f"coverage_{view.sensor}.exr", view.coverage)
-        write_image(folder / "deviation.exr", deviation)
+        write_image(folder / "deviation.exr", views[-1].together.deviation)
         write_bytes(folder / "coverage.png", encode_png(_picture(views)))
     except OSError as error:
         raise cannot_write(f"-o {folder}", error) from None
@@ -52,28 +55,32 @@ def _picture(views: Sequence[ViewCoverage]) -> Uint8Image:
     for view in views:
         shown = tonemap(view.image, display_exposure(view.image))
         images.append(_panel(shown, f"sensor {view.sensor}"))
-        alone.append(_panel(_coloured(view.alone.deviation), f"alone {_words(view.alone)}"))
+        alone.append(_panel(_coloured(view.alone.log_deviation), f"alone {_words(view.alone)}"))
         words = f"with those above {_words(view.together)}"
-        together.append(_panel(_coloured(view.together.deviation), words))
+        together.append(_panel(_coloured(view.together.log_deviation), words))
     columns = [_joined(panels, axis=0) for panels in (images, alone, together)]
     picture = _joined([_joined(columns, axis=1), _legend()], axis=0)
     return np.pad(picture, ((0, 0), (MARGIN, 0), (0, 0)), constant_values=BACKGROUND)
 
 
 def _words(information: Information) -> str:
-    share, deviation = 100 * information.seen_share, 100 * information.median_deviation
-    return f"sees {share:.0f} %, \N{PLUS-MINUS SIGN}{deviation:.2g} %"
+    share, factor = 100 * information.seen_share, math.exp(information.median_deviation)
+    return f"sees {share:.0f} %, to a factor of {factor:.2f}"
 
 
-def _coloured(deviation: Map) -> Uint8Image:
-    """Colour a map: dark where nothing is known, bright where the deviation is small."""
-    known = np.log(deviation) / np.log(LEGEND[-1])
+def _coloured(log_deviation: NDArray[np.float32]) -> Uint8Image:
+    """Colour a map (H, W, 3): dark where little is known, bright where the deviation is small."""
+    worst, best = math.log(LEGEND[0]), math.log(LEGEND[-1])
+    known = (worst - log_deviation.mean(axis=2)) / (worst - best)
     return false_colours(known).astype(np.uint8)
 
 
 def _legend() -> Uint8Image:
-    patches = [(_coloured(np.full((1, 4), value)), f"{100 * value:g} %") for value in LEGEND]
-    return _joined([_panel(patch, caption, 12) for patch, caption in patches], axis=1)
+    logs = [np.full((1, 4, 3), math.log(factor), np.float32) for factor in LEGEND]
+    patches = [_coloured(each) for each in logs]
+    return _joined(
+        [_panel(p, f"a factor of {f:g}", 12) for p, f in zip(patches, LEGEND, strict=True)], axis=1
+    )
 
 
 def _panel(picture: Uint8Image, caption: str, height: int = PANEL_HEIGHT) -> Uint8Image:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import functools
-import hashlib
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -33,11 +28,9 @@ from envmap_inverse.report.pictures import (
 )
 from envmap_inverse.report.places import places
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
+from envmap_inverse.report.standalone import policy_of, resource, safe_json, template
 from envmap_inverse.run.reading import Image, Run
 from envmap_inverse.version import __version__
-
-if TYPE_CHECKING:
-    import jinja2
 
 __all__ = ["page"]
 
@@ -51,6 +44,7 @@ SCRIPTS = (
     "curves.js",
     "scrubber.js",
     "samples.js",
+    "theme.js",
     "page.js",
 )
 
@@ -135,7 +129,7 @@ def page(runs: Sequence[Run]) -> str:
     exposure = float(runs[0].summary["exposure"])
     rasters = _Rasters(len(runs) if len(runs) > 1 else max(len(runs[0].pictures), 1))
     maps = list(_maps(runs, names))
-    styles, scripts = ([_resource(name) for name in group] for group in (STYLES, SCRIPTS))
+    styles, scripts = ([resource(name) for name in group] for group in (STYLES, SCRIPTS))
     data = {
         "exposure": exposure,
         "gain": DIFFERENCE_GAIN,
@@ -148,12 +142,12 @@ def page(runs: Sequence[Run]) -> str:
             for run, name in zip(runs, names, strict=True)
         ],
     }
-    return _template().render(
+    return template("page.html").render(
         version=__version__,
-        policy=_policy(styles, scripts),
+        policy=policy_of(styles, scripts),
         styles=[Markup(text) for text in styles],
         scripts=[Markup(text) for text in scripts],
-        licence=Markup(_resource("vendor/uPlot.LICENSE")),
+        licence=Markup(resource("vendor/uPlot.LICENSE")),
         title=names[0] if len(runs) == 1 else f"{len(runs)} runs compared",
         names=names,
         runs=runs,
@@ -182,7 +176,7 @@ def page(runs: Sequence[Run]) -> str:
         sigmas=SIGMAS,
         still_size=STILL_SIZE,
         rasters=rasters.named,
-        data=Markup(_json(data)),
+        data=Markup(safe_json(data)),
     )
 
 
@@ -328,37 +322,3 @@ def _thinned(run: Run) -> list[dict[str, Any]]:
 
 def _small(image: Image) -> Image:
     return shrink(image, MAX_PIXELS)
-
-
-def _json(value: Any) -> str:
-    """JSON that is safe in a script element, which `</script` would end."""
-    return json.dumps(value).replace("<", "\\u003c")
-
-
-def _policy(styles: Sequence[str], scripts: Sequence[str]) -> str:
-    """The content security policy: no requests, and no scripts or styles but these."""
-    allowed = {"style-src": styles, "script-src": scripts}
-    rules = [f"{key} {' '.join(map(_hash, texts))}" for key, texts in allowed.items()]
-    return "; ".join(
-        ["default-src 'none'", "img-src data:", *rules, "base-uri 'none'", "form-action 'none'"]
-    )
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-@functools.cache
-def _resource(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    import jinja2  # noqa: PLC0415 - only pages need it
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["number"] = tables.number
-    return environment.from_string(_resource("page.html"))

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.metrics import NAMES
 from envmap_inverse.run.reading import Run
+from envmap_inverse.run.summary import fit_in_words
 from envmap_inverse.solving import layout
 from envmap_inverse.sphere.latlong import texel_solid_angles
 from envmap_inverse.sphere.lights import find_lights
@@ -25,6 +26,7 @@ __all__ = [
     "Phase",
     "Table",
     "command",
+    "fit",
     "glance",
     "history",
     "is_clipped",
@@ -169,6 +171,15 @@ def key_figures(run: Run) -> dict[str, str]:
     if summary["seen_share"] is not None:
         found["of the texels are seen"] = f"{100 * summary['seen_share']:.1f} %"
     return found
+
+
+def fit(run: Run) -> str:
+    """Whether the scene and the map explain the pictures, as a sentence; empty if unknown."""
+    found = run.summary.get("fit")
+    if not found:
+        return ""
+    words = fit_in_words(found)
+    return f"{words[0].upper()}{words[1:]}."
 
 
 def glance(runs: Sequence[Run], names: Sequence[str]) -> Table:

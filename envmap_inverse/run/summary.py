@@ -14,7 +14,7 @@ from envmap_inverse.solving.fit import Fit
 from envmap_inverse.solving.outliers import outlier_shares
 from envmap_inverse.solving.saving import summary_of, versions
 
-__all__ = ["summary_of_run"]
+__all__ = ["fit_in_words", "summary_of_run"]
 
 
 def summary_of_run(
@@ -59,3 +59,24 @@ def summary_of_run(
 
 def _outlier_shares(result: Estimate, problem: Problem) -> list[float] | None:
     return None if result.outliers is None else outlier_shares(problem.views, result.outliers)
+
+
+def fit_in_words(fit: Mapping[str, Any]) -> str:
+    """Report the verdict on a fit with its numbers, and the reason.
+
+    Args:
+        fit: as `summary.json` has it.
+    """
+    words = {
+        "within noise": "the scene and the map explain the pictures",
+        "partly": "the scene and the map explain the pictures, but for small errors",
+        "no": "the scene does not explain the pictures",
+    }[fit["verdict"]]
+    numbers = "chi2 not finite" if fit["chi2"] is None else f"chi2 {fit['chi2']:.3g}"
+    if (held_out := fit.get("held_out")) and held_out["chi2"] is not None:
+        numbers += (
+            f", and {held_out['chi2']:.3g} for {held_out['pixels']} pixels held out, where 1 +- "
+            f"{held_out['spread']:.2g} is expected"
+        )
+    reason = f": {fit['reason']}" if fit["reason"] else ""
+    return f"{words} ({numbers}){reason}"

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.scene.films import window_size
 
-__all__ = ["Window", "bounding_window", "filter_reach", "pixels_on_objects"]
+__all__ = ["SHARP", "Window", "bounding_window", "filter_reach", "pixels_on_objects"]
+
+SHARP = ("PerspectiveCamera", "OrthographicCamera")
+"""Sensors of which a ray shows what a pixel sees."""
 
 MAX_RAYS = 2**20
 """Rays that are traced at a time."""

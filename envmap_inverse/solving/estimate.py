@@ -13,6 +13,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import counted
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers import loop
@@ -29,6 +30,7 @@ from envmap_inverse.refining.choices import Refine
 from envmap_inverse.refining.search import Refinement, Refiner
 from envmap_inverse.scene.rendering import render_twice, sum_of_transport
 from envmap_inverse.scene.scene import Scene
+from envmap_inverse.scene.windows import SHARP, pixels_on_objects
 from envmap_inverse.solving.arguments import check_kinds, check_scene_stays
 from envmap_inverse.solving.convergence import motion, unfinished
 from envmap_inverse.solving.fit import Fit, judge
@@ -45,6 +47,7 @@ FIT_SPP, MAX_JUDGED = 16, 6
 _LOGGER = logging.getLogger(__name__)
 
 
+@exclusive
 def estimate(
     scene: Scene,
     views: ViewLike | Sequence[ViewLike],
@@ -98,7 +101,7 @@ def estimate(
         >>> result.texels.shape
         (8, 16, 3)
     """
-    check_kinds(scene, optimizer, loss, priors, refine)
+    check_kinds(scene, optimizer, loss, priors, refine, on_iteration)
     check_scene_stays(optimizer, refine)
     chosen = optimizer or default_optimizer(scene)()
     wanted = loss or chosen.default_loss
@@ -174,6 +177,7 @@ def solve(
         exposures=solution.exposures,
         transport=None if kept is None else kept.moved_to(HOST),
         outliers=solution.outliers,
+        held_out=solution.held_out,
         judged=partial(_judged, problem, solution, coverage),
     )
 
@@ -195,7 +199,16 @@ def _judged(problem: Problem, solution: Solution, coverage: NDArray[np.float32])
         pairs,
         exposures[: len(views)],
         motion=motion(solution.texels, problem.initial, coverage),
+        objects=[_objects(problem.scene, view.sensor) for view in views],
+        held_out=solution.held_out,
     )
+
+
+def _objects(scene: Scene, number: int) -> NDArray[np.bool_] | None:
+    """Which pixels of a sensor show an object, shape (h, w); None if its rays do not tell."""
+    sensor = scene.sensor(number)
+    is_sharp = sensor.class_name() in SHARP
+    return pixels_on_objects(scene.mi_scene, sensor) if is_sharp else None
 
 
 def numbers_of(iteration: Iteration, metrics: Mapping[str, float] | None = None) -> str:

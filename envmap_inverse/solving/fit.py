@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.problem.solution import HeldOut
 from envmap_inverse.problem.view import View
 from envmap_inverse.solving.misfits import (
+    CORRELATED,
     LIMIT,
     Residuals,
     clipping_in_words,
     level_in_words,
     motion_in_words,
+    neighbours,
     patch_in_words,
+)
+from envmap_inverse.solving.regions import (
+    background_in_words,
+    noise_in_words,
+    objects_in_words,
+    rim_in_words,
 )
 
 __all__ = ["Fit", "judge"]
@@ -32,9 +41,6 @@ PARTLY, NOT = 1.4, 2.0
 
 Exact scenes of few pixels reach 1.3, as the recorded light transport is noisy. On larger films
 cameras that are off by a pixel reach 2.9 to 6 (`python -m benchmarks --only wrong-cameras`)."""
-
-CORRELATED = 0.12
-"""Moran's I of residuals from which they are no noise."""
 
 WITHIN = "within noise"
 
@@ -55,6 +61,8 @@ class Fit:
             for what the scene gets wrong.
         verdict: "within noise"; "partly", if the scene is a little wrong; or "no".
         reason: what the residuals look like, and what to check; empty within noise.
+        held_out: how well pixels were predicted that all rounds but the last left out; None if the
+            optimizer holds none out.
         residuals: of each picture the differences over their standard deviation, shape (h, w, 3).
     """
 
@@ -62,12 +70,14 @@ class Fit:
     correlation: float
     verdict: str
     reason: str
+    held_out: HeldOut | None = None
     residuals: tuple[NDArray[np.float32], ...] = field(default=(), repr=False, compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         """The numbers and words, by their names in `summary.json`."""
         names = ("chi2", "correlation", "verdict", "reason")
-        return {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in names}
+        return found | {"held_out": self.held_out and self.held_out.as_dict()}
 
 
 def judge(
@@ -76,6 +86,8 @@ def judge(
     exposures: NDArray[np.float32],
     *,
     motion: float = np.inf,
+    objects: Sequence[NDArray[np.bool_] | None] | None = None,
+    held_out: HeldOut | None = None,
 ) -> Fit:
     """Compare pictures with renderings of the recovered map.
 
@@ -85,23 +97,32 @@ def judge(
             tells their noise.
         exposures: of each view and channel, shape (views, 3).
         motion: how far the map has moved from its start, as a share of it.
+        objects: of each view, which pixels show an object and not the map itself, shape (h, w);
+            None if that is not known.
+        held_out: how well pixels were predicted that the map was not fitted to, if that is known.
 
     Returns:
         The fit of all views together.
     """
     parts = [
-        _residuals(view, pair, exposure)
-        for view, pair, exposure in zip(views, renderings, exposures, strict=True)
+        replace(_residuals(view, pair, exposure), objects=shown)
+        for view, pair, exposure, shown in zip(
+            views, renderings, exposures, objects or [None] * len(views), strict=True
+        )
     ]
     maps = tuple(part.values.astype(np.float32) for part in parts)
     if not all(np.isfinite(part.values).all() for part in parts):
         reason = "renderings of the map hold NaN or infinity"
-        return Fit(chi2=np.inf, correlation=0.0, verdict="no", reason=reason, residuals=maps)
+        return Fit(
+            chi2=np.inf,
+            correlation=0.0,
+            verdict="no",
+            reason=reason,
+            held_out=held_out,
+            residuals=maps,
+        )
     squares = np.concatenate([part.values[part.counts] ** 2 for part in parts])
-    chi2 = float(np.mean(squares))
-    first, second = (np.concatenate(side) for side in zip(*map(_neighbours, parts), strict=True))
-    variance = float(np.mean(np.minimum(squares, LIMIT**2)))
-    correlation = float(np.mean(first * second) / variance) if len(first) and variance else 0.0
+    chi2, correlation = float(np.mean(squares)), _correlation(parts, squares)
     verdict, reasons = _verdict(parts, chi2, correlation)
     if verdict != WITHIN and motion < STILL:
         reasons.insert(0, _stillness_in_words(motion))
@@ -110,30 +131,37 @@ def judge(
         correlation=correlation,
         verdict=verdict,
         reason="; ".join(reasons),
+        held_out=held_out,
         residuals=maps,
     )
+
+
+def _correlation(parts: Sequence[Residuals], squares: NDArray[np.float64]) -> float:
+    """Moran's I of all residuals, whose squares are given."""
+    first, second = (np.concatenate(side) for side in zip(*map(neighbours, parts), strict=True))
+    variance = float(np.mean(np.minimum(squares, LIMIT**2)))
+    return float(np.mean(first * second) / variance) if len(first) and variance else 0.0
 
 
 def _verdict(parts: Sequence[Residuals], chi2: float, correlation: float) -> tuple[str, list[str]]:
     """The verdict, and its reasons: those of the first picture that has some."""
     levels = list(filter(None, map(level_in_words, parts)))
-    others = [
-        words for kind in (clipping_in_words, patch_in_words) for words in map(kind, parts) if words
-    ]
+    kinds = clipping_in_words, patch_in_words, rim_in_words, background_in_words
+    others = [words for kind in kinds for words in map(kind, parts) if words]
     reasons = levels[:1]
     if correlation >= CORRELATED and chi2 >= PARTLY:
-        moved = motion_in_words(parts[0])
+        more = filter(None, (motion_in_words(parts[0]), objects_in_words(parts[0])))
         reasons.append(
             f"neighbouring residuals are alike (correlation {correlation:.2f}); check camera, "
             "geometry, material and its texture, integrator and colour space, or take more "
-            "iterations of Adam" + (f"; {moved}" if moved else "")
+            + "; ".join(["iterations of Adam", *more])
         )
     if reasons and (levels or chi2 >= NOT):
         return "no", reasons + others
     if reasons or others:
         return "partly", reasons + others
     if chi2 > 2:
-        return WITHIN, ["the pictures are noisier than their noise model says"]
+        return WITHIN, [noise_in_words(parts[0])]
     return WITHIN, []
 
 
@@ -168,17 +196,3 @@ def _residuals(
         values=np.where(is_met, 0, difference / deviation),
         exposure=exposure,
     )
-
-
-def _neighbours(
-    residuals: Residuals,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The residuals of all pairs of neighbours that count, without their mean, cut at `LIMIT`."""
-    counts = residuals.counts
-    cut = np.clip(residuals.values, -LIMIT, LIMIT)
-    cut = cut - (np.mean(cut[counts]) if counts.any() else 0)
-    below = counts[1:] & counts[:-1]
-    beside = counts[:, 1:] & counts[:, :-1]
-    first = np.concatenate([cut[:-1][below], cut[:, :-1][beside]])
-    second = np.concatenate([cut[1:][below], cut[:, 1:][beside]])
-    return first, second

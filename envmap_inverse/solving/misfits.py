@@ -10,16 +10,21 @@ from numpy.typing import NDArray
 from envmap_inverse.problem.view import View
 
 __all__ = [
+    "CORRELATED",
     "LIMIT",
     "Residuals",
     "clipping_in_words",
     "level_in_words",
     "motion_in_words",
+    "neighbours",
     "patch_in_words",
 ]
 
 LIMIT = 6.0
 """Standard deviations at which residuals are cut, so that few do not rule."""
+
+CORRELATED = 0.12
+"""Moran's I of residuals from which they are no noise."""
 
 LIT, LEVEL = 0.1, 1.0
 """Share of a mean from which pixels are lit, and the median of their residuals from which a channel
@@ -44,7 +49,7 @@ TOP = 0.98
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Residuals:
-    """A picture, less its rendering under the recovered map. All arrays have shape (h, w, 3).
+    """A picture, less its rendering under the recovered map. Arrays have shape (h, w, 3).
 
     Attributes:
         view: the picture.
@@ -52,6 +57,8 @@ class Residuals:
         deviation: standard deviation to be expected of the difference, radiance.
         values: the differences over their deviation, 0 where a bound is met.
         exposure: of the picture, shape (3,).
+        objects: which pixels show an object and not the map itself, shape (h, w); None if that is
+            not known.
     """
 
     view: View
@@ -59,6 +66,7 @@ class Residuals:
     deviation: NDArray[np.float64]
     values: NDArray[np.float64]
     exposure: NDArray[np.float32]
+    objects: NDArray[np.bool_] | None = None
 
     @property
     def counts(self) -> NDArray[np.bool_]:
@@ -179,3 +187,22 @@ def clipping_in_words(residuals: Residuals) -> str:
         f"{number} pixels of {view.name} share its highest value and are darker than their "
         "rendering; say from which value it is clipped (white)"
     )
+
+
+def neighbours(
+    residuals: Residuals, counts: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The residuals of all pairs of neighbours that count, without their mean, cut at `LIMIT`.
+
+    Args:
+        residuals: of a picture.
+        counts: which values do, shape (h, w, 3); those of the picture that count if None.
+    """
+    counts = residuals.counts if counts is None else counts
+    cut = np.clip(residuals.values, -LIMIT, LIMIT)
+    cut = cut - (np.mean(cut[counts]) if counts.any() else 0)
+    below = counts[1:] & counts[:-1]
+    beside = counts[:, 1:] & counts[:, :-1]
+    first = np.concatenate([cut[:-1][below], cut[:, :-1][beside]])
+    second = np.concatenate([cut[1:][below], cut[:, 1:][beside]])
+    return first, second

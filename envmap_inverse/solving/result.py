@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError, check_seed
+from envmap_inverse.errors import InputError, check_counts, check_seed
 from envmap_inverse.problem.posterior import Posterior
-from envmap_inverse.problem.solution import Record
+from envmap_inverse.problem.solution import HeldOut, Record
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.refining.choices import Refined
 from envmap_inverse.refining.search import Refinement
@@ -25,7 +25,9 @@ from envmap_inverse.sphere import latlong
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Estimate"]
+__all__ = ["MAX_SAMPLES", "Estimate"]
+
+MAX_SAMPLES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,6 +48,8 @@ class Estimate:
         transport: the recorded light transport, if `estimate` was asked to keep it.
         outliers: of each view, which pixels were left out as no map explains them together with the
             others, shape (h, w); None if the optimizer does not look for any.
+        held_out: how well pixels were predicted that all rounds but the last left out; None if the
+            optimizer holds none out.
         refinement: the numbers of the scene that were refined; None if none were.
         judged: renders the pictures under the map, for `fit`.
         posterior: how sure the map is; from `Transport`. It holds the recorded light transport.
@@ -69,6 +73,7 @@ class Estimate:
     exposures: NDArray[np.float32] | None = None
     transport: LightTransport | None = field(default=None, repr=False)
     outliers: tuple[NDArray[np.bool_], ...] | None = None
+    held_out: HeldOut | None = None
     refinement: Refinement | None = None
     judged: Callable[[], Fit] | None = field(default=None, repr=False)
     posterior: Posterior | None = field(default=None, repr=False)
@@ -126,8 +131,7 @@ class Estimate:
         Raises:
             InputError: if count < 1, or the optimizer reports no uncertainty.
         """
-        if count < 1:
-            raise InputError(f"count must be at least 1; found {count}")
+        check_counts(count=count, most=MAX_SAMPLES)
         check_seed(seed)
         return self._known_posterior().samples(count, seed)
 

@@ -58,7 +58,7 @@ def test_coverage_ranks_the_cameras_of_a_file(call: Call, folder: Path) -> None:
     views = json.loads(done.stdout)
     assert sorted(view["name"] for view in views) == ["above.png", "reference.png"]
     assert views[0]["gain"] > views[1]["gain"] > 0
-    assert views[1]["seen_share_together"] >= views[0]["seen_share"] > 0.5
+    assert views[1]["seen_share_together"] >= views[0]["seen_share"] > 0.2
     assert {path.name for path in (folder / "advice").iterdir()} == {
         "coverage.png",
         "coverage_0.exr",
@@ -67,7 +67,7 @@ def test_coverage_ranks_the_cameras_of_a_file(call: Call, folder: Path) -> None:
     }
     deviation = read_image(folder / "advice" / "deviation.exr")
     assert deviation.shape == (8, 16, 3)
-    assert np.all((deviation > 0) & (deviation <= 1))
+    assert np.all((deviation > 0) & np.isfinite(deviation))
 
 
 def test_coverage_prints_a_row_per_sensor(call: Call, folder: Path) -> None:

@@ -222,7 +222,7 @@ def test_all_that_is_wrong_with_options_is_told_at_once(say: Say) -> None:
         "--spp many: give a whole number",
         "--orientation 'uprigt': unknown; choose one of auto, upright, stored; did you mean "
         "'upright'?",
-        "--threads 0: give a whole number of at least 1",
+        "--threads 0: give a whole number from 1 to 1024",
     ]
 
 

@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["conjugate_gradients"]
+__all__ = ["conjugate_gradients", "projected_step"]
+
+HALVINGS = 40
 
 Vector = NDArray[Any]
 
@@ -37,3 +39,31 @@ def conjugate_gradients(
         before, product = product, float(np.sum(residual * scaled))
         direction = scaled + np.float32(product / before) * direction
     return solution
+
+
+def projected_step(
+    vector: Vector,
+    step: Vector,
+    gradient: Vector,
+    matrix: Callable[[Vector], Vector],
+    bounds: Vector,
+) -> Vector:
+    """Halve a step until its projection on the bounds lowers a quadratic objective.
+
+    Args:
+        vector: where the step begins.
+        step: the step.
+        gradient: of the objective there.
+        matrix: its Hessian.
+        bounds: least values of the vector.
+
+    Returns:
+        The end of the step; where it began if no part of it lowers the objective.
+    """
+    for _ in range(HALVINGS):
+        moved: Vector = np.maximum(vector + step, bounds)
+        change = moved - vector
+        if np.sum(change * gradient) + np.sum(change * matrix(change)) / 2 <= 0:
+            return moved
+        step = np.float32(0.5) * step
+    return vector

@@ -67,4 +67,4 @@ def smooth_factor(
     reduced = ReducedTransport(transport, light, precision, degree=DEGREE, max_pixels=MAX_PIXELS)
     still = like(np.zeros((reduced.size, 1)), texels)
     change = reduced.nearest(still, reduced.means(missing))
-    return as_columns(np.exp(reduced.logs(change)[:, :, 0]))
+    return as_columns(np.exp(reduced.waves.logs(change)[:, :, 0]))

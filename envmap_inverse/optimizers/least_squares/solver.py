@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 
 from envmap_inverse import metrics
 from envmap_inverse.errors import InputError
-from envmap_inverse.natural_light import filled
-from envmap_inverse.optimizers.least_squares.conjugate_gradients import conjugate_gradients
+from envmap_inverse.natural_light import filled_light
+from envmap_inverse.optimizers.least_squares.conjugate_gradients import (
+    conjugate_gradients,
+    projected_step,
+)
+from envmap_inverse.optimizers.least_squares.held_out import HeldOutPixels
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 from envmap_inverse.optimizers.least_squares.verdict import verdict
@@ -35,7 +39,6 @@ STEPS_PER_SPREAD = 40
 """Materials that blur light make texels hard to tell apart, and more steps are worth their time.
 With mirrors, multiplicative steps soon fit the noise of single pixels, with specks."""
 
-HALVINGS = 40
 NOISY = 3.0
 """Where noise rules the pictures, priors count that much more."""
 
@@ -97,13 +100,13 @@ class LeastSquares:
         self.warm_up = (steps + 1) // 2 if settings.warm_up is None else settings.warm_up
         self.pictures = Pictures(problem, transport.offset, transport.library)
         self.gains, self.unit = self.pictures.gains, self.pictures.unit
-        self.weights = self.pictures.weights
+        self.held_out = HeldOutPixels(problem.views, self.pictures, settings.rounds)
+        self.weights = self.held_out.weights
         looks_blurred = steps > STEPS[0] and bool(problem.priors)  # or is noisy
         self.is_smoothed = looks_blurred and is_blurred(transport, self.weights)
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0)) / np.float32(self.unit)
         self.initial: Texels = as_columns(transport.library.array(start))
-        columns = transport.rmatvec(self.weights)
-        self.seen = columns > 1e-7 * columns.max()
+        self.seen = self._seen()
         self.predicted = transport.matvec(self.initial)
         self.centre = self._scaled_start()
         self.texels: Texels = self.initial
@@ -118,10 +121,18 @@ class LeastSquares:
         else:
             if index == 1:
                 self._correct()
+            if index == self.held_out.until:
+                self.held_out.measure(self.transport, self.texels, self.predicted)
+                self._see_all()
             self._round()
             self._correct()
         self.loss = self.pictures.mean_loss(self.predicted)
         return self.report()
+
+    def _see_all(self) -> None:
+        """Hold no pixel out any longer."""
+        self.weights = self.pictures.weights
+        self.seen = self._seen()
 
     def report(self) -> Step:
         """The present map as that of an iteration."""
@@ -139,7 +150,7 @@ class LeastSquares:
 
     def state(self) -> State:
         """See `Solver`."""
-        return {"texels": to_host(self.texels)}
+        return {"texels": to_host(self.texels), "held_out": to_host(self.held_out.measures)}
 
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
@@ -147,6 +158,9 @@ class LeastSquares:
         fits = (texels.shape, texels.dtype) == (like.shape, like.dtype)
         if not (fits and np.isfinite(texels).all()):
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
+        self.held_out.measures = self.transport.library.array(state["held_out"])
+        if num_done > self.held_out.until:
+            self._see_all()
         if num_done > 0:
             self.texels = as_columns(self.transport.library.array(texels))
             self.predicted = self.transport.matvec(self.texels)
@@ -162,13 +176,14 @@ class LeastSquares:
             transport=self.transport,
             phases=self.phases,
             status=self._verdict(),
+            held_out=self.held_out.result,
         )
 
     def _verdict(self) -> str:
         uniform = self.transport.matvec(np.ones_like(self.initial))
         is_uniform = bool(np.ptp(self.initial) == 0)
         start = None if is_uniform else self.transport.matvec(self.initial)
-        return verdict(self.pictures, self.loss, uniform, start)
+        return verdict(self.pictures, self.held_out, self.loss, uniform, start)
 
     def _warm_up(self) -> None:
         """Take the multiplicative steps x <- x T'(w b) / T'(w T x).
@@ -190,6 +205,12 @@ class LeastSquares:
             self.texels = np.where(self.seen, self.texels * factor, self.texels)
             self.predicted = self.transport.matvec(self.texels)
         self.pictures.fit_gains(self.predicted)
+
+    def _seen(self) -> NDArray[np.bool_]:
+        """Which texels the pixels see that the next steps see, shape (H * W, 3)."""
+        columns = self.transport.rmatvec(self.weights)
+        seen: NDArray[np.bool_] = columns > 1e-7 * columns.max()
+        return seen
 
     def _scaled_start(self) -> Texels:
         """The start map, times the factor per channel that gives the pictures their level.
@@ -250,7 +271,7 @@ class LeastSquares:
             self.iterations,
             self.settings.tolerance,
         )
-        vector = self._line_search(vector, step, gradient, hessian, bounds)
+        vector = projected_step(vector, step, gradient, hessian, bounds)
         self.pictures.multiply_gains(np.exp(to_host(vector[self.initial.size :])))
         self.texels = self._texels_of(vector)
         self.predicted = self.transport.matvec(self.texels)
@@ -278,23 +299,6 @@ class LeastSquares:
             return self._vector(normal, step[self.initial.size :])
 
         return hessian
-
-    def _line_search(
-        self,
-        vector: Vector,
-        step: Vector,
-        gradient: Vector,
-        hessian: Callable[[Vector], Vector],
-        bounds: Vector,
-    ) -> Vector:
-        """Halve the step until its projection on the bounds lowers the quadratic objective."""
-        for _ in range(HALVINGS):
-            moved: Vector = np.maximum(vector + step, bounds)
-            change = moved - vector
-            if np.sum(change * gradient) + np.sum(change * hessian(change)) / 2 <= 0:
-                return moved
-            step = np.float32(0.5) * step
-        return vector
 
     # The unknowns as one vector
 
@@ -358,8 +362,6 @@ class LeastSquares:
         maps = [array.reshape(height, width, 3) for array in (self.texels, self.centre)]
         return [prior.quadratic(*maps).times(factor) for prior in self.problem.priors]
 
-    # Results
-
     def as_map(self, texels: Texels) -> NDArray[np.float32]:
         """Texels in radiance, shape (H, W, 3), on the processor."""
         width, height = self.transport.resolution
@@ -388,13 +390,10 @@ class LeastSquares:
         if not self.problem.priors:
             return self.texels
         width, height = self.transport.resolution
-        known, texels, start = map(to_host, (self.seen.any(axis=1), self.texels, self.centre))
-        logs, start = (
-            np.log(np.maximum(light, np.float32(1e-6))).reshape(height, width, 3)
-            for light in (texels, start)
-        )
-        fill = np.exp(filled(logs, start, known.reshape(height, width))).reshape(-1, 3)
-        return np.where(known[:, None], texels, fill)
+        known, *maps = map(to_host, (self.seen.any(axis=1), self.texels, self.centre))
+        light, start = (each.reshape(height, width, 3) for each in maps)
+        return filled_light(light, start, known.reshape(height, width)).reshape(-1, 3)
 
     def _variance(self) -> Pixels:
-        return self.pictures.variance(self.predicted, self.transport.variance(self.texels))
+        variance = self.pictures.variance(self.predicted, self.transport.variance(self.texels))
+        return np.where(self.weights > 0, variance, np.float32(np.inf))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from envmap_inverse.optimizers.least_squares.held_out import HeldOutPixels
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 
 __all__ = ["verdict"]
@@ -14,21 +15,33 @@ WORSE, MUCH_WORSE = 1.1, 1.5
 little, and light may be uniform."""
 
 
-def verdict(pictures: Pictures, loss: float, of_uniform: Pixels, of_start: Pixels | None) -> str:
+def verdict(
+    pictures: Pictures,
+    held_out: HeldOutPixels,
+    loss: float,
+    of_uniform: Pixels,
+    of_start: Pixels | None,
+) -> str:
     """How a run ended: "done", or why its map is of no use.
 
     Args:
         pictures: what the map is to explain.
+        held_out: pixels of them that it was measured by.
         loss: of the map.
         of_uniform: prediction of light that is the same from everywhere.
         of_start: that of a start map of which the user had reason to think; None without one.
     """
-    if loss > max(WORSE * pictures.mean_loss(pictures.best_multiple(of_uniform)), PERFECT):
+    uniform = pictures.best_multiple(of_uniform)
+    is_worse = loss > max(WORSE * pictures.mean_loss(uniform), PERFECT)
+    if is_worse or held_out.are_better_by(uniform, WORSE):
         return (
             "ended: the map explains the pictures no better than light that is the same from "
             "everywhere; check the pictures, the camera and the scene"
         )
-    if of_start is not None and loss >= max(MUCH_WORSE * pictures.mean_loss(of_start), PERFECT):
+    if of_start is None:
+        return "done"
+    is_worse = loss >= max(MUCH_WORSE * pictures.mean_loss(of_start), PERFECT)
+    if is_worse or held_out.are_better_by(of_start, MUCH_WORSE):
         return (
             "ended: the map explains the pictures worse than the start map (initial) does; use "
             "that, or check the loss and the priors"

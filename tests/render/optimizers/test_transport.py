@@ -298,7 +298,7 @@ def test_a_map_that_explains_nothing_is_no_result(
     solver.step(0)
     assert solver.solution().status == "done"
     texels = np.full_like(solver.state()["texels"], brightness)
-    solver.restore({"texels": texels}, 1)
+    solver.restore({**solver.state(), "texels": texels}, 1)
     assert "no better than light that is the same from everywhere" in solver.solution().status
 
 
@@ -309,5 +309,5 @@ def test_a_map_that_is_worse_than_the_start_map_is_no_result(
     problem = Problem.create(smooth_scene, picture, loss=optimizer.default_loss, initial=smooth_map)
     solver = optimizer.start(problem)
     uneven = solver.state()["texels"] * np.geomspace(0.8, 1.25, smooth_map[..., 0].size)[:, None]
-    solver.restore({"texels": uneven.astype(np.float32)}, 1)
+    solver.restore({**solver.state(), "texels": uneven.astype(np.float32)}, 1)
     assert "worse than the start map" in solver.solution().status

@@ -157,7 +157,8 @@ def test_a_fit_has_the_residuals_of_each_picture(light: Image) -> None:
     (residuals,) = fit_of(image, light).residuals
     assert (residuals.shape, residuals.dtype) == (light.shape, np.float32)
     assert np.unravel_index(np.argmax(residuals.sum(axis=2)), (48, 64)) == (10, 20)
-    assert fit_of(image, light).as_dict().keys() == {"chi2", "correlation", "verdict", "reason"}
+    names = {"chi2", "correlation", "verdict", "reason", "held_out"}
+    assert fit_of(image, light).as_dict().keys() == names
 
 
 def test_no_patch_is_named_where_the_misfit_is_everywhere(light: Image) -> None:

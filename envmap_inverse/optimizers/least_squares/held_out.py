@@ -1,0 +1,110 @@
+"""A few pixels that only the last round sees, to measure the map before it by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
+from envmap_inverse.problem.solution import HeldOut
+from envmap_inverse.problem.view import View
+from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.system.arrays import library_of
+
+__all__ = ["HeldOutPixels"]
+
+NUM_PIXELS = 2048
+SHARES = 0.01, 0.05
+"""How many pixels to hold out, and between which shares of those that count."""
+
+ROUNDS = 2
+"""In which pixels are held out, at most; one round must be left to see them."""
+
+MIN_PIXELS = 32
+"""Smaller pictures would hold out fewer, which tell little; they hold out none."""
+
+CLEAR = 3.0
+"""Standard errors by which another map must be better."""
+
+TEXEL = 0.5
+"""Standard deviation of the logarithm of a texel by what is around it."""
+
+TOLERANCE, DARK = 0.03, 0.03
+"""Error that a map's resolution excuses, as a share of the light, or of so much of its mean."""
+
+
+class HeldOutPixels:
+    """Pixels of all pictures, chosen at random, but always the same ones.
+
+    Attributes:
+        until: index of the round that sees all pixels.
+        weights: of the other pixels, shape (pixels of all views, 3).
+        measures: of each pixel held out its squared residual over the variance, and its loss, means
+            over the channels, shape (2, pixels); empty before `measure`.
+    """
+
+    def __init__(self, views: Sequence[View], pictures: Pictures, rounds: int) -> None:
+        """Choose the pixels, none that is clipped; or none at all for a single round."""
+        self.until = min(rounds, ROUNDS + 1)
+        counts = [(v.weights > 0) & ~v.is_over & ~v.is_under for v in views]
+        pixels = np.flatnonzero(np.concatenate([c.all(axis=2).ravel() for c in counts]))
+        least, most = (int(share * len(pixels)) for share in SHARES)
+        number = min(max(NUM_PIXELS, least), most)
+        number = number if rounds > 1 and number >= MIN_PIXELS else 0
+        chosen = np.sort(np.random.default_rng(0).choice(pixels, number, replace=False))
+        is_in = np.ones((len(pictures.weights), 1), np.float32)
+        is_in[chosen] = 0
+        library = library_of(pictures.weights)
+        self._pictures, self._chosen = pictures, library.array(chosen)
+        self.weights: Pixels = pictures.weights * library.array(is_in)
+        self.measures: Any = library.array(np.zeros((2, 0), np.float32))
+
+    def measure(self, transport: LightTransport, texels: Pixels, predicted: Pixels) -> None:
+        """Compare the pixels with what a map predicts that was found without them.
+
+        What the prediction owes to texels that the other pixels do not know well adds to its
+        variance: texels are taken for independent, given what is around them.
+        """
+        if len(self._chosen) == 0:
+            return
+        pictures = self._pictures
+        light = np.maximum(pictures.light(predicted), np.float32(DARK))
+        variance = pictures.noise(predicted) + transport.variance(texels)
+        variance += (np.float32(TOLERANCE) * light) ** 2
+        known = texels**2 * transport.gram_diagonal(
+            np.where(self.weights > 0, 1 / variance, np.float32(0))
+        )
+        of_texels = np.float32(TEXEL**2) * texels**2 / (1 + np.float32(TEXEL**2) * known)
+        variance += transport.sum_of_squares(of_texels)
+        squares = (predicted - pictures.observed) ** 2 / variance
+        losses = pictures.losses(predicted)
+        self.measures = np.stack([self._means(squares), self._means(losses)])
+
+    @property
+    def result(self) -> HeldOut | None:
+        """How well the pixels were predicted; None if there are none, or before `measure`."""
+        squares = self.measures[0]
+        if len(squares) == 0:
+            return None
+        return HeldOut(chi2=float(np.mean(squares)), num_pixels=len(squares))
+
+    def are_better_by(self, predicted: Pixels, ratio: float) -> bool:
+        """Whether another prediction explains the pixels better, beyond doubt.
+
+        Args:
+            predicted: of all pixels.
+            ratio: of the losses from which it is better.
+        """
+        losses = self.measures[1]
+        if len(losses) == 0:
+            return False
+        excess = losses - np.float32(ratio) * self._means(self._pictures.losses(predicted))
+        mean = np.mean(excess)
+        variance = np.mean((excess - mean) ** 2)
+        return bool(mean > CLEAR * np.sqrt(variance / len(losses)))
+
+    def _means(self, values: Pixels) -> Any:
+        """The means over the channels of the pixels' values."""
+        return np.mean(values[self._chosen], axis=1)

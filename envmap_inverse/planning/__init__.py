@@ -1,0 +1,1 @@
+"""Planning: which pictures to take."""

@@ -1,0 +1,54 @@
+"""Pages that stand alone: they hold their scripts and styles, and request nothing."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from envmap_inverse.report import tables
+
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["policy_of", "resource", "safe_json", "template"]
+
+
+def safe_json(value: Any) -> str:
+    """JSON that is safe in a script element, which `</script` would end."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+def policy_of(styles: Sequence[str], scripts: Sequence[str]) -> str:
+    """The content security policy: no requests, and no scripts or styles but these."""
+    allowed = {"style-src": styles, "script-src": scripts}
+    rules = [f"{key} {' '.join(map(_hash, texts))}" for key, texts in allowed.items()]
+    return "; ".join(
+        ["default-src 'none'", "img-src data:", *rules, "base-uri 'none'", "form-action 'none'"]
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@functools.cache
+def resource(name: str) -> str:
+    """The text of a file beside this one."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def template(name: str) -> jinja2.Template:
+    """The template of a page; what it shows is escaped."""
+    import jinja2  # noqa: PLC0415 - only pages need it
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["number"] = tables.number
+    return environment.from_string(resource(name))
