@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from envmap_inverse import backend
+from envmap_inverse.console.ball_choice import BallChoice
 from envmap_inverse.console.ball_viewpoints import one_for_each, turned
 from envmap_inverse.console.balls import Lens, find_balls, lamp_start, say_where
 from envmap_inverse.console.brackets import developed
-from envmap_inverse.console.grey_balls import GreyBall
 from envmap_inverse.console.pictures import say_shifts
 from envmap_inverse.console.scenes import DEFAULT_MAP_SIZE
 from envmap_inverse.errors import Faults
-from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.problem.clipped_lights import with_clipped_lights
 from envmap_inverse.problem.cutting import part_of
 from envmap_inverse.problem.fitting import fit_films, map_size_for
@@ -47,27 +46,23 @@ class BallWish:
 
     Attributes:
         lens: of the camera.
-        bsdf: of the ball.
+        ball: what it is, and what stands beside it.
         circles: outline of the ball in each picture; None for those to be found.
-        grey: a grey ball beside it in the first viewpoint's pictures.
         viewpoints: number of each picture's.
         left_out: degrees from the camera within which light is left out.
         map_size: (width, height) of the map; None to go by the pictures.
         registers: whether pictures of a size are moved onto each other.
         is_exposure_given: whether exposures are given, not to be found.
-        optimizer: that will solve the problem.
     """
 
     lens: Lens
-    bsdf: dict[str, Any]
+    ball: BallChoice
     circles: list[Circle | None]
-    grey: GreyBall | None = None
     viewpoints: list[int]
     left_out: float
     map_size: tuple[int, int] | None
     registers: bool
     is_exposure_given: bool
-    optimizer: Transport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,8 +98,8 @@ def stated(views: Sequence[View], wish: BallWish) -> Stated:
     views, shots, viewpoints = _posed(views, wish)
     shots = turned(views, shots, viewpoints, wish.left_out)
     backend.select_variant()
-    reflectance = GREY_REFLECTANCE if wish.grey is None else wish.grey.reflectance
-    described = ball_scene(wish.bsdf, shots[0].beside(), reflectance)
+    reflectance = GREY_REFLECTANCE if wish.ball.grey is None else wish.ball.grey.reflectance
+    described = ball_scene(wish.ball.bsdf, shots[0].beside(), reflectance)
     scene = load_scene(described, envmap=wish.map_size or DEFAULT_MAP_SIZE)
     cameras = [shot.camera(f"camera{number}") for number, shot in enumerate(shots)]
     scene.set_sensors(cameras)
@@ -112,12 +107,12 @@ def stated(views: Sequence[View], wish: BallWish) -> Stated:
     made = [faults.attempt(_part, view, shots[view.sensor], wish.left_out) for view in views]
     faults.report()
     parts = [view for view in made if view is not None]
-    if wish.grey is not None:
+    if wish.ball.grey is not None:
         parts = with_clipped_lights(
             parts,
             shots,
-            mirror=mean_reflectance(wish.bsdf),
-            grey=wish.grey.reflectance,
+            mirror=mean_reflectance(wish.ball.bsdf),
+            grey=wish.ball.grey.reflectance,
         )
     fitted = _whole_pixels(_fit_films(scene, parts, shots))
     if wish.registers:
@@ -153,9 +148,9 @@ def _posed(views: Sequence[View], wish: BallWish) -> tuple[list[View], list[Ball
     distances = one_for_each("--distance", said, wish.viewpoints)
     for view, circle, given, distance in zip(views, found, wish.circles, distances, strict=True):
         shot, source = wish.lens.shot(view, circle, distance)
-        if wish.grey is not None and view.sensor == 0:
-            faults.attempt(wish.grey.check, view, circle)
-            shot = replace(shot, grey=wish.grey.circle)
+        if wish.ball.grey is not None and view.sensor == 0:
+            faults.attempt(wish.ball.grey.check, view, circle)
+            shot = replace(shot, grey=wish.ball.grey.circle)
         of_viewpoint = view.sensor, shot
         if of_viewpoint not in shots:
             say_where(view, shot, source, is_given=given is not None)
@@ -190,7 +185,7 @@ def _problem(
     parts: Sequence[View],
     shots: Sequence[BallShot],
 ) -> Problem:
-    terms, share, start = wish.optimizer, reflectance_of_diffuse(wish.bsdf), None
+    terms, share, start = wish.ball.optimizer, reflectance_of_diffuse(wish.ball.bsdf), None
     if share is not None:
         start = lamp_start(parts, shots, share, scene.envmap.resolution)
     return Problem.create(
