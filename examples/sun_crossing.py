@@ -59,10 +59,10 @@ seconds, found = [], []
 for number, result in enumerate(ei.estimate_sequence(scene, frames)):
     found.append(result.texels)
     seconds.append(result.seconds)
-    (sun, *_) = ei.find_lamps(result).lamps
+    sun = min(ei.find_lamps(result).lamps, key=lambda lamp: lamp.solid_angle)
     azimuth = np.degrees(np.arctan2(sun.direction[0], sun.direction[2]))
     print(
-        f"frame {number + 1:2d}: brightest lamp at {azimuth:6.1f} degrees, irradiance "
+        f"frame {number + 1:2d}: sun at {azimuth:6.1f} degrees, irradiance "
         f"{sun.irradiance.mean():5.2f}, log RMSE {log_rmse(result.texels, maps[number]):.3f}"
     )
 print(f"first frame {seconds[0]:.2f} s, each of the others {np.mean(seconds[1:]):.3f} s")

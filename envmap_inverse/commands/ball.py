@@ -19,6 +19,7 @@ from envmap_inverse.console.balls import (
     ball_material,
     circles_of,
 )
+from envmap_inverse.console.grey_balls import GreyBall, GreyBallSpec
 from envmap_inverse.console.options import (
     Overwrite,
     Report,
@@ -59,7 +60,7 @@ from envmap_inverse.problem.view import View
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
 from envmap_inverse.run.notes import collected_warnings
-from envmap_inverse.scene.ball import ball_scene, reflectance_of_diffuse
+from envmap_inverse.scene.ball import reflectance_of_diffuse
 from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
@@ -122,6 +123,7 @@ def ball(
         ),
     ] = None,
     material: BallMaterial = None,
+    grey_ball: GreyBallSpec = None,
     front: Annotated[
         float,
         panelled(
@@ -197,6 +199,7 @@ def ball(
         bsdf = faults.attempt(ball_material, reflectance, material)
         is_diffuse = bsdf is not None and reflectance_of_diffuse(bsdf) is not None
         left_out = faults.attempt(_left_out, photographer, without_photographer, is_diffuse)
+        grey = faults.attempt(GreyBall.parse, grey_ball, is_diffuse=is_diffuse)
         texels = faults.attempt(map_size_of, map_size)
         pictures, viewpoints = faults.attempt(pictures_by_viewpoint, photos or []) or ([], [])
         faults.attempt(_check_viewpoints, viewpoints, is_diffuse)
@@ -226,6 +229,7 @@ def ball(
                 lens=lens,
                 bsdf=bsdf,
                 circles=circles,
+                grey=grey,
                 viewpoints=viewpoints,
                 left_out=left_out or 0.0,
                 map_size=texels,
@@ -242,7 +246,7 @@ def ball(
             settings["exposure"] = "auto"
         folder = RunFolder(output, settings, overwrite=overwrite, frames=False, resume=resume)
         if save_scene:
-            write_scene(output, scene_xml(ball_scene(bsdf), made.cameras), made.parts)
+            write_scene(output, scene_xml(made.described, made.cameras), made.parts)
         run(
             folder,
             problem,

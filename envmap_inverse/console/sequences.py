@@ -32,6 +32,7 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
 from envmap_inverse.report.sequence import write_sequence_report
 from envmap_inverse.run import sequence
+from envmap_inverse.run.frames import check_ffmpeg
 from envmap_inverse.solving.sequence import as_taken, check_sequence
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
@@ -94,6 +95,7 @@ def first_of(faults: Faults, shots: Shots, options: Mapping[str, Any]) -> Shots:
     for option in ALONE:
         if options.get(option.replace("-", "_")):
             faults.keep(InputError(f"--{option}: does not go with --sequence; leave it out"))
+    faults.attempt(check_ffmpeg, "--sequence")
     videos = [path for path in shots.pictures if is_video(path)]
     if videos and len(shots.pictures) > 1:
         faults.keep(

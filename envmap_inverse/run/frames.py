@@ -65,8 +65,11 @@ class _Frame:
         return self.image.nbytes + self.texels.nbytes
 
 
-def check_ffmpeg() -> None:
+def check_ffmpeg(option: str = "--frames") -> None:
     """Check that the program that encodes videos can be started.
+
+    Args:
+        option: the option that needs it.
 
     Raises:
         InputError: if not.
@@ -74,10 +77,10 @@ def check_ffmpeg() -> None:
     try:
         program = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError as error:
-        raise InputError(f"--frames: no ffmpeg ({in_one_line(error)})") from None
+        raise InputError(f"{option}: no ffmpeg ({in_one_line(error)})") from None
     if shutil.which(program) is None:
         raise InputError(
-            f"--frames: IMAGEIO_FFMPEG_EXE={program} cannot be started; unset it to use the ffmpeg "
+            f"{option}: IMAGEIO_FFMPEG_EXE={program} cannot be started; unset it to use the ffmpeg "
             "of the package imageio-ffmpeg"
         )
 

@@ -31,6 +31,9 @@ STEPS = 1, 2
 """Conjugate-gradient steps of a frame where nothing changes, and where anything does. Ties to the
 last map make them enough."""
 
+DARKEST = 1e-3
+"""Share of the pictures' mean below which a texel counts as so bright for the size of a step."""
+
 MOST_EXCESS = 100.0
 """So that a single pixel does not decide over all texels of which it sees a little."""
 
@@ -70,7 +73,6 @@ class Tracker(LeastSquares):
         """
         super().__init__(settings, problem, transport)
         self._temporal = temporal
-        self._sums = transport.matvec(np.ones_like(self.initial))
         self._columns = np.maximum(transport.rmatvec(self.weights), np.float32(1e-12))
         self._counts, self._is_seen = self.weights > 0, self.seen.all(axis=1)
         self._ages: Texels = np.ones((len(self.initial), 1), np.float32)
@@ -101,6 +103,9 @@ class Tracker(LeastSquares):
             The map, shape (H, W, 3).
         """
         self.pictures.show(views)
+        if self._temporal.weight == "auto":
+            exact = self._counts & self.pictures.is_exact
+            self._multiply(self._changes.common_factor(self.pictures.observed, exact))
         noise = self.pictures.noise(self.predicted)
         self._changes.add(self.pictures.observed, noise, self._counts)
         changed, is_new = self._changed()
@@ -142,6 +147,13 @@ class Tracker(LeastSquares):
         is_new = widened(means[:, 1] > RESTARTED, self.transport.resolution) & self._is_seen
         return gain_of(means[:, :1]).astype(np.float32), is_new
 
+    def _multiply(self, factors: NDArray[np.float32]) -> None:
+        """Multiply all light by a factor for each channel."""
+        self.texels = self.texels * factors
+        self.predicted = self.predicted * factors
+        self._bounds = self._bounds * factors
+        self._recorded = self._recorded * factors**2
+
     def _begin_again(self) -> None:
         """Solve as for a first frame."""
         self.predicted = self.transport.matvec(self.initial)
@@ -153,7 +165,8 @@ class Tracker(LeastSquares):
 
     def _no_changes(self) -> Changes:
         noise = self.pictures.noise(self.predicted)
-        return Changes(self.pictures.observed, noise, self._recorded)
+        shapes = [view.image.shape[:2] for view in self.problem.views]
+        return Changes(shapes, self.pictures.observed, noise, self._recorded)
 
     def _take_round(self, changed: Texels, is_new: NDArray[np.bool_]) -> None:
         """Solve for the texels that are new, then take a step of least squares on the others.
@@ -180,7 +193,8 @@ class Tracker(LeastSquares):
         weights = self._weights(of_loss)
         weights *= self.pictures.is_exact | (target == self.pictures.observed)
         if self._majorant is None or is_new.any():
-            self._majorant = self.transport.rmatvec(weights * self._sums)
+            light = np.maximum(self.texels, np.float32(DARKEST))
+            self._majorant = self.transport.rmatvec(weights * self.predicted) / light
         forms = self._forms_with_tie(changed, gain, self._majorant)
         pull = sum(form.matrix @ (self.texels - form.centre) for form in forms)
         gradient = self.transport.rmatvec(weights * (self.predicted - target)) + pull
@@ -210,8 +224,8 @@ class Tracker(LeastSquares):
     def _forms_with_tie(self, changed: Texels, gain: Texels, majorant: Texels) -> list[Quadratic]:
         """The forms of the priors, less where the light has changed, and the tie to the last map.
 
-        T' W T <= diag(T' W T 1): a frame that is tied to the last one by (1 - gain) / gain times
-        that has at most the share `gain` in the map.
+        T' W T <= diag((T' W T x) / x) for any x > 0 (De Pierro 1995): a frame that is tied to the
+        last one by (1 - gain) / gain times that has at most the share `gain` in the map.
         """
         fade = np.sqrt((1 - changed) / np.float32(1 - LEAST_GAIN))
         forms = [Quadratic(matrix=Relative(f.matrix, fade), centre=f.centre) for f in self._forms]
