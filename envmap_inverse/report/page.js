@@ -2,11 +2,11 @@
 // Bring the page to life. Without this, its pictures and tables stand there all the same.
 
 const root = document.documentElement;
-root.classList.add("is-scripted");
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 
 function begin() {
+  root.classList.add("is-scripted");
   listenToDisplay();
   if (byId("picture")) new PaneGroup(byId("picture"));
   new PaneGroup(byId("balls"));
@@ -136,4 +136,4 @@ function listenToTheme(curves) {
   show(theme);
 }
 
-begin();
+Raster.load().then(begin);

@@ -28,7 +28,6 @@ from envmap_inverse.report.pictures import (
     difference,
     jpeg,
     marked,
-    png,
     residual,
 )
 from envmap_inverse.report.places import places
@@ -262,7 +261,7 @@ def _map_pane(shown: _Map, runs: Sequence[Run], rasters: _Rasters, exposure: flo
         truth = None
     return MapPane(
         **vars(pane),
-        still=png(tonemap(still_view(shown.texels), exposure)),
+        still=jpeg(tonemap(still_view(shown.texels), exposure)),
         lights=tables.lights(shown.texels),
         heats={name: heat for name, heat in heats.items() if heat is not None},
         deviation=None if run is None or run.deviation is None else rasters.name(run.deviation),

@@ -57,19 +57,24 @@ function srgb(x) {
 class Raster {
   static #known = new Map();
 
+  // Unpack all rasters of the page; `named` returns them from then on.
+  static async load() {
+    const elements = [...document.querySelectorAll("script[data-scale]")];
+    const rasters = await Promise.all(elements.map(async (element) => {
+      const packed = Uint8Array.from(atob(element.textContent), (byte) => byte.charCodeAt(0));
+      const unpacking = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+      return new Raster(element.dataset, await new Response(unpacking).arrayBuffer());
+    }));
+    elements.forEach((element, k) => Raster.#known.set(element.id, rasters[k]));
+  }
+
   static named(name) {
-    if (!Raster.#known.has(name)) Raster.#known.set(name, new Raster(name));
     return Raster.#known.get(name);
   }
 
-  constructor(name) {
-    const element = document.getElementById(name);
-    this.width = Number(element.dataset.width);
-    this.height = Number(element.dataset.height);
-    this.scale = Number(element.dataset.scale);
-    const text = atob(element.textContent);
-    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
-    this.halves = new Uint16Array(bytes.buffer);
+  constructor({ width, height, scale }, buffer) {
+    [this.width, this.height, this.scale] = [width, height, scale].map(Number);
+    this.halves = joined(new Uint8Array(buffer), this.width, this.height);
   }
 
   // The radiance at a point of the unit square.
@@ -135,6 +140,21 @@ class Raster {
     paintPixels(picture.data);
     context.putImageData(picture, 0, 0);
   }
+}
+
+// Half floats, row by row, of their packed bytes; pictures.py says how they are packed.
+function joined(bytes, width, height) {
+  const size = width * height;
+  const halves = new Uint16Array(3 * size);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let pixel = 0; pixel < size; pixel++) {
+      const from = channel * size + pixel;
+      const to = 3 * pixel + channel;
+      const step = bytes[from] | (bytes[from + 3 * size] << 8);
+      halves[to] = step + (pixel % width ? halves[to - 3] : 0);
+    }
+  }
+  return halves;
 }
 
 const OVER = [255, 140, 40];
