@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import functools
-import hashlib
 import json
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from importlib import resources
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
 from envmap_inverse.images import shrink, tonemap
-from envmap_inverse.report import response, tables
+from envmap_inverse.report import figures, response, tables
+from envmap_inverse.report.figures import files_beside
 from envmap_inverse.report.lamps import LampsPane, lamps_pane
 from envmap_inverse.report.pictures import (
     DIFFERENCE_GAIN,
@@ -27,20 +25,20 @@ from envmap_inverse.report.pictures import (
     Sheet,
     difference,
     jpeg,
-    marked,
-    residual,
 )
 from envmap_inverse.report.places import places
+from envmap_inverse.report.shots import file_names, shots, white
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
+from envmap_inverse.report.stills import outlier_stills, residual_stills
+from envmap_inverse.report.template import policy, resource, template
 from envmap_inverse.run.reading import Image, Run
 from envmap_inverse.version import __version__
-
-if TYPE_CHECKING:
-    import jinja2
 
 __all__ = ["page"]
 
 MAX_HISTORY = 2000
+GLANCE_PIXELS = 2**16
+"""Largest picture at the top of the page, where scripts are off."""
 STYLES = ("vendor/uPlot.min.css", "page.css")
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
@@ -64,6 +62,8 @@ class Pane:
         size: width and height of that picture, in pixels.
         raster: name of its radiance.
         minus: name of the radiance subtracted from it.
+        white: of that, the values from which red, green and blue are clipped.
+        file: name of the file that it was read from.
         run: number of the run that it belongs to.
     """
 
@@ -72,6 +72,8 @@ class Pane:
     size: tuple[int, int]
     raster: str
     minus: str | None = None
+    white: tuple[float, float, float] | None = None
+    file: str | None = None
     run: int | None = None
 
 
@@ -124,17 +126,21 @@ class _Rasters:
         return name
 
 
-def page(runs: Sequence[Run]) -> str:
+def page(runs: Sequence[Run], folder: Path) -> str:
     """The HTML of a page that shows one run, or compares several.
 
     The page stands alone: a content security policy forbids any request, and allows only its own
     scripts and styles, by their hashes. Text from files is escaped.
+
+    Args:
+        runs: what it shows.
+        folder: where it lies; it has links to the files of a single run that lie there, too.
     """
     names = tables.names(runs)
     exposure = float(runs[0].summary["exposure"])
     rasters = _Rasters(len(runs) if len(runs) > 1 else max(len(runs[0].pictures), 1))
     maps = list(_maps(runs, names))
-    styles, scripts = ([_resource(name) for name in group] for group in (STYLES, SCRIPTS))
+    styles, scripts = ([resource(name) for name in group] for group in (STYLES, SCRIPTS))
     data = {
         "exposure": exposure,
         "gain": DIFFERENCE_GAIN,
@@ -147,16 +153,20 @@ def page(runs: Sequence[Run]) -> str:
             for run, name in zip(runs, names, strict=True)
         ],
     }
-    return _template().render(
+    return template().render(
         version=__version__,
-        policy=_policy(styles, scripts),
+        policy=policy(styles, scripts),
         styles=[Markup(text) for text in styles],
         scripts=[Markup(text) for text in scripts],
-        licence=Markup(_resource("vendor/uPlot.LICENSE")),
+        licence=Markup(resource("vendor/uPlot.LICENSE")),
         title=names[0] if len(runs) == 1 else f"{len(runs)} runs compared",
         names=names,
         runs=runs,
         tables=tables,
+        figures=figures,
+        files=files_beside(runs[0], folder) if len(runs) == 1 else [],
+        shots=shots,
+        glance=list(_glance(runs, rasters, exposure)),
         response_lines=response.response_lines,
         response_size=(response.WIDTH, response.HEIGHT, response.STOPS),
         exposures_found=response.exposures_found,
@@ -175,8 +185,8 @@ def page(runs: Sequence[Run]) -> str:
             if kept is not None
         },
         samples=_samples(runs),
-        residuals=_residuals(runs),
-        outliers=list(_outliers(runs, exposure)),
+        residuals=residual_stills(runs),
+        outliers=list(outlier_stills(runs, exposure)),
         gain=DIFFERENCE_GAIN,
         sigmas=SIGMAS,
         still_size=STILL_SIZE,
@@ -190,11 +200,16 @@ def _pictures(
 ) -> Iterator[Pane]:
     """Every reference, fit and difference of one run, or the first ones of several runs."""
     if len(runs) == 1:
+        files = file_names(runs[0].summary)
         for number, (reference, fit) in enumerate(runs[0].pictures, 1):
             of = f" {number}" if len(runs[0].pictures) > 1 else ""
-            yield _pane(f"Reference{of}", reference, rasters, exposure)
+            shown = _pane(f"Reference{of}", reference, rasters, exposure)
+            yield replace(shown, file=files[number - 1] if files else None)
             yield _pane(f"Fit{of}", fit, rasters, exposure, run=0)
-            yield _difference(f"Difference{of}", reference, fit, rasters, exposure, run=0)
+            clipped = white(runs[0], number - 1)
+            yield _difference(
+                f"Difference{of}", reference, fit, rasters, exposure, run=0, clipped=clipped
+            )
         return
     pairs = [run.pictures[0] for run in runs]
     for number in _first_of_equals([reference for reference, _ in pairs]):
@@ -203,7 +218,20 @@ def _pictures(
     for number, (_, fit) in enumerate(pairs):
         yield _pane(f"Fit, {names[number]}", fit, rasters, exposure, run=number)
     for number, pair in enumerate(pairs):
-        yield _difference(f"Difference, {names[number]}", *pair, rasters, exposure, run=number)
+        caption, clipped = f"Difference, {names[number]}", white(runs[number], 0)
+        yield _difference(caption, *pair, rasters, exposure, run=number, clipped=clipped)
+
+
+def _glance(runs: Sequence[Run], rasters: _Rasters, exposure: float) -> Iterator[Pane]:
+    """The map of a single run, and its first picture beside the fit, small."""
+    if len(runs) > 1 or not runs[0].pictures:
+        return
+    reference, fit = runs[0].pictures[0]
+    shown = {"Recovered map": runs[0].envmap, "Reference": reference, "Fit": fit}
+    for caption, image in shown.items():
+        small = tonemap(shrink(image, GLANCE_PIXELS), exposure)
+        size = small.shape[1], small.shape[0]
+        yield Pane(caption=caption, picture=jpeg(small), size=size, raster=rasters.name(image))
 
 
 def _samples(runs: Sequence[Run]) -> list[tuple[int, Sheet]]:
@@ -213,25 +241,6 @@ def _samples(runs: Sequence[Run]) -> list[tuple[int, Sheet]]:
         for number, run in enumerate(runs)
         if run.thumbnails is not None and len(run.thumbnails.samples) > 1
     ]
-
-
-def _residuals(runs: Sequence[Run]) -> list[tuple[str, str, tuple[int, int]]]:
-    """Caption, data URI and size of each residual of a single run."""
-    found = runs[0].residuals if len(runs) == 1 else []
-    pictures = [residual(values) for values in found]
-    return [
-        (f"Residual{f' {number}' if len(found) > 1 else ''}", jpeg(shown), shown.shape[1::-1])
-        for number, shown in enumerate(pictures, 1)
-    ]
-
-
-def _outliers(runs: Sequence[Run], exposure: float) -> Iterator[tuple[str, str, tuple[int, int]]]:
-    """Caption, data URI and size of each picture with outliers of a single run."""
-    for number, mask in runs[0].outliers.items() if len(runs) == 1 else ():
-        shown = marked(tonemap(_small(runs[0].pictures[number][0]), exposure), mask)
-        of = f" of picture {number + 1}" if len(runs[0].pictures) > 1 else ""
-        share = 100 * runs[0].summary["outlier_share"][number]
-        yield f"Outliers{of}: {share:.2g} % of its pixels", jpeg(shown), shown.shape[1::-1]
 
 
 def _maps(runs: Sequence[Run], names: list[str]) -> Iterator[_Map]:
@@ -256,13 +265,12 @@ def _map_pane(shown: _Map, runs: Sequence[Run], rasters: _Rasters, exposure: flo
     run = None if shown.run is None else runs[shown.run]
     quantities = {} if run is None else {"coverage": run.coverage, "deviation": run.deviation}
     heats = {name: Heat.of(values) for name, values in quantities.items() if values is not None}
-    truth = None if run is None else run.ground_truth
-    if truth is not None and truth.shape != shown.texels.shape:
-        truth = None
+    known = None if run is None else run.ground_truth
+    truth = known if known is not None and known.shape == shown.texels.shape else None
     return MapPane(
         **vars(pane),
         still=jpeg(tonemap(still_view(shown.texels), exposure)),
-        lights=tables.lights(shown.texels),
+        lights=tables.lights(shown.texels, known),
         heats={name: heat for name, heat in heats.items() if heat is not None},
         deviation=None if run is None or run.deviation is None else rasters.name(run.deviation),
         truth=None if truth is None else rasters.name(truth),
@@ -273,9 +281,10 @@ def _map_pane(shown: _Map, runs: Sequence[Run], rasters: _Rasters, exposure: flo
 
 
 def _lamps(shown: _Map, runs: Sequence[Run], exposure: float) -> LampsPane:
-    path = None if shown.run is None else runs[shown.run].path
-    folder = path if path is not None and path.is_dir() else None
-    return lamps_pane(shown.caption, shown.texels, folder, exposure)
+    run = None if shown.run is None else runs[shown.run]
+    folder = run.path if run is not None and run.path.is_dir() else None
+    truth = None if run is None else run.ground_truth
+    return lamps_pane(shown.caption, shown.texels, folder, exposure, truth)
 
 
 def _first_of_equals(images: Sequence[Image | None]) -> list[int]:
@@ -301,15 +310,23 @@ def _pane(
 
 
 def _difference(
-    caption: str, reference: Image, fit: Image, rasters: _Rasters, exposure: float, *, run: int
+    caption: str,
+    reference: Image,
+    fit: Image,
+    rasters: _Rasters,
+    exposure: float,
+    *,
+    run: int,
+    clipped: tuple[float, float, float] | None,
 ) -> Pane:
-    signed = difference(_small(fit), _small(reference), exposure)
+    signed = difference(_small(fit), _small(reference), exposure, clipped)
     return Pane(
         caption=caption,
         picture=jpeg(signed),
         size=(signed.shape[1], signed.shape[0]),
         raster=rasters.name(fit),
         minus=rasters.name(reference),
+        white=clipped,
         run=run,
     )
 
@@ -332,32 +349,3 @@ def _small(image: Image) -> Image:
 def _json(value: Any) -> str:
     """JSON that is safe in a script element, which `</script` would end."""
     return json.dumps(value).replace("<", "\\u003c")
-
-
-def _policy(styles: Sequence[str], scripts: Sequence[str]) -> str:
-    """The content security policy: no requests, and no scripts or styles but these."""
-    allowed = {"style-src": styles, "script-src": scripts}
-    rules = [f"{key} {' '.join(map(_hash, texts))}" for key, texts in allowed.items()]
-    return "; ".join(
-        ["default-src 'none'", "img-src data:", *rules, "base-uri 'none'", "form-action 'none'"]
-    )
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-@functools.cache
-def _resource(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
-
-
-@functools.cache
-def _template() -> jinja2.Template:
-    import jinja2  # noqa: PLC0415 - only pages need it
-
-    environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    environment.filters["number"] = tables.number
-    return environment.from_string(_resource("page.html"))

@@ -23,6 +23,10 @@ SIGMAS = 6
 DIM, MARK = 0.6, (255, 60, 220)
 """Brightness of a picture under marks, and their colour."""
 LARGEST_HALF = 65504.0
+STEP_BIAS = 128
+"""Added to what is packed, so that small steps have high bytes of 0."""
+HATCH, HATCH_EVERY = (120, 120, 120), 6
+"""Colour of the hatching, and pixels between its lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,16 +127,30 @@ def png(image: Uint8Image) -> str:
     return f"data:image/png;base64,{_text(encode_png(image))}"
 
 
-def difference(image: ArrayLike, reference: ArrayLike, exposure: float) -> Uint8Image:
+def difference(
+    image: ArrayLike,
+    reference: ArrayLike,
+    exposure: float,
+    white: tuple[float, float, float] | None = None,
+) -> Uint8Image:
     """The mean over RGB of image - reference: orange where it is too bright, blue where too dark.
+
+    A clipped value is a bound, so that what is brighter there is hatched.
 
     Args:
         image: shape (h, w, 3).
         reference: of the same shape.
         exposure: factor on the difference, besides DIFFERENCE_GAIN.
+        white: values of the reference from which its red, green and blue are clipped.
     """
     signed = (np.asarray(image) - np.asarray(reference)).mean(axis=2)
-    return _signed(signed * exposure * DIFFERENCE_GAIN)
+    colours = _signed(signed * exposure * DIFFERENCE_GAIN)
+    if white is None:
+        return colours
+    rows, columns = np.indices(signed.shape)
+    hatching = np.where(((rows + columns) % HATCH_EVERY < 1)[..., None], HATCH, 0)
+    is_bound = (np.asarray(reference) >= white).any(axis=2) & (signed > 0)
+    return np.where(is_bound[..., None], hatching, colours).astype(np.uint8)
 
 
 def residual(values: NDArray[np.float32]) -> Uint8Image:
@@ -166,12 +184,14 @@ def _signed(signed: NDArray[np.floating]) -> Uint8Image:
 def _packed(halves: NDArray[np.float16]) -> bytes:
     """Half floats (h, w, 3) in the zlib format; rasters.js has the inverse.
 
-    Of the bits of each, as a number, those of its left neighbour are subtracted; then all low bytes
-    come first, and of these all of red. That halves the size of noisy renderings.
+    Of the bits of each, as a number, those of its left neighbour are subtracted and `STEP_BIAS` is
+    added; then all low bytes come first, and of these all of red. That halves the size of noisy
+    renderings.
     """
     bits = halves.astype("<f2").view("<u2")
     steps = bits.copy()
     steps[:, 1:] -= bits[:, :-1]
+    steps += STEP_BIAS
     planes = steps[..., None].view(np.uint8).transpose(3, 2, 0, 1)
     return zlib.compress(planes.tobytes(), 6)
 

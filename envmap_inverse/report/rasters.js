@@ -114,8 +114,10 @@ class Raster {
     });
   }
 
-  // Paint how much brighter it is than another of its size; pictures.py has the same.
-  paintDifference(canvas, other) {
+  // Paint how much brighter it is than another of its size; pictures.py has the same. Where that
+  // one is clipped, from the values `white` on, what is brighter is hatched.
+  paintDifference(canvas, other, white) {
+    const isBound = (k) => [0, 1, 2].some((c) => HALF_TO_FLOAT[b[k + c]] * other.scale >= white[c]);
     const [a, b] = [this.halves, other.halves];
     const gain = (display.differenceGain * display.exposure) / 3; // of a mean of three
     const sum = (halves, k) =>
@@ -125,6 +127,11 @@ class Raster {
         const signed = gain * (sum(a, from) * this.scale - sum(b, from) * other.scale);
         const colour = signed > 0 ? OVER : UNDER;
         const strength = Math.min(Math.abs(signed), 1);
+        if (white && signed > 0 && isBound(from)) {
+          const [row, column] = [Math.floor(to / 4 / this.width), (to / 4) % this.width];
+          rgba.fill((row + column) % HATCH_EVERY < 1 ? HATCH : 0, to, to + 3);
+          continue;
+        }
         for (let k = 0; k < 3; k++) rgba[to + k] = strength * colour[k];
       }
     });
@@ -142,6 +149,8 @@ class Raster {
   }
 }
 
+const STEP_BIAS = 128;
+
 // Half floats, row by row, of their packed bytes; pictures.py says how they are packed.
 function joined(bytes, width, height) {
   const size = width * height;
@@ -150,7 +159,7 @@ function joined(bytes, width, height) {
     for (let pixel = 0; pixel < size; pixel++) {
       const from = channel * size + pixel;
       const to = 3 * pixel + channel;
-      const step = bytes[from] | (bytes[from + 3 * size] << 8);
+      const step = (bytes[from] | (bytes[from + 3 * size] << 8)) - STEP_BIAS;
       halves[to] = step + (pixel % width ? halves[to - 3] : 0);
     }
   }
@@ -159,6 +168,7 @@ function joined(bytes, width, height) {
 
 const OVER = [255, 140, 40];
 const UNDER = [50, 150, 255];
+const [HATCH, HATCH_EVERY] = [120, 6];
 
 // A number to some digits.
 function written(x, count = 3) {

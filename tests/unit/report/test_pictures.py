@@ -9,13 +9,22 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
-from envmap_inverse.report.pictures import SIGMAS, Heat, Raster, Sheet, difference, marked, residual
+from envmap_inverse.report.pictures import (
+    SIGMAS,
+    STEP_BIAS,
+    Heat,
+    Raster,
+    Sheet,
+    difference,
+    marked,
+    residual,
+)
 
 
 def decoded(raster: Raster) -> NDArray[np.float64]:
     data = np.frombuffer(zlib.decompress(base64.b64decode(raster.base64)), np.uint8)
     low, high = data.reshape(2, 3, raster.height, raster.width).transpose(0, 2, 3, 1).astype(int)
-    bits = np.cumsum(low + 256 * high, axis=1).astype("<u2")
+    bits = np.cumsum(low + 256 * high - STEP_BIAS, axis=1).astype("<u2")
     return bits.view("<f2").astype(np.float64) * raster.scale
 
 

@@ -1,0 +1,52 @@
+"""The template of the page, its scripts and styles, and the policy that allows no others."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from collections.abc import Sequence
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from envmap_inverse.report.numbers import number
+
+if TYPE_CHECKING:
+    import jinja2
+
+__all__ = ["policy", "resource", "template"]
+
+
+def policy(styles: Sequence[str], scripts: Sequence[str]) -> str:
+    """The content security policy: no requests, and no scripts or styles but these."""
+    allowed = {"style-src": styles, "script-src": scripts}
+    rules = [f"{key} {' '.join(map(_hash, texts))}" for key, texts in allowed.items()]
+    return "; ".join(
+        ["default-src 'none'", "img-src data:", *rules, "base-uri 'none'", "form-action 'none'"]
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@functools.cache
+def resource(name: str) -> str:
+    """The text of a file of this package."""
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+@functools.cache
+def template() -> jinja2.Template:
+    """What a page is made of."""
+    import jinja2  # noqa: PLC0415 - only pages need it
+
+    environment = jinja2.Environment(
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(resource),
+    )
+    environment.filters["number"] = number
+    return environment.get_template("page.html")
