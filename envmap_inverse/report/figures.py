@@ -11,12 +11,12 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 import numpy as np
+from numpy.typing import NDArray
 
-from envmap_inverse.image_metrics import psnr
 from envmap_inverse.images import tonemap
 from envmap_inverse.metrics import NAMES
 from envmap_inverse.report.numbers import number
-from envmap_inverse.run.reading import Image, Run
+from envmap_inverse.run.reading import Run
 from envmap_inverse.solving import layout
 
 __all__ = ["LINKED", "WORDS", "Figure", "date", "files_beside", "key_figures"]
@@ -36,8 +36,8 @@ KEY_METRICS = ("log_rmse", "angular_mean_deg", "sse")
 
 WORDS: Mapping[str, str] = MappingProxyType(
     {
-        PSNR: "peak signal-to-noise ratio of the fit, over pixels that count, as the page shows "
-        "them; higher is better, and above 40 the eye hardly sees a difference",
+        PSNR: "peak signal-to-noise ratio of the fit, over the pixels that count, as the page "
+        "shows them; higher is better",
         CHI2: "mean square of the residuals over the variance to be expected; 3 % of the light are "
         "excused; good is about 1 or below",
         HELD_OUT: "the same for pixels that the map was not fitted to; good is 1, within a few "
@@ -78,8 +78,6 @@ def key_figures(run: Run) -> list[Figure]:
         found.append(Figure(PSNR, number(_psnr(run))))
     if fit := summary.get("fit"):
         found.append(Figure(CHI2, number(fit["chi2"])))
-        if held_out := fit.get("held_out"):
-            found.append(Figure(HELD_OUT, number(held_out["chi2"])))
     if summary["seen_share"] is not None:
         found.append(Figure(SEEN, f"{100 * summary['seen_share']:.1f} %"))
     if run.pictures:
@@ -92,27 +90,22 @@ def key_figures(run: Run) -> list[Figure]:
 
 def _psnr(run: Run) -> float | None:
     """Of all pictures together; None if they equal their fits."""
-    exposure = float(run.summary["exposure"])
-    weights = [_counts(run, number) for number in range(len(run.pictures))]
-    noise = [
-        _mean_square(*(tonemap(image, exposure) / np.float32(255) for image in pair), counts)
-        for pair, counts in zip(run.pictures, weights, strict=True)
-    ]
-    mean = float(np.average(noise, weights=[counts.mean() for counts in weights]))
-    return -10 * math.log10(mean) if mean > 0 else None
+    exposure, errors, num_values = float(run.summary["exposure"]), 0.0, 0
+    for index, pair in enumerate(run.pictures):
+        reference, fit = (tonemap(image, exposure) / 255 for image in pair)
+        counts = _counts(run, index)
+        errors += float(np.square(fit - reference)[counts].sum())
+        num_values += 3 * int(counts.sum())
+    return 10 * math.log10(num_values / errors) if errors else None
 
 
-def _mean_square(reference: Image, fit: Image, counts: Image) -> float:
-    return float(10 ** (-psnr(fit, reference, mask=counts) / 10))
-
-
-def _counts(run: Run, number: int) -> Image:
-    """1 for pixels of a picture that count, which have residuals; 1 for all if none has."""
-    reference, _ = run.pictures[number]
-    found = run.residuals[number] if number < len(run.residuals) else None
+def _counts(run: Run, index: int) -> NDArray[np.bool_]:
+    """Which pixels of a picture count: those with residuals, or all if none has any."""
+    reference, _ = run.pictures[index]
+    found = run.residuals[index] if index < len(run.residuals) else None
     if found is None or found.shape != reference.shape or not found.any():
-        return np.ones(reference.shape[:2], np.float32)
-    return found.any(axis=2).astype(np.float32)
+        return np.ones(reference.shape[:2], bool)
+    return np.asarray(found.any(axis=2))
 
 
 def date(run: Run) -> str:

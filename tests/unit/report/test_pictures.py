@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
 from envmap_inverse.report.pictures import (
+    HATCH,
     SIGMAS,
     STEP_BIAS,
     Heat,
@@ -106,3 +107,14 @@ def test_marks_are_magenta_on_grey_and_follow_a_picture_that_was_shrunk() -> Non
     found = marked(np.full((2, 4, 3), (200, 100, 0), np.uint8), mask)
     assert found[0, 0].tolist() == [255, 60, 220]
     assert found[1, 1].tolist() == found[0, 1].tolist() == [60, 60, 60]
+
+
+def test_what_is_brighter_than_a_clipped_value_is_hatched_not_too_bright() -> None:
+    reference = np.full((8, 8, 3), 0.5)
+    reference[:, :4] = 1  # clipped
+    found = difference(reference + 0.2, reference, 1, (0.99,) * 3)
+    hatched, over = found[:, :4].reshape(-1, 3), found[:, 4:].reshape(-1, 3)
+    assert {tuple(pixel) for pixel in hatched.tolist()} == {(0, 0, 0), HATCH}
+    assert (over[:, 0] > over[:, 2]).all()
+    under = difference(reference - 0.2, reference, 1, (0.99,) * 3)
+    assert (under[:, :, 2] > under[:, :, 0]).all()
