@@ -116,7 +116,7 @@ def write_evaluation(
 
 def _write(runs: Sequence[Run], output: Path) -> Path:
     try:
-        write_bytes(output, page(runs).encode())
+        write_bytes(output, page(runs, output.parent).encode())
     except OSError as error:
         raise cannot_write(str(output), error) from None
     return output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from envmap_inverse.images import shrink, tonemap
 from envmap_inverse.lights.harmonics import spherical_harmonics
 from envmap_inverse.lights.lamps import Lamp, find_lamps
 from envmap_inverse.lights.light import Light
+from envmap_inverse.report.matching import light_numbers
 from envmap_inverse.report.pictures import jpeg
 from envmap_inverse.run.light import read_light
 from envmap_inverse.sphere.latlong import direction_to_uv, resample, texel_directions
@@ -35,6 +37,7 @@ class LampMark:
     """A lamp on the map; points are those of an SVG polygon.
 
     Attributes:
+        number: the same for a true lamp and the recovered one that matches it.
         place: x and y of the lamp.
         disc: a disc of its solid angle.
         ellipse: two standard deviations of its direction; None if they are not known.
@@ -44,6 +47,7 @@ class LampMark:
         share: of the map's luminance.
     """
 
+    number: int
     place: tuple[float, float]
     disc: str
     ellipse: str | None
@@ -71,7 +75,11 @@ class LampsPane:
 
 
 def lamps_pane(
-    caption: str, texels: NDArray[np.float32], folder: Path | None, exposure: float
+    caption: str,
+    texels: NDArray[np.float32],
+    folder: Path | None,
+    exposure: float,
+    truth: NDArray[np.float32] | None = None,
 ) -> LampsPane:
     """Draw the lamps of a map.
 
@@ -80,15 +88,19 @@ def lamps_pane(
         texels: shape (H, W, 3).
         folder: of the run, whose samples give the ellipses; None if there is none.
         exposure: factor on radiance before it is shown.
+        truth: the true map, whose lamps give the numbers; None if it is not known.
     """
     light = _light(texels, folder)
+    lamps = find_lamps(light).lamps
+    true = None if truth is None else _directions(find_lamps(_light(truth, None)).lamps)
+    numbers = light_numbers(_directions(lamps), true)
     harmonics = spherical_harmonics(light.texels, 2)
     normals = harmonics.irradiance(texel_directions(64, 128)) / np.pi
     return LampsPane(
         caption=caption,
         picture=jpeg(tonemap(shrink(light.texels, MAX_TEXELS), exposure)),
         irradiance=jpeg(tonemap(np.maximum(normals, 0).astype(np.float32), exposure)),
-        marks=[_mark(lamp) for lamp in find_lamps(light).lamps],
+        marks=[_mark(lamp, number) for lamp, number in zip(lamps, numbers, strict=True)],
     )
 
 
@@ -101,7 +113,11 @@ def _light(texels: NDArray[np.float32], folder: Path | None) -> Light:
     return Light(texels=texels) if folder is None else read_light(folder)
 
 
-def _mark(lamp: Lamp) -> LampMark:
+def _directions(lamps: Sequence[Lamp]) -> Array:
+    return np.array([lamp.direction for lamp in lamps]).reshape(-1, 3)
+
+
+def _mark(lamp: Lamp, number: int) -> LampMark:
     across = np.linalg.svd(lamp.direction[None])[2][1:]
     ellipse = degrees = None
     if lamp.direction_covariance is not None:
@@ -112,6 +128,7 @@ def _mark(lamp: Lamp) -> LampMark:
     known = lamp.irradiance_deviation
     x, y = _places(lamp.direction[None])[0]
     return LampMark(
+        number=number,
         place=(float(x), float(y)),
         disc=_outline(lamp.direction, np.tan(lamp.angular_diameter / 2) * across),
         ellipse=ellipse,

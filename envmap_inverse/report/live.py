@@ -28,6 +28,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.images import display_exposure, encode_jpeg, shrink, tonemap
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
+from envmap_inverse.report.figures import LINKED
 from envmap_inverse.system.strict_json import to_json
 
 __all__ = ["LOOPBACK", "LiveView"]
@@ -44,9 +45,9 @@ FAREWELL = 2.5
 """Seconds that watchers have to fetch the end."""
 SOCKET_TIMEOUT = 5.0
 
-HTML, CSS, JS, JPEG, JSON = (
+HTML, CSS, JS, JPEG, JSON, BINARY = (
     *("text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8"),
-    *("image/jpeg", "application/json"),
+    *("image/jpeg", "application/json", "application/octet-stream"),
 )
 PAGE_FILES = {
     "": ("live.html", HTML),
@@ -193,6 +194,8 @@ class LiveView(AbstractContextManager["LiveView"]):
             return JSON, self._state(int(after) if after.isdecimal() else 0)
         if name == "report.html" and self._report is not None:
             return HTML, self._report
+        if name in LINKED and self._report is not None and (self._folder / name).is_file():
+            return BINARY, (self._folder / name).read_bytes()
         picture = self._pictures.get(name)
         return None if picture is None else (JPEG, picture.jpeg)
 

@@ -2,11 +2,12 @@
 // Bring the page to life. Without this, its pictures and tables stand there all the same.
 
 const root = document.documentElement;
-root.classList.add("is-scripted");
 const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 
 function begin() {
+  root.classList.add("is-scripted");
+  showGlance();
   listenToDisplay();
   if (byId("picture")) new PaneGroup(byId("picture"));
   new PaneGroup(byId("balls"));
@@ -25,6 +26,17 @@ function begin() {
   }
   if (byId("samples")) new SamplePlayer(byId("samples"));
   listenToTheme(curves);
+}
+
+// The pictures at the top, which are shown like all others.
+function showGlance() {
+  for (const image of document.querySelectorAll(".glance img")) {
+    const canvas = document.createElement("canvas");
+    canvas.setAttribute("role", "img");
+    canvas.setAttribute("aria-label", image.alt);
+    image.replaceWith(canvas);
+    display.onChange.push(() => Raster.named(image.dataset.raster).paint(canvas));
+  }
 }
 
 function listenToDisplay() {
@@ -100,9 +112,10 @@ function listenToLights(maps, viewers) {
   const mark = () => {
     maps.layers.forEach((layer, k) => {
       const rows = box.checked ? rowsOf(tables[k]) : [];
-      layer.marks = rows.map(({ dataset }) =>
-        layer.raster.point(dataset.azimuth, dataset.elevation),
-      );
+      layer.marks = rows.map(({ dataset }) => ({
+        number: dataset.number,
+        point: layer.raster.point(dataset.azimuth, dataset.elevation),
+      }));
     });
     maps.redraw();
   };
@@ -121,4 +134,4 @@ function listenToLights(maps, viewers) {
   }
 }
 
-begin();
+Raster.load().then(begin);

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup
 
 from envmap_inverse.images import shrink, tonemap
-from envmap_inverse.report import response, tables
+from envmap_inverse.report import figures, response, tables
+from envmap_inverse.report.figures import files_beside
 from envmap_inverse.report.lamps import LampsPane, lamps_pane
 from envmap_inverse.report.pictures import (
     DIFFERENCE_GAIN,
@@ -22,19 +24,20 @@ from envmap_inverse.report.pictures import (
     Sheet,
     difference,
     jpeg,
-    marked,
-    png,
-    residual,
 )
 from envmap_inverse.report.places import places
+from envmap_inverse.report.shots import file_names, shots, white
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
 from envmap_inverse.report.standalone import policy_of, resource, safe_json, template
+from envmap_inverse.report.stills import outlier_stills, residual_stills
 from envmap_inverse.run.reading import Image, Run
 from envmap_inverse.version import __version__
 
 __all__ = ["page"]
 
 MAX_HISTORY = 2000
+GLANCE_PIXELS = 2**16
+"""Largest picture at the top of the page, where scripts are off."""
 STYLES = ("vendor/uPlot.min.css", "page.css")
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
@@ -59,6 +62,8 @@ class Pane:
         size: width and height of that picture, in pixels.
         raster: name of its radiance.
         minus: name of the radiance subtracted from it.
+        white: of that, the values from which red, green and blue are clipped.
+        file: name of the file that it was read from.
         run: number of the run that it belongs to.
     """
 
@@ -67,6 +72,8 @@ class Pane:
     size: tuple[int, int]
     raster: str
     minus: str | None = None
+    white: tuple[float, float, float] | None = None
+    file: str | None = None
     run: int | None = None
 
 
@@ -119,11 +126,15 @@ class _Rasters:
         return name
 
 
-def page(runs: Sequence[Run]) -> str:
+def page(runs: Sequence[Run], folder: Path) -> str:
     """The HTML of a page that shows one run, or compares several.
 
     The page stands alone: a content security policy forbids any request, and allows only its own
     scripts and styles, by their hashes. Text from files is escaped.
+
+    Args:
+        runs: what it shows.
+        folder: where it lies; it has links to the files of a single run that lie there, too.
     """
     names = tables.names(runs)
     exposure = float(runs[0].summary["exposure"])
@@ -152,6 +163,10 @@ def page(runs: Sequence[Run]) -> str:
         names=names,
         runs=runs,
         tables=tables,
+        figures=figures,
+        files=files_beside(runs[0], folder) if len(runs) == 1 else [],
+        shots=shots,
+        glance=list(_glance(runs, rasters, exposure)),
         response_lines=response.response_lines,
         response_size=(response.WIDTH, response.HEIGHT, response.STOPS),
         exposures_found=response.exposures_found,
@@ -170,8 +185,8 @@ def page(runs: Sequence[Run]) -> str:
             if kept is not None
         },
         samples=_samples(runs),
-        residuals=_residuals(runs),
-        outliers=list(_outliers(runs, exposure)),
+        residuals=residual_stills(runs),
+        outliers=list(outlier_stills(runs, exposure)),
         gain=DIFFERENCE_GAIN,
         sigmas=SIGMAS,
         still_size=STILL_SIZE,
@@ -185,11 +200,16 @@ def _pictures(
 ) -> Iterator[Pane]:
     """Every reference, fit and difference of one run, or the first ones of several runs."""
     if len(runs) == 1:
+        files = file_names(runs[0].summary)
         for number, (reference, fit) in enumerate(runs[0].pictures, 1):
             of = f" {number}" if len(runs[0].pictures) > 1 else ""
-            yield _pane(f"Reference{of}", reference, rasters, exposure)
+            shown = _pane(f"Reference{of}", reference, rasters, exposure)
+            yield replace(shown, file=files[number - 1] if files else None)
             yield _pane(f"Fit{of}", fit, rasters, exposure, run=0)
-            yield _difference(f"Difference{of}", reference, fit, rasters, exposure, run=0)
+            clipped = white(runs[0], number - 1)
+            yield _difference(
+                f"Difference{of}", reference, fit, rasters, exposure, run=0, clipped=clipped
+            )
         return
     pairs = [run.pictures[0] for run in runs]
     for number in _first_of_equals([reference for reference, _ in pairs]):
@@ -198,7 +218,20 @@ def _pictures(
     for number, (_, fit) in enumerate(pairs):
         yield _pane(f"Fit, {names[number]}", fit, rasters, exposure, run=number)
     for number, pair in enumerate(pairs):
-        yield _difference(f"Difference, {names[number]}", *pair, rasters, exposure, run=number)
+        caption, clipped = f"Difference, {names[number]}", white(runs[number], 0)
+        yield _difference(caption, *pair, rasters, exposure, run=number, clipped=clipped)
+
+
+def _glance(runs: Sequence[Run], rasters: _Rasters, exposure: float) -> Iterator[Pane]:
+    """The map of a single run, and its first picture beside the fit, small."""
+    if len(runs) > 1 or not runs[0].pictures:
+        return
+    reference, fit = runs[0].pictures[0]
+    shown = {"Recovered map": runs[0].envmap, "Reference": reference, "Fit": fit}
+    for caption, image in shown.items():
+        small = tonemap(shrink(image, GLANCE_PIXELS), exposure)
+        size = small.shape[1], small.shape[0]
+        yield Pane(caption=caption, picture=jpeg(small), size=size, raster=rasters.name(image))
 
 
 def _samples(runs: Sequence[Run]) -> list[tuple[int, Sheet]]:
@@ -208,25 +241,6 @@ def _samples(runs: Sequence[Run]) -> list[tuple[int, Sheet]]:
         for number, run in enumerate(runs)
         if run.thumbnails is not None and len(run.thumbnails.samples) > 1
     ]
-
-
-def _residuals(runs: Sequence[Run]) -> list[tuple[str, str, tuple[int, int]]]:
-    """Caption, data URI and size of each residual of a single run."""
-    found = runs[0].residuals if len(runs) == 1 else []
-    pictures = [residual(values) for values in found]
-    return [
-        (f"Residual{f' {number}' if len(found) > 1 else ''}", jpeg(shown), shown.shape[1::-1])
-        for number, shown in enumerate(pictures, 1)
-    ]
-
-
-def _outliers(runs: Sequence[Run], exposure: float) -> Iterator[tuple[str, str, tuple[int, int]]]:
-    """Caption, data URI and size of each picture with outliers of a single run."""
-    for number, mask in runs[0].outliers.items() if len(runs) == 1 else ():
-        shown = marked(tonemap(_small(runs[0].pictures[number][0]), exposure), mask)
-        of = f" of picture {number + 1}" if len(runs[0].pictures) > 1 else ""
-        share = 100 * runs[0].summary["outlier_share"][number]
-        yield f"Outliers{of}: {share:.2g} % of its pixels", jpeg(shown), shown.shape[1::-1]
 
 
 def _maps(runs: Sequence[Run], names: list[str]) -> Iterator[_Map]:
@@ -251,13 +265,12 @@ def _map_pane(shown: _Map, runs: Sequence[Run], rasters: _Rasters, exposure: flo
     run = None if shown.run is None else runs[shown.run]
     quantities = {} if run is None else {"coverage": run.coverage, "deviation": run.deviation}
     heats = {name: Heat.of(values) for name, values in quantities.items() if values is not None}
-    truth = None if run is None else run.ground_truth
-    if truth is not None and truth.shape != shown.texels.shape:
-        truth = None
+    known = None if run is None else run.ground_truth
+    truth = known if known is not None and known.shape == shown.texels.shape else None
     return MapPane(
         **vars(pane),
-        still=png(tonemap(still_view(shown.texels), exposure)),
-        lights=tables.lights(shown.texels),
+        still=jpeg(tonemap(still_view(shown.texels), exposure)),
+        lights=tables.lights(shown.texels, known),
         heats={name: heat for name, heat in heats.items() if heat is not None},
         deviation=None if run is None or run.deviation is None else rasters.name(run.deviation),
         truth=None if truth is None else rasters.name(truth),
@@ -268,9 +281,10 @@ def _map_pane(shown: _Map, runs: Sequence[Run], rasters: _Rasters, exposure: flo
 
 
 def _lamps(shown: _Map, runs: Sequence[Run], exposure: float) -> LampsPane:
-    path = None if shown.run is None else runs[shown.run].path
-    folder = path if path is not None and path.is_dir() else None
-    return lamps_pane(shown.caption, shown.texels, folder, exposure)
+    run = None if shown.run is None else runs[shown.run]
+    folder = run.path if run is not None and run.path.is_dir() else None
+    truth = None if run is None else run.ground_truth
+    return lamps_pane(shown.caption, shown.texels, folder, exposure, truth)
 
 
 def _first_of_equals(images: Sequence[Image | None]) -> list[int]:
@@ -296,15 +310,23 @@ def _pane(
 
 
 def _difference(
-    caption: str, reference: Image, fit: Image, rasters: _Rasters, exposure: float, *, run: int
+    caption: str,
+    reference: Image,
+    fit: Image,
+    rasters: _Rasters,
+    exposure: float,
+    *,
+    run: int,
+    clipped: tuple[float, float, float] | None,
 ) -> Pane:
-    signed = difference(_small(fit), _small(reference), exposure)
+    signed = difference(_small(fit), _small(reference), exposure, clipped)
     return Pane(
         caption=caption,
         picture=jpeg(signed),
         size=(signed.shape[1], signed.shape[0]),
         raster=rasters.name(fit),
         minus=rasters.name(reference),
+        white=clipped,
         run=run,
     )
 

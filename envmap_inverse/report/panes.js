@@ -7,14 +7,15 @@ const DIVIDER_REACH = 24; // CSS pixels within which the divider is grabbed
 // What one figure shows: a raster or the difference of two, maybe under false colours.
 class Layer {
   constructor(figure) {
-    const { raster, minus, deviation, truth } = figure.dataset;
+    const { raster, minus, white, deviation, truth } = figure.dataset;
     this.caption = figure.querySelector(".name").textContent;
     this.run = figure.dataset.run;
     this.raster = Raster.named(raster);
     this.minus = minus && Raster.named(minus);
+    this.white = white?.split(" ").map(Number); // from which the subtracted one is clipped
     this.deviation = deviation && Raster.named(deviation);
     this.truth = truth && Raster.named(truth);
-    this.marks = []; // points of the unit square, numbered from 1
+    this.marks = []; // points of the unit square, and their numbers
     this.overlay = null; // an image that takes its place
     this.canvas = document.createElement("canvas");
   }
@@ -25,7 +26,7 @@ class Layer {
   }
 
   paint() {
-    if (this.minus) this.raster.paintDifference(this.canvas, this.minus);
+    if (this.minus) this.raster.paintDifference(this.canvas, this.minus, this.white);
     else this.raster.paint(this.canvas);
   }
 
@@ -87,7 +88,7 @@ class Pane {
     context.font = `600 ${11 * scale}px system-ui, sans-serif`;
     context.textAlign = "center";
     context.textBaseline = "middle";
-    for (const [index, [u, v]] of layer.marks.entries()) {
+    for (const { number, point: [u, v] } of layer.marks) {
       const [x, y] = [frame.left + u * frame.width, frame.top + v * frame.height];
       outlined(context, () => {
         context.beginPath();
@@ -96,9 +97,9 @@ class Pane {
       });
       context.lineWidth = 3 * scale;
       context.strokeStyle = "#000";
-      context.strokeText(index + 1, x, y);
+      context.strokeText(number, x, y);
       context.fillStyle = "#fff";
-      context.fillText(index + 1, x, y);
+      context.fillText(number, x, y);
     }
   }
 

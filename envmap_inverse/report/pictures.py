@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import math
+import zlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,24 +16,28 @@ from envmap_inverse.report.colours import false_colours
 __all__ = ["Heat", "Raster", "Sheet", "difference", "jpeg", "marked", "png", "residual"]
 
 MAX_PIXELS = 2**19
-"""Largest picture in the page, which takes 4 MB; larger ones are shrunk."""
+"""Largest picture in the page, which takes 2 MB or less; larger ones are shrunk."""
 DIFFERENCE_GAIN = 4
 SIGMAS = 6
 """Standard deviations from which a residual has its full colour."""
 DIM, MARK = 0.6, (255, 60, 220)
 """Brightness of a picture under marks, and their colour."""
 LARGEST_HALF = 65504.0
+STEP_BIAS = 128
+"""Added to what is packed, so that small steps have high bytes of 0."""
+HATCH, HATCH_EVERY = (120, 120, 120), 6
+"""Colour of the hatching, and pixels between its lines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Raster:
-    """Linear RGB as base64 of little-endian half floats.
+    """Linear RGB as half floats, compressed without loss.
 
     Attributes:
         width: width in pixels.
         height: height in pixels.
         scale: factor for the half floats.
-        base64: height * width * 3 half floats, row by row.
+        base64: of what `_packed` returns.
     """
 
     width: int
@@ -48,7 +53,7 @@ class Raster:
         scale = max(1.0, top / LARGEST_HALF)
         halves = (pixels / np.float32(scale)).astype("<f2")
         height, width, _ = pixels.shape
-        return cls(width=width, height=height, scale=scale, base64=_text(halves.tobytes()))
+        return cls(width=width, height=height, scale=scale, base64=_text(_packed(halves)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,12 +113,12 @@ class Sheet:
         cells = np.zeros((rows * columns, height, width, 3), np.uint8)
         cells[:count] = pictures
         grid = cells.reshape(rows, columns, height, width, 3).swapaxes(1, 2)
-        sheet = jpeg(grid.reshape(rows * height, columns * width, 3), quality=88)
+        sheet = jpeg(grid.reshape(rows * height, columns * width, 3), quality=80)
         return cls(jpeg=sheet, count=count, columns=columns, width=width, height=height)
 
 
-def jpeg(image: Uint8Image, *, quality: int = 92) -> str:
-    """An 8-bit image as the data URI of a JPEG; for a noisy one a quarter of the PNG's size."""
+def jpeg(image: Uint8Image, *, quality: int = 82) -> str:
+    """An 8-bit image as the data URI of a JPEG; for a noisy one a tenth of the PNG's size."""
     return f"data:image/jpeg;base64,{_text(encode_jpeg(image, quality=quality))}"
 
 
@@ -122,16 +127,30 @@ def png(image: Uint8Image) -> str:
     return f"data:image/png;base64,{_text(encode_png(image))}"
 
 
-def difference(image: ArrayLike, reference: ArrayLike, exposure: float) -> Uint8Image:
+def difference(
+    image: ArrayLike,
+    reference: ArrayLike,
+    exposure: float,
+    white: tuple[float, float, float] | None = None,
+) -> Uint8Image:
     """The mean over RGB of image - reference: orange where it is too bright, blue where too dark.
+
+    A clipped value is a bound, so that what is brighter there is hatched.
 
     Args:
         image: shape (h, w, 3).
         reference: of the same shape.
         exposure: factor on the difference, besides DIFFERENCE_GAIN.
+        white: values of the reference from which its red, green and blue are clipped.
     """
     signed = (np.asarray(image) - np.asarray(reference)).mean(axis=2)
-    return _signed(signed * exposure * DIFFERENCE_GAIN)
+    colours = _signed(signed * exposure * DIFFERENCE_GAIN)
+    if white is None:
+        return colours
+    rows, columns = np.indices(signed.shape)
+    hatching = np.where(((rows + columns) % HATCH_EVERY < 1)[..., None], HATCH, 0)
+    is_bound = (np.asarray(reference) >= white).any(axis=2) & (signed > 0)
+    return np.where(is_bound[..., None], hatching, colours).astype(np.uint8)
 
 
 def residual(values: NDArray[np.float32]) -> Uint8Image:
@@ -160,6 +179,21 @@ def _signed(signed: NDArray[np.floating]) -> Uint8Image:
     strength = np.clip(np.nan_to_num(np.abs(signed), nan=1), 0, 1)[..., None]
     colour: NDArray[np.int_] = np.where(signed[..., None] > 0, [255, 140, 40], [50, 150, 255])
     return np.asarray(strength * colour, np.uint8)
+
+
+def _packed(halves: NDArray[np.float16]) -> bytes:
+    """Half floats (h, w, 3) in the zlib format; rasters.js has the inverse.
+
+    Of the bits of each, as a number, those of its left neighbour are subtracted and `STEP_BIAS` is
+    added; then all low bytes come first, and of these all of red. That halves the size of noisy
+    renderings.
+    """
+    bits = halves.astype("<f2").view("<u2")
+    steps = bits.copy()
+    steps[:, 1:] -= bits[:, :-1]
+    steps += STEP_BIAS
+    planes = steps[..., None].view(np.uint8).transpose(3, 2, 0, 1)
+    return zlib.compress(planes.tobytes(), 6)
 
 
 def _text(data: bytes) -> str:

@@ -57,19 +57,24 @@ function srgb(x) {
 class Raster {
   static #known = new Map();
 
+  // Unpack all rasters of the page; `named` returns them from then on.
+  static async load() {
+    const elements = [...document.querySelectorAll("script[data-scale]")];
+    const rasters = await Promise.all(elements.map(async (element) => {
+      const packed = Uint8Array.from(atob(element.textContent), (byte) => byte.charCodeAt(0));
+      const unpacking = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+      return new Raster(element.dataset, await new Response(unpacking).arrayBuffer());
+    }));
+    elements.forEach((element, k) => Raster.#known.set(element.id, rasters[k]));
+  }
+
   static named(name) {
-    if (!Raster.#known.has(name)) Raster.#known.set(name, new Raster(name));
     return Raster.#known.get(name);
   }
 
-  constructor(name) {
-    const element = document.getElementById(name);
-    this.width = Number(element.dataset.width);
-    this.height = Number(element.dataset.height);
-    this.scale = Number(element.dataset.scale);
-    const text = atob(element.textContent);
-    const bytes = Uint8Array.from(text, (character) => character.charCodeAt(0));
-    this.halves = new Uint16Array(bytes.buffer);
+  constructor({ width, height, scale }, buffer) {
+    [this.width, this.height, this.scale] = [width, height, scale].map(Number);
+    this.halves = joined(new Uint8Array(buffer), this.width, this.height);
   }
 
   // The radiance at a point of the unit square.
@@ -109,8 +114,10 @@ class Raster {
     });
   }
 
-  // Paint how much brighter it is than another of its size; pictures.py has the same.
-  paintDifference(canvas, other) {
+  // Paint how much brighter it is than another of its size; pictures.py has the same. Where that
+  // one is clipped, from the values `white` on, what is brighter is hatched.
+  paintDifference(canvas, other, white) {
+    const isBound = (k) => [0, 1, 2].some((c) => HALF_TO_FLOAT[b[k + c]] * other.scale >= white[c]);
     const [a, b] = [this.halves, other.halves];
     const gain = (display.differenceGain * display.exposure) / 3; // of a mean of three
     const sum = (halves, k) =>
@@ -120,6 +127,11 @@ class Raster {
         const signed = gain * (sum(a, from) * this.scale - sum(b, from) * other.scale);
         const colour = signed > 0 ? OVER : UNDER;
         const strength = Math.min(Math.abs(signed), 1);
+        if (white && signed > 0 && isBound(from)) {
+          const [row, column] = [Math.floor(to / 4 / this.width), (to / 4) % this.width];
+          rgba.fill((row + column) % HATCH_EVERY < 1 ? HATCH : 0, to, to + 3);
+          continue;
+        }
         for (let k = 0; k < 3; k++) rgba[to + k] = strength * colour[k];
       }
     });
@@ -137,8 +149,26 @@ class Raster {
   }
 }
 
+const STEP_BIAS = 128;
+
+// Half floats, row by row, of their packed bytes; pictures.py says how they are packed.
+function joined(bytes, width, height) {
+  const size = width * height;
+  const halves = new Uint16Array(3 * size);
+  for (let channel = 0; channel < 3; channel++) {
+    for (let pixel = 0; pixel < size; pixel++) {
+      const from = channel * size + pixel;
+      const to = 3 * pixel + channel;
+      const step = (bytes[from] | (bytes[from + 3 * size] << 8)) - STEP_BIAS;
+      halves[to] = step + (pixel % width ? halves[to - 3] : 0);
+    }
+  }
+  return halves;
+}
+
 const OVER = [255, 140, 40];
 const UNDER = [50, 150, 255];
+const [HATCH, HATCH_EVERY] = [120, 6];
 
 // A number to some digits.
 function written(x, count = 3) {

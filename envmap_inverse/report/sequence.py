@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import write_bytes
-from envmap_inverse.report import tables
+from envmap_inverse.report.numbers import number
 from envmap_inverse.report.pictures import Sheet
 from envmap_inverse.report.standalone import policy_of, resource, safe_json, template
 from envmap_inverse.run.thumbnails import Thumbnails
@@ -145,18 +145,18 @@ def _figures(summary: Mapping[str, Any], lights: Sequence[LightOverTime]) -> dic
     figures = {
         "maps": str(summary["frames"]),
         "lights followed": str(len(lights)),
-        "seconds in all": tables.number(summary["seconds"]["total"]),
-        "of recording": tables.number(summary["seconds"].get("record", 0.0)),
+        "seconds in all": number(summary["seconds"]["total"]),
+        "of recording": number(summary["seconds"].get("record", 0.0)),
     }
     if summary["followed"]:
-        figures["frames a second, with reading and writing"] = tables.number(
+        figures["frames a second, with reading and writing"] = number(
             summary["frames_per_second"]
         )
-        figures["frames a second, solving alone"] = tables.number(summary["solved_per_second"])
+        figures["frames a second, solving alone"] = number(summary["solved_per_second"])
     return figures
 
 
 def _by_name(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [
-        (name, tables.number(value) if value is not None else "–") for name, value in values.items()
+        (name, number(value) if value is not None else "–") for name, value in values.items()
     ]

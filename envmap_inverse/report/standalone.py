@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from envmap_inverse.report import tables
+from envmap_inverse.report.numbers import number
 
 if TYPE_CHECKING:
     import jinja2
@@ -38,7 +38,7 @@ def _hash(text: str) -> str:
 
 @functools.cache
 def resource(name: str) -> str:
-    """The text of a file beside this one."""
+    """The text of a file of this package."""
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
@@ -48,7 +48,11 @@ def template(name: str) -> jinja2.Template:
     import jinja2  # noqa: PLC0415 - only pages need it
 
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        loader=jinja2.FunctionLoader(resource),
     )
-    environment.filters["number"] = tables.number
-    return environment.from_string(resource(name))
+    environment.filters["number"] = number
+    return environment.get_template(name)

@@ -14,11 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.metrics import NAMES
+from envmap_inverse.report.figures import key_figures
+from envmap_inverse.report.matching import light_numbers
+from envmap_inverse.report.numbers import number
 from envmap_inverse.run.reading import Run
 from envmap_inverse.run.summary import fit_in_words
 from envmap_inverse.solving import layout
 from envmap_inverse.sphere.latlong import texel_solid_angles
-from envmap_inverse.sphere.lights import find_lights
+from envmap_inverse.sphere.lights import Lights, find_lights
 
 __all__ = [
     "QUANTITIES",
@@ -30,11 +33,9 @@ __all__ = [
     "glance",
     "history",
     "is_clipped",
-    "key_figures",
     "lights",
     "metrics",
     "names",
-    "number",
     "phases",
     "protocols",
     "refined",
@@ -52,7 +53,6 @@ METRIC_NAMES = {
     "rmse_per_channel": "RMSE per channel",
     "normalized_rmse": "normalized RMSE",
 }
-KEY_METRICS = ("sse", "angular_mean_deg", "log_rmse")
 MAX_LIGHTS = 5
 QUANTITIES = {"coverage": "coverage", "deviation": "standard deviation"}
 GROUPS = ("seen", "unseen")
@@ -78,6 +78,7 @@ class Light(NamedTuple):
     """A light of a map.
 
     Attributes:
+        number: the same for a true light and the recovered one that matches it.
         azimuth: degrees from 0 to 360, growing along a row; 0 is the map's -z, 90 its +x.
         elevation: degrees above the horizon.
         solid_angle: steradians.
@@ -85,6 +86,7 @@ class Light(NamedTuple):
         share: share of the map's energy.
     """
 
+    number: int
     azimuth: float
     elevation: float
     solid_angle: float
@@ -158,21 +160,6 @@ def subtitle(run: Run) -> str:
     )
 
 
-def key_figures(run: Run) -> dict[str, str]:
-    """The most important numbers of a run, by name."""
-    summary = run.summary
-    found = {}
-    if run.pictures:
-        found["seconds to optimize"] = number(summary["seconds"]["optimize"])
-        found["final loss"] = number(summary["loss"])
-    for name in KEY_METRICS:
-        if name in summary["metrics"]:
-            found[METRIC_NAMES[name]] = number(summary["metrics"][name])
-    if summary["seen_share"] is not None:
-        found["of the texels are seen"] = f"{100 * summary['seen_share']:.1f} %"
-    return found
-
-
 def fit(run: Run) -> str:
     """Whether the scene and the map explain the pictures, as a sentence; empty if unknown."""
     found = run.summary.get("fit")
@@ -184,7 +171,7 @@ def fit(run: Run) -> str:
 
 def glance(runs: Sequence[Run], names: Sequence[str]) -> Table:
     """The key figures of several runs."""
-    found = [key_figures(run) for run in runs]
+    found = [dict(key_figures(run)) for run in runs]
     labels = dict.fromkeys(label for figures in found for label in figures)
     rows = [(label, [figures.get(label, "") for figures in found]) for label in labels]
     return Table(columns=list(names), rows=rows)
@@ -213,21 +200,31 @@ def metrics(runs: Sequence[Run], names: Sequence[str]) -> Table:
     )
 
 
-def lights(texels: NDArray[np.float32]) -> list[Light]:
-    """The brightest lights of a map, in order of energy."""
-    found = find_lights(texels, texel_solid_angles(*texels.shape[:2]))
+def lights(texels: NDArray[np.float32], truth: NDArray[np.float32] | None = None) -> list[Light]:
+    """The brightest lights of a map, and those that match the brightest ones of the true map."""
+    found = _lights(texels)
+    numbers = light_numbers(found.directions, None if truth is None else _lights(truth).directions)
     x, y, z = found.directions.T
-    return [
-        Light(*numbers)
-        for numbers in zip(
-            np.degrees(np.arctan2(x, -z)) % 360,
-            np.degrees(np.arcsin(np.clip(y, -1, 1))),
-            found.solid_angles,
-            found.irradiances,
-            found.shares,
-            strict=True,
-        )
-    ][:MAX_LIGHTS]
+    columns = zip(
+        numbers,
+        np.degrees(np.arctan2(x, -z)) % 360,
+        np.degrees(np.arcsin(np.clip(y, -1, 1))),
+        found.solid_angles,
+        found.irradiances,
+        found.shares,
+        strict=True,
+    )
+    all_lights = [Light(*light) for light in columns]
+    shown = [
+        light
+        for rank, light in enumerate(all_lights)
+        if rank < MAX_LIGHTS or light.number <= MAX_LIGHTS
+    ]
+    return sorted(shown, key=lambda light: light.number)
+
+
+def _lights(texels: NDArray[np.float32]) -> Lights:
+    return find_lights(texels, texel_solid_angles(*texels.shape[:2]))
 
 
 def phases(runs: Sequence[Run]) -> list[list[Phase]]:
@@ -321,22 +318,6 @@ def command(run: Run) -> str:
 def _optimizer(run: Run) -> str:
     """The name of a run's optimizer, without its keys."""
     return str(run.summary["settings"].get("optimizer", "an optimizer")).partition(":")[0]
-
-
-def number(value: Any) -> str:
-    """Format a number to four digits; return words unchanged."""
-    if value is None:
-        return "–"
-    if isinstance(value, list):
-        return ", ".join(map(number, value))
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}"
-    if 1 <= abs(value) < 1e9:
-        digits = len(str(int(abs(value))))
-        return f"{value:,.{max(4 - digits, 0)}f}"
-    return f"{value:.4g}"
 
 
 def _by_key(mappings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:

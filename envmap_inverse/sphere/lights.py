@@ -10,7 +10,7 @@ from scipy.sparse import coo_array
 
 from envmap_inverse.sphere.latlong import angle_between, texel_directions
 
-__all__ = ["Lights", "find_lights", "match_lights"]
+__all__ = ["Lights", "find_lights", "match_directions", "match_lights"]
 
 CONTRAST = 3.0
 """A light is brighter than this many times the mean luminance."""
@@ -91,9 +91,16 @@ def match_lights(first: Lights, second: Lights) -> tuple[NDArray[np.intp], NDArr
         (pairs, degrees): indices into the first and into the second map's lights, shape (M, 2), and
             the angle within each pair, shape (M,).
     """
+    return match_directions(first.directions, second.directions)
+
+
+def match_directions(
+    first: NDArray[np.float64], second: NDArray[np.float64]
+) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """`match_lights` of unit vectors, shapes (N, 3) and (M, 3)."""
     from scipy.optimize import linear_sum_assignment  # noqa: PLC0415 - slow to import
 
-    degrees = np.degrees(angle_between(first.directions[:, None], second.directions[None]))
+    degrees = np.degrees(angle_between(first[:, None], second[None]))
     rows, columns = linear_sum_assignment(np.minimum(degrees, MAX_ANGLE))
     pairs = np.stack([rows, columns], axis=1)[degrees[rows, columns] < MAX_ANGLE]
     return pairs, degrees[pairs[:, 0], pairs[:, 1]]

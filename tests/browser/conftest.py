@@ -66,6 +66,8 @@ class Opened:
 
     def goto(self, path: Path) -> None:
         self.page.goto(path.as_uri())
+        if self.is_scripted:
+            self.page.locator("html.is-scripted").wait_for(state="attached")
         self.settle()
 
     def settle(self) -> None:

@@ -354,7 +354,8 @@ def test_without_scripts_the_pictures_and_tables_are_there(
     # Of each run fit, map, view, balls, a map at random, two differences, two quantities,
     # irradiance and two sheets; of the reference and the truth one picture, and of the truth a
     # view, balls and irradiance.
-    assert images.count() == 12 * num_runs + 5
+    at_the_top = 3 if kind == "report" else 0
+    assert images.count() == 12 * num_runs + 5 + at_the_top
     for image in images.all():
         assert image.is_visible()
         assert image.evaluate("image => image.naturalWidth") > 0
@@ -379,3 +380,30 @@ def test_markup_in_names_is_text(
     assert opened.complaints == []
     assert opened.page.locator("[onerror]").count() == 0
     assert opened.page.inner_text("body").count(evil) == 5
+
+
+def test_on_a_phone_everything_to_touch_is_large_and_every_section_has_a_link(
+    open_page: Open, browser: Any, report: Path
+) -> None:
+    opened = open_page(browser, report, viewport={"width": 390, "height": 800})
+    script = """() => [...document.querySelectorAll(
+            "button, select, summary, label.check, nav a, .files a")]
+        .filter((element) => element.checkVisibility() && !element.closest(".uplot"))
+        .map((element) => element.getBoundingClientRect())
+        .filter(({ width, height }) => width < 44 || height < 44).length"""
+    assert opened.page.evaluate(script) == 0
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
+    links = [link.get_attribute("href") for link in opened.page.locator("nav a").all()]
+    sections = [
+        f"#{section.get_attribute('id')}" for section in opened.page.locator("section").all()
+    ]
+    assert links == sections
+
+
+def test_the_map_and_the_picture_at_the_top_follow_the_exposure(opened: Any) -> None:
+    glance = [f".glance canvas >> nth={k}" for k in range(3)]
+    before = [opened.pixels(canvas) for canvas in glance]
+    slide(opened, "#exposure", -2)
+    after = [opened.pixels(canvas) for canvas in glance]
+    assert not set(before) & set(after)
+    assert opened.page.locator("header a[href='envmap.exr']").is_visible()

@@ -40,6 +40,10 @@ MOST_EXCESS = 100.0
 CHANGED = 0.6
 """Gain from which a texel's light has changed."""
 
+MOST_RESTARTS = 6
+"""Frames in which texels were solved for anew, after which the whole map is: few steps leave specks
+where a light has been. It also is once no more are."""
+
 RESTARTED, BEGUN_AGAIN = 0.3, 0.3
 """Share of strongly changed pixels among those that see a texel from which it is solved for anew;
 and share of such texels from which the whole map is."""
@@ -77,7 +81,7 @@ class Tracker(LeastSquares):
         self._counts, self._is_seen = self.weights > 0, self.seen.all(axis=1)
         self._ages: Texels = np.ones((len(self.initial), 1), np.float32)
         self._waits = np.zeros(len(self.initial), np.int64)
-        self._num_followed = 0
+        self._num_followed = self._num_restarts = 0
         light = texels.reshape(-1, 3) / np.float32(self.unit)
         self._go_on_from(np.asfortranarray(light, np.float32))
         self._changes = self._no_changes()
@@ -109,7 +113,10 @@ class Tracker(LeastSquares):
         noise = self.pictures.noise(self.predicted)
         self._changes.add(self.pictures.observed, noise, self._counts)
         changed, is_new = self._changed()
-        if is_new.mean() > BEGUN_AGAIN:
+        before = self._num_restarts
+        self._num_restarts += bool(is_new.any())
+        is_over = before == self._num_restarts > 0 or self._num_restarts == MOST_RESTARTS
+        if is_over or is_new.mean() > BEGUN_AGAIN:
             self._begin_again()
         else:
             self._take_round(changed, is_new)
@@ -123,6 +130,7 @@ class Tracker(LeastSquares):
             **self._changes.state(),
             "ages": self._ages,
             "waits": self._waits,
+            "restarts": np.array(self._num_restarts),
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]], num_done: int) -> None:
@@ -130,6 +138,7 @@ class Tracker(LeastSquares):
         super().restore(state, num_done)
         self._changes.restore(state)
         self._ages, self._waits = state["ages"], state["waits"]
+        self._num_restarts = int(state["restarts"])
         self._go_on_from(self.texels)
 
     def _changed(self) -> tuple[Texels, NDArray[np.bool_]]:
@@ -161,7 +170,7 @@ class Tracker(LeastSquares):
         self.run()
         self._ages, self._waits = np.ones_like(self._ages), np.zeros_like(self._waits)
         self._go_on_from(self.texels)
-        self._changes = self._no_changes()
+        self._changes, self._num_restarts = self._no_changes(), 0
 
     def _no_changes(self) -> Changes:
         noise = self.pictures.noise(self.predicted)
@@ -227,6 +236,7 @@ class Tracker(LeastSquares):
         T' W T <= diag((T' W T x) / x) for any x > 0 (De Pierro 1995): a frame that is tied to the
         last one by (1 - gain) / gain times that has at most the share `gain` in the map.
         """
+        changed = np.where((self._waits > 0)[:, None], changed, np.float32(LEAST_GAIN))
         fade = np.sqrt((1 - changed) / np.float32(1 - LEAST_GAIN))
         forms = [Quadratic(matrix=Relative(f.matrix, fade), centre=f.centre) for f in self._forms]
         if self._temporal.weight == "auto":

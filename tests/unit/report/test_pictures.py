@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import base64
+import zlib
 
 import numpy as np
 from hypothesis import given, settings
@@ -8,12 +9,24 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
 
-from envmap_inverse.report.pictures import SIGMAS, Heat, Raster, Sheet, difference, marked, residual
+from envmap_inverse.report.pictures import (
+    HATCH,
+    SIGMAS,
+    STEP_BIAS,
+    Heat,
+    Raster,
+    Sheet,
+    difference,
+    marked,
+    residual,
+)
 
 
 def decoded(raster: Raster) -> NDArray[np.float64]:
-    halves = np.frombuffer(base64.b64decode(raster.base64), "<f2").astype(np.float64)
-    return halves.reshape(raster.height, raster.width, 3) * raster.scale
+    data = np.frombuffer(zlib.decompress(base64.b64decode(raster.base64)), np.uint8)
+    low, high = data.reshape(2, 3, raster.height, raster.width).transpose(0, 2, 3, 1).astype(int)
+    bits = np.cumsum(low + 256 * high - STEP_BIAS, axis=1).astype("<u2")
+    return bits.view("<f2").astype(np.float64) * raster.scale
 
 
 def test_a_raster_keeps_radiance_to_the_precision_of_half_floats(
@@ -94,3 +107,14 @@ def test_marks_are_magenta_on_grey_and_follow_a_picture_that_was_shrunk() -> Non
     found = marked(np.full((2, 4, 3), (200, 100, 0), np.uint8), mask)
     assert found[0, 0].tolist() == [255, 60, 220]
     assert found[1, 1].tolist() == found[0, 1].tolist() == [60, 60, 60]
+
+
+def test_what_is_brighter_than_a_clipped_value_is_hatched_not_too_bright() -> None:
+    reference = np.full((8, 8, 3), 0.5)
+    reference[:, :4] = 1  # clipped
+    found = difference(reference + 0.2, reference, 1, (0.99,) * 3)
+    hatched, over = found[:, :4].reshape(-1, 3), found[:, 4:].reshape(-1, 3)
+    assert {tuple(pixel) for pixel in hatched.tolist()} == {(0, 0, 0), HATCH}
+    assert (over[:, 0] > over[:, 2]).all()
+    under = difference(reference - 0.2, reference, 1, (0.99,) * 3)
+    assert (under[:, :, 2] > under[:, :, 0]).all()

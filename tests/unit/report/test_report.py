@@ -122,7 +122,7 @@ def test_a_page_of_noisy_pictures_is_small_enough_to_be_mailed(
     begun = time.process_time()
     page = write_report(folder)
     assert time.process_time() - begun < 3
-    assert page.stat().st_size < 12e6
+    assert page.stat().st_size < 9e6
 
 
 def test_a_page_carries_what_runs_have_in_common_once(make_run: MakeRun, tmp_path: Path) -> None:

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from envmap_inverse.images import read_image, write_image
+from envmap_inverse.report import write_report
+from envmap_inverse.report.matching import light_numbers
+from envmap_inverse.report.shots import shots, white
+from envmap_inverse.run.reading import Run
+
+MakeRun = Callable[..., Path]
+
+
+def photographed(make_run: MakeRun, folder: Path, over: float = 0.25) -> Path:
+    """A run with the photograph `dir/photo.jpg`, half of which is at white, 2."""
+    make_run(folder, reference=["dir/photo.jpg"])
+    picture = np.minimum(read_image(folder / "reference.exr"), 1.5)
+    picture[:8] = 2
+    write_image(folder / "reference.exr", picture)
+    summary = json.loads((folder / "summary.json").read_text())
+    known = {"exposures": [[2.0] * 3], "clipped_share": [{"over": over, "under": 0.5}]}
+    (folder / "summary.json").write_text(json.dumps(summary | known))
+    return folder
+
+
+def test_pictures_have_their_file_names_exposures_and_clipped_shares(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    folder = photographed(make_run, tmp_path / "run")
+    table = shots(Run.read(folder).summary)
+    assert table is not None
+    assert table.rows == [("photo.jpg", ["2.000", "25 %", "50 %"])]
+    assert '<span class="file">photo.jpg</span>' in write_report(folder).read_text()
+
+
+def test_a_clipped_picture_is_white_from_just_below_its_largest_value(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    clipped = white(Run.read(photographed(make_run, tmp_path / "a")), 0)
+    assert clipped is not None
+    np.testing.assert_allclose(clipped, 0.99)
+    assert white(Run.read(photographed(make_run, tmp_path / "b", over=0)), 0) is None
+
+
+def test_a_light_has_the_number_of_the_true_light_that_it_is() -> None:
+    x, y, z = np.eye(3)
+    near_y = np.array([0, 0.995, 0.0999])
+    assert light_numbers(np.array([near_y, -z, x]), np.array([x, y])) == [2, 3, 1]
+    assert light_numbers(np.array([y, x]), None) == [1, 2]
+    assert light_numbers(np.zeros((0, 3)), np.array([x])) == []
