@@ -103,6 +103,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         self._last: Iteration | None = None
         self._status = "running"
         self._report: bytes | None = None
+        self._beside: Path | None = None  # folder of the files that the report has links to
         self._asked = self._copied = -np.inf
         try:
             self._server = _Server((host, port), partial(_Handler, self))
@@ -160,7 +161,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         if self._last is not None:
             self._copy(self._last)
         if report is not None:
-            self._report = report.read_bytes()
+            self._report, self._beside = report.read_bytes(), report.parent
         self._status = status
         if self._is_watched(time.monotonic()):
             time.sleep(FAREWELL)
@@ -194,8 +195,8 @@ class LiveView(AbstractContextManager["LiveView"]):
             return JSON, self._state(int(after) if after.isdecimal() else 0)
         if name == "report.html" and self._report is not None:
             return HTML, self._report
-        if name in LINKED and self._report is not None and (self._folder / name).is_file():
-            return BINARY, (self._folder / name).read_bytes()
+        if name in LINKED and self._beside is not None and (self._beside / name).is_file():
+            return BINARY, (self._beside / name).read_bytes()
         picture = self._pictures.get(name)
         return None if picture is None else (JPEG, picture.jpeg)
 

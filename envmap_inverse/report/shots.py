@@ -14,8 +14,11 @@ from envmap_inverse.run.reading import Run
 
 __all__ = ["file_names", "shots", "white"]
 
-NEAR_WHITE = 0.99
-"""Share of the largest value from which the values of a clipped picture count as clipped."""
+NEAR_WHITE = 0.95
+"""Share of the largest value from which the values of a clipped picture count as clipped.
+
+Compression, and the means of a picture that is shrunk, move clipped values that far.
+"""
 
 
 def file_names(summary: Mapping[str, Any]) -> list[str]:

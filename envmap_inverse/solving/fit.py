@@ -63,7 +63,8 @@ class Fit:
         reason: what the residuals look like, and what to check; empty within noise.
         held_out: how well pixels were predicted that all rounds but the last left out; None if the
             optimizer holds none out.
-        residuals: of each picture the differences over their standard deviation, shape (h, w, 3).
+        residuals: of each picture the differences over their standard deviation, shape (h, w, 3); 0
+            where a picture is masked.
     """
 
     chi2: float
@@ -110,7 +111,10 @@ def judge(
             views, renderings, exposures, objects or [None] * len(views), strict=True
         )
     ]
-    maps = tuple(part.values.astype(np.float32) for part in parts)
+    maps = tuple(
+        np.where(part.view.mask[:, :, None] > 0, part.values, 0).astype(np.float32)
+        for part in parts
+    )
     if not all(np.isfinite(part.values).all() for part in parts):
         reason = "renderings of the map hold NaN or infinity"
         return Fit(

@@ -327,7 +327,7 @@ def test_curves_have_two_axes_of_either_kind_and_zoom(opened: Any) -> None:
 def test_everything_can_be_reached_by_keyboard(opened: Any) -> None:
     script = """() => [...document.querySelectorAll("button, select, input, canvas, summary")]
         .filter((element) => element.checkVisibility() && element.tabIndex < 0
-                && !element.closest(".uplot, figure.sheet, figure.samples")).length"""
+                && !element.closest(".uplot, figure.sheet, figure.samples, .glance")).length"""
     assert opened.page.evaluate(script) == 0
 
 

@@ -167,3 +167,11 @@ def test_no_patch_is_named_where_the_misfit_is_everywhere(light: Image) -> None:
     found = fit_of(image, light)
     assert found.verdict == "no"
     assert "patch" not in found.reason
+
+
+def test_masked_pixels_have_no_residuals(light: Image) -> None:
+    mask = np.ones(light.shape[:2])
+    mask[:, :5] = 0
+    (residuals,) = fit_of(light + 1, light, mask=mask).residuals
+    assert not residuals[:, :5].any()
+    assert residuals[:, 5:].all()
