@@ -145,6 +145,13 @@ def _run_command() -> object:
         if isinstance(end.__context__, BrokenPipeError):
             return 0  # the reader of the help is gone
         raise
+    except (KeyError, ValueError) as error:
+        if "_ENVMAP_INVERSE_COMPLETE" not in os.environ or isinstance(error, InputError):
+            raise
+        raise InputError(
+            "_ENVMAP_INVERSE_COMPLETE: a shell's completion sets it, with COMP_WORDS and "
+            "COMP_CWORD; unset it"
+        ) from None
 
 
 def _open_closed_streams() -> None:

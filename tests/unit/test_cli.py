@@ -171,3 +171,12 @@ def test_a_lost_line_of_standard_output_makes_success_a_failure(
     reason = "standard output cannot be written: No space left"
     assert end(lambda: None) == (1, f"error: {reason}\n")
     assert end(raises(InputError("bad"))) == (2, "error: bad\n")
+
+
+@pytest.mark.parametrize("error", [KeyError("COMP_WORDS"), ValueError("invalid literal for int()")])
+def test_a_completion_without_its_variables_is_refused(
+    end: End, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setenv("_ENVMAP_INVERSE_COMPLETE", "complete_bash")
+    status, said = end(raises(error))
+    assert (status, said[:32]) == (2, "error: _ENVMAP_INVERSE_COMPLETE:")
