@@ -35,7 +35,7 @@ def is_usual(plugins: Collection[str]) -> bool:
 
 
 def rehearse(mi_scene: Any) -> None:
-    """Render a corner of what the first sensor sees, and differentiate it by the map.
+    """Describe a scene, render a corner of what its first sensor sees, and differentiate it.
 
     Errors are left to the caller's own attempts: only a process that ends, takes all memory or
     never answers matters here.
@@ -45,11 +45,16 @@ def rehearse(mi_scene: Any) -> None:
     with contextlib.suppress(RuntimeError, TypeError, ValueError):
         sensor = mi_scene.sensors()[0]
         width, height = window_size(sensor)
+        for part in mi.traverse(mi_scene).hierarchy:
+            str(part)
         cut_film(sensor, 0, 0, (min(width, SIDE), min(height, SIDE)))
         params = mi.traverse(mi_scene)
-        for key in list(params.keys()):
-            if params.properties[key][2] == mi_scene.environment() and key.endswith(".data"):
-                dr.enable_grad(params[key])
+        emitter = mi_scene.environment()
+        params.keep(
+            [key for key in params.keys() if params.properties[key][2] == emitter and "data" in key]
+        )
+        for key in params.keys():
+            dr.enable_grad(params[key])
         params.update()
         image = mi.render(mi_scene, params, sensor, spp=1)
         dr.backward(dr.sum(image))

@@ -45,7 +45,9 @@ LIMITS = (
     Limit("Film", "crop_offset_x", 0, MAX_SIDE),
     Limit("Film", "crop_offset_y", 0, MAX_SIDE),
     Limit("Sampler", "sample_count", 1, MAX_SAMPLES),
+    Limit("orthogonal", "strength", 2, 4),
     # Mitsuba compiles a copy of the tracing for each.
+    Limit("direct", "shading_samples", 0, 16),
     Limit("direct", "emitter_samples", 0, 64),
     Limit("direct", "bsdf_samples", 0, 16),
 )

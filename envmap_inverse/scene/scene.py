@@ -258,7 +258,7 @@ def load_scene(
         >>> scene.film_size()
         (16, 16)
     """
-    if variant in mi.variants():  # else it is refused by name
+    if variant is not None and variant in mi.variants():  # else it is refused by name
         _require_rgb_ad_variant(variant)
     _require_rgb_ad_variant(backend.select_variant(variant))
     if define is not None and not isinstance(define, Mapping):
