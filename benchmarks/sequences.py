@@ -26,13 +26,13 @@ Image = NDArray[np.float32]
 NOISE = 0.01
 """Standard deviation of a pixel as a share of its light, and of the pictures' mean."""
 
-WARM_UP = 4
+WARM_UP = 6
 """Frames until a map of constant light is as steady as it becomes."""
 
 
 def sequences(settings: Settings) -> Table:
     """Follow constant light, and a sun, beside independent solutions."""
-    size, count = settings.film(256), settings.pick(12, 32)
+    size, count = settings.film(256), settings.pick(16, 48)
     return Table(
         name="sequences",
         title=f"Sequences, mirror, {size} x {size}",
