@@ -4,11 +4,13 @@ That takes a second or more, in which a terminal would show nothing. The package
 itself, as importing any part of it imports all.
 """
 
+import re
 import sys
 
 __all__ = ["main"]
 
 STARTING = "Starting ..."
+TOO_LITTLE = "out of memory: 0.5 GiB are needed; end other programs or raise the limit (ulimit)"
 
 
 def main() -> None:
@@ -23,6 +25,12 @@ def main() -> None:
         if sys.stderr is not None:
             sys.stderr.write(("\n" if is_shown else "") + "error: interrupted\n")
         sys.exit(130)
+    except (MemoryError, ImportError) as error:
+        words = "map segment|allocate|out of memory"
+        if not isinstance(error, MemoryError) and re.search(words, str(error)) is None:
+            raise
+        sys.stderr.write(("\n" if is_shown else "") + f"error: {TOO_LITTLE}\n")
+        sys.exit(1)
     if is_shown:
         sys.stderr.write(f"\r{'':{len(STARTING)}}\r")
         sys.stderr.flush()

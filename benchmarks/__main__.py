@@ -32,6 +32,7 @@ from benchmarks.objects import objects
 from benchmarks.outliers import outliers
 from benchmarks.refine import refine
 from benchmarks.scaling import scaling
+from benchmarks.sequences import sequences
 from benchmarks.settings import Settings, parser, settings_of
 from benchmarks.tables import Table, print_table
 from benchmarks.wrong_scenes import wrong_scenes
@@ -58,6 +59,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "wrong-cameras": wrong_cameras,
     "wrong-scenes": wrong_scenes,
     "refine": refine,
+    "sequences": sequences,
     "live": live,
     "gpu": gpu,
     "views": photographs.views,
@@ -74,6 +76,7 @@ TOO_LONG = (
     "wrong-cameras",
     "wrong-scenes",
     "refine",
+    "sequences",
     "isolation",
     "live",
     "gpu",

@@ -22,6 +22,7 @@ from envmap_inverse.losses import (
     RelativeMSE,
 )
 from envmap_inverse.optimizers.adam.adam import Adam
+from envmap_inverse.optimizers.least_squares.temporal import Temporal
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.parameterizations import (
@@ -57,6 +58,7 @@ from envmap_inverse.scene.scene import Scene, load_scene
 from envmap_inverse.scene.viewpoints import Viewpoint
 from envmap_inverse.solving.arguments import explain_arguments as _explain_arguments
 from envmap_inverse.solving.estimate import Estimate, estimate
+from envmap_inverse.solving.sequence import estimate_sequence
 from envmap_inverse.version import __version__ as __version__
 
 __all__ = [
@@ -98,6 +100,7 @@ __all__ = [
     "SphericalGaussians",
     "SphericalHarmonics",
     "SunSky",
+    "Temporal",
     "Tikhonov",
     "TotalVariation",
     "Transport",
@@ -107,6 +110,7 @@ __all__ = [
     "Within",
     "estimate",
     "estimate_noise",
+    "estimate_sequence",
     "find_lamps",
     "load_mesh",
     "load_scene",

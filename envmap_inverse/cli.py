@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import os
 import signal
 import sys
@@ -28,10 +30,10 @@ from envmap_inverse.commands.record import record
 from envmap_inverse.commands.report import report
 from envmap_inverse.commands.scene import params, render
 from envmap_inverse.console.logs import show_warning
-from envmap_inverse.console.output import say
+from envmap_inverse.console.output import lost_output, say
 from envmap_inverse.console.parsing import CheckingCommand, Command, Group
 from envmap_inverse.console.running import fail
-from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
+from envmap_inverse.errors import BackendError, InputError, in_one_line, is_out_of_memory
 from envmap_inverse.version import __version__
 
 app = typer.Typer(
@@ -115,10 +117,25 @@ def main() -> None:
         if guard.number == signal.SIGTERM:
             sys.exit(128 + guard.number)
         # Dr.Jit wraps errors that pass through it.
-        is_interrupted = guard.number is not None
-        status = fail("interrupted", 130) if is_interrupted else fail(_explained(error), 1)
+        if guard.number is not None:
+            status = fail("interrupted", 130)
+        else:
+            status = fail(_explained(error), _status(error))
     guard.ignore_signals()
-    sys.exit(status if isinstance(status, int) else 0)
+    sys.exit(_flushed(status if isinstance(status, int) else 0))
+
+
+def _flushed(status: int) -> int:
+    """Write what the streams hold back; a status of success is one only if nothing is lost."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):  # Python would end with a status of its own
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    reason = lost_output()
+    if status == 0 and reason is not None:
+        return fail(f"standard output cannot be written: {reason}", 1)
+    return status
 
 
 def _run_command() -> object:
@@ -136,6 +153,9 @@ def _open_closed_streams() -> None:
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, os.O_RDWR)
             setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # names of files may be no UTF-8
 
 
 class _SignalGuard:
@@ -164,6 +184,12 @@ class _SignalGuard:
         sys.exit(128 + number)
 
 
+def _status(error: BaseException) -> int:
+    """The exit status of a failure: names that the system cannot have are bad input."""
+    is_name = isinstance(error, OSError) and error.errno in {errno.ENAMETOOLONG, errno.ELOOP}
+    return 2 if is_name else 1
+
+
 def _explained(error: BaseException) -> str:
     """Describe a failure that the input did not cause, in one line."""
     if os.environ.get("ENVMAP_INVERSE_DEBUG"):
@@ -172,7 +198,9 @@ def _explained(error: BaseException) -> str:
         return "out of memory; a smaller --size or --spp needs less"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EBADF}:
+        return f"standard output or another stream cannot be written: {error.strerror}"
     while error.__cause__ is not None:  # Dr.Jit's outer errors only say where they passed
         error = error.__cause__
-    words = " ".join(str(error).split())
+    words = in_one_line(error)
     return f"{type(error).__name__}: {words} (ENVMAP_INVERSE_DEBUG=1 shows where)"

@@ -4,10 +4,12 @@ import difflib
 import errno
 import math
 import numbers
+import os
 import re
 import reprlib
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 __all__ = [
@@ -19,10 +21,12 @@ __all__ = [
     "UnknownArgumentError",
     "cannot_write",
     "check_counts",
+    "check_path",
     "check_positive",
     "check_seed",
     "counted",
     "did_you_mean",
+    "in_one_line",
     "in_short",
     "is_out_of_memory",
     "nearest",
@@ -153,23 +157,35 @@ def check_positive(**values: float) -> None:
             raise InputError(f"{name} must be positive; found {value}")
 
 
-def check_counts(**values: float | None) -> None:
+def check_counts(*, least: int = 1, most: int = 2**63 - 1, **values: int | None) -> None:
     """Check numbers of things, given by name; None is left alone.
 
+    Args:
+        least: the smallest number allowed.
+        most: the largest.
+        **values: the numbers.
+
     Raises:
-        InputError: if one is below 1.
+        InputError: if one is not whole, or out of this range.
     """
     for name, value in values.items():
-        if value is not None and value < 1:
-            raise InputError(f"{name} must be at least 1; found {value}")
+        if value is None:
+            continue
+        if not isinstance(value, numbers.Integral):
+            raise InputError(f"{name} must be a whole number; found {in_short(value)}")
+        if not least <= value <= most:
+            bound = f"least {least}" if value < least else f"most {most}"
+            raise InputError(f"{name} must be at {bound}; found {in_short(value)}")
 
 
 def check_seed(seed: int) -> None:
     """Check that a seed can be used.
 
     Raises:
-        InputError: if it is negative or needs more than 32 bits.
+        InputError: if it is not whole, negative or needs more than 32 bits.
     """
+    if not isinstance(seed, numbers.Integral):
+        raise InputError(f"seed must be a whole number; found {in_short(seed)}")
     if not 0 <= seed < 2**32:
         raise InputError(f"seed must be from 0 to 2^32 - 1; found {seed}")
 
@@ -180,6 +196,22 @@ def in_short(value: object) -> str:
     if isinstance(shape, tuple):
         return f"{type(value).__name__} of shape {shape}"
     return textwrap.shorten(reprlib.repr(value), 100, placeholder=" ...")
+
+
+def check_path(path: object) -> Path:
+    """Check that something can name a file, and return it as a `Path`.
+
+    Raises:
+        InputError: if it is neither text nor a path.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"found {in_short(path)} where the name of a file is due")
+    return Path(path)
+
+
+def in_one_line(words: object) -> str:
+    """What a library says, as one line; an error without a message gives its kind."""
+    return " ".join(str(words).split()) or type(words).__name__
 
 
 def counted(number: int, noun: str) -> str:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from envmap_inverse.sphere import latlong
+from envmap_inverse.system.arrays import constants
 
 __all__ = ["colour_root", "filled", "filled_light", "spectrum"]
 
@@ -75,15 +76,20 @@ def filled(
 
     if is_known.all() or not is_known.any():
         return maps if is_known.any() else mean
-    first, second, ties = latlong.sphere_edges(*is_known.shape)
+    first, second, ties = constants(latlong.sphere_edges, *is_known.shape, beside=maps)
     known = is_known.ravel()
     size = known.size
-    ties_both_ways = sparse.csr_matrix((ties, (first, second)), (size, size))
-    ties_both_ways += ties_both_ways.T
-    degree = np.asarray(ties_both_ways.sum(axis=1)).ravel()
-    rows = ties_both_ways[~known]
-    matrix = sparse.diags(degree[~known]) - rows[:, ~known]
+    touches = ~(known[first] & known[second])
+    first, second, ties = first[touches], second[touches], ties[touches]
+    number = np.cumsum(~known) - 1  # among the unknown ones
+    ends = np.concatenate([first, second]), np.concatenate([second, first])
+    is_row = ~known[ends[0]]
+    entries = np.tile(ties, 2)[is_row], (number[ends[0][is_row]], ends[1][is_row])
+    rows = sparse.csr_matrix(entries, (int(number[-1]) + 1, size))
+    degree = np.asarray(rows.sum(axis=1)).ravel()
+    matrix = sparse.diags(degree) - rows[:, ~known]
     away = (maps - mean).reshape(size, -1)
     found = away.copy()
-    found[~known] = linalg.splu(matrix.tocsc()).solve(np.asarray(rows[:, known] @ away[known]))
+    known_light = np.where(known[:, None], away, 0)
+    found[~known] = linalg.splu(matrix.tocsc()).solve(np.asarray(rows @ known_light))
     return np.asarray(found.reshape(maps.shape) + mean, np.float32)

@@ -56,6 +56,12 @@ class Parameterization(Protocol):
         """Convert a map, flat RGBA, to parameters, or else the nearest map that has parameters."""
 
 
+MAX_LEVELS = 20
+"""A map has at most 2^14 columns."""
+
+MAX_LOBES = 1024
+
+
 @dataclass(frozen=True, kw_only=True)
 class Direct:
     """The texels themselves, as in the tutorial; they may become negative.
@@ -127,7 +133,7 @@ class Pyramid:
     def __post_init__(self) -> None:
         """Check the numbers."""
         check_positive(floor=self.floor)
-        check_counts(levels=self.levels)
+        check_counts(levels=self.levels, most=MAX_LEVELS)
 
     def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`."""
@@ -256,7 +262,7 @@ class SG:
     def __post_init__(self) -> None:
         """Check the numbers."""
         check_positive(floor=self.floor)
-        check_counts(lobes=self.lobes)
+        check_counts(lobes=self.lobes, most=MAX_LOBES)
 
     def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`."""

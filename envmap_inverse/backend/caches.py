@@ -8,11 +8,14 @@ import logging
 import os
 import stat
 import tempfile
+import warnings
 from pathlib import Path
 
 import platformdirs
 
 __all__ = ["cache_folder", "choose_kernel_cache"]
+
+BYTES_OF_KERNELS = 2**22
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -26,20 +29,33 @@ def cache_folder() -> Path:
 def choose_kernel_cache() -> None:
     """Choose a folder in which Dr.Jit, not imported yet, can cache its kernels.
 
-    It would do without a cache where the home folder is missing or read-only.
+    It would do without a cache where the folder is missing, read-only or full, and say so at
+    length.
     """
-    home = os.environ.get("HOME")
-    if "DRJIT_CACHE_DIR" not in os.environ and not (home and _is_writable(Path(home, ".drjit"))):
-        folder = _temporary_folder() / "drjit"
-        folder.mkdir(exist_ok=True)
-        os.environ["DRJIT_CACHE_DIR"] = str(folder)
+    chosen, home = os.environ.get("DRJIT_CACHE_DIR"), os.environ.get("HOME")
+    if chosen and _is_writable(Path(chosen)):
+        return
+    if chosen:
+        warnings.warn(
+            f"DRJIT_CACHE_DIR={chosen} is not used: it cannot be written or is full", stacklevel=2
+        )
+    elif home and _is_writable(Path(home, ".drjit")):
+        return
+    os.environ["DRJIT_CACHE_DIR"] = str(_temporary_folder() / "drjit")
+    if not _is_writable(Path(os.environ["DRJIT_CACHE_DIR"])):
+        warnings.warn(
+            f"{tempfile.gettempdir()}: cannot be written or is full; without a cache, each start "
+            "compiles anew",
+            stacklevel=2,
+        )
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether files can be made in a folder, which is made if need be."""
+    """Whether a few files can be made in a folder, which is made if need be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
+        with tempfile.TemporaryFile(dir=folder) as file:
+            os.posix_fallocate(file.fileno(), 0, BYTES_OF_KERNELS)
             return True
     except OSError:
         return False

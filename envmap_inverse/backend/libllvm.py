@@ -79,7 +79,7 @@ def point_to_libllvm(*, probing: bool = True) -> LibLLVM | None:
         if library.origin == "DRJIT_LIBLLVM_PATH":
             if library.problem == NOT_PROBED:
                 return None
-            if str(library.path) in _warned_of:
+            if not probing or str(library.path) in _warned_of:
                 continue
             _warned_of.add(str(library.path))
             warnings.warn(

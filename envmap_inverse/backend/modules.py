@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -10,12 +11,15 @@ from envmap_inverse.backend.caches import choose_kernel_cache
 from envmap_inverse.backend.libcuda import point_to_libcuda
 from envmap_inverse.backend.libllvm import point_to_libllvm
 from envmap_inverse.backend.system_libraries import how_to_install, missing_library
-from envmap_inverse.errors import BackendError
+from envmap_inverse.errors import BackendError, InputError, in_one_line
 from envmap_inverse.system.memory import free_memory, gibibytes
 
-__all__ = ["dr", "mi"]
+__all__ = ["check_process", "check_working_folder", "dr", "mi"]
 
 BYTES_TO_START = 2**25
+
+_started_in: set[int] = set()
+"""Number of the process in which Mitsuba or Dr.Jit was first used."""
 
 
 class _LazyModule:
@@ -25,7 +29,10 @@ class _LazyModule:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
+        if not _started_in:
+            _started_in.add(os.getpid())
         if "drjit" not in sys.modules:
+            check_working_folder()
             _check_memory()
             point_to_libllvm()
             point_to_libcuda()
@@ -39,6 +46,31 @@ class _LazyModule:
 
 mi: Any = _LazyModule("mitsuba")
 dr: Any = _LazyModule("drjit")
+
+
+def check_process() -> None:
+    """Refuse to go on in a process that was forked off: Mitsuba's threads are not in it.
+
+    Raises:
+        BackendError: if Mitsuba was used before the fork.
+    """
+    if _started_in and os.getpid() not in _started_in:
+        raise BackendError(
+            "Mitsuba does not work in a process that was forked off after it was used; start "
+            "processes by spawning: multiprocessing.get_context('spawn')"
+        )
+
+
+def check_working_folder() -> None:
+    """Refuse a working folder that was deleted: Dr.Jit ends the process there.
+
+    Raises:
+        InputError: if it was.
+    """
+    try:
+        os.getcwd()  # noqa: PTH109 - nothing is done with it
+    except OSError:
+        raise InputError("the working folder was deleted; change to another one (cd)") from None
 
 
 def _check_memory() -> None:
@@ -58,7 +90,7 @@ def _explain_import_error(name: str, error: Exception) -> str:
             f"{name} needs the system library {library}, which is missing; "
             f"{how_to_install(library)}"
         )
-    words = " ".join(str(error).split())
+    words = in_one_line(error)
     return (
         f"{name} cannot be imported ({type(error).__name__}: {words}); reinstall it: "
         f"'pip install --force-reinstall {name}'"

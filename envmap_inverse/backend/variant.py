@@ -12,7 +12,7 @@ from envmap_inverse.backend.libcuda import LIBCUDA, cuda_works
 from envmap_inverse.backend.libllvm import LLVM_WHEEL, OLDEST_LLVM, find_libllvm
 from envmap_inverse.backend.modules import dr, mi
 from envmap_inverse.backend.system_libraries import is_missing
-from envmap_inverse.errors import BackendError
+from envmap_inverse.errors import BackendError, in_one_line
 from envmap_inverse.system.progress import stage
 
 __all__ = ["limited_threads", "select_variant"]
@@ -76,7 +76,7 @@ def _set(variant: str) -> None:
     try:
         mi.set_variant(variant)
     except ImportError as error:
-        words = " ".join(str(error).split())
+        words = in_one_line(error)
         raise BackendError(
             f"{variant} cannot be used here: {_why_not(variant)} ({words})"
         ) from error

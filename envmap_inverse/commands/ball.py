@@ -6,19 +6,20 @@ import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from envmap_inverse.console.ball_choice import BallChoice
 from envmap_inverse.console.ball_files import write_scene, write_unwrap
 from envmap_inverse.console.ball_problem import BallWish, stated
 from envmap_inverse.console.ball_viewpoints import one_for_each, pictures_by_viewpoint
 from envmap_inverse.console.balls import (
     BallMaterial,
     Lens,
-    ball_material,
     circles_of,
 )
+from envmap_inverse.console.grey_balls import GreyBallSpec
 from envmap_inverse.console.options import (
     Overwrite,
     Report,
@@ -51,26 +52,19 @@ from envmap_inverse.console.pictures import (
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import MapSize, map_size_of
 from envmap_inverse.console.shots import Shots
-from envmap_inverse.errors import Faults, InputError
+from envmap_inverse.errors import Faults
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images.response import AUTO
-from envmap_inverse.optimizers.transport import Transport
+from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
 from envmap_inverse.run.notes import collected_warnings
-from envmap_inverse.scene.ball import ball_scene, reflectance_of_diffuse
 from envmap_inverse.scene.xml_writing import scene_xml
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
 
 __all__ = ["ball"]
-
-FEW_STEPS = 3
-"""Multiplicative steps from a start that is nearly right; more would fit the recording's noise."""
-
-PHOTOGRAPHER = 12.0
-"""Degrees from the camera within which a photographer stands, if no angle is given."""
 
 
 def ball(
@@ -122,6 +116,7 @@ def ball(
         ),
     ] = None,
     material: BallMaterial = None,
+    grey_ball: GreyBallSpec = None,
     front: Annotated[
         float,
         panelled(
@@ -185,8 +180,7 @@ def ball(
 
     Examples:
         envmap-inverse ball ball.jpg -o light
-        envmap-inverse ball bracket/*.jpg -o light --without-photographer
-        envmap-inverse ball front/ : side/ -o light --without-photographer
+        envmap-inverse ball front/*.jpg : side/ -o light --without-photographer
         envmap-inverse ball crop.png -o light --circle 256,250.5,241 --distance 15
         envmap-inverse ball grey.jpg -o light --material grey-diffuse
     """
@@ -194,13 +188,11 @@ def ball(
     faults = faults_of(context)
     with collected_warnings() as notes:
         lens = faults.attempt(Lens, fov=fov, distances=tuple(distance or ()), front=front)
-        bsdf = faults.attempt(ball_material, reflectance, material)
-        is_diffuse = bsdf is not None and reflectance_of_diffuse(bsdf) is not None
-        left_out = faults.attempt(_left_out, photographer, without_photographer, is_diffuse)
         texels = faults.attempt(map_size_of, map_size)
         pictures, viewpoints = faults.attempt(pictures_by_viewpoint, photos or []) or ([], [])
-        faults.attempt(_check_viewpoints, viewpoints, is_diffuse)
         faults.attempt(one_for_each, "--distance", distance or [0.0], viewpoints)
+        chosen = BallChoice.parse(faults, reflectance, material, grey_ball, viewpoints)
+        left_out = faults.attempt(chosen.left_out, photographer, is_wanted=without_photographer)
         reading = Reading.parse(
             faults,
             response=response,
@@ -218,31 +210,26 @@ def ball(
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
         views = _read(faults, taken, reading, trust_input=trust_input)
-        assert lens is not None and bsdf is not None  # noqa: PT018 - else a fault is reported
-        optimizer = Transport(warm_up=FEW_STEPS) if is_diffuse else Transport()
+        assert lens is not None  # else a fault is reported
         made = stated(
             views,
             BallWish(
                 lens=lens,
-                bsdf=bsdf,
+                ball=chosen,
                 circles=circles,
                 viewpoints=viewpoints,
                 left_out=left_out or 0.0,
                 map_size=texels,
                 registers=register == Register.auto,
                 is_exposure_given=exposure is not None,
-                optimizer=optimizer,
             ),
         )
-        problem = made.problem
+        problem, optimizer = made.problem, chosen.optimizer
         check_room(problem, optimizer, output, frames=False)
-        settings = {**given_settings(context), **resolved_settings(problem)}
-        settings["photos"] = [str(photo) for photo in photos]
-        if not all(view.knows_exposure for view in problem.views):
-            settings["exposure"] = "auto"
+        settings = _settings(context, problem, photos)
         folder = RunFolder(output, settings, overwrite=overwrite, frames=False, resume=resume)
         if save_scene:
-            write_scene(output, scene_xml(ball_scene(bsdf), made.cameras), made.parts)
+            write_scene(output, scene_xml(made.described, made.cameras), made.parts)
         run(
             folder,
             problem,
@@ -251,7 +238,9 @@ def ball(
             loading=time.perf_counter() - begun,
             notes=notes,
             report=report,
-            write_more=None if is_diffuse else partial(write_unwrap, output, made, left_out or 0.0),
+            write_more=None
+            if chosen.is_diffuse
+            else partial(write_unwrap, output, made, left_out or 0.0),
         )
 
 
@@ -278,23 +267,10 @@ def _read(faults: Faults, taken: Shots, reading: Reading, *, trust_input: bool) 
     return views
 
 
-def _check_viewpoints(viewpoints: Sequence[int], is_diffuse: bool) -> None:
-    if is_diffuse and max(viewpoints, default=0):
-        raise InputError(
-            "':' and --material: several viewpoints are for mirrors, as a diffuse ball does not "
-            "show how they are turned; give the pictures of one"
-        )
-
-
-def _left_out(angle: float | None, is_wanted: bool, is_diffuse: bool) -> float:
-    """Degrees from the camera within which light is left out."""
-    if is_diffuse and (is_wanted or angle is not None):
-        raise InputError(
-            "--without-photographer and --photographer: for mirrors only; a diffuse ball shows no "
-            "one; leave them out"
-        )
-    if angle is None:
-        return PHOTOGRAPHER if is_wanted else 0.0
-    if not 0 < angle < 90:
-        raise InputError(f"--photographer {angle:g}: give degrees above 0 and below 90")
-    return angle
+def _settings(context: typer.Context, problem: Problem, photos: Sequence[Path]) -> dict[str, Any]:
+    """The options of the run, defaults included."""
+    settings = {**given_settings(context), **resolved_settings(problem)}
+    settings["photos"] = [str(photo) for photo in photos]  # ":" is no file
+    if not all(view.knows_exposure for view in problem.views):
+        settings["exposure"] = "auto"
+    return settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from envmap_inverse.backend.doctor import examine
+from envmap_inverse.backend.modules import check_working_folder
 from envmap_inverse.console.output import console, say
 
 __all__ = ["doctor"]
@@ -16,6 +17,7 @@ def doctor() -> None:
     Examples:
         envmap-inverse doctor
     """
+    check_working_folder()
     with console.status("Looking at this machine"):
         findings = list(examine())
     missing = [

@@ -83,6 +83,7 @@ from envmap_inverse.console.scenes import (
     SceneChoice,
     film_size_of,
 )
+from envmap_inverse.console.sequences import Sequence_, Tie, first_of, follow, tie_of
 from envmap_inverse.console.shots import Shots
 from envmap_inverse.images.response import AUTO
 from envmap_inverse.losses import LOSSES, Censored
@@ -91,7 +92,9 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.run.capacity import check_room
 from envmap_inverse.run.folder import RunFolder, check_free
 from envmap_inverse.run.notes import collected_warnings
+from envmap_inverse.run.sequence import SequenceFolder
 from envmap_inverse.run.session import CHECKPOINT_EVERY
+from envmap_inverse.solving.result import MAX_SAMPLES
 from envmap_inverse.system.process import seconds_since_start
 
 __all__ = ["estimate"]
@@ -122,7 +125,8 @@ def estimate(
         list[Path],
         typer.Argument(
             metavar="REFERENCE...",
-            help="Pictures: EXR, HDR, PNG or JPEG files, folders of them, or patterns.",
+            help="Pictures: EXR, HDR, PNG or JPEG files, folders of them, or patterns; or a video, "
+            "with --sequence.",
         ),
     ],
     output: Annotated[
@@ -143,6 +147,7 @@ def estimate(
     sensor: SensorOfEach = None,
     mask: MaskOfEach = None,
     crop: CropOfEach = None,
+    sequence: Sequence_ = False,
     register: RegisterPictures = Register.auto,
     exposure: ExposureOfEach = None,
     response: ResponseOfCamera = AUTO,
@@ -178,6 +183,7 @@ def estimate(
             "Chromaticity for transport.",
         ),
     ] = None,
+    temporal: Tie = None,
     initial: Initial = None,
     ground_truth: Annotated[
         Path | None,
@@ -191,6 +197,7 @@ def estimate(
         panelled(
             "Output",
             min=0,
+            max=MAX_SAMPLES,
             metavar="N",
             help="Also write N maps drawn at random that explain the pictures as well: what they "
             "have in common is known.",
@@ -218,6 +225,7 @@ def estimate(
         panelled(
             "Running",
             min=1,
+            max=1024,
             help="Cores for rendering; by default all. With 1, Adam repeats itself bit by bit.",
         ),
     ] = None,
@@ -235,40 +243,38 @@ def estimate(
         envmap-inverse estimate scene.xml photo.exr -o run
         envmap-inverse estimate scene.xml views/*.exr -o run --cameras transforms.json
         envmap-inverse estimate teapot.obj photo.jpg -o run --material chrome --camera fov:40
+        envmap-inverse estimate scene.xml evening.mp4 -o run --sequence
         envmap-inverse estimate --config run/run.toml -o again --prior Smoothness:weight=0.001
     """
     starting, begun = seconds_since_start(), time.perf_counter()
     faults = faults_of(context)
     with collected_warnings() as notes:
+        steps: dict[str, Any] = {
+            "iterations": iterations,
+            "learning_rate": learning_rate,
+            "spp": spp,
+            "seed": seed,
+        }
         method = OptimizerChoice.parse(
-            faults,
-            optimizer,
+            *(faults, optimizer),
             robust=robust,
             parameterization=parameterization,
-            iterations=iterations,
-            learning_rate=learning_rate,
-            spp=spp,
-            seed=seed,
             recording=recording,
+            **steps,
         )
         place = SceneChoice.parse(faults, scene, map_size, envmap_name=envmap_name, define=define)
         mesh = MeshChoice.parse(faults, scene, material, camera, cameras, save_scene)
         goal = Goal.parse(faults, loss, prior, refine, initial, ground_truth)
+        levels = {"white": white, "black": black, "censoring": censoring}
+        stored = {"orientation": orientation, "alpha": alpha, "layer": layer}
         reading = Reading.parse(
-            faults,
-            response=response,
-            gamma=gamma,
-            noise=noise,
-            white=white,
-            black=black,
-            censoring=censoring,
-            orientation=orientation,
-            alpha=alpha,
-            layer=layer,
+            faults, response=response, gamma=gamma, noise=noise, **levels, **stored
         )
         films = faults.attempt(film_size_of, size, full_size=full_size) or {}
         faults.attempt(check_live, live=live, host=live_host, port=live_port)
-        shots = Shots.parse(faults, reference, exposure, mask, crop, sensor)
+        taken = Shots.parse(faults, reference, exposure, mask, crop, sensor, videos=sequence)
+        tie = faults.attempt(tie_of, temporal, sequence=sequence)
+        shots = first_of(faults, taken, context.params) if sequence else taken
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
         wish = Wish(
@@ -278,25 +284,22 @@ def estimate(
         problem, spec, terms, made = stated(faults, wish)
         check_room(problem, terms, output, frames=frames)
         settings = {**_settings(context, problem, wish), **optimizer_settings(spec, terms)}
-        with live_view(output, terms, live=live, host=live_host, port=live_port) as view:
-            folder = RunFolder(
-                output, settings, overwrite=overwrite, frames=frames, resume=resume, samples=samples
-            )
+        kept = {"overwrite": overwrite, "resume": resume}
+        going: dict[str, Any] = {"starting": starting, "notes": notes, "report": report}
+        going |= {"checkpoint_every": checkpoint_every, "threads": threads}
+
+        def begin() -> float:
             say_who_took_what(problem.scene, problem.views)
             save_scene_of(output, made if save_scene else None)
-            run(
-                folder,
-                problem,
-                terms,
-                starting=starting,
-                loading=time.perf_counter() - begun,
-                notes=notes,
-                report=report,
-                live=view,
-                checkpoint_every=checkpoint_every,
-                threads=threads,
-                refine=goal.refine,
-            )
+            return time.perf_counter() - begun
+
+        if tie is not None:
+            maps = SequenceFolder(output, settings, **kept)
+            follow(maps, problem, terms, tie, taken, wish, loading=begin(), **going)
+            return
+        with live_view(output, terms, live=live, host=live_host, port=live_port) as view:
+            folder = RunFolder(output, settings, frames=frames, samples=samples, **kept)
+            run(folder, problem, terms, loading=begin(), live=view, refine=goal.refine, **going)
 
 
 def _settings(context: typer.Context, problem: Problem, wish: Wish) -> dict[str, Any]:

@@ -9,19 +9,26 @@ from typing import Any
 import numpy as np
 
 from envmap_inverse import backend
+from envmap_inverse.console.ball_choice import BallChoice
 from envmap_inverse.console.ball_viewpoints import one_for_each, turned
 from envmap_inverse.console.balls import Lens, find_balls, lamp_start, say_where
 from envmap_inverse.console.brackets import developed
 from envmap_inverse.console.pictures import say_shifts
 from envmap_inverse.console.scenes import DEFAULT_MAP_SIZE
 from envmap_inverse.errors import Faults
-from envmap_inverse.optimizers.transport import Transport
+from envmap_inverse.problem.clipped_lights import with_clipped_lights
 from envmap_inverse.problem.cutting import part_of
 from envmap_inverse.problem.fitting import fit_films, map_size_for
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.registration import moved, registered
 from envmap_inverse.problem.view import View
-from envmap_inverse.scene.ball import BallShot, ball_scene, reflectance_of_diffuse
+from envmap_inverse.scene.ball import (
+    GREY_REFLECTANCE,
+    BallShot,
+    ball_scene,
+    mean_reflectance,
+    reflectance_of_diffuse,
+)
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.scene import Scene, load_scene
 from envmap_inverse.sphere.circles import Circle
@@ -39,25 +46,23 @@ class BallWish:
 
     Attributes:
         lens: of the camera.
-        bsdf: of the ball.
+        ball: what it is, and what stands beside it.
         circles: outline of the ball in each picture; None for those to be found.
         viewpoints: number of each picture's.
         left_out: degrees from the camera within which light is left out.
         map_size: (width, height) of the map; None to go by the pictures.
         registers: whether pictures of a size are moved onto each other.
         is_exposure_given: whether exposures are given, not to be found.
-        optimizer: that will solve the problem.
     """
 
     lens: Lens
-    bsdf: dict[str, Any]
+    ball: BallChoice
     circles: list[Circle | None]
     viewpoints: list[int]
     left_out: float
     map_size: tuple[int, int] | None
     registers: bool
     is_exposure_given: bool
-    optimizer: Transport
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,6 +71,7 @@ class Stated:
 
     Attributes:
         problem: the problem.
+        described: the scene as a Mitsuba dictionary, without map and sensors.
         shots: the ball before each sensor.
         viewpoints: number of each shot's.
         cameras: the sensors.
@@ -74,6 +80,7 @@ class Stated:
     """
 
     problem: Problem
+    described: dict[str, Any]
     shots: list[BallShot]
     viewpoints: list[int]
     cameras: list[Camera]
@@ -91,14 +98,23 @@ def stated(views: Sequence[View], wish: BallWish) -> Stated:
     views, shots, viewpoints = _posed(views, wish)
     shots = turned(views, shots, viewpoints, wish.left_out)
     backend.select_variant()
-    scene = load_scene(ball_scene(wish.bsdf), envmap=wish.map_size or DEFAULT_MAP_SIZE)
+    reflectance = GREY_REFLECTANCE if wish.ball.grey is None else wish.ball.grey.reflectance
+    described = ball_scene(wish.ball.bsdf, shots[0].beside(), reflectance)
+    scene = load_scene(described, envmap=wish.map_size or DEFAULT_MAP_SIZE)
     cameras = [shot.camera(f"camera{number}") for number, shot in enumerate(shots)]
     scene.set_sensors(cameras)
     faults = Faults()
     made = [faults.attempt(_part, view, shots[view.sensor], wish.left_out) for view in views]
     faults.report()
     parts = [view for view in made if view is not None]
-    fitted = _whole_pixels(_fit_films(scene, parts))
+    if wish.ball.grey is not None:
+        parts = with_clipped_lights(
+            parts,
+            shots,
+            mirror=mean_reflectance(wish.ball.bsdf),
+            grey=wish.ball.grey.reflectance,
+        )
+    fitted = _whole_pixels(_fit_films(scene, parts, shots))
     if wish.registers:
         fitted = list(registered(fitted))
         say_shifts(fitted)
@@ -106,6 +122,7 @@ def stated(views: Sequence[View], wish: BallWish) -> Stated:
         scene.set_map_size(*map_size_for(fitted[:1]))
     return Stated(
         problem=_problem(scene, fitted, wish, parts, shots),
+        described=described,
         shots=shots,
         viewpoints=viewpoints,
         cameras=cameras,
@@ -126,16 +143,20 @@ def _posed(views: Sequence[View], wish: BallWish) -> tuple[list[View], list[Ball
         views = [replace(view, exposure="auto") for view in views]
     views = developed(views, is_exposure_given=wish.is_exposure_given)
     shots: list[tuple[int, BallShot]] = []
-    posed = []
+    posed, faults = [], Faults()
     said: list[float | None] = [*wish.lens.distances] or [None]
     distances = one_for_each("--distance", said, wish.viewpoints)
     for view, circle, given, distance in zip(views, found, wish.circles, distances, strict=True):
         shot, source = wish.lens.shot(view, circle, distance)
+        if wish.ball.grey is not None and view.sensor == 0:
+            faults.attempt(wish.ball.grey.check, view, circle)
+            shot = replace(shot, grey=wish.ball.grey.circle)
         of_viewpoint = view.sensor, shot
         if of_viewpoint not in shots:
             say_where(view, shot, source, is_given=given is not None)
             shots.append(of_viewpoint)
         posed.append(replace(view, sensor=shots.index(of_viewpoint)))
+    faults.report()
     return posed, [shot for _, shot in shots], [number for number, _ in shots]
 
 
@@ -164,7 +185,7 @@ def _problem(
     parts: Sequence[View],
     shots: Sequence[BallShot],
 ) -> Problem:
-    terms, share, start = wish.optimizer, reflectance_of_diffuse(wish.bsdf), None
+    terms, share, start = wish.ball.optimizer, reflectance_of_diffuse(wish.ball.bsdf), None
     if share is not None:
         start = lamp_start(parts, shots, share, scene.envmap.resolution)
     return Problem.create(
@@ -187,13 +208,14 @@ def moved_with(view: View, fit: View) -> View:
 def _part(view: View, shot: BallShot, left_out: float) -> View:
     """The part of a view that shows the ball, and masked but for the ball."""
     part = part_of(view, shot.window)
-    pixel = max(1.0, max(shot.window.width, shot.window.height) / MAX_SIDE)
-    return replace(part, mask=part.mask * shot.mask(left_out, pixel))
+    return replace(part, mask=part.mask * shot.mask(left_out, shot.pixel(MAX_SIDE)))
 
 
-def _fit_films(scene: Scene, views: Sequence[View]) -> list[View]:
-    """Average larger pictures down."""
-    sides = [min(max(view.image.shape[:2]), MAX_SIDE) for view in views]
+def _fit_films(scene: Scene, views: Sequence[View], shots: Sequence[BallShot]) -> list[View]:
+    """Average larger pictures down, so that the mirror ball has `MAX_SIDE` pixels at most."""
+    sides = [
+        round(max(view.image.shape[:2]) / shots[view.sensor].pixel(MAX_SIDE)) for view in views
+    ]
     return [fit_films(scene, [view], size=side)[0] for view, side in zip(views, sides, strict=True)]
 
 

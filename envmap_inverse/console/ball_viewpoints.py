@@ -46,7 +46,7 @@ def pictures_by_viewpoint(photos: Sequence[Path]) -> tuple[list[Path], list[int]
             groups.append([])
         else:
             groups[-1].append(photo)
-    if not all(groups):
+    if len(groups) > 1 and not all(groups):
         raise InputError(
             "':' stands between the pictures of two viewpoints; give pictures on both sides of it"
         )

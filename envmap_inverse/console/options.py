@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 import enum
 import json
-import tomllib
+import os
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_type_hints
@@ -16,6 +17,7 @@ from envmap_inverse.errors import Faults, InputError, did_you_mean
 from envmap_inverse.losses import LOSSES, Loss
 from envmap_inverse.priors import PRIORS, Prior
 from envmap_inverse.problem.problem import Problem
+from envmap_inverse.system.structured import parse_toml
 
 __all__ = [
     "Define",
@@ -285,8 +287,8 @@ def _values(source: str, arguments: str, allowed: str) -> dict[str, Any]:
         if not (key and equals and word):
             raise InputError(f"{source}: {part!r} is not key=value; {allowed}")
         try:
-            values[key] = tomllib.loads(f"value = {word}")["value"]
-        except tomllib.TOMLDecodeError:
+            values[key] = parse_toml(os.fsencode(f"value = {word}"))["value"]
+        except InputError:
             values[key] = word
     return values
 
@@ -329,7 +331,7 @@ def pixel_size(
     """
     if text is None:
         return None
-    sides = [int(part) for part in text.lower().split("x") if part.isdecimal()]
+    sides = [int(part) for part in re.findall(r"(?<![^x])[0-9]{1,9}(?![^x])", text.lower())]
     if len(sides) != text.lower().count("x") + 1 or len(sides) > 2 or min(sides) < 1:
         raise InputError(f"{option} {text}: give pixels, e.g. 512 or {example}")
     return sides[0] if len(sides) == 1 else (sides[0], sides[1])

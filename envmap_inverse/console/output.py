@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import sys
@@ -20,6 +21,7 @@ __all__ = [
     "console",
     "coverage_table",
     "errors_disagree",
+    "lost_output",
     "note",
     "phases_in_words",
     "say",
@@ -32,13 +34,24 @@ console = Console()
 """Standard output."""
 
 
+_losses: list[str] = []
+"""Why lines could not be written to standard output."""
+
+
 def say(text: str) -> None:
-    """Write a line to standard output, or nowhere once its reader has gone."""
+    """Write a line to standard output, or nowhere once it cannot be written; see `lost_output`."""
     try:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # a reader that has gone wants no more
+            _losses.append(error.strerror or str(error))
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def lost_output() -> str | None:
+    """Why lines of standard output are lost; None if none are, or nobody wanted them."""
+    return _losses[0] if _losses else None
 
 
 def say_table(table: Table) -> None:
@@ -59,8 +72,9 @@ def tell(text: str) -> None:
 def note(text: str) -> None:
     """Write a line about progress to standard error, unless --quiet is given."""
     if not console.quiet:
-        sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # there is no other place for it
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
 
 
 def phases_in_words(total: float, seconds: Mapping[str, float]) -> str:

@@ -14,6 +14,7 @@ from envmap_inverse.console.output import tell
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.images import Picture, read_mask, read_picture
 from envmap_inverse.images.response import AUTO, Response, as_response
+from envmap_inverse.images.video import is_video, read_frames
 from envmap_inverse.problem.noise import Noise
 from envmap_inverse.problem.view import Exposure, View, naming_input
 from envmap_inverse.scene.scene import Scene
@@ -89,8 +90,16 @@ class Reading:
         )
 
     def picture(self, path: Path, size: tuple[int, int] | None) -> Picture:
-        """Read a picture for a film of (width, height), or upright if the size is None."""
-        picture = read_picture(path, layer=self.layer)
+        """Read a picture for a film of (width, height), or upright if the size is None.
+
+        Of a video it is the first frame.
+        """
+        if is_video(path):
+            return self.treated(next(read_frames(path)), size)
+        return self.treated(read_picture(path, layer=self.layer), size)
+
+    def treated(self, picture: Picture, size: tuple[int, int] | None) -> Picture:
+        """Turn a picture, and drop what is not wanted; see `picture`."""
         if self.response != AUTO and picture.stored is None:
             picture = picture.noting("--response not used: its values are linear")
         picture = _turned(picture, self.orientation, size)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 import shlex
 import signal
 import sys
@@ -11,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, Protocol
 
 import typer
 
@@ -39,7 +41,9 @@ from envmap_inverse.run.summary import fit_in_words
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import is_watched, stage, watched_by
 
-__all__ = ["fail", "run"]
+__all__ = ["Watch", "command_to_resume", "fail", "run", "shown", "stop_at_signal"]
+
+_LONG_WORD = re.compile(r"(\S{60})\S{90,}(\S{30})")
 
 
 def run(
@@ -86,7 +90,7 @@ def run(
     refining = None
     if refine is not None:
         refining = partial(_refined, run_folder.path, problem, optimizer, refine, watch)
-    with _stop_at_signal(watch), _shown():
+    with stop_at_signal(watch), shown():
         result, summary = session.run(
             run_folder,
             problem,
@@ -138,7 +142,7 @@ def _refined(
     return refinement
 
 
-def _shown() -> AbstractContextManager[None]:
+def shown() -> AbstractContextManager[None]:
     """Show the stages of a run as lines, unless a terminal shows them or the run is quiet."""
     return nullcontext() if is_watched() else watched_by(PlainProgress())
 
@@ -157,10 +161,10 @@ def _print_interruption(done: int, total: int, *, can_resume: bool) -> None:
     """Print that a run was interrupted, and how to go on."""
     tell(f"interrupted after {done} of {total} iterations; the files show the map so far")
     if can_resume:
-        tell(f"go on with: {_command_to_resume(sys.argv[1:])}")
+        tell(f"go on with: {command_to_resume(sys.argv[1:])}")
 
 
-def _command_to_resume(arguments: Sequence[str]) -> str:
+def command_to_resume(arguments: Sequence[str]) -> str:
     """The command line that resumes the run that another one began."""
     kept = [word for word in arguments if word not in {"--overwrite", "--resume"}]
     return shlex.join(["envmap-inverse", *kept, "--resume"])
@@ -171,6 +175,16 @@ def _exit_if_ended_early(number: int | None, status: str) -> None:
         raise typer.Exit(128 + number)
     if status != "done":
         raise typer.Exit(fail(status, 1))
+
+
+class Watch(Protocol):
+    """Notes that a signal asks a run to end.
+
+    Attributes:
+        signal: its number; None if there was none.
+    """
+
+    signal: int | None
 
 
 class _Watch:
@@ -199,7 +213,7 @@ class _Watch:
 
 
 @contextmanager
-def _stop_at_signal(watch: _Watch) -> Iterator[None]:
+def stop_at_signal(watch: Watch) -> Iterator[None]:
     """Note the first SIGINT or SIGTERM; a second one ends the process at once, as usual."""
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
@@ -285,5 +299,8 @@ def _number(value: float | None) -> str:
 
 def fail(message: str, status: int) -> int:
     """Print an error with a line for each fault, and return the exit status."""
-    sys.stderr.write("".join(f"error: {line}\n" for line in message.splitlines()))
+    lines = (_LONG_WORD.sub(r"\1...\2", line) for line in message.splitlines())
+    with contextlib.suppress(OSError):  # the status says it, too
+        sys.stderr.write("".join(f"error: {line}\n" for line in lines))
+        sys.stderr.flush()
     return status

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from envmap_inverse.console.options import sensor_numbers
 from envmap_inverse.errors import Faults, InputError, counted
 from envmap_inverse.images import endings, is_readable
+from envmap_inverse.images.video import is_video
 from envmap_inverse.problem.placing import Crop
 from envmap_inverse.problem.view import Exposure
 from envmap_inverse.scene.scene import Scene
@@ -67,10 +68,12 @@ class Shots:
         mask: Sequence[str] | None = None,
         crop: Sequence[str] | None = None,
         sensor: str | None = None,
+        *,
+        videos: bool = False,
     ) -> Shots:
         """Find the pictures, and parse their options; `faults` keeps what is wrong."""
         faults.attempt(sensor_numbers, sensor or "0")
-        pictures = faults.attempt(find_pictures, references or []) or []
+        pictures = faults.attempt(find_pictures, references or [], videos=videos) or []
         count = len(pictures)
         named = find_masks(mask)
         return cls(
@@ -110,10 +113,14 @@ class Shots:
         return [Path(name) for name in self.named_masks if name != "none"]
 
 
-def find_pictures(references: Sequence[Path]) -> list[Path]:
+def find_pictures(references: Sequence[Path], *, videos: bool = False) -> list[Path]:
     """Find the named files; folders and patterns stand for their pictures, in order.
 
     Numbers in names count as numbers: r_2 comes before r_10.
+
+    Args:
+        references: the names.
+        videos: whether a video may be among them.
     """
     found: list[Path] = []
     faults = Faults()
@@ -124,6 +131,10 @@ def find_pictures(references: Sequence[Path]) -> list[Path]:
             inside = sorted(map(Path, glob.glob(str(reference))), key=_natural)  # noqa: PTH207
         else:
             inside = [reference]
+        if is_video(reference) and not videos:
+            faults.keep(
+                InputError(f"{reference}: is a video; estimate --sequence follows its light")
+            )
         if not inside:
             kinds = ", ".join(endings())
             faults.keep(InputError(f"{reference}: no picture there; use one of {kinds}"))

@@ -16,9 +16,11 @@ from typing import Any
 from envmap_inverse import backend
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
+from envmap_inverse.guard.rehearsal import is_usual, rehearse
 from envmap_inverse.images import read_image, read_mask
+from envmap_inverse.images.video import is_video, read_frames
 from envmap_inverse.scene.camera_files import read_cameras
-from envmap_inverse.scene.loading import files_of, read_scene
+from envmap_inverse.scene.loading import contents_of, read_scene
 from envmap_inverse.scene.mesh_checks import is_mesh, mesh_shape
 
 __all__ = ["serve"]
@@ -36,8 +38,8 @@ def serve() -> None:
     the bytes of memory that it may take, and the seconds that a small file may take. A request is
     a kind and a path, followed for an image by its layer, and for a scene by the name of its map
     and the values of its `$name` parameters. The answers are "reading", any number of times, with
-    the seconds that it may take from now on and the files that a scene names; then "done",
-    "refused" with the reason, or "out of memory".
+    the seconds that it may take from now on and the files that a scene names; perhaps "rendering";
+    then "done", "refused" with the reason, or "out of memory".
     """
     descriptor, memory, seconds = sys.argv[2:]
     # Unlike the address space, this counts no memory that Dr.Jit and LLVM merely reserve.
@@ -70,7 +72,10 @@ class _Child:
 
     def _image(self, path: Path, layer: str | None = None) -> None:
         self._announce([path])
-        read_image(path, layer=layer)
+        if is_video(path):
+            next(read_frames(path))
+        else:
+            read_image(path, layer=layer)
 
     def _mask(self, path: Path) -> None:
         self._announce([path])
@@ -88,9 +93,12 @@ class _Child:
         if is_mesh(path):
             read_scene({"type": "scene", "mesh": mesh_shape(path)}, envmap, {})
         else:
-            files = files_of(path, define)
+            files, plugins = contents_of(path, define)
             self._announce([path, *files], files)
-            read_scene(path, envmap, define)
+            scene = read_scene(path, envmap, define)
+            if not is_usual(plugins):
+                self._send("rendering")
+                rehearse(scene)
         dr.sync_thread()
 
     def _file(self, path: Path) -> None:

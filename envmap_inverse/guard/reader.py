@@ -32,6 +32,9 @@ MAX_SECONDS = 15.0
 START_SECONDS = 120.0
 """Seconds for the child to import what it needs, on a slow and busy machine."""
 
+RENDERING_SECONDS = 60.0
+"""Seconds to render a few pixels of a scene of unusual plugins, on a slow and busy machine."""
+
 MEMORY_SHARE = 0.75
 """Share of the free memory that the child may take."""
 
@@ -187,6 +190,7 @@ class Reader(AbstractContextManager["Reader"]):
 
     def _ask(self, request: list[Any], files: list[str]) -> None:
         """Send a request and follow the answers; put the files that a scene names into `files`."""
+        self._is_rendering = False
         try:
             self._connection.send_bytes(json.dumps(request).encode())
             while self._connection.poll(self._seconds_left):
@@ -194,6 +198,8 @@ class Reader(AbstractContextManager["Reader"]):
                     case ["reading", float(seconds), list(named)]:
                         self._seconds_left = seconds
                         files[:] = named
+                    case ["rendering"]:
+                        self._is_rendering, self._seconds_left = True, RENDERING_SECONDS
                     case ["done"]:
                         return
                     case ["refused", str(reason)]:
@@ -201,8 +207,10 @@ class Reader(AbstractContextManager["Reader"]):
                     case ["out of memory"]:
                         raise _ReadingFailed(self._out_of_memory())
         except (EOFError, ConnectionError):
-            raise _ReadingFailed(self._cause_of_death()) from None
-        reason = f"was not read within {self._seconds_left:.0f} s; --trust-input sets no limit"
+            repeat = not self._is_rendering
+            raise _ReadingFailed(self._cause_of_death(), is_repeatable=repeat) from None
+        done = "rendered at 4 x 4 pixels" if self._is_rendering else "read"
+        reason = f"was not {done} within {self._seconds_left:.0f} s; --trust-input sets no limit"
         raise _ReadingFailed(reason, is_repeatable=False)
 
     def _out_of_memory(self) -> str:
@@ -221,6 +229,8 @@ class Reader(AbstractContextManager["Reader"]):
             return self._out_of_memory()
         if status < 0:
             name = signal.Signals(-status).name
+            if self._is_rendering:
+                return f"crashes Mitsuba ({name}) when it is rendered at 4 x 4 pixels"
             return f"crashes its decoder ({name}); the file is damaged or made to do harm"
         raise BackendError(
             f"the guarded process failed: {said.rpartition(chr(10))[2]}; --trust-input does "

@@ -15,6 +15,7 @@ from envmap_inverse.images.colour import LINEAR, SRGB, Encoding
 from envmap_inverse.images.icc import read_profile
 from envmap_inverse.images.limits import check_size, quiet
 from envmap_inverse.images.picture import CameraSettings, Picture, Reading
+from envmap_inverse.system.plain_names import plain_name
 
 __all__ = ["read_by_openimageio"]
 
@@ -80,7 +81,8 @@ def _decoded(path: Path) -> tuple[NDArray[Any], Any, tuple[str, ...]]:
 
     straight = OpenImageIO.ImageSpec()
     straight.attribute("oiio:UnassociatedAlpha", 1)  # alpha is not multiplied in
-    file = OpenImageIO.ImageInput.open(str(path), straight)
+    with plain_name(path) as name:
+        file = OpenImageIO.ImageInput.open(name, straight)
     if file is None:
         raise ValueError(OpenImageIO.geterror())
     try:

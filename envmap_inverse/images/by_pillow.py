@@ -18,7 +18,7 @@ from envmap_inverse.images.icc import read_profile
 from envmap_inverse.images.limits import check_size
 from envmap_inverse.images.picture import Picture, Reading
 
-__all__ = ["note_of", "read_by_pillow"]
+__all__ = ["note_of", "num_frames", "read_by_pillow", "warn_of_frames"]
 
 _GREYS = {"1", "L", "LA"}
 _NCLX_BYTES = 2**16
@@ -30,9 +30,11 @@ def read_by_pillow(path: Path, settings: Reading) -> Picture:
         warnings.simplefilter("error")  # Pillow warns of images that decompress to gigabytes
         with Image.open(path) as file:
             check_size(path, *file.size)
+            frames = num_frames(file)
             exif = file.getexif()
             picture, encoding, notes = _decoded(file)
             values, alpha = _values(picture)
+    warn_of_frames(path, frames)
     if encoding is None:
         encoding = _encoding_without_profile(path, exif)
     white, black = encoding.levels(255, settings.gamma)
@@ -48,6 +50,19 @@ def read_by_pillow(path: Path, settings: Reading) -> Picture:
         encoding=encoding,
         notes=(*note_of(encoding), *notes),
     )
+
+
+def num_frames(file: Image.Image) -> int:
+    """Number of frames of an animation; the further pictures of a phone's JPEG are none."""
+    return 1 if file.format == "MPO" else getattr(file, "n_frames", 1)
+
+
+def warn_of_frames(path: Path, frames: int) -> None:
+    """Warn if only one of several frames is used."""
+    if frames > 1:
+        warnings.warn(
+            f"{path}: is an animation of {frames} frames; the first is used", stacklevel=2
+        )
 
 
 def note_of(encoding: Encoding) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.images.colour import to_rec_709
 from envmap_inverse.images.limits import MAX_PIXELS, check_size, quiet
 from envmap_inverse.images.picture import Picture, Reading
+from envmap_inverse.system.plain_names import plain_name
 
 __all__ = ["Exr"]
 
@@ -44,11 +45,11 @@ class Exr:
 
     def read(self, path: Path, settings: Reading) -> Picture:
         """Read one layer, at the size of its display window."""
-        with quiet():
-            parts = OpenEXR.File(str(path), header_only=True).parts
+        with quiet(), plain_name(path) as name:
+            parts = OpenEXR.File(name, header_only=True).parts
             _check_sizes(path, parts)
             layer = _choose(path, parts, settings.layer)
-            decoded = OpenEXR.File(str(path), separate_channels=True).parts
+            decoded = OpenEXR.File(name, separate_channels=True).parts
         # The library prints a warning and drops a part that it cannot decode.
         if len(decoded) != len(parts):
             raise InputError(f"{path}: damaged: {len(decoded)} of {len(parts)} parts decode")

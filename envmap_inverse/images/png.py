@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from envmap_inverse.images.by_openimageio import read_by_openimageio
+from envmap_inverse.images.by_pillow import num_frames, warn_of_frames
 from envmap_inverse.images.colour import LINEAR, REC_709, SRGB, Encoding, power
 from envmap_inverse.images.picture import Picture, Reading
 from envmap_inverse.images.tone import Uint8Image, tonemap
@@ -33,6 +34,7 @@ class Png:
         """Read the picture."""
         with Image.open(path) as file:
             encoding = _encoding(file.info)
+            warn_of_frames(path, num_frames(file))
         return read_by_openimageio(path, settings, without_profile=encoding)
 
     def encode(self, image: NDArray[np.float32]) -> bytes:

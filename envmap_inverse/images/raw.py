@@ -11,6 +11,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.images.exif import settings_of
 from envmap_inverse.images.limits import check_size
 from envmap_inverse.images.picture import CameraSettings, Picture, Reading
+from envmap_inverse.system.plain_names import plain_name
 
 __all__ = ["Raw"]
 
@@ -38,7 +39,7 @@ class Raw:
             raise InputError(
                 f"{path}: raw files need another package: pip install 'envmap-inverse[raw]'"
             ) from None
-        with rawpy.imread(str(path)) as file:
+        with plain_name(path) as name, rawpy.imread(name) as file:
             check_size(path, file.sizes.width, file.sizes.height)
             turn = _ORIENTATIONS.get(file.sizes.flip, 1)
             values = file.postprocess(

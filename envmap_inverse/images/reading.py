@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.errors import InputError, MissingFileError
+from envmap_inverse.errors import InputError, MissingFileError, check_path, in_one_line
 from envmap_inverse.images.formats import format_of
 from envmap_inverse.images.picture import Picture, Reading
 
@@ -37,7 +37,7 @@ def read_picture(
         InputError: if it is not a regular file, is empty, truncated, too large or not such an
             image, has no colour or grey channels, or has several layers and none is chosen.
     """
-    path = Path(path)
+    path = check_path(path)
     if not path.exists():
         raise MissingFileError(f"{path}: no such image file")
     if not path.is_file():
@@ -53,7 +53,7 @@ def read_picture(
     except PermissionError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
     except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
-        reason = " ".join(str(error).split()) or type(error).__name__
+        reason = in_one_line(error)
         raise InputError(f"{path}: cannot be decoded, damaged or not an image: {reason}") from None
     for note in picture.notes:
         _LOGGER.info("%s: %s", path, note)

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, check_path
 from envmap_inverse.images.arrays import as_radiance
 from envmap_inverse.images.formats import Writable, format_of
 from envmap_inverse.system.writing import write_bytes
@@ -34,7 +34,7 @@ def write_image(path: str | Path, image: ArrayLike) -> None:
         >>> ei.read_image("out.exr").shape
         (4, 8, 3)
     """
-    path = Path(path)
+    path = check_path(path)
     try:
         array = np.ascontiguousarray(as_radiance(image))
     except InputError as error:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.backend import dr, mi, select_variant
+from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.lights.lamps import Lamp, find_lamps
 from envmap_inverse.lights.light import Light, Recovered
 from envmap_inverse.sphere.latlong import resample, texel_directions, texel_solid_angles
@@ -105,6 +106,7 @@ class SunSky:
         return f"<SunSky, turbidity {self.turbidity:.1f}, misfit {self.misfit:.2f}: {self.reason}>"
 
 
+@exclusive
 def sun_and_sky(light: Light | Recovered | ArrayLike) -> SunSky:
     """Fit the turbidity, the sun and the brightness of Mitsuba's `sunsky` to a map.
 

@@ -6,6 +6,9 @@ import time
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from envmap_inverse.errors import InputError, in_short
 from envmap_inverse.metrics import sum_of_squared_errors
 from envmap_inverse.optimizers.protocol import Keeper, Optimizer, Step
 from envmap_inverse.problem.problem import Problem
@@ -54,7 +57,9 @@ def run(
         step = solver.step(index)
         error = _error(step, problem)
         entries.append((index, step.loss, error, time.perf_counter() - clock))
-        is_interrupted = bool(on_iteration and on_iteration(_iteration(entries[-1], step)))
+        is_interrupted = False
+        if on_iteration is not None:
+            is_interrupted = _answer(on_iteration, _iteration(entries[-1], step), problem)
         if keeper is not None:
             keeper.offer(lambda: (history(), solver.state()), is_last=is_interrupted)
         if is_interrupted or step.ending:
@@ -68,6 +73,25 @@ def run(
         phases={**_phases(solution.phases, starting, solving), "optimize": solving},
         status=solution.status if status == "done" else status,
     )
+
+
+def _answer(on_iteration: OnIteration, iteration: Iteration, problem: Problem) -> bool:
+    """Whether the caller's function ends the run.
+
+    Raises:
+        InputError: if it returns something else than True, False and None, or has changed the size
+            of the film or of the map.
+    """
+    scene, sensor = problem.scene, problem.views[0].sensor
+    before = scene.film_size(sensor), scene.envmap.resolution
+    answer = on_iteration(iteration)
+    if answer is not None and not isinstance(answer, bool | np.bool_):
+        raise InputError(
+            f"on_iteration returned {in_short(answer)}; return True to end the run, or nothing"
+        )
+    if (scene.film_size(sensor), scene.envmap.resolution) != before:
+        raise InputError("on_iteration changed the size of the film or of the map; leave them")
+    return bool(answer)
 
 
 def _error(step: Step, problem: Problem) -> Any:

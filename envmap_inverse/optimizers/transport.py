@@ -18,12 +18,13 @@ from envmap_inverse.optimizers.protocol import Keeper, Solver
 from envmap_inverse.optimizers.recorded import fitting, recorded
 from envmap_inverse.priors import PRIORS, Chromaticity, Prior, Tikhonov, TotalVariation
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.recording.light_transport import MAX_SPP, LightTransport
 from envmap_inverse.system.arrays import HOST, Library
 
 __all__ = ["Transport", "usual_spp"]
 
 NUM_PATHS = 2**22
+MAX_STEPS = 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,8 +78,10 @@ class Transport(Settings):
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        check_counts(spp=self.spp, rounds=self.rounds, iterations=self.iterations)
+        check_counts(spp=self.spp, most=MAX_SPP)
+        check_counts(rounds=self.rounds, iterations=self.iterations, most=MAX_STEPS)
         check_counts(memory_budget=self.memory_budget)
+        check_counts(warm_up=self.warm_up, least=0, most=MAX_STEPS)
         check_positive(tolerance=self.tolerance, noise_floor=self.noise_floor)
         check_seed(self.seed)
         if not isinstance(self.recording, LightTransport | None):
@@ -90,8 +93,6 @@ class Transport(Settings):
             raise InputError(f"spp: a recording has its own, {self.recording.spp}; leave it out")
         if not 0 <= self.max_outliers < 1:
             raise InputError(f"max_outliers must lie from 0 to below 1; found {self.max_outliers}")
-        if self.warm_up is not None and self.warm_up < 0:
-            raise InputError(f"warm_up must not be negative; found {self.warm_up}")
 
     @property
     def default_loss(self) -> Loss:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError
 from envmap_inverse.planning.information import Information
 from envmap_inverse.problem.evidence import Evidence
@@ -72,6 +73,7 @@ class _Look:
     image: NDArray[np.float32]
 
 
+@exclusive
 def rank_views(
     scene: Scene,
     sensors: Sequence[int] | None = None,

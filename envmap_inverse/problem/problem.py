@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -110,7 +111,7 @@ class Problem:
             raise InputError(
                 f"initial map: is the name {str(initial)!r}; read the file with ei.read_image"
             )
-        if np.ndim(initial) == 0:
+        if isinstance(initial, numbers.Real) or getattr(initial, "ndim", None) == 0:
             initial = np.full((height, width, 3), initial, np.float32)
         warn_of_scale(scene.envmap.original_scale)
         truth = None

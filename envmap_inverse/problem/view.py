@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, in_short
 from envmap_inverse.images import Picture, read_picture
 from envmap_inverse.images.arrays import as_numbers, as_radiance, check_finite
 from envmap_inverse.images.response import AUTO, Response, as_response
@@ -129,15 +129,23 @@ class View:
                 f"{self.name}: exposure {self.exposure!r}: give a number, three, 'auto' or "
                 "'auto-rgb'"
             )
-        if self.white is not None and self.black is not None and not self.black < self.white:
-            raise InputError(
-                f"{self.name}: white must be greater than black; found {self.white}, {self.black}"
-            )
+        self._check_noise_and_levels()
         _check_flags(self.name, image.shape, over=self.over, under=self.under)
         if not ((self.mask > 0)[:, :, None] & ~self.is_over & ~self.is_under).any():
             raise InputError(
                 f"{self.name}: every pixel that counts is clipped; expose it otherwise, or set "
                 "white and black"
+            )
+
+    def _check_noise_and_levels(self) -> None:
+        if not (isinstance(self.noise, Noise) or self.noise == "auto"):
+            found = in_short(self.noise)
+            raise InputError(f"{self.name}: noise must be a Noise or 'auto'; found {found}")
+        white = np.inf if self.white is None else self.white
+        black = -np.inf if self.black is None else self.black
+        if not black < white:
+            raise InputError(
+                f"{self.name}: white must be greater than black; found {self.white}, {self.black}"
             )
 
     def _take(self, source: str | Path | Picture) -> None:
@@ -306,7 +314,8 @@ def _as_rgb(array: NDArray[np.float32]) -> NDArray[np.float32]:
 def _checked_exposure(name: str, exposure: ArrayLike) -> float | NDArray[np.float32]:
     array = np.asarray(exposure, np.float32)
     if array.shape not in {(), (3,)} or not (np.isfinite(array) & (array > 0)).all():
-        raise InputError(f"{name}: exposure must be one or three positive numbers; found {array}")
+        found = array if array.size <= 3 else in_short(array)
+        raise InputError(f"{name}: exposure must be one or three positive numbers; found {found}")
     return array if array.ndim else float(array)
 
 

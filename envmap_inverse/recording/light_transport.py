@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError, check_counts, check_seed, counted
 from envmap_inverse.recording.blocks import Block, blocks_of, column, on_all_cores
 from envmap_inverse.recording.files import read_recording, write_recording
@@ -29,9 +30,11 @@ from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.arrays import HOST, Library, library_of, to_host
 from envmap_inverse.system.memory import free_memory
 
-__all__ = ["LightTransport"]
+__all__ = ["MAX_SPP", "LightTransport"]
 
 OFFSET_SPP = 256
+MAX_SPP = 2**20
+"""Most paths of a pixel, which are all in flight at a time."""
 
 _PARTS = ("data", "indices", "indptr")
 
@@ -82,6 +85,7 @@ class LightTransport:
             object.__setattr__(self, "rows", np.arange(self.squares.shape[0], dtype=np.int32))
 
     @classmethod
+    @exclusive
     def record(
         cls,
         scene: Scene,
@@ -117,7 +121,7 @@ class LightTransport:
                 memory, or the scene cannot be recorded: it has participating media, or an
                 integrator other than `path`, `direct` and `prb`.
         """
-        check_counts(spp=spp)
+        check_counts(spp=spp, most=MAX_SPP)
         if not sensors:
             raise InputError("no sensor to record")
         check_seed(seed)

@@ -16,6 +16,7 @@ from envmap_inverse.recording.assembly import Pairs, assemble, joined
 from envmap_inverse.recording.blocks import num_cores
 from envmap_inverse.recording.tracing import Paths, PathTracer
 from envmap_inverse.scene.integrators import PathSettings
+from envmap_inverse.scene.refusing import refusing
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.arrays import HOST, Library
 from envmap_inverse.system.memory import free_memory, gibibytes
@@ -101,10 +102,12 @@ def _traced(
     per_chunk = max(min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp, 1)
     for number, (sensor, recorded) in enumerate(pixels.items()):
         own_seed = seed * len(pixels) + number
-        tracer = PathTracer(scene, settings, sensor, spp, own_seed, library)
+        with refusing("record", "; use the Adam optimizer"):
+            tracer = PathTracer(scene, settings, sensor, spp, own_seed, library)
         for chunk in _ranges(len(recorded), per_chunk):
             begun = time.perf_counter()
-            paths = tracer.trace(recorded[chunk.start : chunk.stop])
+            with refusing("record", "; use the Adam optimizer"):
+                paths = tracer.trace(recorded[chunk.start : chunk.stop])
             yield paths, len(chunk), time.perf_counter() - begun
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from envmap_inverse.errors import cannot_write
 from envmap_inverse.images import display_exposure, write_bytes
 from envmap_inverse.report.page import page
+from envmap_inverse.report.sequence import is_sequence, write_sequence_report
 from envmap_inverse.run.reading import Image, Run
 from envmap_inverse.solving import layout
 from envmap_inverse.version import __version__
@@ -32,6 +33,8 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     Raises:
         InputError: if the folder holds no finished run, or the page cannot be written.
     """
+    if is_sequence(folder):
+        return write_sequence_report(folder, output)
     return _write([Run.read(folder)], output or folder / layout.REPORT)
 
 

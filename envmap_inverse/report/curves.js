@@ -9,6 +9,9 @@ const QUANTITIES = {
   error: "Sum of squared errors of the map",
   log_rmse: "Log RMSE of the map",
   angular_mean_deg: "Mean colour angle of the map, degrees",
+  irradiance: "Irradiance of a surface that faces it, W/m²",
+  azimuth: "Azimuth, degrees",
+  elevation: "Elevation, degrees",
 };
 
 class Curves {

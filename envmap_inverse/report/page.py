@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,8 +28,8 @@ from envmap_inverse.report.pictures import (
 from envmap_inverse.report.places import places
 from envmap_inverse.report.shots import file_names, shots, white
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
+from envmap_inverse.report.standalone import policy_of, resource, safe_json, template
 from envmap_inverse.report.stills import outlier_stills, residual_stills
-from envmap_inverse.report.template import policy, resource, template
 from envmap_inverse.run.reading import Image, Run
 from envmap_inverse.version import __version__
 
@@ -48,6 +47,7 @@ SCRIPTS = (
     "curves.js",
     "scrubber.js",
     "samples.js",
+    "theme.js",
     "page.js",
 )
 
@@ -153,9 +153,9 @@ def page(runs: Sequence[Run], folder: Path) -> str:
             for run, name in zip(runs, names, strict=True)
         ],
     }
-    return template().render(
+    return template("page.html").render(
         version=__version__,
-        policy=policy(styles, scripts),
+        policy=policy_of(styles, scripts),
         styles=[Markup(text) for text in styles],
         scripts=[Markup(text) for text in scripts],
         licence=Markup(resource("vendor/uPlot.LICENSE")),
@@ -191,7 +191,7 @@ def page(runs: Sequence[Run], folder: Path) -> str:
         sigmas=SIGMAS,
         still_size=STILL_SIZE,
         rasters=rasters.named,
-        data=Markup(_json(data)),
+        data=Markup(safe_json(data)),
     )
 
 
@@ -344,8 +344,3 @@ def _thinned(run: Run) -> list[dict[str, Any]]:
 
 def _small(image: Image) -> Image:
     return shrink(image, MAX_PIXELS)
-
-
-def _json(value: Any) -> str:
-    """JSON that is safe in a script element, which `</script` would end."""
-    return json.dumps(value).replace("<", "\\u003c")

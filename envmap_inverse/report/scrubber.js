@@ -7,6 +7,7 @@ class Scrubber {
   onChange = () => {}; // called with a run's number and the iteration that is shown
 
   constructor(section, runs) {
+    this.noun = section.dataset.noun ?? "iteration";
     this.slider = section.querySelector("#scrubber");
     this.play = section.querySelector("#play");
     this.rows = [...section.querySelectorAll(".frames")].map((element) => ({
@@ -31,7 +32,7 @@ class Scrubber {
       const frame = Math.round(share * (run.frames.length - 1));
       sheets.forEach((sheet) => sheet.draw(frame));
       const line = run.history.find(({ index }) => index === run.frames[frame]);
-      const words = [`iteration ${line.index}`, `${line.seconds.toFixed(2)} s`];
+      const words = [`${this.noun} ${line.index}`, `${line.seconds.toFixed(2)} s`];
       for (const key of ["loss", "error"]) {
         if (line[key] !== null) words.push(`${key} ${written(line[key], 4)}`);
       }

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, in_one_line
 from envmap_inverse.optimizers.protocol import Optimizer, State
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Record
@@ -112,7 +112,7 @@ class Checkpoints:
                 raise
             except (OSError, ValueError, KeyError, MemoryError) as error:
                 then = "the run begins again" if is_oldest else "the one before is used"
-                reason = " ".join(str(error).split())
+                reason = in_one_line(error)
                 warnings.warn(f"{path}: damaged, {then}: {reason}", stacklevel=2)
         return None
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-import tomllib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
@@ -16,13 +14,13 @@ import numpy as np
 import tomli_w
 from numpy.typing import NDArray
 
-from envmap_inverse.errors import InputError, cannot_write
+from envmap_inverse.errors import InputError, cannot_write, in_one_line
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
 from envmap_inverse.problem.brackets import common_response
 from envmap_inverse.problem.plausibility import warn_of_dark_pixels
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
-from envmap_inverse.run.frames import FrameWriter
+from envmap_inverse.run.frames import FrameWriter, check_ffmpeg
 from envmap_inverse.run.history import History, Measuring
 from envmap_inverse.run.summary import summary_of_run
 from envmap_inverse.run.thumbnails import ThumbnailWriter
@@ -36,6 +34,7 @@ from envmap_inverse.solving.saving import write_maps
 from envmap_inverse.system.folder_lock import FolderLock
 from envmap_inverse.system.progress import Stage, stage
 from envmap_inverse.system.strict_json import to_json
+from envmap_inverse.system.structured import parse_json, parse_toml
 from envmap_inverse.system.writing import unfinished_files, write_bytes
 
 __all__ = ["MAX_PICTURES", "RunFolder", "check_free"]
@@ -68,7 +67,10 @@ def check_free(path: Path, *, overwrite: bool, resume: bool = False) -> None:
 
 
 def _files_of_run(path: Path) -> list[Path]:
-    return [file for file in path.iterdir() if layout.OWN_FILES.fullmatch(file.name)]
+    own = [file for file in path.iterdir() if layout.OWN_FILES.fullmatch(file.name)]
+    maps = path / layout.SEQUENCE
+    inside = maps.iterdir() if maps.is_dir() else ()
+    return own + [file for file in inside if layout.SEQUENCE_FILES.fullmatch(file.name)]
 
 
 class RunFolder:
@@ -103,6 +105,8 @@ class RunFolder:
             InputError: if the folder cannot be written, holds a run and neither overwrite nor
                 resume is set, or the run to go on with has ended or has other settings.
         """
+        if frames:
+            check_ffmpeg()
         self.path = path
         self._settings = dict(settings)
         self._wants_frames, self._num_samples = frames, samples
@@ -126,7 +130,7 @@ class RunFolder:
                 self._clear(overwrite)
             for file in unfinished_files(path, layout.OWN_FILES):
                 file.unlink()
-            write_bytes(path / layout.SETTINGS, tomli_w.dumps(_without_none(settings)).encode())
+            write_bytes(path / layout.SETTINGS, tomli_w.dumps(_for_toml(settings)).encode())
             self._history = History(path)
         except OSError as error:
             self._lock.release()
@@ -147,11 +151,16 @@ class RunFolder:
     ) -> None:
         """Close the files and let others have the folder; at a second signal, at once."""
         try:
-            if self._frames is not None and isinstance(error, SystemExit | KeyboardInterrupt):
+            if self._frames is not None and isinstance(
+                error, SystemExit | KeyboardInterrupt | OSError
+            ):
                 self._frames.abandon()
                 self._frames = None
             self.close()
         finally:
+            place = self._lock.place  # perhaps moved, with what is unfinished
+            for file in () if place is None else unfinished_files(place, layout.OWN_FILES):
+                file.unlink(missing_ok=True)
             self._lock.release()
 
     def _clear(self, overwrite: bool) -> None:
@@ -161,15 +170,19 @@ class RunFolder:
             file.unlink()
 
     def _check_resumable(self) -> None:
-        """Refuse to go on with a run that has ended, or that has other settings."""
-        summary = self.path / layout.SUMMARY
-        if summary.exists() and json.loads(summary.read_bytes())["status"] == "done":
+        """Refuse to go on with a run that has ended, or that has other settings.
+
+        The folder may have moved since. Where a file is damaged, the checkpoints decide: they have
+        marks of all that the run depends on.
+        """
+        summary = self._earlier(layout.SUMMARY, parse_json)
+        if summary.get("status") == "done":
             raise InputError(f"{self.path}: its run is complete; there is nothing to resume")
-        before = tomllib.loads((self.path / layout.SETTINGS).read_text(encoding="utf-8"))
-        now = _without_none(self._settings)
+        before, now = self._earlier(layout.SETTINGS, parse_toml), _for_toml(self._settings)
+        names = (before.keys() | now.keys()) - {"output"} if before else set()
         different = [
             f"{name} is {now.get(name)!r}, was {before.get(name)!r}"
-            for name in sorted(before.keys() | now.keys())
+            for name in sorted(names)
             if before.get(name) != now.get(name)
         ]
         if different:
@@ -177,6 +190,15 @@ class RunFolder:
                 f"{self.path}: --resume with other settings: {'; '.join(different)}; "
                 "repeat those of run.toml (--config), or begin again with --overwrite"
             )
+
+    def _earlier(self, name: str, parse: Callable[[bytes], Any]) -> dict[str, Any]:
+        """What a file of the run to resume holds; nothing if it is missing or damaged."""
+        path = self.path / name
+        try:
+            return dict(parse(path.read_bytes())) if path.exists() else {}
+        except (TypeError, ValueError) as error:
+            warnings.warn(f"{path}: is damaged ({in_one_line(error)}); done without", stacklevel=2)
+            return {}
 
     def begin(self, problem: Problem, earlier: Sequence[Record] = ()) -> None:
         """Fix what all iterations are shown and measured by.
@@ -219,6 +241,7 @@ class RunFolder:
         With a ground truth, `metrics` and the line have `log_rmse`, `rmse` and `angular_mean_deg`,
         each as often as `Measuring` finds time for: of the first iteration always.
         """
+        self._lock.check()
         self.metrics = self._measuring.errors(iteration, self._ground_truth)
         self._history.add(iteration, self.metrics)
         self._thumbnails.add(iteration)
@@ -243,6 +266,7 @@ class RunFolder:
             notes: warnings that the run met.
             starting: seconds before that, from the start of the program.
         """
+        self._lock.check()
         begun = time.perf_counter()
         with stage("Writing files") as shown:
             fit = self._write_results(result, problem, shown)
@@ -335,5 +359,10 @@ def _black_and_white(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return np.repeat(np.where(mask, 255, 0).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
-def _without_none(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in settings.items() if value is not None}
+def _for_toml(value: Any) -> Any:
+    """Settings without None, and without bytes of names that are no UTF-8, which TOML lacks."""
+    if isinstance(value, Mapping):
+        return {key: _for_toml(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list | tuple):
+        return [_for_toml(item) for item in value]
+    return value.encode(errors="replace").decode() if isinstance(value, str) else value

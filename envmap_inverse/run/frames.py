@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import queue
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -20,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from envmap_inverse.errors import InputError, in_one_line
 from envmap_inverse.images import Uint8Image, tonemap
 from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.solving import layout
 from envmap_inverse.system.writing import naming_file, temporary_name, write_bytes
 
-__all__ = ["FrameWriter"]
+__all__ = ["FRAMES_PER_SECOND", "FrameWriter", "Video", "check_ffmpeg", "with_caption"]
 
 FRAMES_PER_SECOND = 25
 QUEUE_LENGTH = 32
@@ -63,6 +65,26 @@ class _Frame:
         return self.image.nbytes + self.texels.nbytes
 
 
+def check_ffmpeg(option: str = "--frames") -> None:
+    """Check that the program that encodes videos can be started.
+
+    Args:
+        option: the option that needs it.
+
+    Raises:
+        InputError: if not.
+    """
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError as error:
+        raise InputError(f"{option}: no ffmpeg ({in_one_line(error)})") from None
+    if shutil.which(program) is None:
+        raise InputError(
+            f"{option}: IMAGEIO_FFMPEG_EXE={program} cannot be started; unset it to use the ffmpeg "
+            "of the package imageio-ffmpeg"
+        )
+
+
 class FrameWriter:
     """Writes `out_%03i.png`, `envmap_%03i.png` and `convergence.mp4` to a folder.
 
@@ -82,7 +104,7 @@ class FrameWriter:
         self._jobs: queue.Queue[_Frame | threading.Event | None] = queue.Queue(QUEUE_LENGTH)
         self._failure: BaseException | None = None
         self._is_abandoned = False
-        self._video = _Video(folder / layout.VIDEO)
+        self._video = Video(folder / layout.VIDEO)
         self._thread = threading.Thread(target=self._work, name="frames", daemon=True)
         self._thread.start()
 
@@ -146,7 +168,7 @@ class FrameWriter:
         try:
             image, envmap = (np.asarray(Image.open(path).convert("RGB")) for path in paths)
         except Exception as error:  # noqa: BLE001 - decoders raise whatever they like
-            reason = " ".join(str(error).split())
+            reason = in_one_line(error)
             warnings.warn(f"{paths[0]}: is not in the video: {reason}", stacklevel=2)
             return
         self._video.add(_side_by_side(image, envmap, _caption(record)))
@@ -175,15 +197,17 @@ def _png(picture: Uint8Image) -> bytes:
     )
 
 
-class _Video:
+class Video:
     """An H.264 video that appears under its own name once it is complete."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, frames_per_second: float = FRAMES_PER_SECOND) -> None:
+        """Name the file; it is begun with the first frame."""
+        self.path, self._rate = path, frames_per_second
         self._temporary = temporary_name(path)
         self._ffmpeg: subprocess.Popen[bytes] | None = None
 
     def add(self, frame: Uint8Image) -> None:
+        """Append a frame, of even sides."""
         if self._ffmpeg is None:
             height, width, _ = frame.shape
             self._messages = tempfile.TemporaryFile()  # noqa: SIM115 - closed with ffmpeg
@@ -191,7 +215,8 @@ class _Video:
                 [
                     *(imageio_ffmpeg.get_ffmpeg_exe(), "-y", "-v", "error", "-f", "rawvideo"),
                     *("-pix_fmt", "rgb24", "-s", f"{width}x{height}"),
-                    *("-r", str(FRAMES_PER_SECOND), "-i", "-", *ENCODING, self._temporary),
+                    *("-r", str(self._rate), "-i", "-", *ENCODING),
+                    f"file:{self._temporary.absolute()}",  # names may look like its options
                 ],
                 stdin=subprocess.PIPE,
                 stderr=self._messages,
@@ -204,6 +229,7 @@ class _Video:
             self._check()
 
     def close(self) -> None:
+        """Complete the file."""
         if self._ffmpeg is not None:
             with contextlib.suppress(BrokenPipeError):  # `_check` knows more
                 self._ffmpeg.communicate()
@@ -212,6 +238,7 @@ class _Video:
         self.discard()
 
     def discard(self) -> None:
+        """Remove what is not complete."""
         if self._ffmpeg is not None:
             self._ffmpeg.kill()
             with contextlib.suppress(BrokenPipeError):
@@ -226,7 +253,8 @@ class _Video:
         if self._ffmpeg.wait() != 0:
             self._messages.seek(0)
             said = self._messages.read().decode(errors="replace").split("\n")
-            raise OSError(f"ffmpeg: {' '.join(said[:1])}")
+            status = f"ended with status {self._ffmpeg.returncode}"
+            raise OSError(f"ffmpeg: {said[0] or status}")
 
 
 def _caption(record: Record) -> str:
@@ -235,9 +263,20 @@ def _caption(record: Record) -> str:
 
 
 def _side_by_side(image: Uint8Image, envmap: Uint8Image, caption: str) -> Uint8Image:
-    """Join image and map at one height, with a caption below; even sides, as H.264 requires."""
-    height = min(max(image.shape[0], 256), 512) // 2 * 2
-    panels = [_scaled(picture, height) for picture in (image, envmap)]
+    """Join image and map at one height, with a caption below."""
+    return with_caption((image, envmap), caption, image.shape[0])
+
+
+def with_caption(pictures: Sequence[Uint8Image], caption: str, height: int) -> Uint8Image:
+    """Pictures side by side with a caption below; even sides, as H.264 requires.
+
+    Args:
+        pictures: shape (h, w, 3) each.
+        caption: words below them.
+        height: of the pictures, if it is neither small nor large.
+    """
+    height = min(max(height, 256), 512) // 2 * 2
+    panels = [_scaled(picture, height) for picture in pictures]
     width = sum(panel.width for panel in panels)
     canvas = Image.new("RGB", (width, height + CAPTION_HEIGHT), BACKGROUND)
     left = 0

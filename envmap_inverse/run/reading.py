@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from envmap_inverse.images import read_image
 from envmap_inverse.problem.solution import Record
 from envmap_inverse.run.thumbnails import Thumbnails
 from envmap_inverse.solving import layout
+from envmap_inverse.system.structured import parse_json
 
 __all__ = ["Run"]
 
@@ -73,9 +73,9 @@ class Run:
         if not (path / layout.SUMMARY).is_file():
             raise InputError(f"{path}: holds no finished run; it has no {layout.SUMMARY}")
         try:
-            summary = json.loads((path / layout.SUMMARY).read_text(encoding="utf-8"))
-            lines = (path / layout.HISTORY).read_text(encoding="utf-8").splitlines()
-            history = [json.loads(line) for line in lines]
+            summary = parse_json((path / layout.SUMMARY).read_bytes())
+            lines = (path / layout.HISTORY).read_bytes().splitlines()
+            history = [parse_json(line) for line in lines]
             _check_keys(summary, SUMMARY_KEYS)
             for line in history:
                 _check_keys(line, HISTORY_KEYS)

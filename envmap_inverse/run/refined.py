@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from envmap_inverse.refining.search import Refinement, Refiner
 from envmap_inverse.solving import layout
 from envmap_inverse.system.strict_json import to_json
+from envmap_inverse.system.structured import parse_json
 from envmap_inverse.system.writing import write_bytes
 
 __all__ = ["kept_refinement"]
@@ -47,7 +47,7 @@ def kept_refinement(
 def _read(path: Path) -> dict[str, Any] | None:
     """The content of the file; None if there is none, or it is damaged."""
     try:
-        found = json.loads(path.read_bytes())
+        found = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return None
     is_whole = isinstance(found, dict) and {"marks", "coordinates", "deviations"} <= found.keys()

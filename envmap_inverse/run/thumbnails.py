@@ -54,11 +54,11 @@ class Thumbnails:
 
 
 class ThumbnailWriter:
-    """Keeps every k-th iteration and the last; k doubles whenever `MAX_COUNT` are kept."""
+    """Keeps every k-th iteration and the last; k doubles whenever the most are kept."""
 
-    def __init__(self) -> None:
-        """Start with nothing kept."""
-        self._stride = 1
+    def __init__(self, most: int = MAX_COUNT) -> None:
+        """Start with nothing kept; most is a power of 2."""
+        self._stride, self._most = 1, most
         self._kept: dict[int, tuple[NDArray[Any], NDArray[Any]]] = {}  # uint8 if tone-mapped
         self._last: Iteration | None = None
 
@@ -68,7 +68,7 @@ class ThumbnailWriter:
         if iteration.index % self._stride:
             return
         self._keep(iteration)
-        if len(self._kept) == MAX_COUNT:
+        if len(self._kept) == self._most:
             self._stride *= 2
             self._kept = {k: pair for k, pair in self._kept.items() if k % self._stride == 0}
 
@@ -107,7 +107,7 @@ class ThumbnailWriter:
         Raises:
             InputError: if the file is damaged.
         """
-        while -(-count // self._stride) >= MAX_COUNT:
+        while -(-count // self._stride) >= self._most:
             self._stride *= 2
         if not path.exists():
             return

@@ -17,7 +17,15 @@ from envmap_inverse.scene.windows import Window
 from envmap_inverse.sphere.circles import Circle
 from envmap_inverse.sphere.latlong import uv_to_direction
 
-__all__ = ["BallShot", "ball_scene", "conductor", "conductors", "reflectance_of_diffuse"]
+__all__ = [
+    "GREY_REFLECTANCE",
+    "BallShot",
+    "ball_scene",
+    "conductor",
+    "conductors",
+    "mean_reflectance",
+    "reflectance_of_diffuse",
+]
 
 Array = NDArray[np.float64]
 
@@ -31,9 +39,18 @@ RIM = 0.015
 """Width, in radii, of the ball's edge that is masked."""
 
 
+USUAL_REFLECTANCE = 0.8
+"""Share of the light that metals reflect."""
+
+GREY_REFLECTANCE = 0.18
+"""Share of the light that a grey ball reflects, if nothing says so."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class BallShot:
     """A ball of radius 1 at the origin, and the level camera that took its picture.
+
+    A grey ball may stand beside it, as far from the camera.
 
     Attributes:
         size: (width, height) of the whole picture.
@@ -41,6 +58,7 @@ class BallShot:
         focal_length: pixels.
         principal_point: (x, y) in pixels from the picture's upper left corner.
         front: azimuth of the camera's direction in degrees, to the right of the map's middle.
+        grey: outline of the grey ball in the picture.
         turned: rotation vector in the map's frame, radians: by how much the level camera is then
             turned about the ball.
     """
@@ -50,6 +68,7 @@ class BallShot:
     focal_length: float
     principal_point: tuple[float, float]
     front: float = 0.0
+    grey: Circle | None = None
     turned: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
     @classmethod
@@ -84,24 +103,30 @@ class BallShot:
     @property
     def distance(self) -> float:
         """From the camera to the ball's centre, in radii."""
-        near, far = self._edges
-        return 1 / math.sin((far - near) / 2)
+        return 1 / math.sin(self._half_angle(self.circle))
 
     @property
     def stretch(self) -> float:
         """Pixels by which the outline, an ellipse off the axis, is longer than wide."""
-        near, far = self._edges
+        near, far = self._edges(self.circle)
         return 2 * self.circle.radius * (1 / math.cos((near + far) / 2) - 1)
 
     @property
     def window(self) -> Window:
-        """The ball with a margin, as far as the picture reaches."""
-        circle, (width, height) = self.circle, self.size
-        reach = circle.radius * (1 + MARGIN) + 1
-        left, top = max(0, math.floor(circle.x - reach)), max(0, math.floor(circle.y - reach))
-        right = min(width, math.ceil(circle.x + reach))
-        bottom = min(height, math.ceil(circle.y + reach))
+        """The balls with a margin, as far as the picture reaches."""
+        boxes = []
+        for circle in (self.circle, self.grey or self.circle):
+            reach = circle.radius * (1 + MARGIN) + 1
+            low, high = (circle.x - reach, circle.y - reach), (circle.x + reach, circle.y + reach)
+            boxes.append((*map(math.floor, low), *map(math.ceil, high)))
+        left, top = (max(0, min(box[k] for box in boxes)) for k in (0, 1))
+        right, bottom = (min(self.size[k], max(box[2 + k] for box in boxes)) for k in (0, 1))
         return Window(x=left, y=top, width=right - left, height=bottom - top)
+
+    def pixel(self, side: int) -> float:
+        """Size of the pixels to which a ball wider than so many pixels is averaged down."""
+        alone = replace(self, grey=None).window
+        return max(1.0, max(alone.width, alone.height) / side)
 
     @property
     def in_window(self) -> Circle:
@@ -131,28 +156,70 @@ class BallShot:
             photographer: degrees from the direction to the camera within which light is left out.
             pixel: size in pixels of the larger pixels that the picture is averaged down to.
         """
-        window, radius = self.window, self.circle.radius
-        y, x = np.indices((window.height, window.width)) + 0.5
-        off = np.hypot(x + window.x - self.circle.x, y + window.y - self.circle.y)
-        outer = radius - max(RIM * radius, pixel)
-        inner = radius * self._share_within(photographer)
-        counts = (off <= outer) & (off >= inner if photographer else True)
+        counts = self._inside(self.circle, pixel)
+        if photographer:
+            share = self._share_within(photographer)
+            counts &= self._off(self.circle) >= share * self.circle.radius
+        if self.grey is not None:
+            counts |= self._inside(self.grey, pixel)
         return np.asarray(counts, np.float32)
+
+    def _inside(self, circle: Circle, pixel: float) -> NDArray[np.bool_]:
+        """The pixels of the window that a ball fills, but for its edge."""
+        return self._off(circle) <= circle.radius - max(RIM * circle.radius, pixel)
+
+    def _off(self, circle: Circle) -> Array:
+        """Distance of the window's pixels from a circle's centre, pixels."""
+        window = self.window
+        y, x = np.indices((window.height, window.width)) + 0.5
+        return np.asarray(np.hypot(x + window.x - circle.x, y + window.y - circle.y))
+
+    def beside(self) -> tuple[Array, float] | None:
+        """Centre and radius of the grey ball in the map's frame; None if there is none."""
+        if self.grey is None:
+            return None
+        towards = self._axes @ self._towards(self.grey)
+        radius = self.distance * math.sin(self._half_angle(self.grey))
+        return np.asarray(self._place + self.distance * towards), radius
 
     def normals(self) -> Array:
         """Unit normals of the ball in the window, in the map's frame, shape (h, w, 3).
 
         Beside the ball they are those of its rim.
         """
+        return self._normals(np.zeros(3), 1.0)
+
+    def on_mirror(self) -> NDArray[np.bool_]:
+        """Which pixels of the window show the mirror."""
+        return self._inside(self.circle, 0.0)
+
+    def on_grey(self, pixel: float = 1.0) -> tuple[NDArray[np.bool_], Array] | None:
+        """Which pixels of the window show the grey ball, and its normals; None if there is none."""
+        beside = self.beside()
+        if beside is None or self.grey is None:
+            return None
+        return self._inside(self.grey, pixel), self._normals(*beside)
+
+    def reflected(self) -> Array:
+        """Directions that the mirror reflects into the window's pixels, shape (h, w, 3)."""
+        rays, normals = self._rays(), self.normals()
+        return np.asarray(rays - 2 * np.sum(rays * normals, axis=-1, keepdims=True) * normals)
+
+    def _rays(self) -> Array:
+        """Unit vectors from the camera through the window's pixels, in the map's frame."""
         window = self.window
         y, x = np.indices((window.height, window.width)) + 0.5
         right = (x + window.x - self.principal_point[0]) / self.focal_length
         down = (y + window.y - self.principal_point[1]) / self.focal_length
         rays = np.stack([right, -down, -np.ones_like(right)], axis=-1) @ self._axes.T
-        rays /= np.linalg.norm(rays, axis=-1, keepdims=True)
-        origin = self._place
+        return np.asarray(rays / np.linalg.norm(rays, axis=-1, keepdims=True))
+
+    def _normals(self, centre: Array, radius: float) -> Array:
+        """Unit normals of a ball in the window, in the map's frame, shape (h, w, 3)."""
+        rays = self._rays()
+        origin = (self._place - centre) / radius
         ahead = -rays @ origin
-        depth = ahead - np.sqrt(np.maximum(ahead**2 - self.distance**2 + 1, 0))
+        depth = ahead - np.sqrt(np.maximum(ahead**2 - origin @ origin + 1, 0))
         points = origin + depth[..., None] * rays
         return np.asarray(points / np.linalg.norm(points, axis=-1, keepdims=True))
 
@@ -194,22 +261,28 @@ class BallShot:
         cosines = np.asarray(np.sum(normal * towards, axis=-1))
         return np.asarray(x - self.window.x), np.asarray(y - self.window.y), cosines
 
-    @property
-    def _edges(self) -> tuple[float, float]:
-        """Angles from the axis to the nearest and the farthest point of the outline."""
-        off = math.dist((self.circle.x, self.circle.y), self.principal_point)
+    def _edges(self, circle: Circle) -> tuple[float, float]:
+        """Angles from the axis to the nearest and the farthest point of an outline."""
+        off = math.dist((circle.x, circle.y), self.principal_point)
         return (
-            math.atan((off - self.circle.radius) / self.focal_length),
-            math.atan((off + self.circle.radius) / self.focal_length),
+            math.atan((off - circle.radius) / self.focal_length),
+            math.atan((off + circle.radius) / self.focal_length),
         )
+
+    def _half_angle(self, circle: Circle) -> float:
+        near, far = self._edges(circle)
+        return (far - near) / 2
 
     @property
     def _towards_ball(self) -> Array:
-        """Unit vector from the camera to the ball, in the camera's axes: +x right, -z ahead."""
-        near, far = self._edges
+        return self._towards(self.circle)
+
+    def _towards(self, circle: Circle) -> Array:
+        """Unit vector from the camera to a ball, in the camera's axes: +x right, -z ahead."""
+        near, far = self._edges(circle)
         angle = (near + far) / 2
-        x = self.circle.x - self.principal_point[0]
-        y = self.circle.y - self.principal_point[1]
+        x = circle.x - self.principal_point[0]
+        y = circle.y - self.principal_point[1]
         off = math.hypot(x, y) or 1.0
         sine = math.sin(angle)
         return np.array([sine * x / off, -sine * y / off, -math.cos(angle)])
@@ -284,10 +357,39 @@ def reflectance_of_diffuse(bsdf: dict[str, Any]) -> float | None:
     return float(inner["reflectance"]["value"]) if inner["type"] == "diffuse" else None
 
 
-def ball_scene(bsdf: dict[str, Any]) -> dict[str, Any]:
-    """The scene as a dictionary, without map and sensors: light meets the ball once."""
-    return {
+def mean_reflectance(bsdf: dict[str, Any]) -> float:
+    """About which share of the light a mirror reflects; that of a metal is a guess."""
+    inner = bsdf.get("bsdf", bsdf)
+    return float(inner.get("specular_reflectance", {}).get("value", USUAL_REFLECTANCE))
+
+
+def ball_scene(
+    bsdf: dict[str, Any],
+    beside: tuple[Array, float] | None = None,
+    reflectance: float = GREY_REFLECTANCE,
+) -> dict[str, Any]:
+    """The scene as a dictionary, without map and sensors.
+
+    Light meets a ball alone once; two balls also light each other.
+
+    Args:
+        bsdf: of the ball.
+        beside: centre and radius of a grey ball beside it.
+        reflectance: of that.
+    """
+    scene: dict[str, Any] = {
         "type": "scene",
         "integrator": {"type": "path", "max_depth": 2, "hide_emitters": True},
         "ball": {"type": "sphere", "bsdf": bsdf},
+    }
+    if beside is None:
+        return scene
+    centre, radius = beside
+    return scene | {
+        "integrator": {"type": "path", "max_depth": 4, "hide_emitters": True},
+        "grey": {
+            "type": "sphere",
+            "to_world": mi.ScalarTransform4f().translate(centre.tolist()).scale(radius),
+            "bsdf": {"type": "diffuse", "reflectance": {"type": "rgb", "value": reflectance}},
+        },
     }

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from envmap_inverse.errors import InputError, MissingFileError
+from envmap_inverse.errors import InputError, MissingFileError, check_path
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.colmap import find_colmap, read_colmap
 from envmap_inverse.scene.transforms_json import find_transforms, read_transforms
@@ -66,7 +66,7 @@ def read_cameras(path: str | Path) -> tuple[Camera, ...]:
         >>> [camera.name for camera in ei.read_cameras("transforms.json")]
         ['photo.jpg']
     """
-    path = Path(path)
+    path = check_path(path)
     if not path.exists():
         raise MissingFileError(f"{path}: no such file or folder of cameras")
     for source in SOURCES:

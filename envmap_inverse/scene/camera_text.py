@@ -42,5 +42,7 @@ def naming_place(place: str) -> Iterator[None]:
         yield
     except KeyError as error:
         raise InputError(f"{place}: has no {error.args[0]}") from None
-    except (TypeError, ValueError, OverflowError) as error:
+    except OverflowError:
+        raise InputError(f"{place}: a number is too large") from None
+    except (TypeError, ValueError) as error:
         raise InputError(f"{place}: {error}") from None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, in_one_line
 
 __all__ = ["Camera", "match_cameras"]
 
@@ -96,7 +96,7 @@ class Camera:
         try:
             return mi.load_dict(self.described)
         except RuntimeError as error:
-            words = " ".join(str(error).split())
+            words = in_one_line(error)
             raise InputError(f"camera {self.name!r}: Mitsuba refuses it: {words}") from None
 
     @property

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, check_counts, in_short
+from envmap_inverse.scene.limits import MAX_SIDE
 
 __all__ = [
     "cut_film",
@@ -71,8 +72,9 @@ def set_film_size(sensor: Any, size: Size) -> None:
         InputError: if a side is not positive, or a sensor of this kind cannot show the same at this
             size.
     """
-    if min(size) < 1:
-        raise InputError(f"a film has at least 1 x 1 pixels; found {size[0]} x {size[1]}")
+    if len(size) != 2:
+        raise InputError(f"size: give (width, height); found {in_short(size)}")
+    check_counts(width=size[0], height=size[1], most=MAX_SIDE)
     if size == window_size(sensor):
         return
     params, window = mi.traverse(sensor), _Window.of(sensor)

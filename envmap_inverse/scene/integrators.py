@@ -35,9 +35,11 @@ def scene_integrator(scene: Scene) -> Any:
     name = _name(integrator)
     if name == "DepthIntegrator":
         raise InputError('the integrator depth measures distance, not light; use type="path"')
-    if name == "AOVIntegrator" and "Integrator[" not in str(integrator).partition("[")[2]:
+    is_around = name in {"AOVIntegrator", "MomentIntegrator"}
+    if is_around and "Integrator[" not in str(integrator).partition("[")[2]:
+        plugin = "aov" if name == "AOVIntegrator" else "moment"
         raise InputError(
-            "the integrator aov has no integrator for light inside it; nest "
+            f"the integrator {plugin} has no integrator for light inside it; nest "
             '<integrator type="path"/>'
         )
     return integrator

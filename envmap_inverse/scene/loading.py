@@ -16,14 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, in_one_line, in_short
 from envmap_inverse.images import is_readable
 from envmap_inverse.scene.envmap import read_map
+from envmap_inverse.scene.limits import check_numbers, tame_integrators, values_of
 from envmap_inverse.scene.mesh_checks import check_count, check_obj, check_ply
 from envmap_inverse.scene.parameters import objects_of
 from envmap_inverse.scene.xml_checks import check_xml
 
-__all__ = ["ENVMAP_ID", "check_shapes", "files_of", "has_envmap", "read_scene"]
+__all__ = [
+    "ENVMAP_ID",
+    "check_shapes",
+    "contents_of",
+    "has_envmap",
+    "read_integrator",
+    "read_scene",
+]
 
 ENVMAP_ID = "my_envmap"
 """Name of the map that is added to a scene without one."""
@@ -59,14 +67,14 @@ def read_scene(
         described = dict(source)
         parse = partial(mi.parser.parse_dict, config, described)
         return _instantiate(config, "the dictionary", envmap, parse)
-    path, strings = Path(source), {name: str(value) for name, value in defaults.items()}
+    path, strings = Path(source), {str(name): str(value) for name, value in defaults.items()}
     check_xml(path, strings)
     with _resolving_beside(path):
         return _instantiate(config, str(path), envmap, partial(_parsed, config, path, strings))
 
 
-def files_of(path: Path, define: Mapping[str, str]) -> list[Path]:
-    """List the files besides XML that a scene's elements name, without opening them.
+def contents_of(path: Path, define: Mapping[str, str]) -> tuple[list[Path], set[str]]:
+    """List the files besides XML that a scene's elements name, and its plugins; loads none.
 
     Args:
         path: the scene's XML file.
@@ -80,7 +88,8 @@ def files_of(path: Path, define: Mapping[str, str]) -> list[Path]:
     with _resolving_beside(path), _refusing(str(path)):
         state = _parsed(mi.parser.ParserConfig(mi.variant()), path, define)
         named = [_file_of(node) for node in state.nodes]
-    return [file for file in named if file is not None and file.is_file()]
+        plugins = {str(node.props.plugin_name()) for node in state.nodes}
+    return [file for file in named if file is not None and file.is_file()], plugins
 
 
 def has_envmap(path: Path, defaults: Mapping[str, Any] | None = None) -> bool:
@@ -90,7 +99,7 @@ def has_envmap(path: Path, defaults: Mapping[str, Any] | None = None) -> bool:
         InputError: if the XML cannot be read, or would crash Mitsuba.
         FileNotFoundError: if there is no such file.
     """
-    strings = {name: str(value) for name, value in (defaults or {}).items()}
+    strings = {str(name): str(value) for name, value in (defaults or {}).items()}
     check_xml(path, strings)
     with _resolving_beside(path), _refusing(str(path)):
         config = mi.parser.ParserConfig(mi.variant())
@@ -125,6 +134,8 @@ def _instantiate(
 ) -> Any:
     with _refusing(name):
         state = parse()
+        check_numbers(state)
+        tame_integrators(state)
         _check_places(state)
         _keep_one_envmap(state, envmap if isinstance(envmap, str) else None)
         if isinstance(envmap, tuple) and not any(map(_is_envmap, state.nodes)):
@@ -137,6 +148,26 @@ def _instantiate(
     if not isinstance(scene, mi.Scene):
         raise InputError(f"{name}: the outermost element is a {type(scene).__name__}, not a scene")
     return scene
+
+
+def read_integrator(described: Any) -> Any:
+    """Make a `mi.Integrator` of a dictionary; return one as it is.
+
+    Raises:
+        InputError: if it is neither, or would crash Mitsuba.
+    """
+    made = described
+    if isinstance(described, Mapping):
+        config = mi.parser.ParserConfig(mi.variant())
+        with _refusing("integrator"):
+            state = mi.parser.parse_dict(config, dict(described))
+            check_numbers(state)
+            tame_integrators(state)
+            made = mi.parser.instantiate(config, state)
+    if not isinstance(made, mi.Integrator):
+        found = in_short(described)
+        raise InputError(f"integrator: found {found}; give a mi.Integrator or its dictionary")
+    return made
 
 
 def check_shapes(mi_scene: Any) -> None:
@@ -169,7 +200,7 @@ def _refusing(name: str) -> Iterator[None]:
     except InputError:
         raise
     except Exception as error:  # noqa: BLE001 - Mitsuba raises RuntimeError, TypeError and others
-        text = " ".join(str(error).split())
+        text = in_one_line(error)
         message = text.partition("] ")[2] if text.startswith("[parser.cpp") else text
         undefined = re.search(r"undefined parameter: \$(\w+)", message)
         if undefined:
@@ -285,9 +316,9 @@ def _check_meshes(state: Any) -> None:
     Mitsuba reads past the end of the vertices where a face points outside them.
     """
     for node in state.nodes:
-        for key in node.props.keys():
-            if isinstance(node.props[key], mi.Mesh):
-                _check_mesh(node.props[key])
+        for _, value in values_of(node.props):
+            if isinstance(value, mi.Mesh):
+                _check_mesh(value)
         check = _MESH_CHECKS.get(str(node.props.plugin_name()))
         path = _file_of(node)
         if check is not None and path is not None and path.is_file():

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError, MissingFileError
+from envmap_inverse.backend.exclusive import exclusive
+from envmap_inverse.errors import InputError, MissingFileError, check_path
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.materials import material as named_bsdf
 from envmap_inverse.scene.mesh_checks import has_normals, mesh_shape
@@ -126,6 +127,7 @@ class MeshScene:
         return len(_surface(self.scene)[1])
 
 
+@exclusive
 def load_mesh(
     path: str | Path,
     *,
@@ -163,7 +165,7 @@ def load_mesh(
     """
     backend.select_variant(variant)
     bsdf = named_bsdf(material) if isinstance(material, str) else material
-    made = MeshScene.load(Path(path), bsdf, envmap, [camera])
+    made = MeshScene.load(check_path(path), bsdf, envmap, [camera])
     made.stand([camera], ["camera"], [size], [None])
     return made.scene
 

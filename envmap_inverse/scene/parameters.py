@@ -147,7 +147,7 @@ def _plugin_name(node: Any) -> str:
 
 
 def _describe(params: Any, key: str, name: str) -> Parameter:
-    value = params[key]
+    value = _known(params, key)
     flags = params.flags(key)
     return Parameter(
         name=name,
@@ -166,10 +166,18 @@ def objects_of(mi_scene: Any) -> list[Any]:
 
 def value_of(params: Any, name: str) -> NDArray[Any] | str:
     """Value of one of a `mi.SceneParameters` as an array, or as text if it is not numeric."""
-    value = params[name]
-    if isinstance(value, str):
-        return value
+    value = _known(params, name)
+    if value is None or isinstance(value, str):
+        return str(value)
     return np.array(value.matrix if _is_transform(value) else value)
+
+
+def _known(params: Any, key: str) -> Any:
+    """The value of a parameter; None if it has none, where Mitsuba's own look-up fails."""
+    try:
+        return params[key]
+    except TypeError:
+        return None
 
 
 def _is_transform(value: Any) -> bool:
@@ -177,7 +185,7 @@ def _is_transform(value: Any) -> bool:
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    if isinstance(value, bool | int | float | str):
+    if isinstance(value, bool | int | float | str | None):
         return ()
     if dr.is_tensor_v(value):
         return tuple(value.shape)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.backend import dr, mi
+from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError, check_counts, check_seed, is_out_of_memory
 from envmap_inverse.scene.envmap import as_map
 from envmap_inverse.scene.integrators import gradient_integrator, scene_integrator
+from envmap_inverse.scene.loading import read_integrator
+from envmap_inverse.scene.refusing import refusing
 from envmap_inverse.scene.scene import Scene
 
 __all__ = [
@@ -28,6 +30,7 @@ MAX_PATHS, MIN_SPP = 2**23, 8
 """Paths of an image that shows or judges a result, and the least samples per pixel."""
 
 
+@exclusive
 def render(
     scene: Scene,
     texels: ArrayLike | None = None,
@@ -65,15 +68,15 @@ def render(
     if spp >= 2**32:
         raise InputError(f"spp must be less than 2^32; found {spp}")
     check_seed(seed)
-    if isinstance(integrator, Mapping):
-        integrator = mi.load_dict(dict(integrator))
     if integrator is None:
         scene_integrator(scene)
+    else:
+        integrator = read_integrator(integrator)
     taken = scene.sensor(sensor)
     check_film(scene, sensor)
 
     def image_of(shown: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        with scene.envmap.holding(shown):
+        with scene.envmap.holding(shown), refusing("render"):
             image = mi.render(
                 scene.mi_scene, sensor=taken, integrator=integrator, spp=spp, seed=seed
             )
@@ -156,7 +159,8 @@ def sum_of_transport(scene: Scene, sensor: int, weights: NDArray[np.float32], sp
         own = scene_integrator(scene)
         if own is gradient_integrator(scene) or is_out_of_memory(error):
             raise
-        return _gradient(scene, sensor, weights, spp, own)
+        with refusing("differentiate"):
+            return _gradient(scene, sensor, weights, spp, own)
 
 
 def _gradient(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import numbers
 import operator
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,10 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError, counted, in_short
+from envmap_inverse.backend.exclusive import exclusive
+from envmap_inverse.errors import InputError, check_counts, counted, in_short
 from envmap_inverse.scene import films
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.envmap import Envmap, as_texels
+from envmap_inverse.scene.limits import MAX_SIDE
 from envmap_inverse.scene.loading import check_shapes, read_scene
 from envmap_inverse.scene.parameters import Parameters, describe, stable_names, value_of
 from envmap_inverse.sphere import latlong
@@ -74,7 +78,7 @@ class Scene:
             InputError: if it has no environment map or cannot be rendered, or the variant is not
                 such a variant.
         """
-        _require_rgb_ad_variant()
+        self._variant = _require_rgb_ad_variant(mi.variant())
         check_shapes(mi_scene)
         self.mi_scene = mi_scene
         emitter = mi_scene.environment()
@@ -133,8 +137,15 @@ class Scene:
         """The `mi.Sensor` with an index.
 
         Raises:
-            InputError: if there is no such sensor.
+            InputError: if there is no such sensor, or Mitsuba's variant is another one now.
         """
+        if mi.variant() != self._variant:
+            raise InputError(
+                f"the scene was loaded with the variant {self._variant}, but Mitsuba's is "
+                f"{mi.variant()} now; set it back: mi.set_variant({self._variant!r})"
+            )
+        if not isinstance(index, numbers.Integral):
+            raise InputError(f"sensor must be a whole number; found {in_short(index)}")
         if not 0 <= index < len(self._sensors):
             raise InputError(
                 f"sensor {index}: the scene has {counted(self.num_sensors, 'sensor')}, numbered "
@@ -150,6 +161,9 @@ class Scene:
         """
         if not cameras:
             raise InputError("no cameras; at least one is needed")
+        for camera in cameras:
+            if not isinstance(camera, Camera):
+                raise InputError(f"cameras: found {in_short(camera)}; give a list of Camera")
         self._sensors = [camera.sensor() for camera in cameras]
         self.has_cameras = True
 
@@ -169,9 +183,8 @@ class Scene:
             InputError: if a side is less than 1 or there is no such sensor.
         """
         chosen = self.sensor(sensor)
-        if isinstance(size, int):
-            if size < 1:
-                raise InputError(f"size must be at least 1 pixel; found {size}")
+        if not isinstance(size, tuple | list):
+            check_counts(size=size, most=MAX_SIDE)
             size = films.scaled_size(films.window_size(chosen), size)
         films.set_film_size(chosen, size)
 
@@ -189,6 +202,7 @@ class Scene:
         Raises:
             InputError: if a side is too small for Mitsuba or too large for any machine.
         """
+        check_counts(width=width, height=height)
         check_map_size(width, height)
         if self.envmap.resolution != (width, height):
             texels = latlong.resample(self.envmap.texels, height, width)
@@ -213,6 +227,7 @@ class Scene:
         self.envmap.write(texels)
 
 
+@exclusive
 def load_scene(
     source: str | Path | Mapping[str, Any] | Any,
     *,
@@ -243,23 +258,32 @@ def load_scene(
         >>> scene.film_size()
         (16, 16)
     """
-    backend.select_variant(variant)
-    _require_rgb_ad_variant()
+    if variant is not None and variant in mi.variants():  # else it is refused by name
+        _require_rgb_ad_variant(variant)
+    _require_rgb_ad_variant(backend.select_variant(variant))
+    if define is not None and not isinstance(define, Mapping):
+        raise InputError(f"define: found {in_short(define)}; give a dictionary of names and values")
     size = None if envmap is None or isinstance(envmap, str) else _resolution(envmap)
     if isinstance(source, Scene):
         scene = source
     elif isinstance(source, mi.Scene):
         scene = Scene(source)
+    elif not isinstance(source, str | os.PathLike | Mapping):
+        raise InputError(
+            f"scene: found {in_short(source)}; give the name of a file, a dictionary or a mi.Scene"
+        )
     else:
-        scene = _read(source, size or envmap, {**(define or {}), **defaults})
+        scene = _read(
+            source,
+            size or envmap,
+            {str(name): value for name, value in {**(define or {}), **defaults}.items()},
+        )
     if size is not None:
         scene.set_map_size(*size)
     return scene
 
 
-def _read(
-    source: str | Path | Mapping[str, Any], envmap: Any, defaults: Mapping[str, Any]
-) -> Scene:
+def _read(source: Any, envmap: Any, defaults: Mapping[str, Any]) -> Scene:
     name = "the dictionary" if isinstance(source, Mapping) else str(source)
     begun = time.perf_counter()
     mi_scene = read_scene(source, envmap, defaults)
@@ -297,15 +321,15 @@ def _share(mask: NDArray[np.bool_]) -> str:
     return f"{100 * mask.mean():.2g} %"
 
 
-def _require_rgb_ad_variant() -> None:
-    variant = mi.variant() or "none"
-    if "_ad_rgb" not in variant:
+def _require_rgb_ad_variant(variant: str | None) -> str:
+    if variant is None or "_ad_rgb" not in variant:
         raise InputError(
-            f"Mitsuba variant {variant!r} cannot be used; set 'llvm_ad_rgb' or 'cuda_ad_rgb' "
-            "(RGB radiance, automatic differentiation)"
+            f"Mitsuba variant {variant or 'none'!r} cannot be used; set 'llvm_ad_rgb' or "
+            "'cuda_ad_rgb' (RGB radiance, automatic differentiation)"
         )
     if not str(mi.__version__).startswith("3.9."):
         raise InputError(f"Mitsuba {mi.__version__} cannot be used; install 'mitsuba>=3.9,<3.10'")
+    return variant
 
 
 def _emitter_name(params: Any, emitter: Any) -> str:

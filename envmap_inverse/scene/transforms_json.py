@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Iterable, Mapping
@@ -17,6 +16,7 @@ from envmap_inverse.images import read_picture
 from envmap_inverse.scene.camera_text import naming_place, read_text
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.distortion import check_pinhole
+from envmap_inverse.system.structured import parse_json
 
 __all__ = ["find_transforms", "read_transforms"]
 
@@ -48,12 +48,9 @@ def read_transforms(path: Path) -> tuple[Camera, ...]:
     Raises:
         InputError: if it is not such a file, or a camera cannot be used.
     """
-    try:
-        values = json.loads(read_text(path))
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not JSON: {error}") from None
+    text = read_text(path)
+    with naming_place(str(path)):
+        values = parse_json(text)
     frames = values.get("frames") if isinstance(values, dict) else None
     if not isinstance(frames, list) or not frames:
         raise InputError(f"{path}: has no frames; a transforms.json has a list of them")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from envmap_inverse.errors import InputError, MissingFileError
 from envmap_inverse.scene.mesh_checks import is_mesh
+from envmap_inverse.system.plain_names import is_utf8
 
 __all__ = ["check_xml"]
 
@@ -30,6 +31,8 @@ def check_xml(path: Path, defaults: Mapping[str, str]) -> None:
             its includes too deep.
         FileNotFoundError: if the scene's file does not exist.
     """
+    if not is_utf8(path):
+        raise InputError(f"{path}: its name is no UTF-8, which Mitsuba needs; rename it")
     if is_mesh(path):
         raise InputError(
             f"{path}: is a mesh, not a scene; 'estimate' makes a scene of it, with --material and "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, get_type_hints
 
 from envmap_inverse.errors import Faults, InputError, UnknownArgumentError, did_you_mean, in_short
@@ -67,7 +67,14 @@ def _explained(
     return checked
 
 
-def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any, refine: Any = None) -> None:
+def check_kinds(
+    scene: Any,
+    optimizer: Any,
+    loss: Any,
+    chosen: Any,
+    refine: Any = None,
+    on_iteration: Any = None,
+) -> None:
     """Check what `estimate` is given; None is for the defaults.
 
     Args:
@@ -76,6 +83,7 @@ def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any, refine: Any 
         loss: has to be a loss, not its name or class.
         chosen: has to be a list or tuple of priors.
         refine: has to be a `Refine`.
+        on_iteration: has to be a function.
 
     Raises:
         InputError: if any is something else; the message says what to write instead.
@@ -86,11 +94,13 @@ def check_kinds(scene: Any, optimizer: Any, loss: Any, chosen: Any, refine: Any 
         faults.keep(InputError(f"scene: {found}, which reads files, dictionaries and mi.Scene"))
     faults.attempt(_check, "optimizer", optimizer, "default_loss", _OPTIMIZERS)
     faults.attempt(_check, "loss", loss, "__call__", _names(LOSSES))
+    if on_iteration is not None and not callable(on_iteration):
+        faults.keep(InputError(f"on_iteration must be a function; found {in_short(on_iteration)}"))
     faults.attempt(_check, "refine", refine, "within", ("Refine",))
     if hasattr(chosen, "quadratic") and not isinstance(chosen, type):
         name = type(chosen).__name__
         faults.keep(InputError(f"priors: is one prior; give a list or tuple: priors=({name}(),)"))
-    elif isinstance(chosen, str | type) or not isinstance(chosen, Iterable | None):
+    elif isinstance(chosen, str | type) or not isinstance(chosen, Sequence | None):
         faults.attempt(_check, "priors", chosen, "quadratic", _names(PRIORS))
     else:
         for prior in chosen or ():

@@ -13,6 +13,7 @@ from functools import cache, partial
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import counted
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers import loop
@@ -46,6 +47,7 @@ FIT_SPP, MAX_JUDGED = 16, 6
 _LOGGER = logging.getLogger(__name__)
 
 
+@exclusive
 def estimate(
     scene: Scene,
     views: ViewLike | Sequence[ViewLike],
@@ -99,7 +101,7 @@ def estimate(
         >>> result.texels.shape
         (8, 16, 3)
     """
-    check_kinds(scene, optimizer, loss, priors, refine)
+    check_kinds(scene, optimizer, loss, priors, refine, on_iteration)
     check_scene_stays(optimizer, refine)
     chosen = optimizer or default_optimizer(scene)()
     wanted = loss or chosen.default_loss

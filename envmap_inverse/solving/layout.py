@@ -12,6 +12,7 @@ __all__ = [
     "ENVMAP_PNG",
     "GROUND_TRUTH",
     "HISTORY",
+    "LIGHTS",
     "MESH_SCENE",
     "OWN_FILES",
     "REFERENCE_FRAME",
@@ -21,6 +22,9 @@ __all__ = [
     "RESPONSE",
     "SCENE",
     "SEEN",
+    "SEQUENCE",
+    "SEQUENCE_FILES",
+    "SEQUENCE_VIDEO",
     "SETTINGS",
     "START",
     "SUMMARY",
@@ -31,6 +35,7 @@ __all__ = [
     "crop",
     "frame",
     "kept_transport",
+    "map_of_frame",
     "mask",
     "outliers",
     "reference",
@@ -65,6 +70,12 @@ THUMBNAILS = "thumbnails.npz"
 VIDEO = "convergence.mp4"
 REFERENCE_FRAME = "out_ref.png"
 
+SEQUENCE = "frames"
+"""The folder with a map for each frame of a sequence."""
+SEQUENCE_VIDEO = "sequence.mp4"
+LIGHTS = "lights.json"
+"""The brightest lights of a sequence over its frames."""
+
 CHECKPOINT_FILES = re.compile(r"checkpoint_\d{6,}\.npz|transport_[0-9a-f]{16}\.npz")
 OWN_FILES = re.compile(
     r"(envmap|start|render|reference|residual|coverage|deviation|seen|ground_truth)\.(exr|png)"
@@ -72,9 +83,13 @@ OWN_FILES = re.compile(
     r"|ball_mask_\d+\.png|outliers(_\d+)?\.png|unwrap\.exr|(ball|mesh)_scene\.xml|response\.csv"
     rf"|{CHECKPOINT_FILES.pattern}"
     r"|history\.jsonl|summary\.json|run\.toml|refined\.json|thumbnails\.npz|(report|compare)\.html"
+    r"|sequence\.mp4|lights\.json"
     r"|convergence\.mp4|(out|envmap)_(\d{3,}|ref)\.png"
 )
 """All that a run writes, or wrote in an earlier version; `--overwrite` removes nothing else."""
+
+SEQUENCE_FILES = re.compile(r"envmap_\d{4,}\.exr")
+"""All that it writes into the folder `SEQUENCE`."""
 
 
 def reference(number: int) -> str:
@@ -115,6 +130,11 @@ def sample(number: int) -> str:
 def frame(name: str, index: int) -> str:
     """A picture of an iteration: of the first view ("out") or of the map ("envmap")."""
     return f"{name}_{index:03d}.png"
+
+
+def map_of_frame(number: int) -> str:
+    """The map of a frame of a sequence, counted from 0; in the folder `SEQUENCE`."""
+    return f"envmap_{number + 1:04d}.exr"
 
 
 def checkpoint(num_done: int) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError, check_seed
+from envmap_inverse.errors import InputError, check_counts, check_seed
 from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.solution import HeldOut, Record
 from envmap_inverse.recording.light_transport import LightTransport
@@ -25,7 +25,9 @@ from envmap_inverse.sphere import latlong
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["Estimate"]
+__all__ = ["MAX_SAMPLES", "Estimate"]
+
+MAX_SAMPLES = 10_000
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -129,8 +131,7 @@ class Estimate:
         Raises:
             InputError: if count < 1, or the optimizer reports no uncertainty.
         """
-        if count < 1:
-            raise InputError(f"count must be at least 1; found {count}")
+        check_counts(count=count, most=MAX_SAMPLES)
         check_seed(seed)
         return self._known_posterior().samples(count, seed)
 

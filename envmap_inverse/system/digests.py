@@ -15,6 +15,10 @@ def digest_of(*parts: NDArray[Any] | str) -> str:
     """SHA-256 of the parts and their lengths, in hexadecimal digits."""
     digest = hashlib.sha256()
     for part in parts:
-        data = part.encode() if isinstance(part, str) else np.ascontiguousarray(part).tobytes()
+        data = (
+            part.encode(errors="surrogatepass")
+            if isinstance(part, str)
+            else np.ascontiguousarray(part).tobytes()
+        )
         digest.update(f"{len(data)}:".encode() + data)
     return digest.hexdigest()

@@ -15,6 +15,7 @@ from zipfile import ZIP_STORED, BadZipFile, ZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.errors import in_one_line
 from envmap_inverse.system.writing import new_file
 
 __all__ = ["read_arrays", "write_arrays"]
@@ -61,7 +62,7 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
             with np.load(file, allow_pickle=False) as found:
                 return {name: found[name] for name in found.files}
         except (BadZipFile, EOFError, KeyError, AttributeError, NotImplementedError) as error:
-            raise ValueError(" ".join(str(error).split())) from None
+            raise ValueError(in_one_line(error)) from None
 
 
 def _digest(file: BinaryIO) -> bytes:

@@ -13,6 +13,8 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from envmap_inverse.errors import in_one_line
+
 __all__ = [
     "append_line",
     "naming_file",
@@ -94,7 +96,7 @@ def naming_file(path: object) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or " ".join(str(error).split())
+        reason = error.strerror or in_one_line(error)
         raise OSError(error.errno, reason, str(path)) from None
 
 
@@ -108,7 +110,8 @@ def temporary_name(path: Path) -> Path:
 
 def unfinished_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
     """Temporary files that a killed process left for paths whose names match."""
-    found = ((file, re.fullmatch(r"\.(.+)\.\w{8}", file.name)) for file in folder.iterdir())
+    files = folder.iterdir() if folder.is_dir() else ()
+    found = ((file, re.fullmatch(r"\.(.+)\.\w{8}", file.name)) for file in files)
     return [file for file, match in found if match and names.fullmatch(match[1])]
 
 

@@ -85,6 +85,14 @@ def test_a_child_process_tells_its_own_memory(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_sequences_are_followed(run: Run, tmp_path: Path) -> None:
+    assert run("--only", "sequences", "-o", tmp_path).returncode == 0
+    rows = json.loads((tmp_path / "results.json").read_text())["tables"]["sequences"]["rows"]
+    assert [row["light"] for row in rows] == ["constant", "a sun that moves"]
+    assert all(row["frames a second"] > 0 for row in rows)
+
+
+@pytest.mark.slow
 def test_curves_are_drawn(run: Run, tmp_path: Path) -> None:
     assert run("--only", "curves", "-o", tmp_path).returncode == 0
     assert np.ptp(read_image(tmp_path / "errors.png")) > 0

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from fuzz import fuzz, work
+from fuzz import SHARES, fuzz, work
 
 
 def main() -> int:
@@ -16,10 +16,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mutants", type=int, default=500, help="how many files are mutated")
     parser.add_argument("--seed", type=int, default=0, help="of the mutations")
+    parser.add_argument("--only", choices=SHARES, help="kind of files; all if not given")
     parser.add_argument("--first", type=int, default=0, help="number of the first mutant")
     parser.add_argument("-o", "--output", type=Path, help="folder in which failures are kept")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.only:
+        os.environ["FAULTS_ONLY"] = options.only  # the workers inherit it
     folder = (options.output or Path(tempfile.mkdtemp(prefix="faults-"))).resolve()
     if options.worker:
         work(options.first, options.first + options.mutants, options.seed, folder)

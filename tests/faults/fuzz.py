@@ -23,6 +23,7 @@ from pathlib import Path
 
 import numpy as np
 from mutate import mutated
+from plugins import known_plugins, scene_of_plugin
 from seeds import resuming, seal, write_seeds
 from typer.main import get_command
 
@@ -33,7 +34,16 @@ from envmap_inverse.guard.reader import Reader
 __all__ = ["Findings", "fuzz", "work"]
 
 SHARES = {"exr": 25, "hdr": 10, "png": 15, "ply": 15, "obj": 10, "xml": 15, "toml": 10}
-SHARES |= {"checkpoint": 12, "json": 5, "txt": 5, "bin": 4, "npy": 8, "jpg": 8, "tif": 8}
+SHARES |= {
+    "plugin": 10,
+    "checkpoint": 12,
+    "json": 5,
+    "txt": 5,
+    "bin": 4,
+    "npy": 8,
+    "jpg": 8,
+    "tif": 8,
+}
 TEXT = {"obj", "xml", "toml", "json", "txt"}
 MAX_SECONDS = 20
 START_SECONDS = 600
@@ -116,6 +126,8 @@ def fuzz(numbers: range, seed: int, *, num_workers: int, folder: Path) -> Findin
         num_workers: processes at a time.
         folder: where they work; mutants that failed are left there.
     """
+    folder.mkdir(parents=True, exist_ok=True)
+    known_plugins(folder / "plugins.json")
     findings = Findings()
     parts = np.array_split(numbers, num_workers)
     threads = [
@@ -198,6 +210,8 @@ def _random(number: int, seed: int) -> np.random.Generator:
 
 
 def _kind(random: np.random.Generator) -> str:
+    if os.environ.get("FAULTS_ONLY"):
+        return os.environ["FAULTS_ONLY"]
     shares = np.array(list(SHARES.values()))
     return str(random.choice(list(SHARES), p=shares / shares.sum()))
 
@@ -206,6 +220,9 @@ def _try(number: int, seed: int, seeds: dict[str, list[Path]]) -> Report:
     """Make a mutant and give it to a command; in the folder of the seeds."""
     random = _random(number, seed)
     kind = _kind(random)
+    if kind == "plugin":
+        Path("mutant.plugin").write_text(_scene_of_plugin(random))
+        return _tried(number, random, kind, Path(), Path("mutant.plugin"))
     source = seeds[kind][random.integers(len(seeds[kind]))]
     is_colmap = kind in {"txt", "bin"}
     mutant = Path("colmap", source.name) if is_colmap else Path(f"mutant.{kind}")
@@ -216,6 +233,18 @@ def _try(number: int, seed: int, seeds: dict[str, list[Path]]) -> Report:
     mutant.write_bytes(mutated(source.read_bytes(), random, is_text=is_text))
     if kind == "checkpoint" and random.random() < 0.7:
         seal(mutant)  # else the checksum tells at once
+    return _tried(number, random, kind, source, mutant)
+
+
+def _scene_of_plugin(random: np.random.Generator) -> str:
+    plain = Path("plain.xml").read_text()
+    return scene_of_plugin(random, plain, known_plugins(Path("..", "plugins.json")))
+
+
+def _tried(
+    number: int, random: np.random.Generator, kind: str, source: Path, mutant: Path
+) -> Report:
+    """Give a mutant to a command, twice if it is slow."""
     arguments = _command(kind, source.name, random)
     for _ in range(2):  # a busy machine is slow once
         shutil.rmtree("out", ignore_errors=True)
@@ -249,6 +278,21 @@ def _command(kind: str, source: str, random: np.random.Generator) -> list[str]:
     estimate += ["--optimizer", "adam"]
     if random.random() < 0.7:
         estimate.append("--no-report")  # it takes as long as all else
+    if kind == "plugin":
+        render = ["render", mutant, "-o", "image.exr", "--spp", "1", "--overwrite"]
+        solve = [
+            "estimate",
+            mutant,
+            "reference.exr",
+            "-o",
+            "out",
+            "--iterations",
+            "1",
+            "--spp",
+            "1",
+        ]
+        adam, transport = ([*solve, "--optimizer", name] for name in ("adam", "transport"))
+        return [render, [*adam, "--no-report"], [*transport, "--no-report"]][random.integers(3)]
     if kind == "toml":
         return [*estimate, "reference.exr", "--config", mutant]
     if kind == "checkpoint":

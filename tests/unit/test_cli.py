@@ -61,6 +61,12 @@ def chained(outer: Exception, inner: Exception) -> Exception:
         (BackendError("no LLVM"), 1, "no LLVM"),
         (MemoryError(), 1, "out of memory; a smaller --size or --spp needs less"),
         (OSError(errno.ENOSPC, "No space left", "a.exr"), 1, "a.exr: No space left"),
+        (
+            OSError(errno.ENOSPC, "No space left"),
+            1,
+            "standard output or another stream cannot be written: No space left",
+        ),
+        (OSError(errno.ENAMETOOLONG, "too long", "a.exr"), 2, "a.exr: too long"),
         (OSError("ffmpeg ended"), 1, "OSError: ffmpeg ended (ENVMAP_INVERSE_DEBUG=1 shows where)"),
         (
             chained(RuntimeError("somewhere in a kernel"), ValueError("a shape\n  does not fit")),
@@ -156,3 +162,12 @@ def test_every_command_that_loads_a_scene_has_the_options_of_scenes() -> None:
     loading = {name for name, names in options.items() if "scene" in names}
     assert loading >= {"params", "render", "estimate", "coverage"}
     assert all(options[name] >= {"define", "envmap_name"} for name in loading)
+
+
+def test_a_lost_line_of_standard_output_makes_success_a_failure(
+    end: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "lost_output", lambda: "No space left")
+    reason = "standard output cannot be written: No space left"
+    assert end(lambda: None) == (1, f"error: {reason}\n")
+    assert end(raises(InputError("bad"))) == (2, "error: bad\n")

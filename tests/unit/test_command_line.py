@@ -134,7 +134,7 @@ def test_examples_are_command_lines_that_parse(
     (tmp_path / "run" / "run.toml").write_text("scene = 's.xml'\nreference = ['a.exr']\n")
     monkeypatch.chdir(tmp_path)
     examples = re.findall(r"^ +(envmap-inverse .*)", GROUP.commands[name].help, re.MULTILINE)  # type: ignore[attr-defined]
-    assert 1 <= len(examples) <= 4
+    assert 1 <= len(examples) <= 5
     assert f"envmap-inverse {name}" in examples[0]
     for example in examples:
         assert len(example) < 90
@@ -222,7 +222,7 @@ def test_all_that_is_wrong_with_options_is_told_at_once(say: Say) -> None:
         "--spp many: give a whole number",
         "--orientation 'uprigt': unknown; choose one of auto, upright, stored; did you mean "
         "'upright'?",
-        "--threads 0: give a whole number of at least 1",
+        "--threads 0: give a whole number from 1 to 1024",
     ]
 
 

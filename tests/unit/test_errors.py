@@ -9,6 +9,8 @@ from envmap_inverse.errors import (
     CombinedInputError,
     Faults,
     InputError,
+    check_counts,
+    check_seed,
     did_you_mean,
     in_short,
     is_out_of_memory,
@@ -109,3 +111,26 @@ def test_what_is_no_fault_goes_through() -> None:
 )
 def test_the_nearest_name_is_proposed_if_one_is_near(name: str, words: str) -> None:
     assert did_you_mean(name, ["MSE", "Huber", "LogMSE"]) == words
+
+
+@pytest.mark.parametrize("number", [1.5, 1e12, "10", None, [3]])
+def test_a_seed_that_is_not_whole_is_refused(number: object) -> None:
+    with pytest.raises(InputError, match="seed must be a whole number; found"):
+        check_seed(number)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("number", [1.5, 1e12, "10", [3]])
+def test_a_count_that_is_not_whole_is_refused(number: object) -> None:
+    with pytest.raises(InputError, match="rounds must be a whole number; found"):
+        check_counts(rounds=number)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("number", "words"), [(0, "least 1; found 0"), (9, "most 8; found 9")])
+def test_a_count_out_of_its_range_is_refused(number: int, words: str) -> None:
+    with pytest.raises(InputError, match=f"levels must be at {words}"):
+        check_counts(levels=number, most=8)
+
+
+def test_counts_of_numpy_and_none_are_taken() -> None:
+    check_counts(spp=np.int64(3), rounds=None)
+    check_seed(np.uint32(3))

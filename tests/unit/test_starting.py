@@ -71,3 +71,22 @@ def test_an_interruption_at_the_start_is_no_traceback(
         command.main()
     assert ended.value.code == 130
     assert capsys.readouterr().err == "error: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ImportError("libscipy.so: failed to map segment from shared object")]
+)
+def test_too_little_memory_to_start_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    class Failing:
+        def find_spec(self, name: str, *_: object) -> None:
+            if name == "envmap_inverse.cli":
+                raise error
+
+    monkeypatch.delitem(sys.modules, "envmap_inverse.cli")
+    monkeypatch.setattr(sys, "meta_path", [Failing(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        command.main()
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == f"error: {command.TOO_LITTLE}\n"

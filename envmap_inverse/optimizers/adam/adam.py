@@ -32,11 +32,13 @@ from envmap_inverse.parameterizations import Direct, Parameterization, Pyramid
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Solution
+from envmap_inverse.recording.light_transport import MAX_SPP
 from envmap_inverse.sphere import latlong
 
 __all__ = ["Adam"]
 
 CHECK_EVERY = 50
+MAX_ITERATIONS = 10**6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,10 +106,13 @@ class Adam:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        check_counts(iterations=self.iterations, spp=self.spp, max_dropped=self.max_dropped)
-        for name in ("recorded_spp", "averaging", "patience"):
-            if not getattr(self, name) >= 0:
-                raise InputError(f"{name} must not be negative; found {getattr(self, name)}")
+        check_counts(iterations=self.iterations, most=MAX_ITERATIONS)
+        check_counts(spp=self.spp, most=MAX_SPP)
+        check_counts(max_dropped=self.max_dropped)
+        check_counts(recorded_spp=self.recorded_spp, least=0, most=MAX_SPP)
+        check_counts(patience=self.patience, least=0)
+        if not self.averaging >= 0:
+            raise InputError(f"averaging must not be negative; found {self.averaging}")
         check_seed(self.seed)
         check_positive(
             learning_rate=self.learning_rate, final_rate=self.final_rate, epsilon=self.epsilon
@@ -132,8 +137,9 @@ class Adam:
             iterations: number of steps, at most.
             **settings: fields of `Adam` that are to have other values than the preset.
         """
+        check_counts(iterations=iterations, most=MAX_ITERATIONS)
         preset: dict[str, Any] = {
-            "learning_rate": 0.4 / max(iterations, 1) ** 0.5,
+            "learning_rate": 0.4 / iterations**0.5,
             "parameterization": Pyramid(),
             "final_rate": 0.01,
             "averaging": 8,

@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import InputError, is_out_of_memory
+from envmap_inverse.errors import InputError, in_one_line, is_out_of_memory
 from envmap_inverse.optimizers.adam.rendered import Comparer, Observed, comparer, nearest
 from envmap_inverse.optimizers.recorded import recorded
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
 from envmap_inverse.scene.integrators import scene_integrator
+from envmap_inverse.scene.refusing import root_cause
 from envmap_inverse.sphere import latlong
 
 __all__ = [
@@ -106,9 +107,10 @@ class RenderedGradients:
                     raise
                 del self.ways[0]
                 if not self.ways:
+                    reason = in_one_line(root_cause(error))
                     raise InputError(
-                        f"Mitsuba cannot differentiate the scene ({_cause(error)}); use the "
-                        "transport optimizer, or another integrator"
+                        f"Mitsuba cannot differentiate the scene ({reason}); use the transport "
+                        "optimizer, or another integrator"
                     ) from None
                 warnings.warn(self.ways[0].warning, stacklevel=2)
             else:
@@ -208,13 +210,6 @@ def _ways(problem: Problem, *, frozen: bool) -> list[_Way]:
         ),
     ]
     return [_Way(compare=freeze(comparer(problem))), *ways] if frozen else ways
-
-
-def _cause(error: BaseException) -> str:
-    """The cause of an error that Mitsuba raised, in one line."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return " ".join(str(error).split())
 
 
 def freeze(function: Callable[..., _T]) -> Callable[..., _T]:

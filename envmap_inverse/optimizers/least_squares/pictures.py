@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from envmap_inverse.optimizers.least_squares.gains import Gains
 from envmap_inverse.problem.noise import expected_variance
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.view import View
+from envmap_inverse.problem.view import View, start_exposures
 from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.system.arrays import HOST, Library, as_columns, library_of
 
@@ -48,23 +48,35 @@ class Pictures:
             library: of the arrays that they become.
         """
         views = problem.views
-        self._views, self._loss = views, problem.loss
+        self._loss = problem.loss
 
         def stacked(images: Iterable[NDArray[Any]]) -> Pixels:
             return as_columns(library.array(_stacked(images)))
 
+        self._stacked = stacked
         self.weights = stacked(v.weights * np.float32(3 / len(views)) for v in views)
-        self.images: Pixels = np.where(
-            self.weights > 0, stacked(v.image for v in views), np.float32(0)
-        )
-        self._is_over = stacked(v.is_over for v in views) > 0
-        self._is_under = stacked(v.is_under for v in views) > 0
-        self.is_exact = ~(self._is_over | self._is_under)
+        self._take(views)
         self.gains = Gains(views, library)
         light = np.maximum(self.images / self.gains.rows(self.gains.exposures), 0)
         known = self.weights * self.gains.is_known()
         self.unit = float(np.sum(known * light) / np.sum(known)) or 1.0
         self.offset: Pixels = as_columns(library.array(offset / np.float32(self.unit)))
+        self._expose()
+
+    def _take(self, views: Sequence[View]) -> None:
+        """Take the values of views."""
+        self._views = views
+        self.images: Pixels = np.where(
+            self.weights > 0, self._stacked(v.image for v in views), np.float32(0)
+        )
+        self._is_over = self._stacked(v.is_over for v in views) > 0
+        self._is_under = self._stacked(v.is_under for v in views) > 0
+        self.is_exact = ~(self._is_over | self._is_under)
+
+    def show(self, views: Sequence[View]) -> None:
+        """Take other pictures, of the same weights and of known exposures; the unit stays."""
+        self._take(views)
+        self.gains.exposures, _ = start_exposures(views)
         self._expose()
 
     def target(self, predicted: Pixels) -> Pixels:

@@ -51,6 +51,7 @@ def test_projective_integrators_that_hide_emitters_are_left_to_adam(
     ("integrator", "message"),
     [
         ({"type": "depth"}, "the integrator depth measures distance, not light"),
+        ({"type": "moment"}, "the integrator moment has no integrator for light"),
         ({"type": "aov", "aovs": "depth:depth"}, "the integrator aov has no integrator for light"),
     ],
 )

@@ -109,7 +109,7 @@ def test_the_film_size_is_that_of_the_crop_window(
 
 @pytest.mark.parametrize("size", [0, -3])
 def test_a_film_without_pixels_is_refused(scene: ei.Scene, size: int) -> None:
-    with pytest.raises(ei.InputError, match="size must be at least 1 pixel; found"):
+    with pytest.raises(ei.InputError, match="size must be at least 1; found"):
         scene.set_film_size(size)
 
 

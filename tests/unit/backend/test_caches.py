@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -37,9 +38,31 @@ def test_a_home_that_can_be_written_holds_the_kernels(
     assert kernel_cache() is None
 
 
-def test_a_users_choice_of_a_kernel_cache_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DRJIT_CACHE_DIR", "/somewhere")
-    assert kernel_cache() == "/somewhere"
+def test_a_users_choice_of_a_kernel_cache_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DRJIT_CACHE_DIR", str(tmp_path / "kernels"))
+    assert kernel_cache() == str(tmp_path / "kernels")
+
+
+def test_a_users_choice_that_cannot_be_written_gives_way_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path
+) -> None:
+    monkeypatch.setenv("DRJIT_CACHE_DIR", str(tmp_path / "home" / "kernels"))
+    with pytest.warns(UserWarning, match="DRJIT_CACHE_DIR=.* is not used: it cannot be written"):
+        found = kernel_cache()
+    assert Path(found or "").is_relative_to(temporary)
+
+
+def test_a_machine_without_room_for_kernels_is_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.warns(UserWarning, match="without a cache, each start compiles anew"):
+        kernel_cache()
 
 
 def test_a_home_that_cannot_be_written_moves_all_caches(temporary: Path) -> None:

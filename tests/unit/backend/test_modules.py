@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from envmap_inverse.backend import modules
-from envmap_inverse.errors import BackendError
+from envmap_inverse.errors import BackendError, InputError
 
 RunPython = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -68,3 +68,14 @@ main()
 def test_a_package_that_cannot_be_imported_is_named_with_what_mends_it() -> None:
     with pytest.raises(BackendError, match="reinstall it: 'pip install --force-reinstall"):
         modules._LazyModule("no_such_module").anything  # noqa: B018 - looking it up is the test
+
+
+def test_a_deleted_working_folder_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "deleted"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+    with pytest.raises(InputError, match="the working folder was deleted"):
+        modules.check_working_folder()

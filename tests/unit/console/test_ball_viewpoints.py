@@ -23,6 +23,10 @@ def test_a_colon_begins_another_viewpoint() -> None:
     assert viewpoints == [0, 0, 1, 2]
 
 
+def test_no_pictures_are_no_fault_of_viewpoints() -> None:
+    assert pictures_by_viewpoint([]) == ([], [])
+
+
 @pytest.mark.parametrize("names", [(":", "a"), ("a", ":"), ("a", ":", ":", "b")])
 def test_a_viewpoint_without_pictures_is_refused(names: tuple[str, ...]) -> None:
     with pytest.raises(InputError, match="':' stands between the pictures of two viewpoints"):

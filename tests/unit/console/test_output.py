@@ -82,6 +82,16 @@ def test_what_nobody_hears_goes_nowhere(monkeypatch: pytest.MonkeyPatch, tmp_pat
         assert os.path.sameopenfile(pipe.fileno(), nowhere.fileno())
 
 
+def test_why_a_line_of_standard_output_is_lost_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    losses: list[str] = []
+    monkeypatch.setattr(console, "_losses", losses)
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        console.say("a line")
+        monkeypatch.undo()
+    assert losses == ["No space left on device"]
+
+
 def test_the_demos_table_has_both_runs_with_units_and_ratios() -> None:
     def summary(seconds: float, error: float, angle: float, log: float) -> dict[str, Any]:
         metrics = {"angular_mean_deg": angle, "log_rmse": log}

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse import BackendError
 from envmap_inverse.guard import child as isolated
+from envmap_inverse.guard.rehearsal import rehearse
 from envmap_inverse.images import write_image
 
 Ask = Callable[..., list[list[Any]]]
@@ -138,3 +139,24 @@ def test_without_a_backend_no_scene_is_refused_for_what_only_that_knows(
     )
     assert ask(("scene", scene_file))[-1] == ["done"]
     assert variants == ["scalar_rgb"]
+
+
+def test_a_scene_of_unusual_plugins_is_rendered_too(ask: Ask, scene_file: Path) -> None:
+    assert ["rendering"] not in ask(("scene", scene_file))
+    scene_file.write_text(scene_file.read_text().replace('"conductor"', '"hair"'))
+    assert ask(("scene", scene_file))[-2:] == [["rendering"], ["done"]]
+
+
+def test_a_rehearsal_traces_a_few_pixels_and_what_it_meets_is_left_to_the_caller(
+    scene_dict: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[tuple[int, ...]] = []
+
+    def render(_scene: Any, _params: Any, sensor: Any, **_: Any) -> None:
+        sizes.append(tuple(sensor.film().crop_size()))
+        raise RuntimeError("not implemented")
+
+    mi_scene = isolated.mi.load_dict(scene_dict(size=(40, 3)))
+    monkeypatch.setattr("mitsuba.render", render)
+    rehearse(mi_scene)
+    assert sizes == [(4, 3)]

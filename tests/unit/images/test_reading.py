@@ -232,3 +232,24 @@ def test_a_header_without_pixels_is_refused(tmp_path: Path, size: tuple[int, int
     write_hdr_of_size(tmp_path / "a.hdr", *size)
     with pytest.raises(InputError, match=rf"a\.hdr: damaged: .*{size[0]} x {size[1]} pixels"):
         read_image(tmp_path / "a.hdr")
+
+
+@pytest.mark.parametrize("name", ["animation.png", "animation.webp", "gif.jpg"])
+def test_of_an_animation_the_first_frame_is_taken_with_a_warning(tmp_path: Path, name: str) -> None:
+    frames = [Image.new("RGB", (4, 4), (shade, shade, shade)) for shade in (0, 255, 99)]
+    kind = {"animation.png": "PNG", "animation.webp": "WEBP", "gif.jpg": "GIF"}[name]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    frames[0].save(
+        tmp_path / name, kind, save_all=True, append_images=frames[1:], duration=40, **options
+    )
+    with pytest.warns(UserWarning, match=rf"{name}: is an animation of 3 frames; the first"):
+        assert not read_image(tmp_path / name).any()
+
+
+@pytest.mark.parametrize("ending", ["exr", "hdr", "npy", "png", "jpg", "tif", "webp"])
+def test_a_file_whose_name_is_no_utf8_is_read(tmp_path: Path, ending: str) -> None:
+    image = np.full((4, 6, 3), 0.5, np.float32)
+    write_any(tmp_path / f"plain.{ending}", image)
+    odd = tmp_path / os.fsdecode(b"odd\xff." + ending.encode())
+    (tmp_path / f"plain.{ending}").rename(odd)
+    assert read_image(odd).shape == (4, 6, 3)

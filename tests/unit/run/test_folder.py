@@ -200,3 +200,47 @@ def test_any_summary_is_json_that_every_reader_takes(value: Any) -> None:
     assert json.loads(text, parse_constant=refuse) == json.loads(
         json.dumps(value), parse_constant=lambda _: None
     )
+
+
+def test_a_run_whose_folder_is_moved_ends_and_leaves_nothing_unfinished(
+    open_run: OpenRun, make_iteration: MakeIteration, tmp_path: Path
+) -> None:
+    run, moved = open_run(frames=True), tmp_path / "moved"
+    run.begin(posed(np.ones((7, 7, 3), np.float32)))
+    run.add(make_iteration(0))
+    run.path.rename(moved)
+    with pytest.raises(OSError, match="was moved, removed or replaced") as caught:
+        run.add(make_iteration(1))
+    run.__exit__(OSError, caught.value, None)
+    assert not (tmp_path / "run").exists()
+    assert not [path.name for path in moved.iterdir() if path.name.startswith(".")]
+
+
+def test_a_moved_folder_is_the_same_run(open_run: OpenRun, tmp_path: Path) -> None:
+    with open_run(settings={"spp": 1, "output": "run"}):
+        pass
+    (tmp_path / "run").rename(tmp_path / "moved")
+    settings = {"spp": 1, "output": "moved"}
+    with open_run(tmp_path / "moved", settings=settings, resume=True) as run:
+        assert run.path == tmp_path / "moved"
+
+
+@pytest.mark.parametrize("name", ["run.toml", "summary.json"])
+@pytest.mark.parametrize("data", [b"[", b"\xff", b"x x"], ids=["cut", "not UTF-8", "words"])
+def test_a_damaged_file_does_not_keep_a_run_from_going_on(
+    open_run: OpenRun, tmp_path: Path, name: str, data: bytes
+) -> None:
+    with open_run():
+        pass
+    (tmp_path / "run" / name).write_bytes(data)
+    with pytest.warns(UserWarning, match=rf"{name}: is damaged \("), open_run(resume=True):
+        pass
+
+
+def test_names_that_are_no_utf8_do_not_end_a_run(open_run: OpenRun, tmp_path: Path) -> None:
+    settings = {"reference": ["odd\udcff.exr"]}
+    with open_run(settings=settings):
+        pass
+    assert tomllib.loads((tmp_path / "run" / "run.toml").read_text()) == {"reference": ["odd?.exr"]}
+    with open_run(settings=settings, resume=True):
+        pass

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from posed import posed
 from run_files import names_in
 
-from envmap_inverse import Iteration
+from envmap_inverse import InputError, Iteration
 from envmap_inverse.images import display_exposure, tonemap
 from envmap_inverse.run import frames as frames_module
 from envmap_inverse.run.folder import RunFolder
@@ -232,3 +232,29 @@ def test_a_signal_while_frames_are_written_leaves_no_half_of_a_video(
 
 
 numbers = st.none() | st.booleans() | st.integers() | st.floats()
+
+
+@pytest.mark.parametrize("name", ["-x", "http:x", "pipe:1", "concat:a|b", "2024-11-26T10:30"])
+def test_a_folder_whose_name_ffmpeg_could_take_for_something_else_gets_a_video(
+    make_iteration: MakeIteration,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path(name)
+    folder.mkdir()
+    writer = FrameWriter(folder, 1)
+    writer.add(make_iteration(0))
+    writer.close()
+    assert (folder / "convergence.mp4").stat().st_size > 0
+
+
+@pytest.mark.parametrize("program", ["/nonexistent", "/etc/passwd"])
+def test_an_ffmpeg_that_cannot_be_started_is_refused_before_the_run(
+    monkeypatch: pytest.MonkeyPatch, open_run: OpenRun, tmp_path: Path, program: str
+) -> None:
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", program)
+    with pytest.raises(InputError, match=f"IMAGEIO_FFMPEG_EXE={program} cannot be started"):
+        open_run(frames=True)
+    assert not (tmp_path / "run").exists()

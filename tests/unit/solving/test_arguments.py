@@ -107,3 +107,8 @@ def test_what_is_right_passes(chosen: Any) -> None:
     for optimizer in (None, ei.Adam(), ei.Transport()):
         for loss in (None, ei.MSE(), ei.Censored(), ei.Huber()):
             check_kinds(SCENE, optimizer, loss, chosen)
+
+
+def test_an_on_iteration_that_is_no_function_is_refused() -> None:
+    with pytest.raises(ei.InputError, match="on_iteration must be a function; found 3"):
+        check_kinds(SCENE, None, None, None, on_iteration=3)

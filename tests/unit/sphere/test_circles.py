@@ -56,18 +56,21 @@ def off_by(circle: Circle | None, x: float, y: float, radius: float) -> float:
     return max(abs(circle.x - x), abs(circle.y - y), abs(circle.radius - radius))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("true", [(71.3, 54.8, 45.2), (45.6, 60.1, 30.7)])
 def test_the_outline_is_found_within_a_third_of_a_pixel(true: tuple[float, float, float]) -> None:
     found = find_circle([picture(*true)], [None])
     assert off_by(found, *true) < 0.3
 
 
+@pytest.mark.slow
 def test_a_clipped_bracket_is_looked_at_together() -> None:
     true = (80.4, 52.3, 40.6)
     bracket = [eight_bits(picture(*true), factor) for factor in (1, 0.25, 0.05)]
     assert off_by(find_circle(bracket, [0.99] * 3), *true) < 0.3
 
 
+@pytest.mark.slow
 def test_a_ball_partly_out_of_the_picture_sticks_out_or_is_not_found() -> None:
     found = find_circle([picture(22.0, 55.0, 40.0)], [None])
     assert found is None or found.overhang(*SIZE) > 1

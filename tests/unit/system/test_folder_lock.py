@@ -60,3 +60,41 @@ def test_a_lock_file_that_was_removed_meanwhile_is_no_lock(
     assert len(calls) == 2
     assert lock_file.exists()
     lock.release()
+
+
+def test_a_folder_that_is_moved_or_replaced_is_noticed(tmp_path: Path) -> None:
+    folder, moved = tmp_path / "run", tmp_path / "moved"
+    folder.mkdir()
+    lock = FolderLock(folder)
+    lock.check()
+    folder.rename(moved)
+    for replace in (lambda: None, folder.mkdir, folder.rmdir, lambda: folder.symlink_to(tmp_path)):
+        replace()
+        with pytest.raises(OSError, match=f"was moved, .* it is {moved} now, where --resume goes"):
+            lock.check()
+    assert lock.place == moved
+    lock.release()
+    assert not list(moved.iterdir())
+
+
+def test_a_lock_file_that_was_removed_is_made_again_with_a_warning(tmp_path: Path) -> None:
+    lock = FolderLock(tmp_path)
+    (tmp_path / ".lock").unlink()
+    with pytest.warns(UserWarning, match="was removed while a run was writing; made again"):
+        lock.check()
+    lock.check()
+    with pytest.raises(InputError, match="another run is writing into it"):
+        FolderLock(tmp_path)
+    lock.release()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_another_run_has_taken_meanwhile_is_left_to_it(tmp_path: Path) -> None:
+    first = FolderLock(tmp_path)
+    (tmp_path / ".lock").unlink()
+    second = FolderLock(tmp_path)
+    with pytest.warns(UserWarning, match="was removed"), pytest.raises(InputError, match="another"):
+        first.check()
+    first.release()
+    second.check()
+    second.release()

@@ -1,23 +1,29 @@
-"""The template of the page, its scripts and styles, and the policy that allows no others."""
+"""Pages that stand alone: they hold their scripts and styles, and request nothing."""
 
 from __future__ import annotations
 
 import base64
 import functools
 import hashlib
+import json
 from collections.abc import Sequence
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from envmap_inverse.report.numbers import number
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["policy", "resource", "template"]
+__all__ = ["policy_of", "resource", "safe_json", "template"]
 
 
-def policy(styles: Sequence[str], scripts: Sequence[str]) -> str:
+def safe_json(value: Any) -> str:
+    """JSON that is safe in a script element, which `</script` would end."""
+    return json.dumps(value).replace("<", "\\u003c")
+
+
+def policy_of(styles: Sequence[str], scripts: Sequence[str]) -> str:
     """The content security policy: no requests, and no scripts or styles but these."""
     allowed = {"style-src": styles, "script-src": scripts}
     rules = [f"{key} {' '.join(map(_hash, texts))}" for key, texts in allowed.items()]
@@ -32,13 +38,13 @@ def _hash(text: str) -> str:
 
 @functools.cache
 def resource(name: str) -> str:
-    """The text of a file of this package."""
+    """The text of a file beside this one."""
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
 
 
 @functools.cache
-def template() -> jinja2.Template:
-    """What a page is made of."""
+def template(name: str) -> jinja2.Template:
+    """The template of a page; what it shows is escaped."""
     import jinja2  # noqa: PLC0415 - only pages need it
 
     environment = jinja2.Environment(
@@ -49,4 +55,4 @@ def template() -> jinja2.Template:
         loader=jinja2.FunctionLoader(resource),
     )
     environment.filters["number"] = number
-    return environment.get_template("page.html")
+    return environment.get_template(name)

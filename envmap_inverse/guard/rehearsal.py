@@ -1,0 +1,62 @@
+"""Render a scene of unusual plugins in the child process first, at a few pixels."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Collection
+from typing import Any
+
+from envmap_inverse.backend import dr, mi
+from envmap_inverse.scene.films import cut_film, window_size
+
+__all__ = ["is_usual", "rehearse"]
+
+SIDE = 4
+"""Pixels of each side of the film, at most."""
+
+_USUAL = frozenset(
+    (
+        *("scene", "path", "prb", "direct", "perspective", "hdrfilm"),
+        *("box", "tent", "gaussian", "mitchell", "catmullrom", "lanczos"),
+        *("independent", "stratified", "multijitter", "orthogonal", "ldsampler"),
+        *("sphere", "rectangle", "cube", "disk", "cylinder", "obj", "ply", "serialized"),
+        *("diffuse", "conductor", "roughconductor", "dielectric", "roughdielectric", "plastic"),
+        *("roughplastic", "thindielectric", "twosided", "mask", "principled"),
+        *("envmap", "constant", "point", "area", "directional", "spot"),
+        *("bitmap", "checkerboard", "rgb", "uniform", "spectrum", "d65", "srgb"),
+    )
+)
+"""Plugins that no number crashes which `scene/limits.py` allows."""
+
+
+def is_usual(plugins: Collection[str]) -> bool:
+    """Whether a scene of these plugins can do without a rehearsal, which takes a second or two."""
+    return _USUAL.issuperset(plugins)
+
+
+def rehearse(mi_scene: Any) -> None:
+    """Describe a scene, render a corner of what its first sensor sees, and differentiate it.
+
+    Errors are left to the caller's own attempts: only a process that ends, takes all memory or
+    never answers matters here.
+    """
+    if not mi_scene.sensors():
+        return
+    with contextlib.suppress(RuntimeError, TypeError, ValueError):
+        sensor = mi_scene.sensors()[0]
+        width, height = window_size(sensor)
+        for part in mi.traverse(mi_scene).hierarchy:
+            str(part)
+        cut_film(sensor, 0, 0, (min(width, SIDE), min(height, SIDE)))
+        params = mi.traverse(mi_scene)
+        emitter = mi_scene.environment()
+        params.keep(
+            [key for key in params.keys() if params.properties[key][2] == emitter and "data" in key]
+        )
+        for key in params.keys():
+            dr.enable_grad(params[key])
+        params.update()
+        image = mi.render(mi_scene, params, sensor, spp=1)
+        dr.backward(dr.sum(image))
+        dr.eval()
+        dr.sync_thread()
