@@ -149,14 +149,10 @@ def _figures(summary: Mapping[str, Any], lights: Sequence[LightOverTime]) -> dic
         "of recording": number(summary["seconds"].get("record", 0.0)),
     }
     if summary["followed"]:
-        figures["frames a second, with reading and writing"] = number(
-            summary["frames_per_second"]
-        )
+        figures["frames a second, with reading and writing"] = number(summary["frames_per_second"])
         figures["frames a second, solving alone"] = number(summary["solved_per_second"])
     return figures
 
 
 def _by_name(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [
-        (name, number(value) if value is not None else "–") for name, value in values.items()
-    ]
+    return [(name, number(value) if value is not None else "–") for name, value in values.items()]

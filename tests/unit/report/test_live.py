@@ -90,19 +90,6 @@ def test_pictures_come_with_the_end_and_the_report_if_there_is_one(
     view.end("done", tmp_path / "report.html")
     assert [ask(view, name)[0] for name in names] == [HTTPStatus.OK] * 3
     assert ask(view, "report.html")[2] == b"the page"
-
-
-def test_the_files_that_the_report_has_links_to_come_with_it_and_no_others(
-    view: LiveView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("envmap_inverse.report.live.FAREWELL", 0)
-    for name in ("report.html", "summary.json", "private.txt"):
-        (tmp_path / name).write_text(name)
-    assert ask(view, "summary.json")[0] == HTTPStatus.NOT_FOUND
-    view.end("done", tmp_path / "report.html")
-    assert ask(view, "summary.json")[2] == b"summary.json"
-    for name in ("private.txt", "envmap.exr", "../summary.json"):
-        assert ask(view, name)[0] == HTTPStatus.NOT_FOUND
     found = state(view)
     assert (found["status"], found["shown"], found["hasReport"]) == ("done", 4, True)
 
@@ -137,3 +124,16 @@ def test_a_live_view_that_others_can_reach_is_warned_of() -> None:
         view = of_a_run(live=True, host="0.0.0.0")
     with view:
         assert not view.is_loopback
+
+
+def test_the_files_that_the_report_has_links_to_come_with_it_and_no_others(
+    view: LiveView, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("envmap_inverse.report.live.FAREWELL", 0)
+    for name in ("report.html", "summary.json", "private.txt"):
+        (tmp_path / name).write_text(name)
+    assert ask(view, "summary.json")[0] == HTTPStatus.NOT_FOUND
+    view.end("done", tmp_path / "report.html")
+    assert ask(view, "summary.json")[2] == b"summary.json"
+    for name in ("private.txt", "envmap.exr", "../summary.json"):
+        assert ask(view, name)[0] == HTTPStatus.NOT_FOUND
