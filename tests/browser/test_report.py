@@ -382,24 +382,6 @@ def test_markup_in_names_is_text(
     assert opened.page.inner_text("body").count(evil) == 5
 
 
-def test_on_a_phone_everything_to_touch_is_large_and_every_section_has_a_link(
-    open_page: Open, browser: Any, report: Path
-) -> None:
-    opened = open_page(browser, report, viewport={"width": 390, "height": 800})
-    script = """() => [...document.querySelectorAll(
-            "button, select, summary, label.check, nav a, .files a")]
-        .filter((element) => element.checkVisibility() && !element.closest(".uplot"))
-        .map((element) => element.getBoundingClientRect())
-        .filter(({ width, height }) => width < 44 || height < 44).length"""
-    assert opened.page.evaluate(script) == 0
-    assert opened.page.evaluate("document.documentElement.scrollWidth") == 390
-    links = [link.get_attribute("href") for link in opened.page.locator("nav a").all()]
-    sections = [
-        f"#{section.get_attribute('id')}" for section in opened.page.locator("section").all()
-    ]
-    assert links == sections
-
-
 def test_the_map_and_the_picture_at_the_top_follow_the_exposure(opened: Any) -> None:
     glance = [f".glance canvas >> nth={k}" for k in range(3)]
     before = [opened.pixels(canvas) for canvas in glance]
