@@ -75,8 +75,8 @@ def fit_in_words(fit: Mapping[str, Any]) -> str:
     numbers = "chi2 not finite" if fit["chi2"] is None else f"chi2 {fit['chi2']:.3g}"
     if (held_out := fit.get("held_out")) and held_out["chi2"] is not None:
         numbers += (
-            f", and {held_out['chi2']:.3g} for {held_out['pixels']} pixels held out, where 1 +- "
-            f"{held_out['spread']:.2g} is expected"
+            f", and {held_out['chi2']:.3g} for {held_out['pixels']} pixels held out, where up to "
+            f"1 +- {held_out['spread']:.2g} is expected"
         )
     reason = f": {fit['reason']}" if fit["reason"] else ""
     return f"{words} ({numbers}){reason}"
