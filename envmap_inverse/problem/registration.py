@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -20,7 +20,7 @@ from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.images.matching import Masked, Offset, best_offset, refined_offset
 from envmap_inverse.problem.view import View
 
-__all__ = ["log_light", "moved", "registered"]
+__all__ = ["LEAST_LIKENESS", "log_light", "moved", "offsets", "registered"]
 
 MAX_SHIFT, REACH = 20, 60
 """Pixels along an axis from which a shift is an error, as the camera was moved; and by which
@@ -112,24 +112,47 @@ def moved(view: View, x: float, y: float) -> View:
     )
 
 
-def _shifts(views: Sequence[View]) -> dict[int, Offset]:
-    """By how much each picture is shifted against the first, by its number."""
-    logs = [log_light(view) for view in views]
-    best = max(range(len(logs)), key=lambda k: (np.count_nonzero(logs[k][1]), -k))
+def offsets(
+    counts: Sequence[NDArray[np.bool_]], compare: Callable[[int, int], Offset | None]
+) -> dict[int, Offset]:
+    """Where each picture shows what the one that tells most shows, by its number.
+
+    Each is compared with that of those before it with which it shares most pixels.
+
+    Args:
+        counts: which pixels of each picture tell; they may differ in size.
+        compare: finds the offset of the second of two pictures against the first; None if that
+            cannot be told.
+
+    Returns:
+        The offsets that were found, that of the picture that tells most being none.
+    """
+    rows, columns = (min(part.shape[axis] for part in counts) for axis in (0, 1))
+    parts = [part[:rows, :columns] for part in counts]
+    best = max(range(len(counts)), key=lambda k: (np.count_nonzero(counts[k]), -k))
     known = {best: Offset(x=0.0, y=0.0, likeness=1.0, deviation=0.0)}
-    shared = np.array([[np.count_nonzero(a[1] & b[1]) for a in logs] for b in logs])
-    left, faults = [number for number in range(len(views)) if number != best], Faults()
+    shared = np.array([[np.count_nonzero(a & b) for a in parts] for b in parts])
+    left = [number for number in range(len(counts)) if number != best]
     while left:
         among = shared[np.ix_(list(known), left)]
         place, turn = np.unravel_index(int(np.argmax(among)), among.shape)
         base, number = list(known)[place], left.pop(int(turn))
-        if shared[base, number] < FEWEST:
-            _LOGGER.info("%s: tells too little to be registered", views[number].name)
-            continue
+        if shared[base, number] >= FEWEST:
+            offset = compare(base, number)
+            if offset is not None:
+                known[number] = offset.after(known[base])
+    return known
+
+
+def _shifts(views: Sequence[View]) -> dict[int, Offset]:
+    """By how much each picture is shifted against the first, by its number."""
+    logs, faults = [log_light(view) for view in views], Faults()
+
+    def compare(base: int, number: int) -> Offset | None:
         names = views[base].name, views[number].name
-        offset = faults.attempt(_offset, logs[base], logs[number], *names)
-        if offset is not None:
-            known[number] = offset.after(known[base])
+        return faults.attempt(_offset, logs[base], logs[number], *names)
+
+    known = offsets([counts for _, counts in logs], compare)
     faults.report()
     at_rest = min(known)  # the first, unless it is unlike the others
     back = replace(known[at_rest], x=-known[at_rest].x, y=-known[at_rest].y)
