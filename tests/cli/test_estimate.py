@@ -146,11 +146,11 @@ def test_the_settings_that_were_kept_repeat_the_run_from_any_folder(
 
 
 def test_a_report_can_be_made_again_from_the_folder_alone(
-    estimated: tuple[Path, Completed], call: Call, tmp_path: Path
+    estimated: tuple[Path, Completed], call: Call
 ) -> None:
     folder, made = estimated
     assert f"report in {folder / 'report.html'}" in made.stdout
-    again = tmp_path / "again.html"
+    again = folder / "again.html"  # beside the files that it has links to
     done = call("report", folder, "-o", again)
     assert (done.returncode, done.stdout) == (0, f"report in {again}\n")
     assert again.read_bytes() == (folder / "report.html").read_bytes()

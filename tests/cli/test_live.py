@@ -63,7 +63,7 @@ def live_run(
 ) -> Iterator[LiveRun]:
     """One run that several tests watch; its lines are shown to nobody."""
     folder = tmp_path_factory.mktemp("live") / "run"
-    arguments = ("scene.xml", "reference.exr", "-o", folder, "--iterations", 10_000_000)
+    arguments = ("scene.xml", "reference.exr", "-o", folder, "--iterations", 1_000_000)
     arguments += ("--optimizer", "adam")
     quiet = ("--trust-input", "--live")
     with start("--quiet", "estimate", *arguments, *quiet, cwd=inputs) as process:
