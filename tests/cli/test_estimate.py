@@ -154,6 +154,7 @@ def test_a_report_can_be_made_again_from_the_folder_alone(
     done = call("report", folder, "-o", again)
     assert (done.returncode, done.stdout) == (0, f"report in {again}\n")
     assert again.read_bytes() == (folder / "report.html").read_bytes()
+    again.unlink()
 
 
 def test_several_runs_are_compared_on_one_page(

@@ -40,7 +40,7 @@ MOST_EXCESS = 100.0
 CHANGED = 0.6
 """Gain from which a texel's light has changed."""
 
-MOST_RESTARTS = 6
+MOST_RESTARTS = 3
 """Frames in which texels were solved for anew, after which the whole map is: few steps leave specks
 where a light has been. It also is once no more are."""
 
