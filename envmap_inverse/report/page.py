@@ -28,10 +28,9 @@ from envmap_inverse.report.pictures import (
 from envmap_inverse.report.places import places
 from envmap_inverse.report.shots import file_names, shots, white
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
-from envmap_inverse.report.standalone import policy_of, resource, safe_json, template
+from envmap_inverse.report.standalone import frame_of, safe_json, template
 from envmap_inverse.report.stills import outlier_stills, residual_stills
 from envmap_inverse.run.reading import Image, Run
-from envmap_inverse.version import __version__
 
 __all__ = ["page"]
 
@@ -140,7 +139,6 @@ def page(runs: Sequence[Run], folder: Path) -> str:
     exposure = float(runs[0].summary["exposure"])
     rasters = _Rasters(len(runs) if len(runs) > 1 else max(len(runs[0].pictures), 1))
     maps = list(_maps(runs, names))
-    styles, scripts = ([resource(name) for name in group] for group in (STYLES, SCRIPTS))
     data = {
         "exposure": exposure,
         "gain": DIFFERENCE_GAIN,
@@ -154,11 +152,7 @@ def page(runs: Sequence[Run], folder: Path) -> str:
         ],
     }
     return template("page.html").render(
-        version=__version__,
-        policy=policy_of(styles, scripts),
-        styles=[Markup(text) for text in styles],
-        scripts=[Markup(text) for text in scripts],
-        licence=Markup(resource("vendor/uPlot.LICENSE")),
+        **frame_of(STYLES, SCRIPTS),
         title=names[0] if len(runs) == 1 else f"{len(runs)} runs compared",
         names=names,
         runs=runs,

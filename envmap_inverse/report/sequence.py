@@ -15,10 +15,9 @@ from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import write_bytes
 from envmap_inverse.report.numbers import number
 from envmap_inverse.report.pictures import Sheet
-from envmap_inverse.report.standalone import policy_of, resource, safe_json, template
+from envmap_inverse.report.standalone import frame_of, safe_json, template
 from envmap_inverse.run.thumbnails import Thumbnails
 from envmap_inverse.solving import layout
-from envmap_inverse.version import __version__
 
 __all__ = ["is_sequence", "write_sequence_report"]
 
@@ -116,17 +115,12 @@ def _page(
 ) -> str:
     frames = [int(index) + 1 for index in kept.indices]
     shown = [line for line in history if line["index"] in set(frames)]
-    styles, scripts = ([resource(name) for name in group] for group in (STYLES, SCRIPTS))
     data = {
         "runs": [{"name": "", "frames": frames, "history": shown}],
         "lights": [vars(light) for light in lights],
     }
     return template("sequence.html").render(
-        version=__version__,
-        policy=policy_of(styles, scripts),
-        styles=[Markup(text) for text in styles],
-        scripts=[Markup(text) for text in scripts],
-        licence=Markup(resource("vendor/uPlot.LICENSE")),
+        **frame_of(STYLES, SCRIPTS),
         title=folder.resolve().name,
         summary=summary,
         size=kept.envmaps.shape[2:0:-1],

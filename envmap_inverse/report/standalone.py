@@ -10,12 +10,15 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
+from markupsafe import Markup
+
 from envmap_inverse.report.numbers import number
+from envmap_inverse.version import __version__
 
 if TYPE_CHECKING:
     import jinja2
 
-__all__ = ["policy_of", "resource", "safe_json", "template"]
+__all__ = ["frame_of", "policy_of", "resource", "safe_json", "template"]
 
 
 def safe_json(value: Any) -> str:
@@ -30,6 +33,18 @@ def policy_of(styles: Sequence[str], scripts: Sequence[str]) -> str:
     return "; ".join(
         ["default-src 'none'", "img-src data:", *rules, "base-uri 'none'", "form-action 'none'"]
     )
+
+
+def frame_of(styles: Sequence[str], scripts: Sequence[str]) -> dict[str, Any]:
+    """What the templates of all pages need, from the names of files beside this one."""
+    texts = [[resource(name) for name in names] for names in (styles, scripts)]
+    return {
+        "version": __version__,
+        "policy": policy_of(*texts),
+        "styles": [Markup(text) for text in texts[0]],
+        "scripts": [Markup(text) for text in texts[1]],
+        "licence": Markup(resource("vendor/uPlot.LICENSE")),
+    }
 
 
 def _hash(text: str) -> str:
