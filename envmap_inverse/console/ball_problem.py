@@ -10,7 +10,7 @@ import numpy as np
 
 from envmap_inverse import backend
 from envmap_inverse.console.ball_choice import BallChoice
-from envmap_inverse.console.ball_outlines import by_the_clearest
+from envmap_inverse.console.ball_outlines import seen_together
 from envmap_inverse.console.ball_viewpoints import one_for_each, turned
 from envmap_inverse.console.balls import Lens, find_balls, lamp_start, say_where
 from envmap_inverse.console.brackets import developed
@@ -173,8 +173,8 @@ def _found(views: Sequence[View], circles: Sequence[Circle | None]) -> list[Circ
         numbers = [number for number, view in enumerate(views) if view.sensor == viewpoint]
         taken, given = [views[k] for k in numbers], [circles[k] for k in numbers]
         of_viewpoint = faults.attempt(find_balls, taken, given) or []
-        if of_viewpoint and not any(given) and len({view.image.shape for view in taken}) > 1:
-            of_viewpoint = by_the_clearest(taken, of_viewpoint)
+        if len(of_viewpoint) > 1 and not any(given):
+            of_viewpoint = seen_together(taken, of_viewpoint)
         found |= zip(numbers, of_viewpoint, strict=False)
     faults.report()
     return [found[number] for number in range(len(views))]
