@@ -82,12 +82,7 @@ def seen_together(views: Sequence[View], circles: Sequence[Circle]) -> list[Circ
 
 
 def _reduced(circle: Circle, left: int, top: int, factor: int) -> Circle:
-    return replace(
-        circle,
-        x=(circle.x - left) / factor,
-        y=(circle.y - top) / factor,
-        radius=circle.radius / factor,
-    )
+    return replace(circle, x=circle.x - left, y=circle.y - top).scaled(1 / factor)
 
 
 def _within(view: View, circle: Circle, left: int, top: int, factor: int) -> Masked:

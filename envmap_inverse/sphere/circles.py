@@ -80,6 +80,10 @@ class Circle:
         sides = (self.x, self.y, width - self.x, height - self.y)
         return self.radius - min(sides)
 
+    def scaled(self, factor: float) -> Circle:
+        """The circle in a picture that is so many times as large."""
+        return replace(self, x=self.x * factor, y=self.y * factor, radius=self.radius * factor)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Look:
@@ -144,9 +148,11 @@ def refined_circle(looks: Sequence[Look], circle: Circle) -> Circle:
     factor = max(1, int(circle.radius / FINE_RADIUS))
     reach = max(2.0, 1.5 * max(looks[0].image.shape[:2]) / MIDDLE_SIDE / factor)
     channels = [channel for look in looks for channel in look.channels(factor)]
-    start = circle.x / factor, circle.y / factor, circle.radius / factor
-    x, y, radius = fit_rim(channels, start, inwards=reach, outwards=reach)
-    return replace(circle, x=x * factor, y=y * factor, radius=radius * factor)
+    start = circle.scaled(1 / factor)
+    x, y, radius = fit_rim(
+        channels, (start.x, start.y, start.radius), inwards=reach, outwards=reach
+    )
+    return replace(start, x=x, y=y, radius=radius).scaled(factor)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -178,12 +184,12 @@ class _Level:
 
     def fitted(self, circle: Circle, inwards: float, outwards: float, rounds: int = 3) -> Circle:
         """A circle fitted to where texture ends, by shares of the radius at most, and judged."""
-        x, y, radius = (side / self.factor for side in (circle.x, circle.y, circle.radius))
+        start = circle.scaled(1 / self.factor)
         found = fit_rim(
             self.channels,
-            (x, y, radius),
-            inwards=max(inwards * radius, 2.0),
-            outwards=max(outwards * radius, 2.0),
+            (start.x, start.y, start.radius),
+            inwards=max(inwards * start.radius, 2.0),
+            outwards=max(outwards * start.radius, 2.0),
             rounds=rounds,
         )
         return self.judged(*found)
@@ -205,9 +211,7 @@ class _Level:
         height, width = self.tensor.shape[1:]
         visible = (columns > 1) & (rows > 1) & (columns < width - 1) & (rows < height - 1)
         steepness = np.sqrt(np.clip(squares, 0, STEEP**2)) * visible
-        found = Circle(
-            x=x * self.factor, y=y * self.factor, radius=radius * self.factor, significance=0.0
-        )
+        found = Circle(x=x, y=y, radius=radius, significance=0.0).scaled(self.factor)
         middle = abs(steps) <= 1.0
         if visible[:, middle].mean() < MIN_SEEN:
             return found
