@@ -17,11 +17,12 @@ from envmap_inverse.system.sealed_arrays import read_arrays, write_arrays
 
 __all__ = ["read_recording", "write_recording"]
 
-FORMAT = 6
+FORMAT, OLDER = 7, 6
+"""Of what is written, and of recordings of one shard."""
 
 _MATRICES = ("red", "green", "blue", "squares")
 _PARTS = ("data", "indices", "indptr")
-_ARRAYS = ("resolution", "image_sizes", "sensors", "spp", "offset", "rows", "scene")
+_ARRAYS = ("resolution", "image_sizes", "sensors", "spp", "offset", "rows", "scene", "ends")
 
 T = TypeVar("T")
 
@@ -48,7 +49,9 @@ def read_recording(path: Path, make: Callable[..., T]) -> T:
     """
     try:
         found = read_arrays(path)
-        if found["format"].item() != FORMAT:
+        if found["format"].item() == OLDER:
+            found["ends"] = np.array([found["rows"].max(initial=-1) + 1])
+        elif found["format"].item() != FORMAT:
             raise InputError(f"{path}: recorded by another version; record again")
         return make(**_checked(found))
     except InputError:
@@ -69,6 +72,9 @@ def _checked(found: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
     num_pixels, rows = sum(w * h for w, h in sizes), found["rows"]
     check_rows(rows, num_pixels)
     num_rows = int(rows.max(initial=-1)) + 1
+    ends = tuple(int(end) for end in found["ends"])
+    if not ends or ends[-1] != num_rows or (np.diff([0, *ends]) < 0).any():
+        raise ValueError(f"its {num_rows} rows are cut at {ends}")
     *channels, squares = (_matrix(found, name, (num_rows, width * height)) for name in _MATRICES)
     if found["offset"].shape != (num_pixels, 3):
         raise ValueError(f"the offset has shape {found['offset'].shape}")
@@ -82,6 +88,7 @@ def _checked(found: Mapping[str, NDArray[Any]]) -> dict[str, Any]:
         "spp": found["spp"].item(),
         "rows": rows,
         "scene": found["scene"].item(),
+        "ends": ends,
     }
 
 
