@@ -24,7 +24,7 @@ from envmap_inverse.recording.blocks import column, on_all_cores
 from envmap_inverse.recording.files import read_recording, write_recording
 from envmap_inverse.recording.other_light import other_light
 from envmap_inverse.recording.recordable import recordable_paths
-from envmap_inverse.recording.recorder import record_matrices
+from envmap_inverse.recording.recorder import record_matrices, sources_of
 from envmap_inverse.recording.rows import shared_rows
 from envmap_inverse.recording.shards import Kept, LocalShards, Shards, ends_of_shards
 from envmap_inverse.scene.scene import Scene
@@ -132,10 +132,9 @@ class LightTransport:
         pixels, rows = shared_rows(sizes, sensors, masks)
         if not any(map(len, pixels.values())):
             raise InputError("the masks leave no pixel to record")
-        *channels, squares, assembling = record_matrices(
-            *(scene, settings, pixels),
+        (*channels, squares), assembling = record_matrices(
+            *(scene, settings, sources_of(pixels, seed)),
             spp=spp,
-            seed=seed,
             budget=free_memory() // 4 if memory_budget is None else memory_budget,
             on_progress=on_progress or (lambda _: None),
             library=library,

@@ -175,7 +175,7 @@ class LocalShards:
         self._ends = (self.shape[0],) if library_of(squares).is_on_card else tuple(ends)
         self.num_entries = max(int(matrix.nnz) for matrix in channels)
         parts = {  # matrices may share arrays
-            id(part): int(part.nbytes)
+            _place(part): int(part.nbytes)
             for matrix in self._matrices
             for part in (matrix.data, matrix.indices, matrix.indptr)
         }
@@ -217,3 +217,8 @@ class LocalShards:
 
 def _cut(array: Any, rows: slice) -> Any:
     return array[:, rows] if array.ndim == 2 else array[rows]
+
+
+def _place(array: Any) -> int:
+    """What is the same for views of the same array."""
+    return id(array) if library_of(array).is_on_card else int(array.ctypes.data)
