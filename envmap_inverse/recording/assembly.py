@@ -11,7 +11,7 @@ from scipy.sparse import csr_matrix
 from envmap_inverse.recording.tracing import Paths
 from envmap_inverse.system.arrays import library_of
 
-__all__ = ["Matrices", "Pairs", "assemble", "joined", "matrix_of"]
+__all__ = ["Matrices", "Pairs", "assemble", "ends_of", "joined", "matrix_of"]
 
 Pairs = tuple[Any, Any]
 """Two complex matrices: red + i green, and blue + i squares."""
@@ -79,10 +79,14 @@ def joined(red_green: Sequence[Any], blue_squares: Sequence[Any]) -> Matrices:
 
 def _ends(parts: Sequence[Any]) -> Any:
     """Where the rows of stacked matrices end."""
-    lengths = np.concatenate([np.diff(part.indptr) for part in parts])
+    return ends_of(np.concatenate([np.diff(part.indptr) for part in parts]))
+
+
+def ends_of(lengths: Any) -> Any:
+    """Where rows of these lengths end, from 0 on; as int32 if that is enough."""
     ends = np.zeros_like(lengths, np.int64, shape=(len(lengths) + 1,))
     ends[1:] = np.cumsum(lengths, dtype=np.int64)
-    return ends
+    return ends.astype(np.int32) if int(ends[-1]) < 2**31 else ends
 
 
 def _indices(parts: Sequence[Any]) -> Any:
@@ -95,6 +99,5 @@ def matrix_of(data: Any, indices: Any, ends: Any, shape: tuple[int, int]) -> Any
     Its constructor would copy the indices where there are more entries than an int32 counts.
     """
     matrix = csr_matrix(shape, dtype=np.float32)
-    matrix.data, matrix.indices = data, indices
-    matrix.indptr = ends.astype(np.int32) if ends[-1] < 2**31 else ends
+    matrix.data, matrix.indices, matrix.indptr = data, indices, ends
     return matrix

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.recording.assembly import Matrices, Pairs, matrix_of
+from envmap_inverse.recording.assembly import Matrices, Pairs, ends_of, matrix_of
 from envmap_inverse.system.memory import gibibytes
 from envmap_inverse.system.writing import naming_file
 
@@ -80,7 +80,7 @@ class MatricesOnDisk:
 
     def finish(self) -> Matrices:
         """The matrices of all rows, whose arrays are read from the disk as needed."""
-        ends = np.concatenate([[0], np.cumsum(np.concatenate(self._lengths), dtype=np.int64)])
+        ends = ends_of(np.concatenate(self._lengths))
         indices = self._indices.mapped()
         shape = (len(ends) - 1, self._num_texels)
         red, green, blue, squares = (
