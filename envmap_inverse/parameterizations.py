@@ -315,7 +315,9 @@ class SG:
     def basis(self, resolution: tuple[int, int]) -> Basis:
         """The lobes, whose amplitudes are not negative; see `Basis`."""
         width, height = resolution
-        cosines = texel_directions(height, width).reshape(-1, 3) @ fibonacci_directions(self.lobes).T
+        cosines = (
+            texel_directions(height, width).reshape(-1, 3) @ fibonacci_directions(self.lobes).T
+        )
         maps = np.exp(self._sharpness * (cosines - 1))
         mean = np.full(self.lobes, 1 / maps.sum(axis=1).mean())
         return Basis(maps=maps, mean=mean, deviation=LOBES * mean, is_positive=True)

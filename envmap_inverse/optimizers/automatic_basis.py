@@ -18,12 +18,13 @@ from envmap_inverse.parameterizations import SG, SH, Basis, Direct, Parameteriza
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import LightTransport
 
-__all__ = ["check_parameterization", "chosen_basis"]
+__all__ = ["AUTO", "basis_of", "check_parameterization", "chosen"]
 
-CANDIDATES = (SH(order=2), SH(order=4), SG(lobes=16), Direct())
+CANDIDATES: tuple[Parameterization, ...] = (SH(order=2), SH(order=4), SG(lobes=16), Direct())
 """From the fewest numbers to the most."""
 
 HELD_OUT = 0.1
+AUTO = "auto"
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,7 +35,7 @@ def check_parameterization(choice: Parameterization | str) -> None:
     Raises:
         InputError: if it is neither "auto", nor the texels, nor a sum of given maps.
     """
-    if isinstance(choice, Direct) or hasattr(choice, "basis") or choice == "auto":
+    if isinstance(choice, Direct) or hasattr(choice, "basis") or choice == AUTO:
         return
     found = repr(choice) if isinstance(choice, str) else type(choice).__name__
     raise InputError(
@@ -43,27 +44,34 @@ def check_parameterization(choice: Parameterization | str) -> None:
     )
 
 
-def chosen_basis(
+def basis_of(
+    choice: Parameterization | str,
     settings: Settings,
     problem: Problem,
     transport: LightTransport,
-    choice: Parameterization | str,
     seed: int,
 ) -> Basis | None:
-    """The basis of a parameterization; None for texels.
+    """The basis of a parameterization, or of the one that `chosen` finds; None for texels."""
+    if choice == AUTO:
+        choice = chosen(settings, problem, transport, seed=seed)
+        _LOGGER.info("parameterization: %s", choice)
+    return _basis(choice, transport)
 
-    For "auto" a tenth of the pixels is held out. Of the candidates the one with the fewest numbers
-    is taken that predicts them with a loss within a standard error of the least (the rule of one
-    standard error, Breiman et al. 1984).
+
+def chosen(
+    settings: Settings, problem: Problem, transport: LightTransport, *, seed: int
+) -> Parameterization:
+    """The parameterization that predicts pixels best that it did not see.
+
+    A tenth of the pixels is held out. Of the candidates the one with the fewest numbers is taken
+    that predicts them with a loss within a standard error of the least (Breiman et al. 1984).
     """
-    if choice != "auto":
-        return _basis_of(choice, transport)
     random = np.random.default_rng(seed)
     splits = [split(view, HELD_OUT, random) for view in problem.views]
     fitted, measured = (tuple(views) for views in zip(*splits, strict=True))
-    losses = []
+    part, losses = replace(problem, views=fitted), []
     for candidate in CANDIDATES:
-        basis, part = _basis_of(candidate, transport), replace(problem, views=fitted)
+        basis = _basis(candidate, transport)
         solver = (
             LeastSquares(settings, part, transport)
             if basis is None
@@ -72,12 +80,14 @@ def chosen_basis(
         solver.run()
         losses.append(measured_losses(solver, measured))
     best = losses[int(np.argmin([np.mean(each) for each in losses]))]
-    number = next(n for n, each in enumerate(losses) if not _is_worse(each, best))
-    _LOGGER.info("parameterization: %s", CANDIDATES[number])
-    return _basis_of(CANDIDATES[number], transport)
+    return next(
+        candidate
+        for candidate, each in zip(CANDIDATES, losses, strict=True)
+        if not _is_worse(each, best)
+    )
 
 
-def _basis_of(choice: Any, transport: LightTransport) -> Basis | None:
+def _basis(choice: Any, transport: LightTransport) -> Basis | None:
     basis: Callable[..., Basis] | None = getattr(choice, "basis", None)
     return None if basis is None else basis(transport.resolution)
 

@@ -23,24 +23,25 @@ Pixels = NDArray[Any]
 
 
 class Predictor(Protocol):
-    """A solver that has a map.
+    """A solver that has a map: `predicted` is the pictures by it, in units of `unit`."""
 
-    Attributes:
-        settings: how it solves.
-        problem: what it solves.
-        transport: the recording of the problem's views.
-        gains: the exposures that it found.
-        predicted: the pictures by its map, shape (pixels of all views, 3).
-        unit: radiance that they count in.
-    """
+    @property
+    def settings(self) -> Settings: ...
 
-    settings: Settings
-    problem: Problem
-    transport: LightTransport
-    gains: Gains
-    predicted: Pixels
-    unit: float
+    @property
+    def problem(self) -> Problem: ...
 
+    @property
+    def transport(self) -> LightTransport: ...
+
+    @property
+    def gains(self) -> Gains: ...
+
+    @property
+    def predicted(self) -> Pixels: ...
+
+    @property
+    def unit(self) -> float: ...
 
 
 def split(view: View, share: float, random: np.random.Generator) -> tuple[View, View]:

@@ -10,7 +10,7 @@ import numpy as np
 from envmap_inverse.backend.card import library_of_variant
 from envmap_inverse.errors import InputError, check_counts, check_positive, check_seed
 from envmap_inverse.losses import LOSSES, Loss, QuasiLikelihood
-from envmap_inverse.optimizers.automatic_basis import check_parameterization, chosen_basis
+from envmap_inverse.optimizers.automatic_basis import basis_of, check_parameterization
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
 from envmap_inverse.optimizers.least_squares.few_numbers import FewNumbers
@@ -82,7 +82,7 @@ class Transport(Settings):
     memory_budget: int | None = None
     recording: LightTransport | None = field(default=None, compare=False)
     max_outliers: float = 0.15
-    parameterization: Parameterization | str = Direct()
+    parameterization: Parameterization | str = field(default_factory=Direct)
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -136,7 +136,7 @@ class Transport(Settings):
         problem = with_found_exposures(problem, transport, self)
         problem = with_chosen_weights(self, problem, transport, self.seed)
         phases = {"record": seconds - assembling, "assemble": assembling}
-        basis = chosen_basis(self, problem, transport, self.parameterization, self.seed)
+        basis = basis_of(self.parameterization, self, problem, transport, self.seed)
         if basis is not None:
             return FewNumbers(self, problem, transport, basis, phases=phases)
         return RobustLeastSquares(

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.problem.posterior import NUM_SAMPLES
+from envmap_inverse.problem.posterior import NUM_SAMPLES, Posterior
 
-__all__ = ["LinearPosterior"]
+__all__ = ["AnyPosterior", "LinearPosterior"]
 
 Array = NDArray[Any]
 
@@ -80,3 +80,7 @@ def _root(covariance: Array) -> Array:
     """A matrix whose product with its transpose is the covariance."""
     values, vectors = np.linalg.eigh(covariance)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0)))
+
+
+AnyPosterior = Posterior | LinearPosterior
+"""How sure a map is."""

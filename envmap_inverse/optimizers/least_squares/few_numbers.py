@@ -16,7 +16,6 @@ from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.parameterizations import Basis
 from envmap_inverse.problem.linear_posterior import LinearPosterior
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.reduced import ALIKE
 from envmap_inverse.problem.solution import Solution
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import as_columns, to_host
@@ -25,6 +24,10 @@ from envmap_inverse.system.memory import free_memory, gibibytes
 __all__ = ["FewNumbers"]
 
 Array = NDArray[Any]
+
+ALIKE = np.float32(2)
+"""How many pixels count as one, as errors of the model are alike in neighbours: with it the errors
+of harmonics are 0.6 to 1 of their deviations where their order is high enough."""
 
 
 class FewNumbers:
@@ -102,12 +105,14 @@ class FewNumbers:
 
     def state(self) -> State:
         """See `Solver`."""
-        return {**self._solver.state(), "level": np.array(self._level)}
+        numbers = {"coefficients": self.coefficients, "covariance": self._covariance}
+        return {**self._solver.state(), **numbers, "level": np.array(self._level)}
 
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
-        self._level = float(state["level"])
         self._solver.restore(state, num_done)
+        self.coefficients, self._covariance = state["coefficients"], state["covariance"]
+        self._level = float(state["level"])
 
     def solution(self) -> Solution:
         """See `Solver`."""
@@ -119,9 +124,7 @@ class FewNumbers:
             covariance=self.unit**2 * self._covariance,
             is_positive=self._basis.is_positive,
         )
-        return replace(
-            solver.solution(), texels=solver.as_map(solver.texels), posterior=posterior
-        )
+        return replace(solver.solution(), texels=solver.as_map(solver.texels), posterior=posterior)
 
     def _solve(self) -> None:
         """Take the coefficients that fit best, and the map that they make."""
@@ -146,12 +149,11 @@ class FewNumbers:
         """Of each pixel's value: the weights of the loss, as large as the residuals say."""
         solver = self._solver
         weights, _ = solver.weighting()
-        variance = solver.pictures.variance(
-            solver.predicted, self.transport.variance(solver.texels)
-        )
-        counts = (solver.weights > 0) & np.isfinite(variance)
-        scale = np.sum(counts) / np.sum(np.where(counts, weights * variance, np.float32(0)))
-        precision: Pixels = weights * scale / ALIKE
+        recorded = self.transport.variance(solver.texels)
+        variance = solver.pictures.variance(solver.predicted, recorded)
+        counts = (solver.weights > 0) & (variance < np.float32(np.inf))
+        scale = np.sum(counts) / np.sum(weights[counts] * variance[counts])
+        precision: Pixels = np.where(counts, weights, np.float32(0)) * (scale / ALIKE)
         return precision
 
 
