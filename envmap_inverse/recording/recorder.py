@@ -15,10 +15,10 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.recording.assembly import Matrices, Pairs, assemble, joined
 from envmap_inverse.recording.blocks import num_cores
 from envmap_inverse.recording.on_disk import BYTES_PER_ENTRY, MatricesOnDisk, check_disk
-from envmap_inverse.recording.tracing import Paths, PathTracer
 from envmap_inverse.scene.integrators import PathSettings
 from envmap_inverse.scene.refusing import refusing
 from envmap_inverse.scene.scene import Scene
+from envmap_inverse.scene.tracing import Paths, PathTracer
 from envmap_inverse.system.arrays import HOST, Library
 from envmap_inverse.system.memory import free_memory, gibibytes
 from envmap_inverse.system.progress import stage
