@@ -17,8 +17,8 @@ from envmap_inverse.system.memory import free_addresses, free_memory, gibibytes
 __all__ = ["check_process", "check_working_folder", "dr", "mi"]
 
 BYTES_TO_START = 2**25
-ADDRESSES_TO_START = 2**29
-"""Bytes of addresses, which `ulimit -v` limits: libraries of 230 MiB, and arenas of threads."""
+ADDRESSES_TO_START = 3 * 2**28
+"""Bytes of addresses, which `ulimit -v` limits: in less, libraries spin."""
 
 _started_in: set[int] = set()
 """Number of the process in which Mitsuba or Dr.Jit was first used."""
