@@ -32,9 +32,11 @@ from envmap_inverse.console.optimizers import (
     OptimizerSpec,
     ParameterizationSpec,
     PathsOrSamples,
+    RayAddress,
     Recording,
     Robust,
     SeedOfOptimizer,
+    Workers,
     optimizer_settings,
 )
 from envmap_inverse.console.options import (
@@ -229,6 +231,8 @@ def estimate(
             help="Cores for rendering; by default all. With 1, Adam repeats itself bit by bit.",
         ),
     ] = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
     live: Live = False,
     live_port: LivePort = 0,
     live_host: LiveHost = LOOPBACK,
@@ -260,6 +264,8 @@ def estimate(
             robust=robust,
             parameterization=parameterization,
             recording=recording,
+            workers=workers,
+            ray=ray,
             **steps,
         )
         place = SceneChoice.parse(faults, scene, map_size, envmap_name=envmap_name, define=define)
