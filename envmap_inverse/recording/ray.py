@@ -21,6 +21,8 @@ from envmap_inverse.version import __version__
 
 __all__ = ["Executor", "Ray"]
 
+_LOGGER = logging.getLogger(__name__)
+
 MAX_RETRIES = 8
 """Deaths of a worker that one question survives; one that is always killed lacks memory."""
 
@@ -148,6 +150,7 @@ class _Cluster:
             except Exception as error:  # noqa: BLE001 - Ray raises ConnectionError, ValueError, ...
                 where = f"--ray {address}: " if address else ""
                 raise InputError(f"{where}Ray does not start: {in_one_line(error)}") from None
+            _quiet(importlib.import_module("ray._private.worker"))
         if address is None:
             return cls(ray=ray, num_machines=1, num_cores=num_cores())
         machines = [node for node in ray.nodes() if node["Alive"]]
@@ -167,19 +170,35 @@ def _imported(*, is_local: bool) -> Any:
         ) from None
 
 
+def _quiet(module: Any) -> None:
+    """Log what Ray prints, in many words, when a worker dies: it is started again."""
+    if hasattr(module, "print_to_stdstream"):
+        module.print_to_stdstream = lambda data, **_: _LOGGER.info("%s", " ".join(data["lines"]))
+
+
+class _Actor(Worker):
+    """A worker that fetches its scene and its order whenever it is started."""
+
+    def __init__(self, held: bytes) -> None:
+        ray = importlib.import_module("ray")
+        super().__init__(*ray.get(ray.cloudpickle.loads(held)))
+
+
 class _RayWorkers:
     """Workers that are actors of Ray; see `Workers`."""
 
     def __init__(self, ray: Any, parcel: Any, orders: Sequence[Order], cores: int) -> None:
         self._ray = ray
-        actor = ray.remote(Worker).options(
+        actor = ray.remote(_Actor).options(
             max_restarts=-1,
             max_task_retries=MAX_RETRIES,
             num_cpus=cores,
             scheduling_strategy="SPREAD",
         )
         scene = ray.put(parcel)
-        self._actors = [actor.remote(scene, order) for order in orders]
+        # Kept, and hidden from Ray, which would let them go: a worker that restarts fetches them.
+        self._held = [[scene, ray.put(order)] for order in orders]
+        self._actors = [actor.remote(ray.cloudpickle.dumps(held)) for held in self._held]
         versions = {*self.answers([self.ask(w, "version") for w in range(len(orders))])}
         if versions != {__version__}:
             raise InputError(
