@@ -211,7 +211,7 @@ def work(first: int, stop: int, seed: int, folder: Path) -> None:
             if (number - first) % MUTANTS_PER_READER == 0:
                 _renew_reader()
             print(json.dumps(asdict(_try(number, seed, seeds))), file=reports, flush=True)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - for whoever reads the output
         traceback.print_exc()
         sys.stderr.flush()
         os._exit(1)
@@ -263,7 +263,7 @@ def _tried(
     """Give a mutant to a command, twice if it is slow."""
     arguments = _command(kind, source.name, random)
     for _ in range(2):  # a busy machine is slow once
-        shutil.rmtree("out", ignore_errors=True)
+        _clear()
         if kind == "checkpoint":
             shutil.copytree(source.parent, "out")
             shutil.copy(mutant, Path("out", source.name))
@@ -282,6 +282,13 @@ def _tried(
     return Report(number, kind, status, seconds, memory, failure)
 
 
+def _clear() -> None:
+    """Remove the output of the command before, which may be a file."""
+    shutil.rmtree("out", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        Path("out").unlink()
+
+
 def _options() -> dict[str, str]:
     """The types of the options of `estimate`, by their names in a configuration."""
     command: Any = cli.app
@@ -294,7 +301,7 @@ def _options() -> dict[str, str]:
 
 def _followed(number: int, kind: str, trial: Trial) -> Report:
     """Run a generated command."""
-    shutil.rmtree("out", ignore_errors=True)
+    _clear()
     begun = time.perf_counter()
     if trial.is_alone:
         assert _zygote is not None
@@ -336,7 +343,7 @@ def _usual_status(arguments: tuple[str, ...]) -> int:
     """The exit status with usual streams."""
     assert _zygote is not None
     status, _ = _zygote.call(arguments, {}, {})
-    shutil.rmtree("out", ignore_errors=True)
+    _clear()
     return status
 
 
