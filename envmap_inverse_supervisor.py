@@ -6,6 +6,7 @@ started is therefore a thin parent: it forks before anything large is imported, 
 and waits.
 """
 
+import contextlib
 import mmap
 import os
 import re
@@ -174,8 +175,9 @@ def _end_as(watch: _Watch, pulse: Pulse, noise: int) -> NoReturn:
     """End as the worker did; explain a death in one line."""
     pulse.read()
     said = os.pread(noise, 2**16, 0)
-    if watch.code == 0:
-        os.write(2, said)
+    if watch.code == 0 and said:
+        with contextlib.suppress(OSError):
+            os.write(2, said)
     if watch.code >= 0:
         sys.exit(watch.code)
     if pulse.status >= 0:  # a library has failed while Python ended
@@ -183,7 +185,9 @@ def _end_as(watch: _Watch, pulse: Pulse, noise: int) -> NoReturn:
     if watch.asked is not None or -watch.code in ENDING:
         sys.exit(128 + (watch.asked or -watch.code))
     if sys.stderr is not None:
-        sys.stderr.write(f"error: {_cause(watch, pulse, said.decode('latin-1'))}\n")
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"error: {_cause(watch, pulse, said.decode('latin-1'))}\n")
+            sys.stderr.flush()
     sys.exit(1)
 
 

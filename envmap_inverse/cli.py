@@ -150,6 +150,9 @@ def _flushed(status: int) -> int:
 
 
 def _run_command() -> object:
+    wish = os.environ.get("_ENVMAP_INVERSE_COMPLETE", "")
+    if wish and not wish.startswith(("complete_", "source_")):
+        raise InputError(f"_ENVMAP_INVERSE_COMPLETE={wish}: a shell's completion sets it; unset it")
     try:
         return app(prog_name="envmap-inverse", standalone_mode=False)
     except SystemExit as end:

@@ -148,7 +148,7 @@ def spec_of(choice: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
-        return str(value.resolve())
+        return os.path.realpath(value)  # which takes links in a circle
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value.value if isinstance(value, enum.Enum) else value

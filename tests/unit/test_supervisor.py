@@ -161,3 +161,14 @@ def test_the_worker_ends_with_its_parent() -> None:
 def test_nothing_is_supervised_for_debugging(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ENVMAP_INVERSE_DEBUG", "1")
     assert run("print(pulse)") == (0, "None\n", "")
+
+
+@pytest.mark.parametrize("redirection", ["2>/dev/full", "2>&-"])
+@pytest.mark.parametrize("program", ["os.abort()", "os.write(2, b'words')"])
+def test_a_standard_error_that_cannot_be_written_keeps_the_status(
+    redirection: str, program: str
+) -> None:
+    code = f"{START}s.supervise(); {program}"
+    command = f'"$0" -c "$1" {redirection}'
+    done = subprocess.run(["sh", "-c", command, sys.executable, code], check=False)
+    assert done.returncode == ("abort" in program)
