@@ -31,7 +31,9 @@ def command(inputs: Path, folder: Path, *options: Any) -> list[str]:
 
 def descendants(process: int) -> dict[int, str]:
     """Names of the processes that a process has started, and of those that they have."""
-    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True)
+    listed = subprocess.run(
+        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
+    )
     rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
     found, parents = dict[int, str](), {process}
     while new := {int(r[0]): r[2] for r in rows if int(r[1]) in parents and int(r[0]) not in found}:
@@ -104,7 +106,7 @@ def _listening(processes: set[int]) -> set[str]:
     for process in processes:
         for link in Path(f"/proc/{process}/fd").glob("*"):
             try:
-                sockets.add(os.readlink(link))
+                sockets.add(str(link.readlink()))
             except OSError:  # it has ended, or closed the file
                 continue
     found = set()
