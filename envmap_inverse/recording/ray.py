@@ -103,10 +103,10 @@ class Ray:
                 have another version or too little memory.
         """
         parcel = packed(scene)
-        cluster = _Cluster.join(self.address, self.workers)
+        cluster = _Cluster.join(self.address)
         workers = min(self.workers or cluster.num_machines, len(sources))
         per_machine = -(-workers // cluster.num_machines)
-        cores = max(cluster.num_cores // (per_machine * cluster.num_machines), 1)
+        cores = max(cluster.num_cores // per_machine, 1)
         shares = shared_out(len(sources), workers)
         orders = [
             Order(
@@ -118,7 +118,7 @@ class Ray:
             )
             for share in shares
         ]
-        ray_workers = _RayWorkers(cluster.ray, parcel, orders, cores if self.address else 1)
+        ray_workers = _RayWorkers(cluster.ray, parcel, orders, cores if self.address else 0)
         width, height = scene.envmap.resolution
         shards = RemoteShards(ray_workers, sources, shares, width * height)
         shards.record(on_progress)
@@ -127,21 +127,27 @@ class Ray:
 
 @dataclass(frozen=True, kw_only=True)
 class _Cluster:
-    """The machines that Ray knows."""
+    """The machines that Ray knows.
+
+    Attributes:
+        ray: the module.
+        num_machines: how many may have workers.
+        num_cores: of the smallest of them.
+    """
 
     ray: Any
     num_machines: int
     num_cores: int
 
     @classmethod
-    def join(cls, address: str | None, workers: int | None) -> _Cluster:
+    def join(cls, address: str | None) -> _Cluster:
         ray = _imported(is_local=address is None)
         if not ray.is_initialized():
             logging.getLogger("ray").setLevel(logging.CRITICAL)
             options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
             if address is None:
                 options |= {
-                    "num_cpus": workers or 1,
+                    "num_cpus": 1,  # each is a process that waits; workers take none
                     "include_dashboard": False,
                     "_node_ip_address": "127.0.0.1",
                 }
@@ -153,9 +159,9 @@ class _Cluster:
             _quiet(importlib.import_module("ray._private.worker"))
         if address is None:
             return cls(ray=ray, num_machines=1, num_cores=num_cores())
-        machines = [node for node in ray.nodes() if node["Alive"]]
-        total = int(ray.cluster_resources().get("CPU", 1))
-        return cls(ray=ray, num_machines=len(machines), num_cores=total)
+        cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        cores = [number for number in cores if number > 0] or [1]
+        return cls(ray=ray, num_machines=len(cores), num_cores=min(cores))
 
 
 def _imported(*, is_local: bool) -> Any:

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from envmap_inverse.recording.recorder import Source
 from envmap_inverse.recording.shards import Kept, cut
-from envmap_inverse.recording.sums import total_of
+from envmap_inverse.recording.sums import PartialSum, partial_sums, total_of
 from envmap_inverse.system.progress import stage
 
 __all__ = ["RemoteShards", "Workers", "shared_out"]
@@ -41,7 +41,11 @@ def shared_out(count: int, num_workers: int) -> list[range]:
 
 
 class RemoteShards:
-    """The shards of a recording, shared out among workers; see `Shards`."""
+    """The shards of a recording, shared out among workers; see `Shards`.
+
+    Attributes:
+        shares: the numbers of each worker's shards.
+    """
 
     def __init__(
         self, workers: Workers, sources: Sequence[Source], shares: Sequence[range], num_texels: int
@@ -54,7 +58,7 @@ class RemoteShards:
             shares: the numbers of each worker's shards.
             num_texels: of the map.
         """
-        self._workers, self._shares = workers, shares
+        self._workers, self.shares = workers, shares
         self._ends = [0, *itertools.accumulate(len(source.pixels) for source in sources)]
         self.shape = self._ends[-1], num_texels
         self.num_entries = self.nbytes = 0
@@ -65,8 +69,8 @@ class RemoteShards:
         Args:
             on_progress: told the share that is done.
         """
-        count = len(self._shares)
-        rounds = itertools.zip_longest(*self._shares)  # the first of each worker, the second, ...
+        count = len(self.shares)
+        rounds = itertools.zip_longest(*self.shares)  # the first of each worker, the second, ...
         turns = [(w, n) for turn in rounds for w, n in enumerate(turn) if n is not None]
         asked = [self._workers.ask(worker, "record", number) for worker, number in turns]
         with stage("Recording paths", 1.0) as shown:
@@ -76,13 +80,19 @@ class RemoteShards:
                 shown.advance(done / len(asked), f"{count} workers")
                 on_progress(done / len(asked))
 
+    @property
+    def num_sums(self) -> int:
+        """Number of sums that all workers send for one product that is summed."""
+        each = (partial_sums(PartialSum(k, 1, 0.0) for k in share) for share in self.shares)
+        return sum(map(len, each))
+
     def kept(self, *rows: Any) -> Kept:
         """See `Shards`."""
         return [
             self._workers.put(
                 [tuple(cut(array, self._rows_of(k)) for array in rows) for k in share]
             )
-            for share in self._shares
+            for share in self.shares
         ]
 
     def _rows_of(self, shard: int) -> slice:
@@ -103,7 +113,7 @@ class RemoteShards:
         """Ask all workers, and yield what their answers list."""
         asked = [
             self._workers.ask(worker, method, *arguments(worker))
-            for worker in range(len(self._shares))
+            for worker in range(len(self.shares))
         ]
         return itertools.chain.from_iterable(self._workers.answers(asked))
 
@@ -111,7 +121,7 @@ class RemoteShards:
         """See `Shards`."""
         asked = [
             self._workers.ask(worker, "matrices", number)
-            for worker, share in enumerate(self._shares)
+            for worker, share in enumerate(self.shares)
             for number in share
         ]
         parts = zip(*self._workers.answers(asked), strict=True)

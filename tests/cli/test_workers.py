@@ -32,7 +32,7 @@ def command(inputs: Path, folder: Path, *options: Any) -> list[str]:
 def descendants(process: int) -> dict[int, str]:
     """Names of the processes that a process has started, and of those that they have."""
     listed = subprocess.run(
-        ["ps", "-eo", "pid=,ppid=,args="], check=True, capture_output=True, text=True
+        ["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True, check=True
     )
     rows = [line.split(maxsplit=2) for line in listed.stdout.splitlines()]
     found, parents = dict[int, str](), {process}
