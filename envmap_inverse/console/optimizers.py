@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from envmap_inverse.console.options import kind_of, make_choice, names_of, panelled, spec_of
 from envmap_inverse.errors import Faults, InputError
+from envmap_inverse.optimizers.automatic_basis import AUTO, check_parameterization
 from envmap_inverse.optimizers.choices import (
     DEFAULT,
     OPTIMIZERS,
@@ -19,6 +20,7 @@ from envmap_inverse.optimizers.choices import (
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.recording.ray import Executor, Ray
 from envmap_inverse.scene.scene import Scene
 
 __all__ = [
@@ -27,9 +29,11 @@ __all__ = [
     "OptimizerSpec",
     "ParameterizationSpec",
     "PathsOrSamples",
+    "RayAddress",
     "Recording",
     "Robust",
     "SeedOfOptimizer",
+    "Workers",
     "default_spec",
     "make_optimizer",
     "optimizer_settings",
@@ -73,8 +77,9 @@ ParameterizationSpec = Annotated[
     panelled(
         "Optimizer",
         metavar="NAME[:key=value,...]",
-        help=f"What Adam changes: {names_of(PARAMETERIZATIONS)} ('envmap-inverse "
-        "parameterizations' explains them); by default Direct, Pyramid if robust.",
+        help=f"What is solved for: {names_of(PARAMETERIZATIONS)} ('envmap-inverse "
+        "parameterizations' explains them); by default Direct, Pyramid if robust. Transport takes "
+        "Direct, SH, SG, or auto, the one that predicts pixels best that it did not see.",
     ),
 ]
 PathsOrSamples = Annotated[
@@ -89,6 +94,29 @@ Recording = Annotated[
         metavar="FILE",
         help="Recorded light transport of the scene ('envmap-inverse record'), to solve without "
         "tracing paths; for transport.",
+    ),
+]
+
+Workers = Annotated[
+    int | None,
+    panelled(
+        "Running",
+        min=1,
+        max=10**5,
+        metavar="N",
+        help="Processes that record and solve, by Ray (extra [ray]), each a part of the pictures; "
+        "for transport. The map has the same bits with any number. Starting takes some 10 s: worth "
+        "it from about 30 s of recording on. By default the threads of one process.",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    panelled(
+        "Running",
+        "--ray",
+        metavar="ADDRESS",
+        help="Running Ray cluster for the workers: HOST:PORT, or auto; by default one per machine. "
+        "Without it they are of this machine, and nothing outside reaches them.",
     ),
 ]
 
@@ -117,6 +145,9 @@ class OptimizerChoice:
         """Check the choice as far as possible without a scene; `faults` keeps what is wrong."""
         if options.get("recording") is not None:
             options["recording"] = faults.attempt(LightTransport.load, options["recording"])
+        options["executor"] = faults.attempt(
+            _executor, options.pop("workers", None), options.pop("ray", None), options
+        )
         if spec is not None or options["robust"]:
             faults.attempt(make_optimizer, spec, **options)
         return cls(spec=spec, options=options)
@@ -130,6 +161,17 @@ class OptimizerChoice:
         by_itself = ROBUST.__name__.lower() if self.options["robust"] else default_spec(scene)
         spec = self.spec or by_itself
         return spec, make_optimizer(spec, **self.options)
+
+
+def _executor(
+    workers: int | None, address: str | None, options: Mapping[str, Any]
+) -> Executor | None:
+    """The executor that --workers and --ray ask for."""
+    if workers is None and address is None:
+        return None
+    if options.get("recording") is not None:
+        raise InputError("--recording: its paths are traced; leave --workers and --ray out")
+    return Ray(workers=workers, address=address)
 
 
 def make_optimizer(
@@ -152,9 +194,7 @@ def make_optimizer(
         spec = f"{ROBUST.__name__}:{arguments}"
     given = {key: value for key, value in options.items() if value is not None}
     if parameterization is not None:
-        given["parameterization"] = make_choice(
-            PARAMETERIZATIONS, "--parameterization", parameterization
-        )
+        given["parameterization"] = _parameterization(parameterization, name)
     keys = {part.partition("=")[0].strip() for part in arguments.split(",")}
     if "seed" in keys and given.get("seed") == 0:
         del given["seed"]  # the default, which --seed always has
@@ -162,6 +202,22 @@ def make_optimizer(
         _check_option(name, key, keys)
     made: Optimizer = make_choice(OPTIMIZERS, "--optimizer", spec, **given)
     return made
+
+
+def _parameterization(spec: str, optimizer: str) -> Any:
+    """What --parameterization asks for.
+
+    Raises:
+        InputError: if there is none of that name, or the optimizer cannot solve for it.
+    """
+    if _kind(optimizer) is not kind_of(DEFAULT):
+        return make_choice(PARAMETERIZATIONS, "--parameterization", spec)
+    choice = spec if spec == AUTO else make_choice(PARAMETERIZATIONS, "--parameterization", spec)
+    try:
+        check_parameterization(choice)
+    except InputError as error:
+        raise InputError(f"--{error}; add --optimizer adam") from None
+    return choice
 
 
 def default_spec(scene: Scene) -> str:
@@ -180,7 +236,8 @@ def optimizer_settings(spec: str, optimizer: Optimizer) -> dict[str, Any]:
     values = {f.name: getattr(known, f.name) for f in dataclasses.fields(known)}
     options = {name: values.pop(name) for name in _OPTIONS if name in values}
     if "parameterization" in options:
-        options["parameterization"] = spec_of(options["parameterization"])
+        chosen = options["parameterization"]
+        options["parameterization"] = chosen if chosen == AUTO else spec_of(chosen)
     keys = ",".join(
         f"{key}={json.dumps(value)}"
         for key, value in values.items()
@@ -201,7 +258,7 @@ def _check_option(name: str, key: str, given: Collection[str]) -> None:
     Raises:
         InputError: if it has no such option, or --optimizer sets it too.
     """
-    option = f"--{key.replace('_', '-')}"
+    option = "--workers and --ray" if key == "executor" else f"--{key.replace('_', '-')}"
     if _kind(name) is not None and not _has(_kind(name), key):
         having = [known for known in _MAKERS if _has(_kind(known), key)]
         raise InputError(

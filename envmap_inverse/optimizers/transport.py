@@ -10,15 +10,19 @@ import numpy as np
 from envmap_inverse.backend.card import library_of_variant
 from envmap_inverse.errors import InputError, check_counts, check_positive, check_seed
 from envmap_inverse.losses import LOSSES, Loss, QuasiLikelihood
+from envmap_inverse.optimizers.automatic_basis import basis_of, check_parameterization
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
+from envmap_inverse.optimizers.least_squares.few_numbers import FewNumbers
 from envmap_inverse.optimizers.least_squares.robust import RobustLeastSquares
 from envmap_inverse.optimizers.least_squares.solver import Settings
 from envmap_inverse.optimizers.protocol import Keeper, Solver
 from envmap_inverse.optimizers.recorded import fitting, recorded
+from envmap_inverse.parameterizations import Direct, Parameterization
 from envmap_inverse.priors import PRIORS, Chromaticity, Prior, Tikhonov, TotalVariation
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import MAX_SPP, LightTransport
+from envmap_inverse.recording.ray import Executor
 from envmap_inverse.system.arrays import HOST, Library
 
 __all__ = ["Transport", "usual_spp"]
@@ -59,10 +63,16 @@ class Transport(Settings):
         recording: an earlier recording of the scene, to solve without tracing: the `transport` of
             a result that kept it, or from `LightTransport.record` or `load`. Pictures, losses,
             priors and exposures may be others; shapes, materials, cameras and films may not.
+        parameterization: what to solve for: `Direct()`, the texels, or the coefficients of `SH` or
+            `SG`, which tiny pictures and those of diffuse objects know better. "auto" takes of
+            texels, `SH(order=2)`, `SH(order=4)` and `SG(lobes=16)` the one that predicts pixels
+            best that it did not see. Priors and the search for outliers are of texels alone.
         max_outliers: share of the pixels up to which those that the map does not explain are left
             out; if there are more, the scene is wrong, and none is. 0 to look for none. None are
             looked for in brackets: exposures and response that are a little off make the pictures
             of a lamp disagree.
+        executor: records and holds the shards of the light transport elsewhere, e.g. `Ray`; None
+            for the threads of this process. Maps have the same bits.
 
     Example:
         >>> result = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
@@ -75,6 +85,8 @@ class Transport(Settings):
     memory_budget: int | None = None
     recording: LightTransport | None = field(default=None, compare=False)
     max_outliers: float = 0.15
+    parameterization: Parameterization | str = field(default_factory=Direct)
+    executor: Executor | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -93,6 +105,7 @@ class Transport(Settings):
             raise InputError(f"spp: a recording has its own, {self.recording.spp}; leave it out")
         if not 0 <= self.max_outliers < 1:
             raise InputError(f"max_outliers must lie from 0 to below 1; found {self.max_outliers}")
+        check_parameterization(self.parameterization)
 
     @property
     def default_loss(self) -> Loss:
@@ -127,6 +140,9 @@ class Transport(Settings):
         problem = with_found_exposures(problem, transport, self)
         problem = with_chosen_weights(self, problem, transport, self.seed)
         phases = {"record": seconds - assembling, "assemble": assembling}
+        basis = basis_of(self.parameterization, self, problem, transport, self.seed)
+        if basis is not None:
+            return FewNumbers(self, problem, transport, basis, phases=phases)
         return RobustLeastSquares(
             self, problem, transport, max_share=self._max_share(problem), phases=phases
         )
@@ -146,7 +162,8 @@ class Transport(Settings):
             spp=self.paths_per_pixel(problem),
             seed=self.seed,
             memory_budget=self.memory_budget,
-            library=library,
+            library=HOST if self.executor else library,
+            executor=self.executor,
         )
 
 

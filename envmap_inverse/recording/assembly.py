@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
-from envmap_inverse.recording.tracing import Paths
+from envmap_inverse.scene.tracing import Paths
 from envmap_inverse.system.arrays import library_of
 
-__all__ = ["Pairs", "assemble", "joined"]
+__all__ = ["Matrices", "Pairs", "assemble", "ends_of", "joined", "matrix_of"]
 
 Pairs = tuple[Any, Any]
 """Two complex matrices: red + i green, and blue + i squares."""
+
+Matrices = tuple[Any, Any, Any, Any]
+"""Matrices of red, green, blue and squares."""
 
 
 def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
@@ -27,9 +30,9 @@ def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
     """
     width, height = resolution
     library, count = library_of(paths.texel), len(paths.texel)
-    xp, csr_matrix = library.numpy, library.sparse.csr_matrix
+    xp, csr = library.numpy, library.sparse.csr_matrix
     texels, weights = paths.footprint(width)
-    spread = csr_matrix(
+    spread = csr(
         (
             weights.astype(np.complex64).ravel(),
             texels.ravel(),
@@ -44,21 +47,57 @@ def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
     path = xp.arange(count, dtype=np.int32)
     ends = xp.arange(0, count + 1, spp, dtype=np.int32)
     red_green, blue_squares = (
-        csr_matrix((pair, path, ends), (count // spp, count)) @ spread for pair in pairs
+        csr((pair, path, ends), (count // spp, count)) @ spread for pair in pairs
     )
     return red_green, blue_squares
 
 
-def joined(parts: Sequence[Any]) -> tuple[Any, Any]:
-    """Stack matrices below one another; return the real and the imaginary parts."""
-    lengths = np.concatenate([np.diff(part.indptr) for part in parts])
+def joined(red_green: Sequence[Any], blue_squares: Sequence[Any]) -> Matrices:
+    """Stack the matrices of pairs below one another, and take them apart.
+
+    On the processor the four share their indices, which are alike: do not sort them in place.
+    """
+    first = red_green[0]
+    ends = _ends(red_green)
+    shape = (len(ends) - 1, first.shape[1])
+    library = library_of(first.data)
+    indices = None if library.is_on_card else _indices(red_green)
+
+    def matrix(parts: Sequence[Any], values: Callable[[Any], Any]) -> Any:
+        data = np.concatenate([values(part.data) for part in parts])
+        if indices is None:
+            return library.sparse.csr_matrix((data, _indices(parts), ends), shape)
+        return matrix_of(data, indices, ends, shape)
+
+    return (
+        matrix(red_green, lambda data: data.real),
+        matrix(red_green, lambda data: data.imag),
+        matrix(blue_squares, lambda data: data.real),
+        matrix(blue_squares, lambda data: data.imag),
+    )
+
+
+def _ends(parts: Sequence[Any]) -> Any:
+    """Where the rows of stacked matrices end."""
+    return ends_of(np.concatenate([np.diff(part.indptr) for part in parts]))
+
+
+def ends_of(lengths: Any) -> Any:
+    """Where rows of these lengths end, from 0 on; as int32 if that is enough."""
     ends = np.zeros_like(lengths, np.int64, shape=(len(lengths) + 1,))
     ends[1:] = np.cumsum(lengths, dtype=np.int64)
-    shape = (len(lengths), parts[0].shape[1])
-    csr_matrix = library_of(ends).sparse.csr_matrix
+    return ends.astype(np.int32) if int(ends[-1]) < 2**31 else ends
 
-    def matrix(values: Iterable[NDArray[np.float32]]) -> Any:
-        indices = np.concatenate([part.indices for part in parts])
-        return csr_matrix((np.concatenate(list(values)), indices, ends), shape)
 
-    return matrix(p.data.real for p in parts), matrix(p.data.imag for p in parts)
+def _indices(parts: Sequence[Any]) -> Any:
+    return np.concatenate([part.indices for part in parts])
+
+
+def matrix_of(data: Any, indices: Any, ends: Any, shape: tuple[int, int]) -> Any:
+    """A CSR matrix of SciPy of these very arrays.
+
+    Its constructor would copy the indices where there are more entries than an int32 counts.
+    """
+    matrix = csr_matrix(shape, dtype=np.float32)
+    matrix.data, matrix.indices, matrix.indptr = data, indices, ends
+    return matrix

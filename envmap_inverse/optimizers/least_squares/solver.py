@@ -289,13 +289,14 @@ class LeastSquares:
 
     def _hessian(self, weights: Pixels, forms: Sequence[Quadratic]) -> Callable[[Vector], Vector]:
         """The Hessian of the reweighted problem, as a function of a vector of all unknowns."""
+        weighted = self.transport.weighted(weights)
 
         def hessian(step: Vector) -> Vector:
             change = self._texels_of(step)
             from_priors = sum(form.matrix @ change for form in forms)
             if self.gains.num_unknown:
                 return self._adjoint(weights * self._forward(step), from_priors)
-            normal = self.transport.normal(change, weights) + from_priors
+            normal = weighted.normal(change) + from_priors
             return self._vector(normal, step[self.initial.size :])
 
         return hessian
