@@ -199,6 +199,7 @@ class LeastSquares:
             predicted = np.maximum(self.predicted, np.float32(1e-4))
             noise = self.pictures.noise(self.predicted) / np.float32(self.settings.noise_floor**2)
             weights = self.weights / predicted / (1 + noise / predicted**2)
+            weights = weights * self.pictures.pulls(self.predicted)
             wanted = self.transport.rmatvec(weights * self.pictures.target(self.predicted))
             found = self.transport.rmatvec(weights * predicted)
             factor = np.clip(wanted / np.maximum(found, np.float32(1e-12)), *FACTORS)
@@ -247,12 +248,8 @@ class LeastSquares:
         if (self.texels < least).any():
             self.texels = np.maximum(self.texels, least)
             self.predicted = self.transport.matvec(self.texels)
-        # A clipped value has no pull while its bound is met.
-        pulls = self.pictures.is_exact | (
-            self.pictures.target(self.predicted) == self.pictures.observed
-        )
         weights, factor = self.weighting()
-        weights *= pulls
+        weights *= self.pictures.pulls(self.predicted)
         forms = self._quadratics(factor)
         hessian = self._hessian(weights, forms)
         from_priors = sum(form.matrix @ (self.texels - form.centre) for form in forms)
