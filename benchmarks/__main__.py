@@ -36,6 +36,7 @@ from benchmarks.scaling import scaling
 from benchmarks.sequences import sequences
 from benchmarks.settings import Settings, parser, settings_of
 from benchmarks.tables import Table, print_table
+from benchmarks.workers import workers
 from benchmarks.wrong_scenes import wrong_scenes
 from envmap_inverse.images import write_bytes
 from envmap_inverse.version import __version__
@@ -48,6 +49,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "scaling": scaling,
     "threads": processes.threads,
     "memory": processes.memory,
+    "workers": workers,
     "startup": processes.startup,
     "isolation": isolation,
     "curves": curves.curves,
@@ -70,6 +72,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "big-pictures": big_pictures,
 }
 TOO_LONG = (
+    "workers",
     "scenes",
     "noise",
     "outliers",

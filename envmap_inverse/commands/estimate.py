@@ -32,9 +32,11 @@ from envmap_inverse.console.optimizers import (
     OptimizerSpec,
     ParameterizationSpec,
     PathsOrSamples,
+    RayAddress,
     Recording,
     Robust,
     SeedOfOptimizer,
+    Workers,
     optimizer_settings,
 )
 from envmap_inverse.console.options import (
@@ -79,6 +81,7 @@ from envmap_inverse.console.problems import Goal, Wish, stated
 from envmap_inverse.console.refining import RefineSpecs
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import (
+    LightDistance,
     MapSize,
     SceneChoice,
     film_size_of,
@@ -185,6 +188,7 @@ def estimate(
     ] = None,
     temporal: Tie = None,
     initial: Initial = None,
+    distance: LightDistance = None,
     ground_truth: Annotated[
         Path | None,
         panelled("Light", help="The true map, if known, to measure the errors."),
@@ -229,6 +233,8 @@ def estimate(
             help="Cores for rendering; by default all. With 1, Adam repeats itself bit by bit.",
         ),
     ] = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
     live: Live = False,
     live_port: LivePort = 0,
     live_host: LiveHost = LOOPBACK,
@@ -260,9 +266,13 @@ def estimate(
             robust=robust,
             parameterization=parameterization,
             recording=recording,
+            workers=workers,
+            ray=ray,
             **steps,
         )
-        place = SceneChoice.parse(faults, scene, map_size, envmap_name=envmap_name, define=define)
+        place = SceneChoice.parse(
+            *(faults, scene, map_size), envmap_name=envmap_name, define=define, distance=distance
+        )
         mesh = MeshChoice.parse(faults, scene, material, camera, cameras, save_scene)
         goal = Goal.parse(faults, loss, prior, refine, initial, ground_truth)
         levels = {"white": white, "black": black, "censoring": censoring}

@@ -111,7 +111,7 @@ Maker = Callable[..., Any]
 _KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a word"}
 
 _OF_THE_CALL = {"config", "overwrite", "trust_input", "resume", "checkpoint_every"} | {
-    *("live", "live_port", "live_host"),
+    *("live", "live_port", "live_host", "workers", "ray"),
 }
 """Options that do not change the results of a run."""
 

@@ -12,6 +12,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Keeper, Step
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.recording.ray import Executor
 from envmap_inverse.recording.rows import shared_rows
 from envmap_inverse.system.arrays import HOST, Library
 
@@ -32,6 +33,7 @@ def recorded(
     seed: int,
     memory_budget: int | None = None,
     library: Library = HOST,
+    executor: Executor | None = None,
 ) -> LightTransport:
     """The recording that a keeper has of the problem's views, or a new one, which it is given.
 
@@ -42,9 +44,11 @@ def recorded(
         seed: of the paths.
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
         library: whose matrices the recording has.
+        executor: records elsewhere; what it holds is not kept, as it can record it again.
     """
     views = problem.views
     sensors, masks = [view.sensor for view in views], [view.mask for view in views]
+    keeper = None if executor else keeper
     kept = keeper.transport() if keeper else None
     if kept and kept.resolution == problem.scene.envmap.resolution:
         _, rows = shared_rows([view.image.shape[1::-1] for view in views], sensors, masks)
@@ -57,6 +61,7 @@ def recorded(
         seed=seed,
         memory_budget=memory_budget,
         library=library,
+        executor=executor,
     )
     if keeper:
         keeper.keep_transport(transport)

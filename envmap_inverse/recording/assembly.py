@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from envmap_inverse.recording.tracing import Paths
+from envmap_inverse.scene.tracing import Paths
 from envmap_inverse.system.arrays import library_of
 
 __all__ = ["Matrices", "Pairs", "assemble", "ends_of", "joined", "matrix_of"]

@@ -18,7 +18,7 @@ from envmap_inverse.recording.blocks import Block, blocks_of, in_order
 from envmap_inverse.recording.sums import PartialSum, total_of
 from envmap_inverse.system.arrays import Library, library_of
 
-__all__ = ["MAX_PATHS", "Kept", "LocalShards", "Shard", "Shards", "ends_of_shards"]
+__all__ = ["MAX_PATHS", "Kept", "LocalShards", "Shard", "Shards", "cut", "ends_of_shards"]
 
 MAX_PATHS = 2**22
 """Most paths of a shard."""
@@ -59,6 +59,11 @@ class Shard:
     def library(self) -> Library:
         """The library of the matrices."""
         return library_of(self.squares)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the stored arrays."""
+        return _bytes_of((*self.channels, self.squares))
 
     @functools.cached_property
     def blocks(self) -> list[Block]:
@@ -174,12 +179,7 @@ class LocalShards:
         self.shape = int(num_rows), int(num_texels)
         self._ends = (self.shape[0],) if library_of(squares).is_on_card else tuple(ends)
         self.num_entries = max(int(matrix.nnz) for matrix in channels)
-        parts = {  # matrices may share arrays
-            _place(part): int(part.nbytes)
-            for matrix in self._matrices
-            for part in (matrix.data, matrix.indices, matrix.indptr)
-        }
-        self.nbytes = sum(parts.values())
+        self.nbytes = _bytes_of(self._matrices)
 
     @functools.cached_property
     def _shards(self) -> list[Shard]:
@@ -195,7 +195,7 @@ class LocalShards:
         """See `Shards`."""
         if len(self._ends) == 1:
             return [rows]
-        return [tuple(_cut(array, part) for array in rows) for part in self._ranges()]
+        return [tuple(cut(array, part) for array in rows) for part in self._ranges()]
 
     def rows(self, product: str, *arguments: Any) -> Any:
         """See `Shards`."""
@@ -215,8 +215,19 @@ class LocalShards:
         return self._matrices
 
 
-def _cut(array: Any, rows: slice) -> Any:
+def cut(array: Any, rows: slice) -> Any:
+    """Some rows of an array or a sparse matrix, whose last axis they are."""
     return array[:, rows] if array.ndim == 2 else array[rows]
+
+
+def _bytes_of(matrices: Sequence[Any]) -> int:
+    """Bytes of the arrays of matrices, which may share some."""
+    parts = {
+        _place(part): int(part.nbytes)
+        for matrix in matrices
+        for part in (matrix.data, matrix.indices, matrix.indptr)
+    }
+    return sum(parts.values())
 
 
 def _place(array: Any) -> int:
