@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -25,6 +26,8 @@ _LOGGER = logging.getLogger(__name__)
 
 MAX_RETRIES = 8
 """Deaths of a worker that one question survives; one that is always killed lacks memory."""
+
+SECONDS_TO_REACH = 10.0
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -141,6 +144,8 @@ class _Cluster:
 
     @classmethod
     def join(cls, address: str | None) -> _Cluster:
+        if address is not None:
+            _check_reachable(address)
         ray = _imported(is_local=address is None)
         if not ray.is_initialized():
             logging.getLogger("ray").setLevel(logging.CRITICAL)
@@ -162,6 +167,24 @@ class _Cluster:
         cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
         cores = [number for number in cores if number > 0] or [1]
         return cls(ray=ray, num_machines=len(cores), num_cores=min(cores))
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address at which nothing answers, for which Ray would wait for minutes.
+
+    Raises:
+        InputError: if nothing does, or it is none.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), SECONDS_TO_REACH).close()
+    except ValueError:
+        raise InputError(f"--ray {address}: give HOST:PORT, or auto") from None
+    except OSError as error:
+        reason = error.strerror or in_one_line(error)
+        raise InputError(f"--ray {address}: cannot be reached: {reason}") from None
 
 
 def _imported(*, is_local: bool) -> Any:

@@ -180,3 +180,14 @@ def test_workers_without_ray_are_refused_with_the_remedy(
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ei.InputError, match=r"pip install 'envmap-inverse\[ray\]'"):
         ei.LightTransport.record(scene, spp=16, executor=ei.Ray(workers=2))
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("127.0.0.1:1", "cannot be reached: Connection refused"), ("here", "give HOST:PORT, or auto")],
+)
+def test_an_address_without_a_cluster_is_refused_at_once(
+    scene: ei.Scene, address: str, reason: str
+) -> None:
+    with pytest.raises(ei.InputError, match=f"--ray {address}: {reason}"):
+        ei.LightTransport.record(scene, spp=16, executor=ei.Ray(address=address))
