@@ -27,6 +27,7 @@ from benchmarks.camera_noise import camera_noise, wrong_cameras
 from benchmarks.gpu import gpu
 from benchmarks.isolation import isolation
 from benchmarks.live import live
+from benchmarks.live_attack import live_attack
 from benchmarks.noise import noise
 from benchmarks.objects import objects
 from benchmarks.outliers import outliers
@@ -63,6 +64,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "refine": refine,
     "sequences": sequences,
     "live": live,
+    "live-attack": live_attack,
     "gpu": gpu,
     "views": photographs.views,
     "clipped": photographs.clipped,
@@ -82,6 +84,7 @@ TOO_LONG = (
     "sequences",
     "isolation",
     "live",
+    "live-attack",
     "gpu",
     "views",
     "clipped",

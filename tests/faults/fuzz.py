@@ -301,6 +301,8 @@ def _options() -> dict[str, str]:
 
 def _followed(number: int, kind: str, trial: Trial) -> Report:
     """Run a generated command."""
+    if trial.streams:
+        _usual_status(trial.arguments)  # the first time it runs, and leaves an output
     _clear()
     begun = time.perf_counter()
     if trial.is_alone:
@@ -319,8 +321,11 @@ def _followed(number: int, kind: str, trial: Trial) -> Report:
     if failure:
         kept = Path("..") / f"failed-{number}"
         kept.mkdir()
-        for path in Path().glob("mutant.*"):
-            shutil.copy(path, kept)
+        for name in ("mutant.config", "mutant.json"):
+            if name in trial.arguments:
+                shutil.copy(name, kept)
+        if "colmap" in trial.arguments:
+            shutil.copytree("colmap", kept / "colmap")
         (kept / "command.txt").write_text(f"{trial!r}\n{failure}\n", errors="backslashreplace")
     return Report(number, kind, status, seconds, memory, failure)
 
@@ -342,8 +347,8 @@ def _failure_alone(trial: Trial, status: int, said: str) -> str:
 def _usual_status(arguments: tuple[str, ...]) -> int:
     """The exit status with usual streams."""
     assert _zygote is not None
-    status, _ = _zygote.call(arguments, {}, {})
     _clear()
+    status, _ = _zygote.call(arguments, {}, {})
     return status
 
 
