@@ -19,12 +19,12 @@ import sys
 import threading
 import time
 import traceback
-from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from findings import Findings, Report
 from generate import GENERATORS, Trial
 from mutate import mutated
 from plugins import known_plugins, scene_of_plugin
@@ -36,7 +36,7 @@ from envmap_inverse import cli
 from envmap_inverse.guard import reader as isolation
 from envmap_inverse.guard.reader import Reader
 
-__all__ = ["Findings", "fuzz", "work"]
+__all__ = ["fuzz", "work"]
 
 SHARES = {"exr": 25, "hdr": 10, "png": 15, "ply": 15, "obj": 10, "xml": 15, "toml": 10}
 SHARES |= {
@@ -59,68 +59,6 @@ MEMORY = 2**30
 """Bytes that the guarded reader may take, and this process besides what it starts with."""
 
 MUTANTS_PER_READER = 500
-
-
-@dataclass(frozen=True)
-class Report:
-    """The result for one mutant.
-
-    Attributes:
-        number: of the mutant.
-        kind: of the file.
-        status: exit status.
-        seconds: that the command took.
-        memory: peak bytes of the process.
-        failure: what is wrong; empty if nothing is.
-    """
-
-    number: int
-    kind: str
-    status: int
-    seconds: float
-    memory: int
-    failure: str
-
-
-@dataclass
-class Findings:
-    """The results for all mutants.
-
-    Attributes:
-        statuses: how many of a kind ended with each status.
-        slowest: report of the slowest.
-        memory: peak bytes of the largest worker.
-        failures: what is wrong, by the number of the mutant.
-    """
-
-    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
-    seconds: float = 0.0
-    memory: int = 0
-    failures: dict[int, str] = field(default_factory=dict)
-
-    def add(self, report: Report) -> None:
-        """Count one."""
-        self.statuses[report.kind, report.status] += 1
-        self.seconds = max(self.seconds, report.seconds)
-        self.memory = max(self.memory, report.memory)
-        if report.failure:
-            self.failures[report.number] = f"{report.kind}: {report.failure}"
-
-    def __str__(self) -> str:
-        """A table and the failures."""
-        kinds = sorted({kind for kind, _ in self.statuses})
-        lines = [
-            f"{kind:11}"
-            + ", ".join(
-                f"{count} ended with {status}"
-                for (name, status), count in sorted(self.statuses.items())
-                if name == kind
-            )
-            for kind in kinds
-        ]
-        lines.append(f"slowest {self.seconds:.1f} s, largest {self.memory / 2**20:.0f} MiB")
-        lines += [f"FAILED {number} {what}" for number, what in sorted(self.failures.items())]
-        return "\n".join(lines)
 
 
 def fuzz(numbers: range, seed: int, *, num_workers: int, folder: Path) -> Findings:
