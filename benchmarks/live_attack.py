@@ -40,7 +40,7 @@ def live_attack(settings: Settings) -> Table:
         name="live-attack",
         title="Live view under attack",
         note="Milliseconds until a watcher has the state of a run of 1000 iterations, while "
-        f"another process holds {CONNECTIONS} connections: median, 99th percentile and the slowest.",
+        f"another process holds {CONNECTIONS} connections: median, 99th percentile, slowest.",
         columns={
             "connections": "",
             "asks": "",
