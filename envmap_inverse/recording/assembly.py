@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,58 @@ from numpy.typing import NDArray
 from envmap_inverse.recording.tracing import Paths
 from envmap_inverse.system.arrays import library_of
 
-__all__ = ["Pairs", "assemble", "joined"]
+__all__ = ["Earlier", "Pairs", "assemble", "joined"]
 
 Pairs = tuple[Any, Any]
 """Two complex matrices: red + i green, and blue + i squares."""
 
 
-def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Earlier:
+    """An earlier recording of the same pixels, of the first paths of each.
+
+    Attributes:
+        channels: CSR matrices of red, green and blue; red and green have the same structure.
+        squares: that of the squares of paths, with the structure of blue.
+        spp: paths of a pixel in it.
+    """
+
+    channels: Sequence[Any]
+    squares: Any
+    spp: int
+
+    def pairs(self, rows: range, spp: int) -> Pairs:
+        """Some rows of `T` as two complex matrices, as its part in a recording of `spp` paths."""
+        red, green, blue = self.channels
+        share = np.float32(self.spp / spp)
+        return _pair(red, green, rows, share, share), _pair(
+            blue, self.squares, rows, share, share**2
+        )
+
+
+def _pair(real: Any, imaginary: Any, rows: range, *shares: np.float32) -> Any:
+    """Rows of two matrices of the same structure as one complex matrix."""
+    ends = real.indptr[rows.start : rows.stop + 1]
+    part = slice(int(ends[0]), int(ends[-1]))
+    data = np.empty_like(real.data[part], np.complex64)
+    data.real, data.imag = shares[0] * real.data[part], shares[1] * imaginary.data[part]
+    csr_matrix = library_of(data).sparse.csr_matrix
+    shape = (len(rows), real.shape[1])
+    return csr_matrix((data, real.indices[part], ends - ends[0]), shape)
+
+
+def assemble(
+    paths: Paths, num_rows: int, resolution: tuple[int, int], earlier: Pairs | None = None
+) -> Pairs:
     """Assemble rows of T: (pixels x paths) (paths x texels), entries of equal pairs summed.
 
     A complex matrix holds two real ones; multiplying both takes little longer than multiplying one.
+
+    Args:
+        paths: as many of each row, row by row.
+        num_rows: number of rows.
+        resolution: (width, height) of the map.
+        earlier: what to add, of the same rows.
 
     Returns:
         Red + i green, and blue + i squares.
@@ -42,10 +85,11 @@ def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
     pairs.real[0], pairs.real[1] = red, blue
     pairs.imag[0], pairs.imag[1] = green, np.mean(paths.throughput, axis=0) ** 2
     path = xp.arange(count, dtype=np.int32)
-    ends = xp.arange(0, count + 1, spp, dtype=np.int32)
-    red_green, blue_squares = (
-        csr_matrix((pair, path, ends), (count // spp, count)) @ spread for pair in pairs
-    )
+    ends = xp.arange(0, count + 1, count // num_rows, dtype=np.int32)
+    products = [csr_matrix((pair, path, ends), (num_rows, count)) @ spread for pair in pairs]
+    if earlier is not None:
+        products = [a + b for a, b in zip(products, earlier, strict=True)]
+    red_green, blue_squares = products
     return red_green, blue_squares
 
 

@@ -20,6 +20,7 @@ from scipy import sparse
 
 from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError, check_counts, check_seed, counted
+from envmap_inverse.recording.assembly import Earlier
 from envmap_inverse.recording.blocks import Block, blocks_of, column, on_all_cores
 from envmap_inverse.recording.files import read_recording, write_recording
 from envmap_inverse.recording.recordable import recordable_paths
@@ -97,6 +98,7 @@ class LightTransport:
         memory_budget: int | None = None,
         on_progress: Callable[[float], None] | None = None,
         library: Library = HOST,
+        earlier: LightTransport | None = None,
     ) -> LightTransport:
         """Trace the paths of some views and record where they lead.
 
@@ -115,6 +117,8 @@ class LightTransport:
                 memory.
             on_progress: called with the share that is done.
             library: whose matrices to make; see `library_for_products`.
+            earlier: a recording of all the same but for fewer paths. Only the others are traced;
+                the recording is the one that tracing all of them gives, up to rounding.
 
         Raises:
             InputError: if spp < 1, the masks leave no pixel, the recording does not fit into
@@ -130,6 +134,8 @@ class LightTransport:
         pixels, rows = shared_rows(sizes, sensors, masks)
         if not any(map(len, pixels.values())):
             raise InputError("the masks leave no pixel to record")
+        if earlier is not None:
+            _check_earlier(earlier, scene, rows, spp)
         *channels, squares, assembling = record_matrices(
             *(scene, settings, pixels),
             spp=spp,
@@ -137,11 +143,12 @@ class LightTransport:
             budget=free_memory() // 4 if memory_budget is None else memory_budget,
             on_progress=on_progress or (lambda _: None),
             library=library,
+            earlier=None if earlier is None else earlier.moved_to(library)._as_earlier(),
         )
         return cls(
             channels=tuple(channels),
             squares=squares,
-            offset=_other_light(scene, sensors, seed),
+            offset=_other_light(scene, sensors, seed) if earlier is None else earlier.offset,
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
             spp=spp,
@@ -150,6 +157,9 @@ class LightTransport:
             scene=scene.fingerprint,
             seconds_assembling=assembling,
         )
+
+    def _as_earlier(self) -> Earlier:
+        return Earlier(channels=self.channels, squares=self.squares, spp=self.spp)
 
     def save(self, path: str | Path) -> None:
         """Write to an .npz file that `load` reads; it appears under its own name once complete."""
@@ -368,6 +378,21 @@ class LightTransport:
         width, height = self.resolution
         sums = self.rmatvec(self.library.numpy.ones((self.shape[0], 3), np.float32))
         return sums.reshape(height, width, 3)
+
+
+def _check_earlier(
+    earlier: LightTransport, scene: Scene, rows: NDArray[np.int32], spp: int
+) -> None:
+    """Check that a recording can be gone on with.
+
+    Raises:
+        InputError: if it is of something else, or has as many paths.
+    """
+    is_of_it = earlier.scene == scene.fingerprint and earlier.resolution == scene.envmap.resolution
+    if not is_of_it or not np.array_equal(earlier.rows, rows):
+        raise InputError("earlier: a recording of another scene, other sensors or other masks")
+    if earlier.spp >= spp:
+        raise InputError(f"earlier: has {earlier.spp} paths per pixel; spp must be more")
 
 
 def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.float32]:

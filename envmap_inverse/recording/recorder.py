@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.recording.assembly import Pairs, assemble, joined
+from envmap_inverse.recording.assembly import Earlier, Pairs, assemble, joined
 from envmap_inverse.recording.blocks import num_cores
 from envmap_inverse.recording.tracing import Paths, PathTracer
 from envmap_inverse.scene.integrators import PathSettings
@@ -44,6 +44,7 @@ def record_matrices(
     budget: int,
     on_progress: Callable[[float], None],
     library: Library = HOST,
+    earlier: Earlier | None = None,
 ) -> tuple[Any, Any, Any, Any, float]:
     """Record the light transport; see `LightTransport.record` for the other arguments.
 
@@ -56,6 +57,7 @@ def record_matrices(
         budget: bytes that paths in flight may take.
         on_progress: told the share that is done.
         library: whose matrices to make.
+        earlier: a recording of the first paths, which are not traced again.
 
     Returns:
         The matrices of red, green, blue and squares, and the seconds in which no path was traced.
@@ -66,15 +68,19 @@ def record_matrices(
     num_done, measured = 0, np.zeros(2)
     piece = MAX_CHUNK if library.is_on_card else PIECE
     with stage("Recording paths", 1.0) as shown, ThreadPoolExecutor(num_cores()) as pool:
-        traced = _traced(scene, settings, pixels, spp, seed, budget, library)
+        first = earlier.spp if earlier else 0
+        traced = _traced(scene, settings, pixels, (first, spp), seed, budget, library)
         for paths, num_pixels, seconds in traced:
             tracing += seconds
             if len(chunks) > 1:  # two in flight
                 measured += _measure(chunks[-2])
                 _check_room(measured, num_rows, library)
-            pieces = _ranges(num_pixels * spp, max(piece // spp, 1) * spp)
-            resolution = scene.envmap.resolution
-            chunks.append([pool.submit(assemble, paths.of(k), spp, resolution) for k in pieces])
+            chunks.append(
+                [
+                    pool.submit(_assembled, paths, rows, num_done, spp, earlier, scene)
+                    for rows in _ranges(num_pixels, max(piece // (spp - first), 1))
+                ]
+            )
             num_done += num_pixels
             shown.advance(num_done / num_rows)
             on_progress(num_done / num_rows)
@@ -85,30 +91,45 @@ def record_matrices(
     red, green = joined(red_green)
     del red_green  # it is large
     blue, squares = joined(blue_squares)
-    _LOGGER.info("recorded %d paths as %d entries", num_rows * spp, red.nnz)
+    _LOGGER.info("recorded %d paths as %d entries", num_rows * (spp - first), red.nnz)
     return red, green, blue, squares, time.perf_counter() - begun - tracing
+
+
+def _assembled(
+    paths: Paths, rows: range, start: int, spp: int, earlier: Earlier | None, scene: Scene
+) -> Pairs:
+    """Assemble rows of a chunk of paths that begins with row `start` of all."""
+    count = spp - (earlier.spp if earlier else 0)
+    before = range(start + rows.start, start + rows.stop)
+    return assemble(
+        paths.of(range(rows.start * count, rows.stop * count)),
+        len(rows),
+        scene.envmap.resolution,
+        earlier.pairs(before, spp) if earlier else None,
+    )
 
 
 def _traced(
     scene: Scene,
     settings: PathSettings,
     pixels: Mapping[int, NDArray[np.uint32]],
-    spp: int,
+    paths: tuple[int, int],
     seed: int,
     budget: int,
     library: Library,
 ) -> Iterator[tuple[Paths, int, float]]:
     """Yield the paths of chunk after chunk, its number of pixels, and the seconds it took."""
-    per_chunk = max(min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp, 1)
+    first, spp = paths
+    per_chunk = max(min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // (spp - first), 1)
     for number, (sensor, recorded) in enumerate(pixels.items()):
         own_seed = seed * len(pixels) + number
         with refusing("record", "; use the Adam optimizer"):
-            tracer = PathTracer(scene, settings, sensor, spp, own_seed, library)
+            tracer = PathTracer(scene, settings, sensor, spp, own_seed, library, first=first)
         for chunk in _ranges(len(recorded), per_chunk):
             begun = time.perf_counter()
             with refusing("record", "; use the Adam optimizer"):
-                paths = tracer.trace(recorded[chunk.start : chunk.stop])
-            yield paths, len(chunk), time.perf_counter() - begun
+                traced = tracer.trace(recorded[chunk.start : chunk.stop])
+            yield traced, len(chunk), time.perf_counter() - begun
 
 
 def _measure(chunk: Sequence[Future[Pairs]]) -> NDArray[np.float64]:
