@@ -39,7 +39,6 @@ def run(
     """
     clock = time.perf_counter()
     solver = optimizer.start(problem, keeper)
-    starting = time.perf_counter() - clock
     kept = keeper.restore() if keeper else None
     earlier: list[Record] = []
     if kept is not None:
@@ -70,7 +69,7 @@ def run(
     return replace(
         solution,
         history=history(),
-        phases={**_phases(solution.phases, starting, solving), "optimize": solving},
+        phases={**_phases(solution.phases, solving), "optimize": solving},
         status=solution.status if status == "done" else status,
     )
 
@@ -101,11 +100,9 @@ def _error(step: Step, problem: Problem) -> Any:
     return sum_of_squared_errors(step.texels(), problem.ground_truth)
 
 
-def _phases(known: dict[str, float], starting: float, total: float) -> dict[str, float]:
-    """Seconds by phase, where the solver tells any of those of its start."""
-    if not known:
-        return {}
-    return {**known, "solve": total - min(sum(known.values()), starting)}
+def _phases(known: dict[str, float], total: float) -> dict[str, float]:
+    """Seconds by phase, where the solver knows any; the others are of solving."""
+    return {**known, "solve": total - sum(known.values())} if known else {}
 
 
 def _numbers(entry: _Entry) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
 from envmap_inverse.optimizers.least_squares.robust import RobustLeastSquares
 from envmap_inverse.optimizers.least_squares.solver import Settings
+from envmap_inverse.optimizers.passes import MOST_PASSES, Plan
+from envmap_inverse.optimizers.progressive import Progressive
 from envmap_inverse.optimizers.protocol import Keeper, Solver
 from envmap_inverse.optimizers.recorded import fitting, recorded
 from envmap_inverse.priors import PRIORS, Chromaticity, Prior, Tikhonov, TotalVariation
@@ -71,6 +73,7 @@ class Transport(Settings):
     """
 
     spp: int | None = None
+    seconds: float | None = None
     seed: int = 0
     memory_budget: int | None = None
     recording: LightTransport | None = field(default=None, compare=False)
@@ -83,6 +86,8 @@ class Transport(Settings):
         check_counts(memory_budget=self.memory_budget)
         check_counts(warm_up=self.warm_up, least=0, most=MAX_STEPS)
         check_positive(tolerance=self.tolerance, noise_floor=self.noise_floor)
+        if self.seconds is not None:
+            check_positive(seconds=self.seconds)
         check_seed(self.seed)
         if not isinstance(self.recording, LightTransport | None):
             raise InputError(
@@ -111,19 +116,37 @@ class Transport(Settings):
 
     @property
     def num_steps(self) -> int:
-        """Number of steps: a warm-up and the rounds."""
-        return 1 + self.rounds
+        """Number of steps, at most: one for each pass, and the rounds."""
+        return self.rounds + (1 if self.recording else MOST_PASSES)
 
     def paths_per_pixel(self, problem: Problem) -> int:
-        """Number of paths that are traced for each pixel."""
+        """Number of paths that are traced for each pixel, if nothing ends the run before."""
         return self.spp or usual_spp(max(view.image[:, :, 0].size for view in problem.views))
 
     def start(self, problem: Problem, keeper: Keeper | None = None) -> Solver:
+        """Prepare to record, or record at once if the problem leaves something open."""
+        is_open = not all(view.knows_exposure for view in problem.views) or any(
+            prior.weight == "auto" for prior in problem.priors
+        )
+        if is_open or self.recording is not None:
+            return self._in_one_pass(problem, keeper)
+        plan = Plan(
+            spp=self.paths_per_pixel(problem), seconds=self.seconds, is_open=self.spp is None
+        )
+        return Progressive(
+            *(self, problem, keeper, plan),
+            max_share=self._max_share(problem),
+            library=_library_for(problem),
+            seed=self.seed,
+            memory_budget=self.memory_budget,
+        )
+
+    def _in_one_pass(self, problem: Problem, keeper: Keeper | None) -> Solver:
         """Record the light transport, and find what the problem leaves open."""
         begun = time.perf_counter()
         transport = self._transport(problem, keeper)
         seconds = time.perf_counter() - begun
-        assembling = 0.0 if self.recording else transport.seconds_assembling
+        assembling = 0.0 if self.recording else min(transport.seconds_assembling, seconds)
         problem = with_found_exposures(problem, transport, self)
         problem = with_chosen_weights(self, problem, transport, self.seed)
         phases = {"record": seconds - assembling, "assemble": assembling}

@@ -18,6 +18,11 @@ from envmap_inverse.optimizers.least_squares.conjugate_gradients import (
     projected_step,
 )
 from envmap_inverse.optimizers.least_squares.held_out import HeldOutPixels
+from envmap_inverse.optimizers.least_squares.multiplicative import (
+    MOST_STEPS,
+    factors,
+    has_settled,
+)
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 from envmap_inverse.optimizers.least_squares.verdict import verdict
@@ -34,16 +39,12 @@ from envmap_inverse.system.arrays import as_columns, to_host
 __all__ = ["LeastSquares", "Settings"]
 
 FLOOR = 0.01
-STEPS = 7, 16
-STEPS_PER_SPREAD = 40
-"""Materials that blur light make texels hard to tell apart, and more steps are worth their time.
-With mirrors, multiplicative steps soon fit the noise of single pixels, with specks."""
+MOST_ITERATIONS, ENOUGH, ENOUGH_TO_GO_ON = 16, 0.2, 0.4
+"""Conjugate-gradient steps of a round, at most, unless told otherwise, and when to end before; see
+`conjugate_gradients`."""
 
 NOISY = 3.0
 """Where noise rules the pictures, priors count that much more."""
-
-FACTORS = 0.05, 20.0
-"""By which a multiplicative step may change a texel."""
 
 DARKEST, AROUND = 0.1, float(np.radians(4))
 """Least share of the light around that a texel has, and the reach of what is around, radians."""
@@ -84,6 +85,7 @@ class LeastSquares:
         transport: LightTransport,
         *,
         phases: Mapping[str, float] | None = None,
+        held_out: NDArray[np.int64] | None = None,
     ) -> None:
         """Scale everything to the pictures' mean.
 
@@ -92,45 +94,67 @@ class LeastSquares:
             problem: what to solve.
             transport: the recording of the problem's views.
             phases: seconds that led here, for the solution.
+            held_out: an earlier choice of pixels to hold out; see `HeldOutPixels`.
         """
         self.phases = dict(phases or {})
         self.settings, self.problem, self.transport = settings, problem, transport
-        steps = int(np.clip(round(STEPS_PER_SPREAD * transport.spread), *STEPS))
-        self.iterations = settings.iterations or steps
-        self.warm_up = (steps + 1) // 2 if settings.warm_up is None else settings.warm_up
         self.pictures = Pictures(problem, transport.offset, transport.library)
         self.gains, self.unit = self.pictures.gains, self.pictures.unit
-        self.held_out = HeldOutPixels(problem.views, self.pictures, settings.rounds)
+        self.held_out = HeldOutPixels(problem.views, self.pictures, settings.rounds, held_out)
         self.weights = self.held_out.weights
-        looks_blurred = steps > STEPS[0] and bool(problem.priors)  # or is noisy
-        self.is_smoothed = looks_blurred and is_blurred(transport, self.weights)
+        self.is_smoothed = bool(problem.priors) and is_blurred(transport, self.weights)
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0)) / np.float32(self.unit)
         self.initial: Texels = as_columns(transport.library.array(start))
         self.seen = self._seen()
         self.predicted = transport.matvec(self.initial)
         self.centre = self._scaled_start()
-        self.texels: Texels = self.initial
+        # Texels that nothing sees keep the start value, unless a prior reaches them.
+        unseen = self.centre if problem.priors else self.initial
+        self.texels: Texels = np.where(self.seen, self.centre, unseen)
+        self._kept: Texels | None = None
         self.loss = np.inf
 
     # The steps of a run
+
+    def begin_at(self, texels: Texels) -> None:
+        """Take a map to warm up from, in the units of this one."""
+        self.texels = texels
 
     def step(self, index: int) -> Step:
         """Warm up first; then take one projected Newton step of the reweighted problem."""
         if index == 0:
             self._warm_up()
         else:
-            if index == 1:
-                self._correct()
-            if index == self.held_out.until:
-                self.held_out.measure(self.transport, self.texels, self.predicted)
-                self._see_all()
-            self._round()
-            self._correct()
+            self._take_round(index)
         self.loss = self.pictures.mean_loss(self.predicted)
         return self.report()
 
+    def advance(self) -> Step:
+        """Warm up and take a round that no held-out pixel takes part in."""
+        self._warm_up()
+        self._correct()
+        self._round(ENOUGH_TO_GO_ON)
+        self.loss = self.pictures.mean_loss(self.predicted)
+        return self.report()
+
+    def _take_round(self, index: int) -> None:
+        if index == 1:
+            self._correct()
+        if index == self.held_out.until:
+            self.held_out.measure(self.transport, self.texels, self.predicted)
+            self._see_all()
+        self._round()
+        if index == self.settings.rounds:
+            self._correct()
+
+    @property
+    def without_held_out(self) -> Texels:
+        """The last map in which held-out pixels had no part."""
+        return self.texels if self._kept is None else self._kept
+
     def _see_all(self) -> None:
         """Hold no pixel out any longer."""
+        self._kept = self.texels
         self.weights = self.pictures.weights
         self.seen = self._seen()
 
@@ -186,24 +210,18 @@ class LeastSquares:
         return verdict(self.pictures, self.held_out, self.loss, uniform, start)
 
     def _warm_up(self) -> None:
-        """Take the multiplicative steps x <- x T'(w b) / T'(w T x).
-
-        With w = 1 / (T x), as where there is no noise, these are Richardson's and Lucy's.
-        """
-        # Texels that nothing sees keep the start value, unless a prior reaches them.
-        unseen = self.centre if self.problem.priors else self.initial
-        self.texels = np.where(self.seen, self.centre, unseen)
+        """Take multiplicative steps, as many as asked for or until held-out pixels settle."""
+        wanted, floor = self.settings.warm_up, self.settings.noise_floor
         self.predicted = self.transport.matvec(self.texels)
-        for _ in range(self.warm_up):
+        loss = self.held_out.loss(self.predicted)
+        for _ in range(MOST_STEPS if wanted is None else wanted):
             self.pictures.fit_gains(self.predicted)
-            predicted = np.maximum(self.predicted, np.float32(1e-4))
-            noise = self.pictures.noise(self.predicted) / np.float32(self.settings.noise_floor**2)
-            weights = self.weights / predicted / (1 + noise / predicted**2)
-            wanted = self.transport.rmatvec(weights * self.pictures.target(self.predicted))
-            found = self.transport.rmatvec(weights * predicted)
-            factor = np.clip(wanted / np.maximum(found, np.float32(1e-12)), *FACTORS)
-            self.texels = np.where(self.seen, self.texels * factor, self.texels)
+            found = factors(self.transport, self.pictures, self.weights, self.predicted, floor)
+            self.texels = np.where(self.seen, self.texels * found, self.texels)
             self.predicted = self.transport.matvec(self.texels)
+            before, loss = loss, self.held_out.loss(self.predicted)
+            if wanted is None and has_settled(before, loss):
+                break
         self.pictures.fit_gains(self.predicted)
 
     def _seen(self) -> NDArray[np.bool_]:
@@ -242,7 +260,7 @@ class LeastSquares:
         around = np.exp(latlong.blur(logs, AROUND)).reshape(-1, 3)
         return as_columns(DARKEST * around)
 
-    def _round(self) -> None:
+    def _round(self, enough: float = ENOUGH) -> None:
         least = self._least()
         if (self.texels < least).any():
             self.texels = np.maximum(self.texels, least)
@@ -268,8 +286,9 @@ class LeastSquares:
             -gradient * free,
             self._vector(self._diagonal(weights, forms), light_sums),
             free,
-            self.iterations,
+            self.settings.iterations or MOST_ITERATIONS,
             self.settings.tolerance,
+            0.0 if self.settings.iterations else enough,
         )
         vector = projected_step(vector, step, gradient, hessian, bounds)
         self.pictures.multiply_gains(np.exp(to_host(vector[self.initial.size :])))
@@ -355,6 +374,14 @@ class LeastSquares:
         )
         share = np.sum(self.weights * shares) / np.sum(self.weights)
         return weights, 1 + (NOISY - 1) * float(np.sqrt(share))
+
+    def share_of_paths(self) -> float:
+        """Noise of the recording, as a share of the squares of the residuals."""
+        weights = self.weights * self.pictures.loss_weights(self.predicted)
+        missing = self.pictures.target(self.predicted) - self.predicted
+        squares = float(np.sum(weights * missing**2))
+        noise = float(np.sum(weights * self.transport.variance(self.texels)))
+        return noise / max(squares, 1e-30)
 
     def _quadratics(self, factor: float) -> Sequence[Quadratic]:
         """The forms that stand for the priors near the present map, times a factor."""
