@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from envmap_inverse.errors import InputError, in_short
 from envmap_inverse.metrics import sum_of_squared_errors
-from envmap_inverse.optimizers.protocol import Keeper, Optimizer, Step
+from envmap_inverse.optimizers.protocol import Keeper, Optimizer, Solver, Step
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
 
@@ -52,7 +53,7 @@ def run(
         return (*earlier, *(Record(**_numbers(entry)) for entry in entries))
 
     status = "done"
-    for index in range(len(earlier), optimizer.num_steps):
+    for index in _indices(solver, len(earlier), optimizer.num_steps):
         step = solver.step(index)
         error = _error(step, problem)
         entries.append((index, step.loss, error, time.perf_counter() - clock))
@@ -72,6 +73,14 @@ def run(
         phases={**_phases(solution.phases, solving), "optimize": solving},
         status=solution.status if status == "done" else status,
     )
+
+
+def _indices(solver: Solver, first: int, end: int) -> Iterator[int]:
+    """The numbers of the steps that a solver is to take."""
+    for index in range(first, end):
+        if getattr(solver, "is_finished", False):
+            return
+        yield index
 
 
 def _answer(on_iteration: OnIteration, iteration: Iteration, problem: Problem) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 __all__ = ["MOST_PASSES", "Pass", "Plan"]
@@ -10,16 +9,20 @@ __all__ = ["MOST_PASSES", "Pass", "Plan"]
 LEAST_SPP = 8
 """Paths of a pixel from which a recording grows in passes."""
 
-GROWTH, NUM_GROWN = 4, 2
-"""Where there is time for more paths than usual, by how much they grow, and how often."""
+GROWTH = 4
+"""Factor from pass to pass where time is limited, so that each foretells the next."""
 
-MOST_PASSES = 3 + NUM_GROWN
+MOST_USUAL = 16
+"""How many times as many paths as usual are traced, at most, where there is time."""
+
+MOST_PASSES = 12
+"""More than 2^20 paths take in passes of a factor of 4."""
 
 LITTLE = 0.1
 """Share of the squares of the residuals from which noise of the recording counts for nothing."""
 
-OF_STEPS = 1.0
-"""Seconds of the steps of the last pass, for each second that its paths take."""
+WITH_STEPS = 2.0
+"""Seconds of the last pass with all its steps, over those of its paths."""
 
 LEAST_GROWTH = 1.5
 """Factor by which the paths must grow to be worth another pass."""
@@ -42,10 +45,10 @@ class Pass:
 class Plan:
     """Chooses passes.
 
-    They have 1 path per pixel, the geometric mean, and all: passes before the last cost little
-    beside it. With a time limit, passes go on beyond that.
+    They have 1 path per pixel, the geometric mean, and all: those before the last cost little
+    beside it. With a time limit, their paths grow by 4 as long as there is time for more.
 
-    It ends before where more paths would not change the map by much of its own deviation. A map
+    They end before where more paths would not change the map by much of its own deviation. A map
     that is found by least squares has errors in proportion to those of the residuals (propagation
     of errors, Gauss 1823): if noise of the recording is less than a tenth of their variance, it
     moves the map by less than a third of its deviation.
@@ -61,38 +64,35 @@ class Plan:
     is_open: bool = False
 
     @property
-    def totals(self) -> Iterator[int]:
-        """Paths per pixel after each pass, if nothing ends them."""
-        if self.spp >= LEAST_SPP:
-            yield from (1, round(self.spp**0.5))
-        yield self.spp
-        if self.is_open and self.seconds is not None:
-            yield from (self.spp * GROWTH ** (1 + k) for k in range(NUM_GROWN))
+    def most(self) -> int:
+        """Most paths per pixel."""
+        return self.spp * (MOST_USUAL if self.is_open and self.seconds is not None else 1)
 
     def begin(self) -> Pass:
-        """The first pass."""
-        first, *others = self.totals
-        return Pass(spp=first, is_last=not others)
+        """Return the first pass."""
+        is_only = self.spp < LEAST_SPP
+        return Pass(spp=self.spp if is_only else 1, is_last=is_only)
 
-    def after(self, spp: int, *, share: float, elapsed: float, most: int) -> Pass:
-        """The pass after one.
+    def after(
+        self, spp: int, *, share: float, seconds_left: float, seconds_per_path: float, room: int
+    ) -> Pass:
+        """Return the pass after one.
 
         Args:
             spp: paths per pixel so far.
             share: of the squares of the residuals that noise of the recording explains.
-            elapsed: seconds so far.
-            most: paths per pixel for which there is memory.
+            seconds_left: until the time limit; only with one.
+            seconds_per_path: of the last pass for each path per pixel.
+            room: paths per pixel for which there is memory.
         """
         if self.is_open and share < LITTLE:
             return Pass(spp=spp, is_last=True)
-        ahead: Sequence[int] = [total for total in self.totals if total > spp]
         if self.seconds is None:
-            return Pass(spp=ahead[0], is_last=len(ahead) == 1)
-        time_left = max(self.seconds - elapsed, 0.0)
-        within = spp + int(time_left / (1 + OF_STEPS) / (elapsed / spp))
-        if self.is_open and ahead[0] > self.spp:
-            within = min(within, most)
-        if len(ahead) > 1 and within >= ahead[1]:
-            return Pass(spp=ahead[0], is_last=False)
-        within = min(within, ahead[min(1, len(ahead) - 1)] if self.is_open else self.spp)
-        return Pass(spp=within if within > LEAST_GROWTH * spp else spp, is_last=True)
+            middle = round(self.spp**0.5)
+            return Pass(spp=middle if spp < middle else self.spp, is_last=spp >= middle)
+        most = min(self.most, max(room, self.spp))
+        within = spp + int(max(seconds_left, 0) / WITH_STEPS / seconds_per_path)
+        if min(within, most) >= LEAST_GROWTH * GROWTH * spp:
+            return Pass(spp=GROWTH * spp, is_last=False)
+        last = min(within, most)
+        return Pass(spp=last if last >= LEAST_GROWTH * spp else spp, is_last=True)

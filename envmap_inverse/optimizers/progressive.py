@@ -58,7 +58,8 @@ class Progressive:
         self._settings, self._problem, self._keeper = settings, problem, keeper
         self._plan, self._max_share, self._library = plan, max_share, library
         self._options = options
-        self._begun = time.perf_counter()
+        self._last = time.perf_counter()
+        self._ends = self._last + (plan.seconds or np.inf)
         self._phases = {"record": 0.0, "assemble": 0.0}
         self._passes: list[Pass] = []
         self._transport: LightTransport | None = None
@@ -68,28 +69,34 @@ class Progressive:
         """Take the one step of another pass, or the next one of the last."""
         if not (self._passes and self._passes[-1].is_last):
             self._begin_another()
-        if isinstance(self._solver, LeastSquares):
-            step, is_last = self._solver.advance(), False
-        else:
-            number = index + 1 - len(self._passes)
-            step, is_last = self._solver.step(number), number == self._settings.rounds
-        is_late = self._plan.seconds is not None and self._elapsed() > self._plan.seconds
-        return replace(step, ending="done") if is_last or is_late else step
+        step = (
+            self._solver.advance()
+            if isinstance(self._solver, LeastSquares)
+            else self._solver.step(index + 1 - len(self._passes))
+        )
+        return replace(step, ending="done") if time.perf_counter() > self._ends else step
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all steps of the last pass are done."""
+        return bool(self._passes) and self._solver.is_finished
 
     def _begin_another(self) -> None:
         """Begin the next pass, at the map of the last."""
-        if not self._passes:
+        if self._transport is None:
             self._begin(self._plan.begin())
             return
         before, transport = self._solver, self._transport
-        assert isinstance(before, LeastSquares) and transport is not None  # noqa: PT018
         room = (self._library.free_memory or free_memory)() // COPIES
+        num_new = transport.spp - (self._passes[-2].spp if len(self._passes) > 1 else 0)
+        now = time.perf_counter()
         self._begin(
             self._plan.after(
                 transport.spp,
                 share=before.share_of_paths(),
-                elapsed=self._elapsed(),
-                most=transport.spp * room // transport.nbytes,
+                seconds_left=self._ends - now,
+                seconds_per_path=(now - self._last) / num_new,
+                room=transport.spp * room // transport.nbytes,
             )
         )
         self._solver.begin_at(before.texels)
@@ -115,11 +122,9 @@ class Progressive:
         """See `Solver`."""
         return self._solver.solution()
 
-    def _elapsed(self) -> float:
-        return time.perf_counter() - self._begun
-
     def _begin(self, chosen: Pass) -> None:
         self._passes.append(chosen)
+        self._last = time.perf_counter()
         transport = self._record(chosen.spp)
         options = self._settings, self._problem, transport
         if not chosen.is_last:

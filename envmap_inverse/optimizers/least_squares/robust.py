@@ -75,14 +75,28 @@ class RobustLeastSquares:
     def step(self, index: int) -> Step:
         """Take a step of least squares; after the last, go on without the outliers."""
         step = self._solver.step(index)
-        if index < self._settings.rounds or not self._max_share:
+        if not (self.is_finished and self._max_share):
             return step
         self._search()
         if self._solver is self._first:
             return step
-        step = self._solver.step(index)
+        step = self._solver.step(self._settings.rounds)
         loss = self._first.pictures.mean_loss(self._prediction(self._solver))
         return replace(step, loss=loss)  # of the pixels of the steps before
+
+    @property
+    def texels(self) -> Texels:
+        """The present map."""
+        return self._solver.texels
+
+    def share_of_paths(self) -> float:
+        """See `LeastSquares`."""
+        return self._solver.share_of_paths()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all steps are done."""
+        return self._solver.is_finished
 
     def state(self) -> State:
         """See `Solver`."""

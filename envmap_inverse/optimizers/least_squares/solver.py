@@ -18,6 +18,7 @@ from envmap_inverse.optimizers.least_squares.conjugate_gradients import (
     projected_step,
 )
 from envmap_inverse.optimizers.least_squares.held_out import HeldOutPixels
+from envmap_inverse.optimizers.least_squares.levels import least_values, scaled_start
 from envmap_inverse.optimizers.least_squares.multiplicative import (
     MOST_STEPS,
     factors,
@@ -33,24 +34,16 @@ from envmap_inverse.problem.solution import Solution
 from envmap_inverse.quadratics import Quadratic
 from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
-from envmap_inverse.sphere import latlong
 from envmap_inverse.system.arrays import as_columns, to_host
 
 __all__ = ["LeastSquares", "Settings"]
 
-FLOOR = 0.01
 MOST_ITERATIONS, ENOUGH, ENOUGH_TO_GO_ON = 16, 0.2, 0.4
 """Conjugate-gradient steps of a round, at most, unless told otherwise, and when to end before; see
 `conjugate_gradients`."""
 
 NOISY = 3.0
 """Where noise rules the pictures, priors count that much more."""
-
-DARKEST, AROUND = 0.1, float(np.radians(4))
-"""Least share of the light around that a texel has, and the reach of what is around, radians."""
-
-LEAST_SHARE = 0.02
-"""Least start value of a channel, as a share of the others'."""
 
 Texels = NDArray[Any]
 Vector = NDArray[Any]
@@ -69,6 +62,9 @@ class Settings:
 
 class LeastSquares:
     """A `Solver` of one problem on one recording; its first step warms up, the others are rounds.
+
+    Rounds go on as long as pixels that are held out are predicted better by them; the last one sees
+    all pixels.
 
     Maps have shape (H * W, 3) and pictures (pixels of all views, 3), in columns. Both are radiance
     in units of the pictures' mean, without other emitters' light, and lie where the recording does.
@@ -111,6 +107,7 @@ class LeastSquares:
         # Texels that nothing sees keep the start value, unless a prior reaches them.
         unseen = self.centre if problem.priors else self.initial
         self.texels: Texels = np.where(self.seen, self.centre, unseen)
+        self.is_finished = self._is_settled = False
         self._kept: Texels | None = None
         self.loss = np.inf
 
@@ -125,7 +122,7 @@ class LeastSquares:
         if index == 0:
             self._warm_up()
         else:
-            self._take_round(index)
+            self._take(index)
         self.loss = self.pictures.mean_loss(self.predicted)
         return self.report()
 
@@ -137,15 +134,21 @@ class LeastSquares:
         self.loss = self.pictures.mean_loss(self.predicted)
         return self.report()
 
-    def _take_round(self, index: int) -> None:
+    def _take(self, index: int) -> None:
+        """Take a round, the last one if held-out pixels have settled."""
         if index == 1:
             self._correct()
-        if index == self.held_out.until:
+        is_last = self._is_settled or index == self.settings.rounds
+        if self._kept is None and (is_last or index == self.held_out.until):
             self.held_out.measure(self.transport, self.texels, self.predicted)
             self._see_all()
+        before = self.held_out.loss(self.predicted)
         self._round()
-        if index == self.settings.rounds:
+        if is_last:
             self._correct()
+            self.is_finished = True
+        elif self._kept is None:
+            self._is_settled = has_settled(before, self.held_out.loss(self.predicted))
 
     @property
     def without_held_out(self) -> Texels:
@@ -169,12 +172,18 @@ class LeastSquares:
 
     def run(self) -> None:
         """Take all steps."""
+        self.is_finished = self._is_settled = False
         for index in range(1 + self.settings.rounds):
-            self.step(index)
+            if not self.is_finished:
+                self.step(index)
 
     def state(self) -> State:
         """See `Solver`."""
-        return {"texels": to_host(self.texels), "held_out": to_host(self.held_out.measures)}
+        return {
+            "texels": to_host(self.texels),
+            "held_out": to_host(self.held_out.measures),
+            "is_settled": np.array([self._is_settled, self._kept is not None, self.is_finished]),
+        }
 
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
@@ -183,7 +192,8 @@ class LeastSquares:
         if not (fits and np.isfinite(texels).all()):
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         self.held_out.measures = self.transport.library.array(state["held_out"])
-        if num_done > self.held_out.until:
+        self._is_settled, sees_all, self.is_finished = state["is_settled"].tolist()
+        if sees_all:
             self._see_all()
         if num_done > 0:
             self.texels = as_columns(self.transport.library.array(texels))
@@ -231,34 +241,15 @@ class LeastSquares:
         return seen
 
     def _scaled_start(self) -> Texels:
-        """The start map, times the factor per channel that gives the pictures their level.
-
-        The level is the fourth power of the mean fourth root: noise hardly moves it, and a few
-        lamps do not make it brighter than the room. A channel that noise drives to 0 is brought
-        back to a small share of the others.
-        """
+        """The start map at the level of the pictures."""
         weights = self.weights * self.pictures.is_exact * self.gains.is_known()
-        light, predicted = (
-            np.sum(weights * np.sqrt(np.sqrt(np.maximum(pixels, 0))), axis=0) ** 4
-            for pixels in (self.pictures.observed, self.predicted)
-        )
-        least = LEAST_SHARE * np.sum(light) / max(float(np.sum(predicted)), 1e-30)
-        scale = np.maximum(light / np.maximum(predicted, 1e-30), least)
-        scaled = self.initial * scale.astype(np.float32)
-        # A texel at 0 could not grow by factors.
-        return as_columns(np.where(self.initial > 0, scaled, np.float32(FLOOR)))
+        return scaled_start(self.initial, self.predicted, self.pictures.observed, weights)
 
     def _least(self) -> Texels:
-        """Least values of texels: a share of their surroundings' light, or 0 without priors.
-
-        Beside lamps noise would drive texels to 0, which no room has.
-        """
+        """Least values of texels: a share of their surroundings' light, or 0 without priors."""
         if not self.problem.priors:
             return np.zeros_like(self.initial)
-        width, height = self.transport.resolution
-        logs = np.log(np.maximum(self.texels, np.float32(1e-4))).reshape(height, width, 3)
-        around = np.exp(latlong.blur(logs, AROUND)).reshape(-1, 3)
-        return as_columns(DARKEST * around)
+        return least_values(self.texels, self.transport.resolution)
 
     def _round(self, enough: float = ENOUGH) -> None:
         least = self._least()
