@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["MOST_PASSES", "Pass", "Plan"]
+__all__ = ["Pass", "Plan", "most_passes"]
 
 LEAST_SPP = 8
 """Paths of a pixel from which a recording grows in passes."""
+
+MANY_SPP = 64
+"""Paths of a pixel from which there is a pass between the first and the last."""
 
 GROWTH = 4
 """Factor from pass to pass where time is limited, so that each foretells the next."""
@@ -15,13 +18,13 @@ GROWTH = 4
 MOST_USUAL = 16
 """How many times as many paths as usual are traced, at most, where there is time."""
 
-MOST_PASSES = 12
-"""More than 2^20 paths take in passes of a factor of 4."""
+USUAL_PASSES, LIMITED_PASSES = 3, 12
+"""Passes at most; with a time limit so many as 2^20 paths take."""
 
 LITTLE = 0.1
 """Share of the squares of the residuals from which noise of the recording counts for nothing."""
 
-WITH_STEPS = 2.0
+WITH_STEPS = 3.0
 """Seconds of the last pass with all its steps, over those of its paths."""
 
 LEAST_GROWTH = 1.5
@@ -45,8 +48,8 @@ class Pass:
 class Plan:
     """Chooses passes.
 
-    They have 1 path per pixel, the geometric mean, and all: those before the last cost little
-    beside it. With a time limit, their paths grow by 4 as long as there is time for more.
+    They have 1 path per pixel, the geometric mean if there are many, and all: those before the last
+    cost little beside it. With a time limit, their paths grow by 4 as long as there is time for more.
 
     They end before where more paths would not change the map by much of its own deviation. A map
     that is found by least squares has errors in proportion to those of the residuals (propagation
@@ -88,7 +91,7 @@ class Plan:
         if self.is_open and share < LITTLE:
             return Pass(spp=spp, is_last=True)
         if self.seconds is None:
-            middle = round(self.spp**0.5)
+            middle = round(self.spp**0.5) if self.spp >= MANY_SPP else 1
             return Pass(spp=middle if spp < middle else self.spp, is_last=spp >= middle)
         most = min(self.most, max(room, self.spp))
         within = spp + int(max(seconds_left, 0) / WITH_STEPS / seconds_per_path)
@@ -96,3 +99,17 @@ class Plan:
             return Pass(spp=GROWTH * spp, is_last=False)
         last = min(within, most)
         return Pass(spp=last if last >= LEAST_GROWTH * spp else spp, is_last=True)
+
+
+def most_passes(spp: int | None, seconds: float | None) -> int:
+    """Number of passes, at most.
+
+    Args:
+        spp: paths per pixel at the end; None if they depend on the pictures.
+        seconds: time limit, or None.
+    """
+    if seconds is not None:
+        return LIMITED_PASSES
+    if spp is None or spp >= MANY_SPP:
+        return USUAL_PASSES
+    return 1 if spp < LEAST_SPP else 2

@@ -132,7 +132,9 @@ class Progressive:
             return
         if self._keeper:
             self._keeper.keep_transport(transport)
-        self._solver = RobustLeastSquares(*options, max_share=self._max_share, phases=self._phases)
+        self._solver = RobustLeastSquares(
+            *options, max_share=self._max_share, phases=self._phases, ends=self._ends
+        )
 
     def _record(self, spp: int) -> LightTransport:
         """The recording with so many paths per pixel."""

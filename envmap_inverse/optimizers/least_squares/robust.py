@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -52,6 +53,7 @@ class RobustLeastSquares:
         *,
         max_share: float,
         phases: Mapping[str, float] | None = None,
+        ends: float = np.inf,
     ) -> None:
         """Prepare to solve.
 
@@ -61,7 +63,9 @@ class RobustLeastSquares:
             transport: the recording of the problem's views.
             max_share: of outliers among the pixels that count; 0 to look for none.
             phases: seconds that led here, for the solution.
+            ends: when to look for outliers no longer, by `time.perf_counter`.
         """
+        self._ends = ends
         self._settings, self._problem, self._transport = settings, problem, transport
         self._max_share, self._phases = max_share, phases
         self._solver = self._first = LeastSquares(settings, problem, transport, phases=phases)
@@ -129,7 +133,7 @@ class RobustLeastSquares:
             before, number = number, sum(int(mask.sum()) for mask in outliers)
             if not max(MIN_PIXELS, MIN_SHARE * total) <= number <= self._max_share * total:
                 return
-            if abs(number - before) <= SAME * number:
+            if abs(number - before) <= SAME * number or time.perf_counter() > self._ends:
                 break
             solver = self._without(outliers, solver)
             solver.advance()

@@ -38,9 +38,13 @@ from envmap_inverse.system.arrays import as_columns, to_host
 
 __all__ = ["LeastSquares", "Settings"]
 
-MOST_ITERATIONS, ENOUGH, ENOUGH_TO_GO_ON = 16, 0.2, 0.4
+MOST_ITERATIONS, ENOUGH, ENOUGH_TO_GO_ON = 16, 0.15, 0.4
 """Conjugate-gradient steps of a round, at most, unless told otherwise, and when to end before; see
 `conjugate_gradients`."""
+
+BELOW_NOISE = 2.0
+"""Variance of the recording's noise, over the squares of the residuals, from which rounds would fit
+that noise (discrepancy principle, Morozov 1966); the variance is known to a factor of two."""
 
 NOISY = 3.0
 """Where noise rules the pictures, priors count that much more."""
@@ -63,8 +67,8 @@ class Settings:
 class LeastSquares:
     """A `Solver` of one problem on one recording; its first step warms up, the others are rounds.
 
-    Rounds go on as long as pixels that are held out are predicted better by them; the last one sees
-    all pixels.
+    Rounds go on as long as they predict held-out pixels better, and residuals are not far below the
+    recording's noise; the last one sees all pixels.
 
     Maps have shape (H * W, 3) and pictures (pixels of all views, 3), in columns. Both are radiance
     in units of the pictures' mean, without other emitters' light, and lie where the recording does.
@@ -148,7 +152,8 @@ class LeastSquares:
             self._correct()
             self.is_finished = True
         elif self._kept is None:
-            self._is_settled = has_settled(before, self.held_out.loss(self.predicted))
+            is_in_vain = has_settled(before, self.held_out.loss(self.predicted))
+            self._is_settled = is_in_vain or self.share_of_paths() > BELOW_NOISE
 
     @property
     def without_held_out(self) -> Texels:

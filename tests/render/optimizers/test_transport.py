@@ -168,8 +168,8 @@ def test_the_history_has_a_record_of_each_step(
     told: list[ei.Iteration] = []
     transport = ei.Transport(rounds=rounds)
     found = ei.estimate(smooth_scene, picture, optimizer=transport, on_iteration=told.append)
-    assert len(found.history) == len(told) == transport.num_steps
-    assert [record.index for record in found.history] == list(range(transport.num_steps))
+    assert 2 <= len(found.history) == len(told) <= transport.num_steps
+    assert [record.index for record in found.history] == list(range(len(told)))
     names = [field.name for field in dataclasses.fields(found.history[0])]
     for record, iteration in zip(found.history, told, strict=True):
         assert all(getattr(record, name) == getattr(iteration, name) for name in names)
@@ -251,7 +251,7 @@ def test_the_seconds_of_recording_assembling_and_solving_are_told(result: ei.Est
     assert result.phases["optimize"] <= result.seconds
     seconds = [entry.seconds for entry in result.history]
     assert seconds == sorted(seconds)
-    assert record + assemble < seconds[0]
+    assert record + assemble < seconds[-1]
     assert seconds[-1] <= result.seconds
 
 
