@@ -49,7 +49,7 @@ class Plan:
     """Chooses passes.
 
     They have 1 path per pixel, the geometric mean if there are many, and all: those before the last
-    cost little beside it. With a time limit, their paths grow by 4 as long as there is time for more.
+    cost little beside it. With a time limit, paths grow by 4 as long as there is time for more.
 
     They end before where more paths would not change the map by much of its own deviation. A map
     that is found by least squares has errors in proportion to those of the residuals (propagation

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.least_squares.robust import RobustLeastSquares
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
 from envmap_inverse.optimizers.passes import Pass, Plan
@@ -108,6 +109,8 @@ class Progressive:
 
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
+        if "passes" not in state:
+            raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         totals, is_last = state["passes"].tolist(), "outliers" in state
         kept = kept_recording(self._problem, self._keeper, self._library) if is_last else None
         if kept is not None and kept.spp == totals[-1]:

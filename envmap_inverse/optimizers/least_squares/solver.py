@@ -171,7 +171,7 @@ class LeastSquares:
         return Step(
             loss=self.loss,
             error=self._error(),
-            texels=partial(self.as_map, self.texels),
+            texels=partial(self._filled, self.texels, self.seen),
             image=self._deferred_image(),
         )
 
@@ -208,7 +208,7 @@ class LeastSquares:
     def solution(self) -> Solution:
         """See `Solver`."""
         return Solution(
-            texels=self.as_map(self._filled()),
+            texels=self._filled(self.texels, self.seen),
             coverage=self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit)),
             posterior=Posterior(self.transport, self.texels, self._variance(), self.unit),
             exposures=self.gains.exposures,
@@ -395,7 +395,8 @@ class LeastSquares:
     def _error(self) -> float | None:
         if (truth := self.problem.ground_truth) is None:
             return None
-        return float(metrics.sum_of_squared_errors(self.as_map(self.texels), truth))
+        found = self._filled(self.texels, self.seen)
+        return float(metrics.sum_of_squared_errors(found, truth))
 
     def _deferred_image(self) -> Callable[[], NDArray[np.float32]]:
         """A function that makes the first view, as it is predicted now."""
@@ -408,14 +409,14 @@ class LeastSquares:
 
         return image
 
-    def _filled(self) -> Texels:
-        """The map, with what nothing sees filled in; without priors it keeps the start values."""
+    def _filled(self, texels: Texels, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """A map, with what nothing sees filled in; without priors it keeps the start values."""
         if not self.problem.priors:
-            return self.texels
+            return self.as_map(texels)
         width, height = self.transport.resolution
-        known, *maps = map(to_host, (self.seen.any(axis=1), self.texels, self.centre))
+        known, *maps = map(to_host, (seen.any(axis=1), texels, self.centre))
         light, start = (each.reshape(height, width, 3) for each in maps)
-        return filled_light(light, start, known.reshape(height, width)).reshape(-1, 3)
+        return self.as_map(filled_light(light, start, known.reshape(height, width)))
 
     def _variance(self) -> Pixels:
         variance = self.pictures.variance(self.predicted, self.transport.variance(self.texels))
