@@ -7,6 +7,8 @@ itself, as importing any part of it imports all.
 import re
 import sys
 
+from envmap_inverse_supervisor import Pulse, supervise
+
 __all__ = ["main"]
 
 STARTING = "Starting ..."
@@ -14,13 +16,18 @@ TOO_LITTLE = "out of memory: 0.5 GiB are needed; end other programs or raise the
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, in a process that this one watches over."""
+    _run(supervise())
+
+
+def _run(pulse: Pulse | None) -> None:
     is_shown = sys.stderr is not None and sys.stderr.isatty() and not _is_quiet(sys.argv[1:])
     if is_shown:
         sys.stderr.write(STARTING)
         sys.stderr.flush()
     try:
         from envmap_inverse.cli import main as run  # noqa: PLC0415 - this takes the time
+        from envmap_inverse.system.pulse import report_to  # noqa: PLC0415
     except KeyboardInterrupt:
         if sys.stderr is not None:
             sys.stderr.write(("\n" if is_shown else "") + "error: interrupted\n")
@@ -34,6 +41,8 @@ def main() -> None:
     if is_shown:
         sys.stderr.write(f"\r{'':{len(STARTING)}}\r")
         sys.stderr.flush()
+    if pulse is not None:
+        report_to(pulse)
     run()
 
 

@@ -24,7 +24,7 @@ from benchmarks.tables import Table, print_table
 from benchmarks.timing import interleaved, timed
 from envmap_inverse.bundled import bundled_scene
 from envmap_inverse.metrics import angular_error, log_rmse
-from envmap_inverse.recording.tracing import Sampler
+from envmap_inverse.scene.tracing import Sampler
 
 SIZE, SPP = 256, 16
 MATERIALS = ("mirror", "rough", "plastic")

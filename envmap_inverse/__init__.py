@@ -53,10 +53,12 @@ from envmap_inverse.refining.choices import Refine, Refined, Within
 from envmap_inverse.scene.camera_files import read_cameras
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.meshes import load_mesh
+from envmap_inverse.scene.near import NearBox, NearSphere
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene, load_scene
 from envmap_inverse.scene.viewpoints import Viewpoint
 from envmap_inverse.solving.arguments import explain_arguments as _explain_arguments
+from envmap_inverse.solving.distance import Distance, find_distance
 from envmap_inverse.solving.estimate import Estimate, estimate
 from envmap_inverse.solving.sequence import estimate_sequence
 from envmap_inverse.version import __version__ as __version__
@@ -71,6 +73,7 @@ __all__ = [
     "Censored",
     "Chromaticity",
     "Direct",
+    "Distance",
     "Estimate",
     "Exp",
     "Huber",
@@ -83,6 +86,8 @@ __all__ = [
     "LogMSE",
     "Loss",
     "NaturalLight",
+    "NearBox",
+    "NearSphere",
     "Noise",
     "Optimizer",
     "Parameterization",
@@ -111,6 +116,7 @@ __all__ = [
     "estimate",
     "estimate_noise",
     "estimate_sequence",
+    "find_distance",
     "find_lamps",
     "load_mesh",
     "load_scene",

@@ -1,6 +1,6 @@
 """Run the command `envmap-inverse` as `python -m envmap_inverse`."""
 
-from envmap_inverse.cli import main
+from envmap_inverse_command import main
 
 __all__: list[str] = []
 

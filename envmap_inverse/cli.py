@@ -34,6 +34,7 @@ from envmap_inverse.console.output import lost_output, say
 from envmap_inverse.console.parsing import CheckingCommand, Command, Group
 from envmap_inverse.console.running import fail
 from envmap_inverse.errors import BackendError, InputError, in_one_line, is_out_of_memory
+from envmap_inverse.system.pulse import beat
 from envmap_inverse.version import __version__
 
 app = typer.Typer(
@@ -59,6 +60,14 @@ def _main(
     log_file: Annotated[  # noqa: ARG001
         Path | None,
         typer.Option(help="Append everything that -vv shows to a file, with times."),
+    ] = None,
+    stall_limit: Annotated[  # noqa: ARG001
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="MINUTES",
+            help="End if nothing advances for so long, by default 120; 0 for never.",
+        ),
     ] = None,
 ) -> None:
     if version:
@@ -122,7 +131,9 @@ def main() -> None:
         else:
             status = fail(_explained(error), _status(error))
     guard.ignore_signals()
-    sys.exit(_flushed(status if isinstance(status, int) else 0))
+    status = _flushed(status if isinstance(status, int) else 0)
+    beat(status=status)
+    sys.exit(status)
 
 
 def _flushed(status: int) -> int:

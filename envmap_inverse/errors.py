@@ -36,7 +36,10 @@ __all__ = [
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
-_OUT_OF_MEMORY = re.compile("bad_alloc|out of memory|allocate|MemoryError", re.IGNORECASE)
+_OUT_OF_MEMORY = re.compile(
+    "bad_alloc|out of memory|allocate|MemoryError|map segment|Resource temporarily unavailable",
+    re.IGNORECASE,
+)
 
 
 class InputError(ValueError):

@@ -1,7 +1,8 @@
-"""Parameterizations: the numbers that Adam changes in place of the texels.
+"""Parameterizations: the numbers that an optimizer looks for in place of the texels.
 
 A parameterization is a pair of functions on flat Dr.Jit arrays: one from parameters to RGBA
-texels, which Adam differentiates automatically, and one from texels to parameters.
+texels, which Adam differentiates automatically, and one from texels to parameters. Those that are
+sums of given maps also have these maps, a basis, on which `Transport` solves.
 """
 
 # ruff: noqa: ARG002 - most have no use for the resolution
@@ -25,6 +26,7 @@ __all__ = [
     "PARAMETERIZATIONS",
     "SG",
     "SH",
+    "Basis",
     "Direct",
     "Exp",
     "Parameterization",
@@ -55,6 +57,32 @@ class Parameterization(Protocol):
     def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
         """Convert a map, flat RGBA, to parameters, or else the nearest map that has parameters."""
 
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Basis:
+    """Maps whose sum is the light, and what is to be expected of their coefficients.
+
+    Expectations are for light of mean radiance 1.
+
+    Attributes:
+        maps: shape (H * W, n).
+        mean: of the coefficients, shape (n,).
+        deviation: their standard deviation, shape (n,).
+        is_positive: whether no coefficient is negative.
+    """
+
+    maps: NDArray[np.float64]
+    mean: NDArray[np.float64]
+    deviation: NDArray[np.float64]
+    is_positive: bool = False
+
+
+POWER, POWER_FALLS = 2.7, 0.9
+"""Power of radiance by degree l, over the square of its mean, is 2.7 / l^0.9: measured on 27
+panoramas of Poly Haven, for l from 1 to 8 (2.7, 1.3, 1.1, 1.0, 0.7, 0.6, 0.5, 0.4)."""
+
+LOBES = 3.0
+"""Standard deviation of a lobe's amplitude over its mean."""
 
 MAX_LEVELS = 20
 """A map has at most 2^14 columns."""
@@ -234,6 +262,16 @@ class SH:
             total += value * coefficient
         return total
 
+    def basis(self, resolution: tuple[int, int]) -> Basis:
+        """The harmonics, whose power falls with their degree; see `Basis`."""
+        width, height = resolution
+        maps = harmonic_basis.basis(texel_directions(height, width), self.order)
+        degrees = harmonic_basis.degrees_of(self.order)
+        mean = np.zeros(len(degrees))
+        mean[0] = math.sqrt(4 * math.pi)
+        powers = np.where(degrees > 0, POWER / np.maximum(degrees, 1) ** POWER_FALLS, mean[0] ** 2)
+        return Basis(maps=maps.reshape(-1, len(degrees)), mean=mean, deviation=np.sqrt(powers))
+
     def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`: the integrals of the map times each harmonic."""
         maps = unflatten_rgba(np.array(texels), resolution)
@@ -273,6 +311,16 @@ class SG:
             logarithm = dr.gather(mi.Float, parameters, 3 * number + channel, channel < 3)
             total += dr.exp(logarithm + self._sharpness * (cosine - 1))
         return total
+
+    def basis(self, resolution: tuple[int, int]) -> Basis:
+        """The lobes, whose amplitudes are not negative; see `Basis`."""
+        width, height = resolution
+        cosines = (
+            texel_directions(height, width).reshape(-1, 3) @ fibonacci_directions(self.lobes).T
+        )
+        maps = np.exp(self._sharpness * (cosines - 1))
+        mean = np.full(self.lobes, 1 / maps.sum(axis=1).mean())
+        return Basis(maps=maps, mean=mean, deviation=LOBES * mean, is_positive=True)
 
     def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`: amplitudes by least squares, none below the floor."""

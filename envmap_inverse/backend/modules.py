@@ -12,11 +12,13 @@ from envmap_inverse.backend.libcuda import point_to_libcuda
 from envmap_inverse.backend.libllvm import point_to_libllvm
 from envmap_inverse.backend.system_libraries import how_to_install, missing_library
 from envmap_inverse.errors import BackendError, InputError, in_one_line
-from envmap_inverse.system.memory import free_memory, gibibytes
+from envmap_inverse.system.memory import free_addresses, free_memory, gibibytes
 
 __all__ = ["check_process", "check_working_folder", "dr", "mi"]
 
 BYTES_TO_START = 2**25
+ADDRESSES_TO_START = 3 * 2**28
+"""Bytes of addresses, which `ulimit -v` limits: in less, libraries spin."""
 
 _started_in: set[int] = set()
 """Number of the process in which Mitsuba or Dr.Jit was first used."""
@@ -75,12 +77,15 @@ def check_working_folder() -> None:
 
 def _check_memory() -> None:
     """Refuse what Mitsuba and LLVM would answer by ending the process."""
-    free = free_memory()
-    if free < BYTES_TO_START:
-        raise BackendError(
-            f"out of memory: Mitsuba needs {gibibytes(BYTES_TO_START)} to start and "
-            f"{gibibytes(free)} are free; end other programs, or raise the limit (ulimit)"
-        )
+    for free, needed in (
+        (free_memory(), BYTES_TO_START),
+        (free_addresses(), ADDRESSES_TO_START),
+    ):
+        if free < needed:
+            raise BackendError(
+                f"out of memory: Mitsuba needs {gibibytes(needed)} to start and {gibibytes(free)} "
+                "are free; end other programs, or raise the limit (ulimit)"
+            )
 
 
 def _explain_import_error(name: str, error: Exception) -> str:

@@ -79,6 +79,7 @@ from envmap_inverse.console.problems import Goal, Wish, stated
 from envmap_inverse.console.refining import RefineSpecs
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import (
+    LightDistance,
     MapSize,
     SceneChoice,
     film_size_of,
@@ -185,6 +186,7 @@ def estimate(
     ] = None,
     temporal: Tie = None,
     initial: Initial = None,
+    distance: LightDistance = None,
     ground_truth: Annotated[
         Path | None,
         panelled("Light", help="The true map, if known, to measure the errors."),
@@ -262,7 +264,9 @@ def estimate(
             recording=recording,
             **steps,
         )
-        place = SceneChoice.parse(faults, scene, map_size, envmap_name=envmap_name, define=define)
+        place = SceneChoice.parse(
+            *(faults, scene, map_size), envmap_name=envmap_name, define=define, distance=distance
+        )
         mesh = MeshChoice.parse(faults, scene, material, camera, cameras, save_scene)
         goal = Goal.parse(faults, loss, prior, refine, initial, ground_truth)
         levels = {"white": white, "black": black, "censoring": censoring}

@@ -23,7 +23,7 @@ from envmap_inverse.console.options import (
 )
 from envmap_inverse.console.output import say
 from envmap_inverse.console.parsing import faults_of, report_if_incomplete
-from envmap_inverse.console.scenes import MapSize, SceneChoice
+from envmap_inverse.console.scenes import LightDistance, MapSize, SceneChoice, put_light
 from envmap_inverse.errors import InputError, cannot_write, counted
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.optimizers.transport import usual_spp
@@ -51,6 +51,7 @@ def record(
         int | None, panelled("Pictures", help="Paths per pixel: by default as for estimate.")
     ] = None,
     seed: Seed = 0,
+    distance: LightDistance = None,
     define: Define = None,
     envmap_name: EnvmapName = None,
     overwrite: OverwriteFile = False,
@@ -67,7 +68,11 @@ def record(
         envmap-inverse estimate scene.xml evening.exr -o evening --recording scene.npz
     """
     faults = faults_of(context)
-    place = SceneChoice.parse(faults, scene, map_size, envmap_name=envmap_name, define=define)
+    place = SceneChoice.parse(
+        *(faults, scene, map_size), envmap_name=envmap_name, define=define, distance=distance
+    )
+    if place.finds_distance:
+        faults.keep(InputError("--distance auto: needs pictures; give sphere:R or box:X,Y,Z"))
     listed = None if sensor is None else faults.attempt(sensor_numbers, sensor)
     wanted = faults.attempt(pixel_size, "--size", size)
     faults.attempt(_check_name, output)
@@ -77,6 +82,7 @@ def record(
         if not trust_input:
             read_apart(faults, scene, [], cameras=cameras, envmap=envmap_name, define=place.define)
         loaded, _ = faults.need(place.load)
+        faults.attempt(put_light, loaded, place.distance)
         faults.report()
         take_cameras(loaded, cameras)
         sensors = list(dict.fromkeys(range(loaded.num_sensors) if listed is None else listed))

@@ -28,7 +28,7 @@ from envmap_inverse.console.options import (
 )
 from envmap_inverse.console.output import say
 from envmap_inverse.console.parsing import faults_of, report_if_incomplete
-from envmap_inverse.console.scenes import load_with_map
+from envmap_inverse.console.scenes import LightDistance, distance_of, load_with_map, put_light
 from envmap_inverse.errors import cannot_write
 from envmap_inverse.guard.reader import read_apart
 from envmap_inverse.images import write_image
@@ -87,6 +87,7 @@ def render(
     sensor: Annotated[int, panelled("Pictures", metavar="K", help="Index of the sensor.")] = 0,
     cameras: Cameras = None,
     size: FilmSize = None,
+    distance: LightDistance = None,
     define: Define = None,
     envmap_name: EnvmapName = None,
     overwrite: OverwriteFile = False,
@@ -101,6 +102,7 @@ def render(
     faults = faults_of(context)
     defined = faults.attempt(definitions, define) or {}
     wanted = faults.attempt(pixel_size, "--size", size)
+    near = faults.attempt(distance_of, distance)
     report_if_incomplete(context)
     faults.attempt(check_new, output, overwrite=overwrite)
     with stage(f"Reading {scene.name}"):
@@ -125,6 +127,7 @@ def render(
             faults.report()
         if wanted is not None:
             faults.attempt(loaded.set_film_size, wanted, sensor)
+        faults.attempt(put_light, loaded, near)
         texels = None if envmap is None else faults.attempt(read_map, envmap)
         faults.report()
     check_memory(prod(loaded.film_size(sensor)), 0)

@@ -12,7 +12,7 @@ import typer
 
 __all__ = ["long_name", "placeholder", "split_examples", "summary", "usage", "write_panels"]
 
-COMMON = ("verbose", "quiet", "log_file", "help")
+COMMON = ("verbose", "quiet", "log_file", "stall_limit", "help")
 """Options that every command has."""
 
 _EXAMPLES = "\n\nExamples:\n"

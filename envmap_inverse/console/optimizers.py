@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from envmap_inverse.console.options import kind_of, make_choice, names_of, panelled, spec_of
 from envmap_inverse.errors import Faults, InputError
+from envmap_inverse.optimizers.automatic_basis import AUTO, check_parameterization
 from envmap_inverse.optimizers.choices import (
     DEFAULT,
     OPTIMIZERS,
@@ -73,8 +74,9 @@ ParameterizationSpec = Annotated[
     panelled(
         "Optimizer",
         metavar="NAME[:key=value,...]",
-        help=f"What Adam changes: {names_of(PARAMETERIZATIONS)} ('envmap-inverse "
-        "parameterizations' explains them); by default Direct, Pyramid if robust.",
+        help=f"What is solved for: {names_of(PARAMETERIZATIONS)} ('envmap-inverse "
+        "parameterizations' explains them); by default Direct, Pyramid if robust. Transport takes "
+        "Direct, SH, SG, or auto, the one that predicts pixels best that it did not see.",
     ),
 ]
 PathsOrSamples = Annotated[
@@ -152,9 +154,7 @@ def make_optimizer(
         spec = f"{ROBUST.__name__}:{arguments}"
     given = {key: value for key, value in options.items() if value is not None}
     if parameterization is not None:
-        given["parameterization"] = make_choice(
-            PARAMETERIZATIONS, "--parameterization", parameterization
-        )
+        given["parameterization"] = _parameterization(parameterization, name)
     keys = {part.partition("=")[0].strip() for part in arguments.split(",")}
     if "seed" in keys and given.get("seed") == 0:
         del given["seed"]  # the default, which --seed always has
@@ -162,6 +162,22 @@ def make_optimizer(
         _check_option(name, key, keys)
     made: Optimizer = make_choice(OPTIMIZERS, "--optimizer", spec, **given)
     return made
+
+
+def _parameterization(spec: str, optimizer: str) -> Any:
+    """What --parameterization asks for.
+
+    Raises:
+        InputError: if there is none of that name, or the optimizer cannot solve for it.
+    """
+    if _kind(optimizer) is not kind_of(DEFAULT):
+        return make_choice(PARAMETERIZATIONS, "--parameterization", spec)
+    choice = spec if spec == AUTO else make_choice(PARAMETERIZATIONS, "--parameterization", spec)
+    try:
+        check_parameterization(choice)
+    except InputError as error:
+        raise InputError(f"--{error}; add --optimizer adam") from None
+    return choice
 
 
 def default_spec(scene: Scene) -> str:
@@ -180,7 +196,8 @@ def optimizer_settings(spec: str, optimizer: Optimizer) -> dict[str, Any]:
     values = {f.name: getattr(known, f.name) for f in dataclasses.fields(known)}
     options = {name: values.pop(name) for name in _OPTIONS if name in values}
     if "parameterization" in options:
-        options["parameterization"] = spec_of(options["parameterization"])
+        chosen = options["parameterization"]
+        options["parameterization"] = chosen if chosen == AUTO else spec_of(chosen)
     keys = ",".join(
         f"{key}={json.dumps(value)}"
         for key, value in values.items()

@@ -23,6 +23,7 @@ from envmap_inverse.console.logs import start_logging
 from envmap_inverse.console.progress import terminal_progress
 from envmap_inverse.errors import Faults, InputError, did_you_mean, nearest
 from envmap_inverse.system.progress import watched_by
+from envmap_inverse.system.pulse import beat
 
 __all__ = ["PANELS", "CheckingCommand", "Command", "Group", "faults_of", "report_if_incomplete"]
 
@@ -87,6 +88,8 @@ class Command(TyperCommand):
             quiet=is_quiet,
             log_file=own.get("log_file") or program.get("log_file"),
         )
+        for limit in (program.get("stall_limit"), own.get("stall_limit")):
+            beat(stall_limit=None if limit is None else 60 * limit)
         progress = None if is_quiet else terminal_progress()
         with watched_by(progress):
             result = super().invoke(ctx)

@@ -15,12 +15,14 @@ from envmap_inverse.console.cameras import read_taken
 from envmap_inverse.console.meshes import MeshChoice
 from envmap_inverse.console.optimizers import OptimizerChoice
 from envmap_inverse.console.options import given_files, make_loss, make_priors
+from envmap_inverse.console.output import tell
 from envmap_inverse.console.pictures import Reading
 from envmap_inverse.console.refining import make_refine
 from envmap_inverse.console.scenes import (
     DEFAULT_MAP_SIZE,
     SceneChoice,
     add_unknown_map,
+    put_light,
     read_ground_truth,
     read_initial,
 )
@@ -42,6 +44,7 @@ from envmap_inverse.refining.choices import Refine
 from envmap_inverse.scene.meshes import MeshScene
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving.arguments import check_scene_stays
+from envmap_inverse.solving.distance import found_distance
 from envmap_inverse.system.progress import stage
 
 __all__ = ["Goal", "Wish", "stated"]
@@ -146,9 +149,11 @@ def stated(faults: Faults, wish: Wish) -> tuple[Problem, str, Optimizer, MeshSce
             size = wish.place.map_size or DEFAULT_MAP_SIZE
             made = faults.need(wish.mesh.load, wish.place.path, size)
             scene, has_unknown_map = made.scene, True
+        faults.attempt(put_light, scene, wish.place.distance)
         chosen = faults.attempt(wish.method.make, scene)
         spec, terms = chosen or ("transport", Transport())  # stands in: more faults can be found
         faults.attempt(_check_sampling, terms, wish.samples)
+        faults.attempt(_check_distance, terms, wish.place)
         faults.attempt(check_scene_stays, terms, wish.goal.refine)
         recording: LightTransport | None = getattr(terms, "recording", None)
         shots, mesh = wish.shots, wish.mesh
@@ -176,6 +181,9 @@ def stated(faults: Faults, wish: Wish) -> tuple[Problem, str, Optimizer, MeshSce
             faults.attempt(fitting, recording, problem)
         faults.report()
         check_sight(problem)
+    if wish.place.finds_distance:
+        with stage("Finding the distance of the light"):
+            _find_distance(problem)
     return problem, spec, terms, made
 
 
@@ -198,6 +206,26 @@ def _films(films: dict[str, Any], recording: LightTransport | None) -> dict[str,
     sizes = set() if recording is None else set(recording.image_sizes)
     is_asked_for = films.get("size") is not None or "max_pixels" in films
     return films if is_asked_for or len(sizes) != 1 else {"size": sizes.pop()}
+
+
+def _check_distance(optimizer: Optimizer, place: SceneChoice) -> None:
+    """Check that the optimizer can solve for near light, or find its distance."""
+    if place.distance is None and not place.finds_distance:
+        return
+    if not isinstance(optimizer, Transport):
+        raise InputError("--distance: only the transport optimizer knows near light; leave it out")
+    if place.finds_distance and optimizer.recording is not None:
+        raise InputError("--distance auto: traces paths; with --recording give what was recorded")
+
+
+def _find_distance(problem: Problem) -> None:
+    found = found_distance(problem)
+    problem.scene.surroundings = found.surroundings
+    if found.surroundings is None:
+        tell("the pictures do not tell the light's distance; it counts as infinitely far")
+    else:
+        errors = f"its loss is lower by {found.gain:.1f} standard errors than that of far light"
+        tell(f"the light stands at {found.surroundings} ({errors})")
 
 
 def _check_sampling(optimizer: Optimizer, samples: int) -> None:

@@ -40,6 +40,7 @@ from envmap_inverse.run.refined import kept_refinement
 from envmap_inverse.run.summary import fit_in_words
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import is_watched, stage, watched_by
+from envmap_inverse.system.pulse import beat
 
 __all__ = ["Watch", "command_to_resume", "fail", "run", "shown", "stop_at_signal"]
 
@@ -90,6 +91,7 @@ def run(
     refining = None
     if refine is not None:
         refining = partial(_refined, run_folder.path, problem, optimizer, refine, watch)
+    beat(can_resume=is_all)
     with stop_at_signal(watch), shown():
         result, summary = session.run(
             run_folder,
@@ -107,6 +109,7 @@ def run(
         if write_more is not None:
             write_more(summary)
         page = _write_report(run_folder.path, seconds) if report else None
+    beat(can_resume=is_all and result.status == "interrupted")
     _print_summary(run_folder.path, summary, seconds, watch.first)
     if result.status == "interrupted":
         _print_interruption(summary["iterations"], optimizer.num_steps, can_resume=is_all)

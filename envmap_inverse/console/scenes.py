@@ -17,17 +17,21 @@ from envmap_inverse.console.output import tell
 from envmap_inverse.errors import Faults, InputError
 from envmap_inverse.scene.envmap import read_map
 from envmap_inverse.scene.loading import has_envmap
+from envmap_inverse.scene.near import Surroundings, surroundings_of
 from envmap_inverse.scene.scene import Scene, check_map_size, load_scene
 from envmap_inverse.sphere.latlong import resample
 
 __all__ = [
     "DEFAULT_MAP_SIZE",
+    "LightDistance",
     "MapSize",
     "SceneChoice",
     "add_unknown_map",
+    "distance_of",
     "film_size_of",
     "load_with_map",
     "map_size_of",
+    "put_light",
     "read_ground_truth",
     "read_initial",
 ]
@@ -44,6 +48,20 @@ MapSize = Annotated[
     ),
 ]
 
+AUTO = "auto"
+
+LightDistance = Annotated[
+    str | None,
+    panelled(
+        "Light",
+        "--distance",
+        metavar="sphere:R|box:X,Y,Z|auto",
+        help="Where the light stands: on a sphere or on the walls of a room round the scene, in "
+        "its units; auto finds the sphere that predicts unseen pixels best. By default infinitely "
+        "far. For transport.",
+    ),
+]
+
 
 @dataclass(frozen=True, kw_only=True)
 class SceneChoice:
@@ -54,12 +72,16 @@ class SceneChoice:
         map_size: (width, height) of its map in texels; None for the map's own or a default size.
         envmap_name: name of its map among several.
         define: values of its `$name` parameters.
+        distance: where the light stands; None for infinitely far.
+        finds_distance: whether that is to be found.
     """
 
     path: Path
     map_size: tuple[int, int] | None
     envmap_name: str | None
     define: dict[str, str]
+    distance: Surroundings | None = None
+    finds_distance: bool = False
 
     @classmethod
     def parse(
@@ -70,13 +92,16 @@ class SceneChoice:
         *,
         envmap_name: str | None,
         define: list[str] | None,
+        distance: str | None = None,
     ) -> SceneChoice:
-        """Parse --map-size and --define; `faults` keeps what is wrong."""
+        """Parse --map-size, --define and --distance; `faults` keeps what is wrong."""
         return cls(
             path=path,
             map_size=faults.attempt(map_size_of, map_size),
             envmap_name=envmap_name,
             define=faults.attempt(definitions, define) or {},
+            distance=None if distance == AUTO else faults.attempt(distance_of, distance),
+            finds_distance=distance == AUTO,
         )
 
     def load(self) -> tuple[Scene, bool]:
@@ -84,6 +109,34 @@ class SceneChoice:
         return load_with_map(
             self.path, self.map_size, envmap_name=self.envmap_name, define=self.define
         )
+
+
+def put_light(scene: Scene, distance: Surroundings | None) -> None:
+    """Put the light where --distance says.
+
+    Raises:
+        InputError: if the scene is larger.
+    """
+    if distance is None:
+        return
+    try:
+        scene.surroundings = distance
+    except InputError as error:
+        raise InputError(f"--distance {error}") from None
+
+
+def distance_of(option: str | None) -> Surroundings | None:
+    """Parse --distance.
+
+    Raises:
+        InputError: if it is none.
+    """
+    if option is None:
+        return None
+    try:
+        return surroundings_of(option)
+    except InputError as error:
+        raise InputError(f"--distance: {error}") from None
 
 
 def map_size_of(option: str | None) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from typing import Any
 from envmap_inverse import backend
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import BackendError, InputError, is_out_of_memory
-from envmap_inverse.guard.rehearsal import is_usual, rehearse
+from envmap_inverse.guard.usual import is_usual
 from envmap_inverse.images import read_image, read_mask
 from envmap_inverse.images.video import is_video, read_frames
 from envmap_inverse.scene.camera_files import read_cameras
@@ -98,6 +98,10 @@ class _Child:
             scene = read_scene(path, envmap, define)
             if not is_usual(plugins):
                 self._send("rendering")
+                from envmap_inverse.guard.rehearsal import (  # noqa: PLC0415 - imports much
+                    rehearse,
+                )
+
                 rehearse(scene)
         dr.sync_thread()
 

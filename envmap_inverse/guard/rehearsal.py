@@ -1,41 +1,23 @@
-"""Render a scene of unusual plugins in the child process first, at a few pixels."""
+"""Render and record a scene of unusual plugins in the child process first, at a few pixels."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Collection
 from typing import Any
 
 from envmap_inverse.backend import dr, mi
+from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.scene.films import cut_film, window_size
+from envmap_inverse.scene.scene import Scene
 
-__all__ = ["is_usual", "rehearse"]
+__all__ = ["rehearse"]
 
 SIDE = 4
 """Pixels of each side of the film, at most."""
 
-_USUAL = frozenset(
-    (
-        *("scene", "path", "prb", "direct", "perspective", "hdrfilm"),
-        *("box", "tent", "gaussian", "mitchell", "catmullrom", "lanczos"),
-        *("independent", "stratified", "multijitter", "orthogonal", "ldsampler"),
-        *("sphere", "rectangle", "cube", "disk", "cylinder", "obj", "ply", "serialized"),
-        *("diffuse", "conductor", "roughconductor", "dielectric", "roughdielectric", "plastic"),
-        *("roughplastic", "thindielectric", "twosided", "mask", "principled"),
-        *("envmap", "constant", "point", "area", "directional", "spot"),
-        *("bitmap", "checkerboard", "rgb", "uniform", "spectrum", "d65", "srgb"),
-    )
-)
-"""Plugins that no number crashes which `scene/limits.py` allows."""
-
-
-def is_usual(plugins: Collection[str]) -> bool:
-    """Whether a scene of these plugins can do without a rehearsal, which takes a second or two."""
-    return _USUAL.issuperset(plugins)
-
 
 def rehearse(mi_scene: Any) -> None:
-    """Describe a scene, render a corner of what its first sensor sees, and differentiate it.
+    """Describe a scene; render, differentiate and record a corner of what its first sensor sees.
 
     Errors are left to the caller's own attempts: only a process that ends, takes all memory or
     never answers matters here.
@@ -60,3 +42,5 @@ def rehearse(mi_scene: Any) -> None:
         dr.backward(dr.sum(image))
         dr.eval()
         dr.sync_thread()
+    with contextlib.suppress(RuntimeError, TypeError, ValueError):
+        LightTransport.record(Scene(mi_scene), [0], spp=1, seed=0)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from envmap_inverse.optimizers.held_out import split
+from envmap_inverse.optimizers.held_out import measured_losses, split
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
 from envmap_inverse.priors import with_factor
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.problem.view import View
 from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["with_chosen_weights"]
@@ -46,18 +44,6 @@ def with_chosen_weights(
                 settings, replace(problem, views=fitted, priors=priors), transport
             )
             solver.run()
-            losses[number] += _measured(solver, measured)
+            losses[number] += float(np.sum(measured_losses(solver, measured)))
     best = FACTORS[int(np.argmin(losses))]
     return replace(problem, priors=tuple(with_factor(prior, best) for prior in problem.priors))
-
-
-def _measured(solver: LeastSquares, views: Sequence[View]) -> float:
-    """The loss of a solver's prediction on other pixels."""
-    exposed = tuple(
-        replace(view, exposure=exposure)
-        for view, exposure in zip(views, solver.gains.exposures, strict=True)
-    )
-    problem = replace(solver.problem, views=exposed)
-    judge = LeastSquares(solver.settings, problem, solver.transport)
-    judge.predicted = solver.predicted * np.float32(solver.unit / judge.unit)
-    return float(np.sum(judge.pictures.weights * judge.pictures.losses(judge.predicted)))

@@ -10,14 +10,17 @@ import numpy as np
 from envmap_inverse.backend.card import library_of_variant
 from envmap_inverse.errors import InputError, check_counts, check_positive, check_seed
 from envmap_inverse.losses import LOSSES, Loss, QuasiLikelihood
+from envmap_inverse.optimizers.automatic_basis import basis_of, check_parameterization
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
+from envmap_inverse.optimizers.least_squares.few_numbers import FewNumbers
 from envmap_inverse.optimizers.least_squares.robust import RobustLeastSquares
 from envmap_inverse.optimizers.least_squares.solver import Settings
 from envmap_inverse.optimizers.passes import Plan, most_passes
 from envmap_inverse.optimizers.progressive import Progressive
 from envmap_inverse.optimizers.protocol import Keeper, Solver
 from envmap_inverse.optimizers.recorded import fitting, recorded
+from envmap_inverse.parameterizations import Direct, Parameterization
 from envmap_inverse.priors import PRIORS, Chromaticity, Prior, Tikhonov, TotalVariation
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import MAX_SPP, LightTransport
@@ -56,7 +59,8 @@ class Transport(Settings):
     Pixels that the map does not explain, such as hands and dust, are left out, and the map is
     solved for again, as long as more are found.
 
-    Where a weight or an exposure is "auto", or a recording is given, there is one pass.
+    Where a weight or an exposure is "auto", a parameterization or a recording is given, there is
+    one pass.
 
     Attributes:
         spp: paths per pixel; None for 4 million in the largest picture, but from 16 to 256, or for
@@ -75,6 +79,10 @@ class Transport(Settings):
         recording: an earlier recording of the scene, to solve without tracing: the `transport` of
             a result that kept it, or from `LightTransport.record` or `load`. Pictures, losses,
             priors and exposures may be others; shapes, materials, cameras and films may not.
+        parameterization: what to solve for: `Direct()`, the texels, or the coefficients of `SH` or
+            `SG`, which tiny pictures and those of diffuse objects know better. "auto" takes of
+            texels, `SH(order=2)`, `SH(order=4)` and `SG(lobes=16)` the one that predicts pixels
+            best that it did not see. Priors and the search for outliers are of texels alone.
         max_outliers: share of the pixels up to which those that the map does not explain are left
             out; if there are more, the scene is wrong, and none is. 0 to look for none. None are
             looked for in brackets: exposures and response that are a little off make the pictures
@@ -92,6 +100,7 @@ class Transport(Settings):
     memory_budget: int | None = None
     recording: LightTransport | None = field(default=None, compare=False)
     max_outliers: float = 0.15
+    parameterization: Parameterization | str = field(default_factory=Direct)
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -112,6 +121,7 @@ class Transport(Settings):
             raise InputError(f"spp: a recording has its own, {self.recording.spp}; leave it out")
         if not 0 <= self.max_outliers < 1:
             raise InputError(f"max_outliers must lie from 0 to below 1; found {self.max_outliers}")
+        check_parameterization(self.parameterization)
 
     @property
     def default_loss(self) -> Loss:
@@ -141,10 +151,7 @@ class Transport(Settings):
 
     def start(self, problem: Problem, keeper: Keeper | None = None) -> Solver:
         """Prepare to record, or record at once if the problem leaves something open."""
-        is_open = not all(view.knows_exposure for view in problem.views) or any(
-            prior.weight == "auto" for prior in problem.priors
-        )
-        if is_open or self.recording is not None:
+        if self.recording is not None or self._leaves_open(problem):
             return self._in_one_pass(problem, keeper)
         plan = Plan(
             spp=self.paths_per_pixel(problem), seconds=self.seconds, is_open=self.spp is None
@@ -157,6 +164,14 @@ class Transport(Settings):
             memory_budget=self.memory_budget,
         )
 
+    def _leaves_open(self, problem: Problem) -> bool:
+        """Whether there is more to find than texels, for which all paths are needed."""
+        return (
+            not isinstance(self.parameterization, Direct)
+            or not all(view.knows_exposure for view in problem.views)
+            or any(prior.weight == "auto" for prior in problem.priors)
+        )
+
     def _in_one_pass(self, problem: Problem, keeper: Keeper | None) -> Solver:
         """Record the light transport, and find what the problem leaves open."""
         begun = time.perf_counter()
@@ -166,6 +181,9 @@ class Transport(Settings):
         problem = with_found_exposures(problem, transport, self)
         problem = with_chosen_weights(self, problem, transport, self.seed)
         phases = {"record": seconds - assembling, "assemble": assembling}
+        basis = basis_of(self.parameterization, self, problem, transport, self.seed)
+        if basis is not None:
+            return FewNumbers(self, problem, transport, basis, phases=phases)
         return RobustLeastSquares(
             self, problem, transport, max_share=self._max_share(problem), phases=phases
         )

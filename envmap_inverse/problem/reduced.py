@@ -51,19 +51,10 @@ def precision_of(
 
 
 def breadth(transport: LightTransport) -> NDArray[np.float32]:
-    """How many parts of the sphere of 15 degrees each pixel sees, shape (pixels, 1).
-
-    The square of the sum of their shares, over the sum of their squares.
-    """
+    """How many parts of the sphere of 15 degrees each pixel sees, shape (pixels, 1)."""
     width, height = transport.resolution
     groups = transport.library.matrix(_texel_groups((height, width), PARTS))
-    parts = (transport.channels[1] @ groups).tocsr()
-    sums, squares = (
-        transport.library.numpy.asarray(p.sum(axis=1), np.float32) for p in (parts, parts.power(2))
-    )
-    is_lit = squares > 0
-    found = np.where(is_lit, sums**2 / np.where(is_lit, squares, np.float32(1)), np.float32(1))
-    return as_floats(transport.copies @ found)
+    return transport.breadth(groups)
 
 
 class ReducedTransport:
@@ -117,8 +108,7 @@ class ReducedTransport:
         counts = weights > 0
         mean = diags(1 / weights[counts]) @ self._groups[counts] @ diags(precision)
         spread = diags(texels) @ cells
-        seen = mean @ self._transport.copies @ self._transport.channels[channel]
-        matrix = seen.tocsr() @ spread
+        matrix = self._transport.reduced(channel, mean, spread)
         return matrix.astype(np.float32), counts, weights[counts]
 
     def means(self, pixels: NDArray[np.float32]) -> list[Array]:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.problem.posterior import Posterior
+from envmap_inverse.problem.linear_posterior import AnyPosterior
 from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["HeldOut", "Iteration", "OnIteration", "Record", "Solution"]
@@ -126,7 +126,7 @@ class Solution:
     status: str = "done"
     num_dropped: int = 0
     coverage: NDArray[np.float32] | None = None
-    posterior: Posterior | None = None
+    posterior: AnyPosterior | None = None
     exposures: NDArray[np.float32] | None = None
     transport: LightTransport | None = None
     outliers: tuple[NDArray[np.bool_], ...] | None = None

@@ -2,54 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 
-from envmap_inverse.recording.tracing import Paths
+from envmap_inverse.errors import InputError
+from envmap_inverse.scene.scene import Scene
+from envmap_inverse.scene.tracing import Paths
 from envmap_inverse.system.arrays import library_of
 
-__all__ = ["Earlier", "Pairs", "assemble", "joined"]
+__all__ = ["Earlier", "Matrices", "Pairs", "assemble", "ends_of", "joined", "matrix_of"]
 
 Pairs = tuple[Any, Any]
 """Two complex matrices: red + i green, and blue + i squares."""
 
+Matrices = tuple[Any, Any, Any, Any]
+"""Matrices of red, green, blue and squares."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Earlier:
-    """An earlier recording of the same pixels, of the first paths of each.
+    """A recording of the first paths of each row.
 
     Attributes:
-        channels: CSR matrices of red, green and blue; red and green have the same structure.
-        squares: that of the squares of paths, with the structure of blue.
-        spp: paths of a pixel in it.
+        matrices: of the same rows, alike in structure.
+        spp: paths of a row in it.
     """
 
-    channels: Sequence[Any]
-    squares: Any
+    matrices: Matrices
     spp: int
 
+    @classmethod
+    def of(cls, found: Any, scene: Scene, rows: NDArray[np.int32], spp: int) -> Earlier:
+        """Take a `LightTransport` to go on with.
+
+        Args:
+            found: the recording.
+            scene: what is recorded.
+            rows: of its pixels.
+            spp: paths per pixel that are wanted.
+
+        Raises:
+            InputError: if it is of something else, or has as many paths.
+        """
+        same = found.scene == scene.fingerprint and found.resolution == scene.envmap.resolution
+        if not (same and np.array_equal(found.rows, rows) and found.spp < spp):
+            raise InputError(
+                "earlier: give a recording of the same views with fewer paths per pixel"
+            )
+        return cls(matrices=(*found.channels, found.squares), spp=found.spp)
+
     def pairs(self, rows: range, spp: int) -> Pairs:
-        """Some rows of `T` as two complex matrices, as its part in a recording of `spp` paths."""
-        red, green, blue = self.channels
+        """The part that some rows have in a recording of `spp` paths."""
+        red, green, blue, squares = self.matrices
         share = np.float32(self.spp / spp)
-        return _pair(red, green, rows, share, share), _pair(
-            blue, self.squares, rows, share, share**2
+        return (
+            _pair(rows, (red, share), (green, share)),
+            _pair(rows, (blue, share), (squares, share**2)),
         )
 
 
-def _pair(real: Any, imaginary: Any, rows: range, *shares: np.float32) -> Any:
-    """Rows of two matrices of the same structure as one complex matrix."""
+def _pair(rows: range, *parts: tuple[Any, np.float32]) -> Any:
+    """Rows of two matrices, each times a factor, as the parts of a complex one."""
+    (real, by_real), (imaginary, by_imaginary) = parts
     ends = real.indptr[rows.start : rows.stop + 1]
     part = slice(int(ends[0]), int(ends[-1]))
-    data = np.empty_like(real.data[part], np.complex64)
-    data.real, data.imag = shares[0] * real.data[part], shares[1] * imaginary.data[part]
-    csr_matrix = library_of(data).sparse.csr_matrix
+    library = library_of(real)
+    data = library.numpy.empty(part.stop - part.start, np.complex64)
+    data.real, data.imag = by_real * real.data[part], by_imaginary * imaginary.data[part]
     shape = (len(rows), real.shape[1])
-    return csr_matrix((data, real.indices[part], ends - ends[0]), shape)
+    return library.sparse.csr_matrix((data, real.indices[part], ends - ends[0]), shape)
 
 
 def assemble(
@@ -60,19 +86,19 @@ def assemble(
     A complex matrix holds two real ones; multiplying both takes little longer than multiplying one.
 
     Args:
-        paths: as many of each row, row by row.
+        paths: equally many for each row, row by row.
         num_rows: number of rows.
         resolution: (width, height) of the map.
-        earlier: what to add, of the same rows.
+        earlier: what to add to the rows.
 
     Returns:
         Red + i green, and blue + i squares.
     """
     width, height = resolution
     library, count = library_of(paths.texel), len(paths.texel)
-    xp, csr_matrix = library.numpy, library.sparse.csr_matrix
+    xp, csr = library.numpy, library.sparse.csr_matrix
     texels, weights = paths.footprint(width)
-    spread = csr_matrix(
+    spread = csr(
         (
             weights.astype(np.complex64).ravel(),
             texels.ravel(),
@@ -84,25 +110,67 @@ def assemble(
     pairs = xp.empty((2, count), np.complex64)
     pairs.real[0], pairs.real[1] = red, blue
     pairs.imag[0], pairs.imag[1] = green, np.mean(paths.throughput, axis=0) ** 2
-    path = xp.arange(count, dtype=np.int32)
-    ends = xp.arange(0, count + 1, count // num_rows, dtype=np.int32)
-    products = [csr_matrix((pair, path, ends), (num_rows, count)) @ spread for pair in pairs]
-    if earlier is not None:
-        products = [a + b for a, b in zip(products, earlier, strict=True)]
-    red_green, blue_squares = products
+    factors, ends = xp.arange(count, dtype=np.int32).reshape(num_rows, -1), [spread] * 2
+    values = pairs.reshape(2, num_rows, -1)
+    if earlier is not None:  # a row of it counts as one more path
+        number = count + xp.arange(num_rows, dtype=np.int32)[:, None]
+        factors = np.concatenate([factors, number], axis=1)
+        values = np.concatenate([values, xp.ones((2, num_rows, 1), np.complex64)], axis=2)
+        ends = [library.sparse.vstack([spread, rows], "csr") for rows in earlier]
+    starts = xp.arange(0, factors.size + 1, factors.shape[1], dtype=np.int32)
+    red_green, blue_squares = (
+        csr((value.ravel(), factors.ravel(), starts), (num_rows, end.shape[0])) @ end
+        for value, end in zip(values, ends, strict=True)
+    )
     return red_green, blue_squares
 
 
-def joined(parts: Sequence[Any]) -> tuple[Any, Any]:
-    """Stack matrices below one another; return the real and the imaginary parts."""
-    lengths = np.concatenate([np.diff(part.indptr) for part in parts])
+def joined(red_green: Sequence[Any], blue_squares: Sequence[Any]) -> Matrices:
+    """Stack the matrices of pairs below one another, and take them apart.
+
+    On the processor the four share their indices, which are alike: do not sort them in place.
+    """
+    first = red_green[0]
+    ends = _ends(red_green)
+    shape = (len(ends) - 1, first.shape[1])
+    library = library_of(first.data)
+    indices = None if library.is_on_card else _indices(red_green)
+
+    def matrix(parts: Sequence[Any], values: Callable[[Any], Any]) -> Any:
+        data = np.concatenate([values(part.data) for part in parts])
+        if indices is None:
+            return library.sparse.csr_matrix((data, _indices(parts), ends), shape)
+        return matrix_of(data, indices, ends, shape)
+
+    return (
+        matrix(red_green, lambda data: data.real),
+        matrix(red_green, lambda data: data.imag),
+        matrix(blue_squares, lambda data: data.real),
+        matrix(blue_squares, lambda data: data.imag),
+    )
+
+
+def _ends(parts: Sequence[Any]) -> Any:
+    """Where the rows of stacked matrices end."""
+    return ends_of(np.concatenate([np.diff(part.indptr) for part in parts]))
+
+
+def ends_of(lengths: Any) -> Any:
+    """Where rows of these lengths end, from 0 on; as int32 if that is enough."""
     ends = np.zeros_like(lengths, np.int64, shape=(len(lengths) + 1,))
     ends[1:] = np.cumsum(lengths, dtype=np.int64)
-    shape = (len(lengths), parts[0].shape[1])
-    csr_matrix = library_of(ends).sparse.csr_matrix
+    return ends.astype(np.int32) if int(ends[-1]) < 2**31 else ends
 
-    def matrix(values: Iterable[NDArray[np.float32]]) -> Any:
-        indices = np.concatenate([part.indices for part in parts])
-        return csr_matrix((np.concatenate(list(values)), indices, ends), shape)
 
-    return matrix(p.data.real for p in parts), matrix(p.data.imag for p in parts)
+def _indices(parts: Sequence[Any]) -> Any:
+    return np.concatenate([part.indices for part in parts])
+
+
+def matrix_of(data: Any, indices: Any, ends: Any, shape: tuple[int, int]) -> Any:
+    """A CSR matrix of SciPy of these very arrays.
+
+    Its constructor would copy the indices where there are more entries than an int32 counts.
+    """
+    matrix = csr_matrix(shape, dtype=np.float32)
+    matrix.data, matrix.indices, matrix.indptr = data, indices, ends
+    return matrix

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 
 from envmap_inverse.system.arrays import as_columns, as_floats, library_of
 
-__all__ = ["Block", "blocks_of", "column", "elementwise", "num_cores", "on_all_cores"]
+__all__ = ["Block", "blocks_of", "column", "elementwise", "in_order", "num_cores", "on_all_cores"]
 
 ROWS = 2**16
 """Rows of a part of an array."""
+
+NUM_BLOCKS = 4
+"""Blocks of a shard's channel: always as many, as sums over them have the same bits then."""
 
 _T = TypeVar("_T")
 
@@ -38,7 +41,7 @@ class Block:
         parts = (
             matrix.data[first:last],
             matrix.indices[first:last],
-            matrix.indptr[rows.start : rows.stop + 1] - first,
+            (matrix.indptr[rows.start : rows.stop + 1] - first).astype(matrix.indices.dtype),
         )
         shape = (rows.stop - rows.start, matrix.shape[1])
         sparse = library_of(matrix).sparse
@@ -60,14 +63,13 @@ def _sharing(matrix: Any, *parts: Any) -> Any:
 
 
 def blocks_of(matrix: Any, channel: int) -> list[Block]:
-    """Split a CSR matrix into blocks of about equally many entries, two for each core.
+    """Split a CSR matrix into four blocks of about equally many entries.
 
     On a graphics card it is one block.
     """
     if library_of(matrix).is_on_card:
         return [Block(channel, matrix, slice(0, matrix.shape[0]))]
-    count = 2 * num_cores()
-    cuts = np.searchsorted(matrix.indptr, np.linspace(0, matrix.nnz, count + 1)[1:-1])
+    cuts = np.searchsorted(matrix.indptr, np.linspace(0, matrix.nnz, NUM_BLOCKS + 1)[1:-1])
     ends = itertools.pairwise([0, *cuts.tolist(), matrix.shape[0]])
     return [Block(channel, matrix, slice(*rows)) for rows in ends]
 
@@ -75,6 +77,11 @@ def blocks_of(matrix: Any, channel: int) -> list[Block]:
 def on_all_cores(function: Callable[[Any], _T], items: Iterable[Any]) -> list[_T]:
     """Map a function over items, in order; SciPy's products run in parallel."""
     return list(_pool().map(function, items))
+
+
+def in_order(function: Callable[[Any], _T], items: Iterable[Any]) -> Iterator[_T]:
+    """Yield a function's results in order, while others are computed on all cores."""
+    return _pool().map(function, items)
 
 
 def elementwise(

@@ -21,23 +21,21 @@ from scipy import sparse
 from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError, check_counts, check_seed, counted
 from envmap_inverse.recording.assembly import Earlier
-from envmap_inverse.recording.blocks import Block, blocks_of, column, on_all_cores
+from envmap_inverse.recording.blocks import column, on_all_cores
 from envmap_inverse.recording.files import read_recording, write_recording
+from envmap_inverse.recording.other_light import other_light
 from envmap_inverse.recording.recordable import recordable_paths
-from envmap_inverse.recording.recorder import record_matrices
+from envmap_inverse.recording.recorder import record_matrices, sources_of
 from envmap_inverse.recording.rows import shared_rows
-from envmap_inverse.scene.rendering import render
+from envmap_inverse.recording.shards import Kept, LocalShards, Shards, ends_of_shards
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.arrays import HOST, Library, library_of, to_host
 from envmap_inverse.system.memory import free_memory
 
 __all__ = ["MAX_SPP", "LightTransport"]
 
-OFFSET_SPP = 256
 MAX_SPP = 2**20
 """Most paths of a pixel, which are all in flight at a time."""
-
-_PARTS = ("data", "indices", "indptr")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -59,6 +57,7 @@ class LightTransport:
             each pixel has its own, in order.
         sensors: index of the sensor of each view; empty if it is not known.
         scene: fingerprint of the recorded scene; empty if it is not known.
+        ends: the rows at which shards end; see `shards`. By default there is one.
         seconds_assembling: seconds of assembly while no path was traced; most of the assembly runs
             beside the tracing.
 
@@ -78,12 +77,15 @@ class LightTransport:
     rows: NDArray[np.int32] = None  # type: ignore[assignment] # __post_init__ makes it
     sensors: tuple[int, ...] = ()
     scene: str = ""
+    ends: tuple[int, ...] = ()
     seconds_assembling: float = 0.0
 
     def __post_init__(self) -> None:
-        """Give each pixel its own row unless told otherwise."""
+        """Give each pixel its own row unless told otherwise, and make one shard."""
         if self.rows is None:
             object.__setattr__(self, "rows", np.arange(self.squares.shape[0], dtype=np.int32))
+        if not self.ends:
+            object.__setattr__(self, "ends", (int(self.squares.shape[0]),))
 
     @classmethod
     @exclusive
@@ -134,32 +136,27 @@ class LightTransport:
         pixels, rows = shared_rows(sizes, sensors, masks)
         if not any(map(len, pixels.values())):
             raise InputError("the masks leave no pixel to record")
-        if earlier is not None:
-            _check_earlier(earlier, scene, rows, spp)
-        *channels, squares, assembling = record_matrices(
-            *(scene, settings, pixels),
+        (*channels, squares), assembling = record_matrices(
+            *(scene, settings, sources_of(pixels, seed)),
             spp=spp,
-            seed=seed,
             budget=free_memory() // 4 if memory_budget is None else memory_budget,
             on_progress=on_progress or (lambda _: None),
             library=library,
-            earlier=None if earlier is None else earlier.moved_to(library)._as_earlier(),
+            earlier=earlier and Earlier.of(earlier.moved_to(library), scene, rows, spp),
         )
         return cls(
             channels=tuple(channels),
             squares=squares,
-            offset=_other_light(scene, sensors, seed) if earlier is None else earlier.offset,
+            offset=other_light(scene, sensors, seed) if earlier is None else earlier.offset,
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
             spp=spp,
             rows=rows,
             sensors=tuple(sensors),
             scene=scene.fingerprint,
+            ends=ends_of_shards(map(len, pixels.values()), spp),
             seconds_assembling=assembling,
         )
-
-    def _as_earlier(self) -> Earlier:
-        return Earlier(channels=self.channels, squares=self.squares, spp=self.spp)
 
     def save(self, path: str | Path) -> None:
         """Write to an .npz file that `load` reads; it appears under its own name once complete."""
@@ -220,27 +217,30 @@ class LightTransport:
             sensors=tuple(sensors),
         )
 
+    @functools.cached_property
+    def shards(self) -> Shards:
+        """The rows of the matrices, cut where what one machine should hold ends."""
+        return LocalShards(self.channels, self.squares, self.ends)
+
     @property
     def shape(self) -> tuple[int, int]:
         """(pixels of all views, texels)."""
-        return len(self.rows), int(self.squares.shape[1])
+        return len(self.rows), self.shards.shape[1]
 
     @property
     def num_entries(self) -> int:
         """Number of stored entries of one channel."""
-        return max(int(channel.nnz) for channel in self.channels)
+        return self.shards.num_entries
 
     @property
     def spread(self) -> float:
         """Distinct texels of a pixel's paths, as a share of the most possible, from 0 to 1."""
-        num_rows = int(self.squares.shape[0])
-        return self.num_entries / (4 * self.spp * num_rows)
+        return self.num_entries / (4 * self.spp * self.shards.shape[0])
 
     @property
     def nbytes(self) -> int:
         """Bytes of the stored arrays."""
-        matrices = (*self.channels, self.squares)
-        return sum(int(getattr(matrix, part).nbytes) for matrix in matrices for part in _PARTS)
+        return self.shards.nbytes
 
     def matvec(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """T texels, without the offset.
@@ -251,8 +251,7 @@ class LightTransport:
         Returns:
             Shape (pixels, 3).
         """
-        columns = [column(texels, c) for c in range(3)]
-        return self._products(lambda block: block.matrix @ columns[block.channel])
+        return self._of_pixels(self.shards.rows("forward", _columns(texels)))
 
     def rmatvec(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """T^T pixels.
@@ -263,8 +262,12 @@ class LightTransport:
         Returns:
             Shape (H * W, 3).
         """
-        summed = self._row_sums(pixels)
-        return self._summed(lambda block: block.transpose @ summed[block.channel][block.rows])
+        kept = self.shards.kept(*self._row_sums(pixels))
+        return _transposed(self.shards.summed("adjoint", kept=kept))
+
+    def weighted(self, weights: NDArray[np.float32]) -> WeightedTransport:
+        """T^T diag(weights) T, for several products; weights (pixels, 3)."""
+        return WeightedTransport(self.shards, self.shards.kept(*self._row_sums(weights)))
 
     def normal(
         self, texels: NDArray[np.float32], weights: NDArray[np.float32]
@@ -278,24 +281,15 @@ class LightTransport:
         Returns:
             Shape (H * W, 3).
         """
-        columns, summed = [column(texels, c) for c in range(3)], self._row_sums(weights)
-
-        def of_block(block: Block) -> Any:
-            product = block.matrix @ columns[block.channel]
-            product *= summed[block.channel][block.rows]
-            return block.transpose @ product
-
-        return self._summed(of_block)
+        return self.weighted(weights).normal(texels)
 
     def gram_diagonal(self, weights: NDArray[np.float32]) -> NDArray[np.float32]:
         """Diagonal of T^T diag(weights) T; weights (pixels, 3), result (H * W, 3)."""
-        summed = self._row_sums(weights)
-        return self._summed(lambda block: block.squares.T @ summed[block.channel][block.rows])
+        return self.weighted(weights).diagonal()
 
     def sum_of_squares(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Products with the squares of T's elements; texels (H * W, 3), result (pixels, 3)."""
-        columns = [column(texels, c) for c in range(3)]
-        return self._products(lambda block: block.squares @ columns[block.channel])
+        return self._of_pixels(self.shards.rows("forward_squares", _columns(texels)))
 
     def variance(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Variance of T texels due to the finite number of paths, to about a factor of two.
@@ -312,8 +306,24 @@ class LightTransport:
             Shape (pixels, 3), radiance squared.
         """
         squares = np.float32(2 / 3) * texels**2
-        parts = self._each(lambda c: self.squares @ column(squares, c), range(3))
-        return self._of_pixels(np.stack(parts))
+        return self._of_pixels(self.shards.rows("path_squares", _columns(squares)))
+
+    def breadth(self, groups: Any) -> NDArray[np.float32]:
+        """Number of groups of texels that each pixel sees, shape (pixels, 1).
+
+        The square of the sum of their shares, over the sum of their squares.
+
+        Args:
+            groups: a sparse matrix of ones, (texels, groups).
+        """
+        return self._of_pixels(self.shards.rows("breadth", groups))
+
+    def reduced(self, channel: int, pixels: Any, texels: Any) -> Any:
+        """The product pixels @ T @ texels of a channel with two sparse matrices."""
+        rows = pixels @ self.copies
+        if self.library.is_on_card or len(self.ends) < 2:
+            return self.shards.summed("reduced", channel, texels, kept=self.shards.kept(rows))
+        return self.shards.summed("reduced", channel, texels, kept=self.shards.kept(rows.tocsc()))
 
     @functools.cached_property
     def copies(self) -> Any:
@@ -321,48 +331,25 @@ class LightTransport:
         recorded = self.rows >= 0
         ends = np.concatenate([[0], np.cumsum(recorded, dtype=np.int32)])
         columns = self.rows[recorded]
-        shape = (len(self.rows), self.squares.shape[0])
+        shape = (len(self.rows), self.shards.shape[0])
         ones = np.ones(len(columns), np.float32)
         return self.library.matrix(sparse.csr_matrix((ones, columns, ends), shape))
 
     @functools.cached_property
     def _is_one_to_one(self) -> bool:
-        return np.array_equal(self.rows, np.arange(self.squares.shape[0]))
-
-    def _products(self, function: Callable[[Block], Any]) -> NDArray[np.float32]:
-        """Apply a function to each block that gives its rows' values; shape (pixels, 3)."""
-        product = self.library.numpy.empty((3, self.squares.shape[0]), np.float32)
-
-        def of_block(block: Block) -> None:
-            product[block.channel, block.rows] = function(block)
-
-        self._each(of_block, self._blocks)
-        return self._of_pixels(product)
+        return np.array_equal(self.rows, np.arange(self.shards.shape[0]))
 
     def _of_pixels(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Values of rows, shape (3, rows), for all pixels, shape (pixels, 3)."""
+        """Values of rows, shape (values, rows), for all pixels, shape (pixels, values)."""
         if self._is_one_to_one:
             return values.T
-        return np.stack(self._each(lambda c: self.copies @ values[c], range(3))).T
+        return np.stack(self._each(lambda row: self.copies @ row, [*values])).T
 
     def _row_sums(self, pixels: NDArray[np.float32]) -> list[Any]:
         """Sums of (pixels, 3) over the pixels that share a row, for each channel."""
         if self._is_one_to_one:
-            return [column(pixels, c) for c in range(3)]
-        return self._each(lambda c: self.copies.T @ column(pixels, c), range(3))
-
-    @functools.cached_property
-    def _blocks(self) -> list[Block]:
-        """Each channel's rows in blocks of about equal size, two for each core."""
-        return [block for c, matrix in enumerate(self.channels) for block in blocks_of(matrix, c)]
-
-    def _summed(self, function: Callable[[Block], Any]) -> NDArray[np.float32]:
-        """Apply a function to each block and sum the results, shape (H * W, 3)."""
-        total: NDArray[np.float32] = self.library.numpy.zeros((3, self.shape[1]), np.float32)
-        parts = self._each(function, self._blocks)
-        for block, part in zip(self._blocks, parts, strict=True):
-            total[block.channel] += part
-        return total.T
+            return _columns(pixels)
+        return self._each(lambda column: self.copies.T @ column, _columns(pixels))
 
     def _each(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         """Map a function over items: on all of the processor's cores, or in turn on the card."""
@@ -380,30 +367,27 @@ class LightTransport:
         return sums.reshape(height, width, 3)
 
 
-def _check_earlier(
-    earlier: LightTransport, scene: Scene, rows: NDArray[np.int32], spp: int
-) -> None:
-    """Check that a recording can be gone on with.
+@dataclass(frozen=True, eq=False)
+class WeightedTransport:
+    """T^T diag(weights) T; the weights are where the shards are."""
 
-    Raises:
-        InputError: if it is of something else, or has as many paths.
-    """
-    is_of_it = earlier.scene == scene.fingerprint and earlier.resolution == scene.envmap.resolution
-    if not is_of_it or not np.array_equal(earlier.rows, rows):
-        raise InputError("earlier: a recording of another scene, other sensors or other masks")
-    if earlier.spp >= spp:
-        raise InputError(f"earlier: has {earlier.spp} paths per pixel; spp must be more")
+    shards: Shards
+    weights: Kept
+
+    def normal(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The product with texels; shapes (H * W, 3)."""
+        found = self.shards.summed("normal", _columns(texels), kept=self.weights)
+        return _transposed(found)
+
+    def diagonal(self) -> NDArray[np.float32]:
+        """The diagonal, shape (H * W, 3)."""
+        return _transposed(self.shards.summed("diagonal", kept=self.weights))
 
 
-def _other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.float32]:
-    """Images lit by everything but the environment map, shape (pixels, 3)."""
-    width, height = scene.envmap.resolution
-    sizes = [scene.film_size(sensor) for sensor in sensors]
-    if len(scene.mi_scene.emitters()) == 1:
-        return np.zeros((sum(w * h for w, h in sizes), 3), np.float32)
-    dark = np.zeros((height, width, 3), np.float32)
-    images = {
-        sensor: render(scene, dark, spp=OFFSET_SPP, seed=seed + number, sensor=sensor)
-        for number, sensor in enumerate(dict.fromkeys(sensors))
-    }
-    return np.concatenate([images[sensor].reshape(-1, 3) for sensor in sensors])
+def _columns(array: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    return [column(array, c) for c in range(3)]
+
+
+def _transposed(array: Any) -> NDArray[np.float32]:
+    found: NDArray[np.float32] = array.T
+    return found

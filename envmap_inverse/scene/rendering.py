@@ -14,6 +14,7 @@ from envmap_inverse.errors import InputError, check_counts, check_seed, is_out_o
 from envmap_inverse.scene.envmap import as_map
 from envmap_inverse.scene.integrators import gradient_integrator, scene_integrator
 from envmap_inverse.scene.loading import read_integrator
+from envmap_inverse.scene.near_rendering import near_light
 from envmap_inverse.scene.refusing import refusing
 from envmap_inverse.scene.scene import Scene
 
@@ -42,6 +43,9 @@ def render(
 ) -> NDArray[np.float32]:
     """Render one image; leaves the scene unchanged.
 
+    Near light (see `Scene.surroundings`) is sampled by BSDF alone, with more noise on diffuse
+    surfaces.
+
     Args:
         scene: the scene to render.
         texels: environment map to use in place of the scene's own, shape (H, W, 3) of any
@@ -50,7 +54,8 @@ def render(
         spp: samples per pixel.
         seed: seed of the sampler; the same seed gives the same image.
         sensor: index of the sensor.
-        integrator: a Mitsuba integrator or its dictionary, in place of the scene's own.
+        integrator: a Mitsuba integrator or its dictionary, in place of the scene's own; it takes
+            light for infinitely far.
 
     Returns:
         Linear RGB radiance, shape (h, w, 3), float32.
@@ -68,6 +73,7 @@ def render(
     if spp >= 2**32:
         raise InputError(f"spp must be less than 2^32; found {spp}")
     check_seed(seed)
+    is_near = integrator is None and scene.surroundings is not None
     if integrator is None:
         scene_integrator(scene)
     else:
@@ -83,11 +89,15 @@ def render(
             return np.array(rgb(image), np.float32)
 
     shown = None if texels is None else as_map(texels, scene.envmap.resolution)
-    if shown is None or not (shown < 0).any():
+    if not is_near and (shown is None or not (shown < 0).any()):
         return image_of(shown)
+    lit = scene.envmap.texels if shown is None else shown
+    dark = image_of(np.zeros_like(lit)) if len(scene.mi_scene.emitters()) > 1 else np.float32(0)
+    if is_near:
+        with scene.envmap.holding(lit):
+            return near_light(scene, lit, spp, seed, sensor) + dark
     # Mitsuba cannot sample negative light.
-    dark = image_of(np.zeros_like(shown)) if len(scene.mi_scene.emitters()) > 1 else 0
-    return image_of(np.maximum(shown, 0)) - image_of(np.maximum(-shown, 0)) + dark
+    return image_of(np.maximum(lit, 0)) - image_of(np.maximum(-lit, 0)) + dark
 
 
 def render_twice(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import numbers
 import operator
@@ -9,6 +10,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,7 @@ from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.envmap import Envmap, as_texels
 from envmap_inverse.scene.limits import MAX_SIDE
 from envmap_inverse.scene.loading import check_shapes, read_scene
+from envmap_inverse.scene.near import Surroundings
 from envmap_inverse.scene.parameters import Parameters, describe, stable_names, value_of
 from envmap_inverse.sphere import latlong
 from envmap_inverse.system.digests import digest_of
@@ -91,6 +94,7 @@ class Scene:
         params.keep([f"{name}.{key}" for key in ("data", "scale", "to_world")])
         self.envmap = Envmap(params, name)
         self._sensors = list(mi_scene.sensors())
+        self._surroundings: Surroundings | None = None
         self.has_cameras = False
 
     def __repr__(self) -> str:
@@ -111,6 +115,8 @@ class Scene:
         It stays the same when the scene is loaded again.
         """
         yield str(self.mi_scene.integrator())
+        if self._surroundings is not None:
+            yield repr(self._surroundings)
         of_map = {f"{self.envmap.name}.{key}" for key in ("data", "scale")}
         for part in (self.mi_scene, *self._sensors):
             params = mi.traverse(part)
@@ -127,6 +133,30 @@ class Scene:
     def fingerprint(self) -> str:
         """A hash of `contents`: that of all scenes that differ in their map's texels alone."""
         return digest_of(*self.contents())
+
+    @property
+    def surroundings(self) -> Surroundings | None:
+        """Where the map's light stands: a `NearSphere`, a `NearBox`, or None, infinitely far."""
+        return self._surroundings
+
+    @surroundings.setter
+    def surroundings(self, near: Surroundings | None) -> None:
+        if near is not None:
+            if not isinstance(near, Surroundings):
+                raise InputError(
+                    f"surroundings: found {in_short(near)}; give a NearSphere, a NearBox or None"
+                )
+            box = self.mi_scene.bbox()
+            ends = np.array([box.min, box.max], np.float64).reshape(2, 3)
+            middle = ends.mean(axis=0) if near.centre is None else np.asarray(near.centre)
+            corners = np.array(list(itertools.product(*ends.T))) - middle
+            if not near.holds(corners):
+                size = " x ".join(f"{side:.3g}" for side in ends[1] - ends[0])
+                raise InputError(
+                    f"{near}: does not hold the scene, which is {size} large; make it larger"
+                )
+            near = replace(near, centre=tuple(middle.tolist()))
+        self._surroundings = near
 
     @property
     def num_sensors(self) -> int:

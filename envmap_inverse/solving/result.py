@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError, check_counts, check_seed
-from envmap_inverse.problem.posterior import Posterior
+from envmap_inverse.problem.linear_posterior import AnyPosterior
 from envmap_inverse.problem.solution import HeldOut, Record
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.refining.choices import Refined
@@ -76,7 +76,7 @@ class Estimate:
     held_out: HeldOut | None = None
     refinement: Refinement | None = None
     judged: Callable[[], Fit] | None = field(default=None, repr=False)
-    posterior: Posterior | None = field(default=None, repr=False)
+    posterior: AnyPosterior | None = field(default=None, repr=False)
 
     @cached_property
     def fit(self) -> Fit | None:
@@ -170,7 +170,7 @@ class Estimate:
         sums = np.sum(posterior.some_samples * factors, axis=(1, 2, 3))
         return float(np.var(sums, ddof=1))
 
-    def _known_posterior(self) -> Posterior:
+    def _known_posterior(self) -> AnyPosterior:
         if self.posterior is None:
             raise InputError("this map's uncertainty is not known; estimate it with ei.Transport()")
         return self.posterior

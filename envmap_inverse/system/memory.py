@@ -8,7 +8,7 @@ import resource
 import sys
 from pathlib import Path
 
-__all__ = ["free_memory", "gibibytes"]
+__all__ = ["free_addresses", "free_memory", "gibibytes"]
 
 _CGROUP = Path("/sys/fs/cgroup")
 _UNKNOWN = 2**31
@@ -21,13 +21,22 @@ def free_memory() -> int:
 
 def _free_of_limits() -> int:
     """Bytes that `ulimit -v` and `ulimit -d` still allow this process."""
+    return min(free_addresses(), _free_of("VmData", resource.RLIMIT_DATA))
+
+
+def free_addresses() -> int:
+    """Bytes of addresses that `ulimit -v` still allows this process, mapped files among them."""
+    return _free_of("VmSize", resource.RLIMIT_AS)
+
+
+def _free_of(name: str, limit: int) -> int:
+    """What a limit allows besides the use that /proc reports by a name."""
+    most, _ = resource.getrlimit(limit)
+    if most == resource.RLIM_INFINITY:
+        return sys.maxsize
     with contextlib.suppress(OSError):
-        status = Path("/proc/self/status").read_text()
-        used = {name: 1024 * int(size) for name, size in re.findall(r"(\w+):\s*(\d+) kB", status)}
-        limits = {"VmSize": resource.RLIMIT_AS, "VmData": resource.RLIMIT_DATA}
-        soft = {name: resource.getrlimit(limit)[0] for name, limit in limits.items()}
-        finite = {name: size for name, size in soft.items() if size != resource.RLIM_INFINITY}
-        return min((size - used[name] for name, size in finite.items()), default=sys.maxsize)
+        found = re.search(rf"{name}:\s*(\d+) kB", Path("/proc/self/status").read_text())
+        return most - 1024 * int(found[1]) if found else sys.maxsize
     return sys.maxsize
 
 

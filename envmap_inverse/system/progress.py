@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Protocol
 
+from envmap_inverse.system.pulse import beat
+
 __all__ = ["Observer", "Stage", "is_watched", "stage", "watched_by"]
 
 
@@ -30,6 +32,9 @@ class Observer(Protocol):
 
 
 _LOGGER = logging.getLogger(__name__)
+
+_open: list[Stage] = []
+"""Stages that have begun and not ended, the innermost last."""
 
 _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
 
@@ -55,6 +60,8 @@ class Stage:
         self._begun = time.perf_counter()
         self._observer = _observer.get()
         _LOGGER.info("%s", name)
+        _open.append(self)
+        beat(doing=name)
         if self._observer is not None:
             self._observer.begin(self)
 
@@ -66,11 +73,15 @@ class Stage:
     def advance(self, done: float, detail: str = "", line: str = "") -> None:
         """Report progress; the arguments are attributes of the stage."""
         self.done, self.detail, self.line = done, detail, line
+        beat(doing=f"{self.name} ({detail})" if detail else self.name)
         if self._observer is not None:
             self._observer.update(self)
 
     def end(self) -> None:
         """Report that the stage has ended."""
+        if self in _open:
+            _open.remove(self)
+        beat(doing=_open[-1].name if _open else "")
         if self._observer is not None:
             self._observer.end(self)
 

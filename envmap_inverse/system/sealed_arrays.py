@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
-from zipfile import ZIP_STORED, BadZipFile, ZipFile
+from typing import Any, BinaryIO, Literal
+from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ __all__ = ["read_arrays", "write_arrays"]
 
 SEAL_LENGTH = 64
 """A SHA-256 in hexadecimal digits."""
+
+LENGTHS_AT = 26
+"""Where the header of an archive's member has the lengths of its name and of what follows."""
 
 _PIECE = 2**20
 
@@ -41,8 +44,13 @@ def write_arrays(path: Path, arrays: Mapping[str, Any]) -> None:
         file.write(seal)
 
 
-def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+def read_arrays(path: Path, *, is_mapped: bool = False) -> dict[str, NDArray[Any]]:
     """Read what `write_arrays` wrote.
+
+    Args:
+        path: the file.
+        is_mapped: whether arrays stay on the disk and are mapped into memory; nobody may change
+            the file then.
 
     Raises:
         OSError: if it cannot be read.
@@ -58,11 +66,32 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
                 # The file's length proves these sizes; a compressed member could claim any.
                 if any(member.compress_type != ZIP_STORED for member in archive.infolist()):
                     raise ValueError("it is compressed")
+                if is_mapped:
+                    return {m.filename[:-4]: _mapped(path, archive, m) for m in archive.infolist()}
             file.seek(0)
             with np.load(file, allow_pickle=False) as found:
                 return {name: found[name] for name in found.files}
         except (BadZipFile, EOFError, KeyError, AttributeError, NotImplementedError) as error:
             raise ValueError(in_one_line(error)) from None
+
+
+def _mapped(path: Path, archive: ZipFile, member: ZipInfo) -> NDArray[Any]:
+    """Map an array into memory; one without elements, or of objects, is read."""
+    with archive.open(member) as file:
+        version = np.lib.format.read_magic(file)
+        read = np.lib.format.read_array_header_2_0
+        if version == (1, 0):
+            read = np.lib.format.read_array_header_1_0
+        shape, is_fortran, dtype = read(file)
+        length = file.tell()
+    if dtype.hasobject or 0 in shape:
+        with archive.open(member) as file:
+            return np.asarray(np.lib.format.read_array(file, allow_pickle=False))
+    with path.open("rb") as whole:
+        whole.seek(member.header_offset + LENGTHS_AT)
+        start = whole.tell() + 4 + sum(np.frombuffer(whole.read(4), "<u2").tolist())
+    order: Literal["F", "C"] = "F" if is_fortran else "C"
+    return np.memmap(path, dtype, "r", start + length, shape, order).view(np.ndarray)
 
 
 def _digest(file: BinaryIO) -> bytes:

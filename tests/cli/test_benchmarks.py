@@ -17,6 +17,7 @@ from envmap_inverse.images import read_image
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).parents[2]
+PARTS = "cost,memory,sequences,curves,isolation"
 
 
 @pytest.fixture(scope="module")
@@ -36,17 +37,34 @@ def run(environment: dict[str, str]) -> Run:
     return make
 
 
-def test_what_is_printed_is_what_is_written(run: Run, tmp_path: Path) -> None:
-    done = run("--only", "cost", "-o", tmp_path)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "results.md").read_text().endswith(done.stdout)
-    results = json.loads((tmp_path / "results.json").read_text())
-    rows = results["tables"]["cost"]["rows"]
+@pytest.fixture(scope="module")
+def done(run: Run, folder: Path) -> subprocess.CompletedProcess[str]:
+    return run("--only", PARTS, "-o", folder)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("benchmarks")
+
+
+@pytest.fixture(scope="module")
+def tables(done: subprocess.CompletedProcess[str], folder: Path) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads((folder / "results.json").read_text())["tables"]
+    return found
+
+
+def test_what_is_printed_is_what_is_written(
+    done: subprocess.CompletedProcess[str], tables: dict[str, Any], folder: Path
+) -> None:
+    assert (folder / "results.md").read_text().endswith(done.stdout)
+    rows = tables["cost"]["rows"]
     assert [(row["film"], row["spp"]) for row in rows] == [("4^2", 16), ("8^2", 16)]
     for row in rows:
         seconds = row["record s"]
         assert 0 < seconds["min"] <= seconds["median"] <= seconds["max"]
         assert f"| {row['film']} | 16 | " in done.stdout
+    results = json.loads((folder / "results.json").read_text())
     assert results["cores"] >= 1
 
 
@@ -77,25 +95,29 @@ def test_the_plot_of_robust_adam_is_drawn(environment: dict[str, str], tmp_path:
 
 
 @pytest.mark.slow
-def test_a_child_process_tells_its_own_memory(run: Run, tmp_path: Path) -> None:
-    assert run("--only", "memory", "-o", tmp_path).returncode == 0
-    rows = json.loads((tmp_path / "results.json").read_text())["tables"]["memory"]["rows"]
+def test_a_child_process_tells_its_own_memory(tables: dict[str, Any]) -> None:
+    rows = tables["memory"]["rows"]
     assert [row["method"] for row in rows][::3] == ["plain loop", "Transport()"]
     assert all(0 < row["loaded MB"] <= row["peak MB"] for row in rows)
 
 
 @pytest.mark.slow
-def test_sequences_are_followed(run: Run, tmp_path: Path) -> None:
-    assert run("--only", "sequences", "-o", tmp_path).returncode == 0
-    rows = json.loads((tmp_path / "results.json").read_text())["tables"]["sequences"]["rows"]
+def test_sequences_are_followed(tables: dict[str, Any]) -> None:
+    rows = tables["sequences"]["rows"]
     assert [row["light"] for row in rows] == ["constant", "a sun that moves"]
     assert all(row["frames a second"] > 0 for row in rows)
 
 
 @pytest.mark.slow
-def test_curves_are_drawn(run: Run, tmp_path: Path) -> None:
-    assert run("--only", "curves", "-o", tmp_path).returncode == 0
-    assert np.ptp(read_image(tmp_path / "errors.png")) > 0
+def test_curves_are_drawn(folder: Path) -> None:
+    assert np.ptp(read_image(folder / "errors.png")) > 0
+
+
+@pytest.mark.slow
+def test_reading_apart_is_measured_in_turn(tables: dict[str, Any]) -> None:
+    rows = tables["isolation"]["rows"]
+    assert [row["command"] for row in rows] == ["params", "estimate"]
+    assert all(row["guarded s"]["min"] > 0 for row in rows)
 
 
 @pytest.mark.slow
@@ -104,11 +126,3 @@ def test_a_live_view_is_watched_while_it_is_measured(run: Run, tmp_path: Path) -
     rows = json.loads((tmp_path / "results.json").read_text())["tables"]["live"]["rows"]
     assert [row["film"] for row in rows] == ["4^2", "8^2"]
     assert all(row["pictures"] >= 1 and row["ratio of processor s"]["median"] > 0 for row in rows)
-
-
-@pytest.mark.slow
-def test_reading_apart_is_measured_in_turn(run: Run, tmp_path: Path) -> None:
-    assert run("--only", "isolation", "-o", tmp_path).returncode == 0
-    rows = json.loads((tmp_path / "results.json").read_text())["tables"]["isolation"]["rows"]
-    assert [row["command"] for row in rows] == ["params", "estimate"]
-    assert all(row["guarded s"]["min"] > 0 for row in rows)

@@ -97,3 +97,16 @@ def test_a_scene_that_cannot_be_recorded_is_rendered_at_each_step(call: Call, fo
     )
     assert refused.returncode == 2
     assert "cannot be recorded; use the Adam optimizer" in refused.stderr
+
+
+def test_near_light_is_rendered_found_and_solved_for(call: Call, folder: Path) -> None:
+    near = ("--distance", "sphere:6")
+    done = call("render", "scene.xml", "-o", "near.exr", *near, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    done = call("estimate", "scene.xml", "near.exr", "-o", "run", *near, "--no-report", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    assert settings_of(folder / "run")["distance"] == "sphere:6"
+    assert "explains the pictures" in done.stdout or "explain the pictures" in done.stdout
+    done = call("render", "scene.xml", "-o", "no.exr", "--distance", "box:1,2", cwd=folder)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: --distance: found 'box:1,2'; give sphere:R, or box:")

@@ -12,6 +12,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -126,14 +127,58 @@ def _kind_of(loaded: Any) -> str:
 def _parameters(path: Path, element: str, inside: str) -> dict[str, str]:
     """Words in a plugin's file that it takes for a number, as Mitsuba refuses all others."""
     words = re.findall(rb"\x00([a-zA-Z][a-z_]{2,30}[a-z])(?=\x00)", path.read_bytes())
-    kinds = {}
-    for word in sorted({*(word.decode() for word in words), *_OF_BASES}):
-        for kind, value in (("float", "0.5"), ("integer", "1")):
-            number = f'<{kind} name="{word}" value="{value}"/>'
-            if _loaded(element, path.stem, inside + number) is not None:
-                kinds[word] = kind
-                break
+    names = sorted({*(word.decode() for word in words), *_OF_BASES})
+    return _taken(dict.fromkeys(names, "float"), element, path.stem, inside)
+
+
+def _taken(kinds: dict[str, str], element: str, plugin: str, inside: str) -> dict[str, str]:
+    """Those that a plugin takes of numbers, which are given at once.
+
+    Most errors say which number to leave out or to give otherwise; others are due to one that some
+    half of the numbers has not.
+    """
+    while kinds and (error := _error_of(element, plugin, inside + _numbers(kinds))):
+        wrong = re.search(r'property "(\w+)" has the wrong type \(expected (\w+)', error)
+        if wrong and wrong[2] == "integer" and kinds.get(wrong[1]) == "float":
+            kinds[wrong[1]] = "integer"
+            continue
+        found = [wrong[1]] if wrong else re.findall(r'^ *- \w+ "(\w+)"', error, re.MULTILINE)
+        gone = kinds.keys() & found
+        if not gone:
+            return _taken_by_halves(kinds, element, plugin, inside)
+        kinds = {name: kind for name, kind in kinds.items() if name not in gone}
     return kinds
+
+
+def _taken_by_halves(
+    kinds: dict[str, str], element: str, plugin: str, inside: str
+) -> dict[str, str]:
+    if len(kinds) == 1:  # it may have to be 1 or more
+        whole = dict.fromkeys(kinds, "integer")
+        return {} if _error_of(element, plugin, inside + _numbers(whole)) else whole
+    pairs, middle = list(kinds.items()), len(kinds) // 2
+    halves = (dict(pairs[:middle]), dict(pairs[middle:]))
+    first, second = (_taken(half, element, plugin, inside) for half in halves)
+    return first | second
+
+
+def _numbers(kinds: Mapping[str, str]) -> str:
+    values = {"float": "0.{}5", "integer": "1"}  # no two indices of refraction may be the same
+    return "".join(
+        f'<{kind} name="{name}" value="{values[kind].format(number)}"/>'
+        for number, (name, kind) in enumerate(kinds.items())
+    )
+
+
+def _error_of(element: str, name: str, inside: str) -> str:
+    """Why an element cannot be loaded; empty if it can."""
+    import mitsuba as mi
+
+    try:
+        mi.load_string(f'<{element} version="3.0.0" type="{name}">{inside}</{element}>')
+    except Exception as error:  # noqa: BLE001 - Mitsuba has several
+        return str(error) or "unknown"
+    return ""
 
 
 def _loaded(element: str, name: str, inside: str) -> Any:

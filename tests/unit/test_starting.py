@@ -23,7 +23,7 @@ def start(monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
     monkeypatch.setattr(sys, "stderr", shown)
     monkeypatch.setattr(cli, "main", lambda: shown.write("ran"))
     monkeypatch.setattr(sys, "argv", ["envmap-inverse", "losses", *words])
-    command.main()
+    command._run(None)
     return shown.getvalue()
 
 
@@ -44,7 +44,7 @@ def test_a_pipe_shows_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(cli, "main", lambda: None)
-    command.main()
+    command._run(None)
     assert capsys.readouterr() == ("", "")
 
 
@@ -68,7 +68,7 @@ def test_an_interruption_at_the_start_is_no_traceback(
     monkeypatch.delitem(sys.modules, cli.__name__)
     monkeypatch.setattr(sys, "meta_path", [Interrupting(), *sys.meta_path])
     with pytest.raises(SystemExit) as ended:
-        command.main()
+        command._run(None)
     assert ended.value.code == 130
     assert capsys.readouterr().err == "error: interrupted\n"
 
@@ -87,6 +87,6 @@ def test_too_little_memory_to_start_is_one_line(
     monkeypatch.delitem(sys.modules, "envmap_inverse.cli")
     monkeypatch.setattr(sys, "meta_path", [Failing(), *sys.meta_path])
     with pytest.raises(SystemExit) as ended:
-        command.main()
+        command._run(None)
     assert ended.value.code == 1
     assert capsys.readouterr().err == f"error: {command.TOO_LITTLE}\n"

@@ -172,6 +172,11 @@ class Adam:
 
     def start(self, problem: Problem, _keeper: Keeper | None = None) -> Solver:
         """Find unknown exposures with recorded light transport; the rest renders."""
+        if problem.scene.surroundings is not None:
+            raise InputError(
+                "surroundings: Adam renders by Mitsuba, whose maps are infinitely far; take "
+                "Transport, or set scene.surroundings = None"
+            )
         if not all(view.knows_exposure for view in problem.views):
             transport = recorded(problem, spp=64, seed=self.seed)
             problem = with_found_exposures(problem, transport)

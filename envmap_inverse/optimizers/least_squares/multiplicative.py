@@ -10,13 +10,10 @@ from numpy.typing import NDArray
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.recording.light_transport import LightTransport
 
-__all__ = ["MOST_STEPS", "factors", "has_settled"]
+__all__ = ["factors"]
 
 FACTORS = 0.05, 20.0
 """By which a step may change a texel."""
-
-MOST_STEPS, LEAST_FALL = 8, 0.05
-"""Steps at most, and the fall of the loss of held-out pixels, as a share of it, worth another."""
 
 
 def factors(
@@ -44,16 +41,3 @@ def factors(
     found = transport.rmatvec(weights * light)
     ratios: NDArray[Any] = np.clip(wanted / np.maximum(found, np.float32(1e-12)), *FACTORS)
     return ratios
-
-
-def has_settled(before: float, after: float) -> bool:
-    """Whether further steps would fit the noise.
-
-    Pixels that the steps do not see tell it: their loss no longer falls (Coakley 1991, A
-    cross-validation procedure for stopping the EM algorithm).
-
-    Args:
-        before: mean loss of the held-out pixels before a step.
-        after: that after it.
-    """
-    return before - after < LEAST_FALL * after

@@ -13,17 +13,14 @@ from numpy.typing import NDArray
 from envmap_inverse import metrics
 from envmap_inverse.errors import InputError
 from envmap_inverse.natural_light import filled_light
+from envmap_inverse.optimizers.least_squares import stopping
 from envmap_inverse.optimizers.least_squares.conjugate_gradients import (
     conjugate_gradients,
     projected_step,
 )
 from envmap_inverse.optimizers.least_squares.held_out import HeldOutPixels
 from envmap_inverse.optimizers.least_squares.levels import least_values, scaled_start
-from envmap_inverse.optimizers.least_squares.multiplicative import (
-    MOST_STEPS,
-    factors,
-    has_settled,
-)
+from envmap_inverse.optimizers.least_squares.multiplicative import factors
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 from envmap_inverse.optimizers.least_squares.verdict import verdict
@@ -37,14 +34,6 @@ from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import as_columns, to_host
 
 __all__ = ["LeastSquares", "Settings"]
-
-MOST_ITERATIONS, ENOUGH, ENOUGH_TO_GO_ON = 16, 0.15, 0.4
-"""Conjugate-gradient steps of a round, at most, unless told otherwise, and when to end before; see
-`conjugate_gradients`."""
-
-BELOW_NOISE = 2.0
-"""Variance of the recording's noise, over the squares of the residuals, from which rounds would fit
-that noise (discrepancy principle, Morozov 1966); the variance is known to a factor of two."""
 
 NOISY = 3.0
 """Where noise rules the pictures, priors count that much more."""
@@ -105,11 +94,16 @@ class LeastSquares:
         self.is_smoothed = bool(problem.priors) and is_blurred(transport, self.weights)
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0)) / np.float32(self.unit)
         self.initial: Texels = as_columns(transport.library.array(start))
-        self.seen = self._seen()
-        self.predicted = transport.matvec(self.initial)
-        self.centre = self._scaled_start()
+        self.is_filled, self.seen = True, self._seen()
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin at the start map, at the level of the pictures."""
+        self.predicted = self.transport.matvec(self.initial)
+        weights = self.weights * self.pictures.is_exact * self.gains.is_known()
+        self.centre = scaled_start(self.initial, self.predicted, self.pictures.observed, weights)
         # Texels that nothing sees keep the start value, unless a prior reaches them.
-        unseen = self.centre if problem.priors else self.initial
+        unseen = self.centre if self.problem.priors else self.initial
         self.texels: Texels = np.where(self.seen, self.centre, unseen)
         self.is_finished = self._is_settled = False
         self._kept: Texels | None = None
@@ -134,7 +128,7 @@ class LeastSquares:
         """Warm up and take a round that no held-out pixel takes part in."""
         self._warm_up()
         self._correct()
-        self._round(ENOUGH_TO_GO_ON)
+        self._round(stopping.ENOUGH_TO_GO_ON)
         self.loss = self.pictures.mean_loss(self.predicted)
         return self.report()
 
@@ -145,39 +139,41 @@ class LeastSquares:
         is_last = self._is_settled or index == self.settings.rounds
         if self._kept is None and (is_last or index == self.held_out.until):
             self.held_out.measure(self.transport, self.texels, self.predicted)
-            self._see_all()
+            self.see_all()
         before = self.held_out.loss(self.predicted)
         self._round()
         if is_last:
             self._correct()
             self.is_finished = True
         elif self._kept is None:
-            is_in_vain = has_settled(before, self.held_out.loss(self.predicted))
-            self._is_settled = is_in_vain or self.share_of_paths() > BELOW_NOISE
+            is_in_vain = stopping.has_settled(before, self.held_out.loss(self.predicted))
+            self._is_settled = is_in_vain or stopping.is_below_noise(self.share_of_paths())
 
     @property
     def without_held_out(self) -> Texels:
         """The last map in which held-out pixels had no part."""
         return self.texels if self._kept is None else self._kept
 
-    def _see_all(self) -> None:
+    def see_all(self) -> None:
         """Hold no pixel out any longer."""
         self._kept = self.texels
         self.weights = self.pictures.weights
         self.seen = self._seen()
 
     def report(self) -> Step:
-        """The present map as that of an iteration."""
-        return Step(
-            loss=self.loss,
-            error=self._error(),
-            texels=partial(self._filled, self.texels, self.seen),
-            image=self._deferred_image(),
-        )
+        """The present map as that of an iteration; made when asked for."""
+        width, height = self.transport.image_sizes[0]
+        predicted, offset = (a[: width * height] for a in (self.predicted, self.transport.offset))
+
+        def image() -> NDArray[np.float32]:
+            light = to_host(predicted) * np.float32(self.unit) + offset
+            return np.ascontiguousarray(light.reshape(height, width, 3))
+
+        texels = partial(self._filled, self.texels, self.seen)
+        return Step(loss=self.loss, error=self._error(), texels=texels, image=image)
 
     def run(self) -> None:
         """Take all steps."""
-        self.is_finished = self._is_settled = False
         for index in range(1 + self.settings.rounds):
             if not self.is_finished:
                 self.step(index)
@@ -199,7 +195,7 @@ class LeastSquares:
         self.held_out.measures = self.transport.library.array(state["held_out"])
         self._is_settled, sees_all, self.is_finished = state["is_settled"].tolist()
         if sees_all:
-            self._see_all()
+            self.see_all()
         if num_done > 0:
             self.texels = as_columns(self.transport.library.array(texels))
             self.predicted = self.transport.matvec(self.texels)
@@ -229,13 +225,13 @@ class LeastSquares:
         wanted, floor = self.settings.warm_up, self.settings.noise_floor
         self.predicted = self.transport.matvec(self.texels)
         loss = self.held_out.loss(self.predicted)
-        for _ in range(MOST_STEPS if wanted is None else wanted):
+        for _ in range(stopping.MOST_FACTORS if wanted is None else wanted):
             self.pictures.fit_gains(self.predicted)
             found = factors(self.transport, self.pictures, self.weights, self.predicted, floor)
             self.texels = np.where(self.seen, self.texels * found, self.texels)
             self.predicted = self.transport.matvec(self.texels)
             before, loss = loss, self.held_out.loss(self.predicted)
-            if wanted is None and has_settled(before, loss):
+            if wanted is None and stopping.has_settled(before, loss):
                 break
         self.pictures.fit_gains(self.predicted)
 
@@ -245,18 +241,13 @@ class LeastSquares:
         seen: NDArray[np.bool_] = columns > 1e-7 * columns.max()
         return seen
 
-    def _scaled_start(self) -> Texels:
-        """The start map at the level of the pictures."""
-        weights = self.weights * self.pictures.is_exact * self.gains.is_known()
-        return scaled_start(self.initial, self.predicted, self.pictures.observed, weights)
-
     def _least(self) -> Texels:
         """Least values of texels: a share of their surroundings' light, or 0 without priors."""
         if not self.problem.priors:
             return np.zeros_like(self.initial)
         return least_values(self.texels, self.transport.resolution)
 
-    def _round(self, enough: float = ENOUGH) -> None:
+    def _round(self, enough: float = stopping.ENOUGH) -> None:
         least = self._least()
         if (self.texels < least).any():
             self.texels = np.maximum(self.texels, least)
@@ -282,7 +273,7 @@ class LeastSquares:
             -gradient * free,
             self._vector(self._diagonal(weights, forms), light_sums),
             free,
-            self.settings.iterations or MOST_ITERATIONS,
+            self.settings.iterations or stopping.MOST_ITERATIONS,
             self.settings.tolerance,
             0.0 if self.settings.iterations else enough,
         )
@@ -304,13 +295,14 @@ class LeastSquares:
 
     def _hessian(self, weights: Pixels, forms: Sequence[Quadratic]) -> Callable[[Vector], Vector]:
         """The Hessian of the reweighted problem, as a function of a vector of all unknowns."""
+        weighted = self.transport.weighted(weights)
 
         def hessian(step: Vector) -> Vector:
             change = self._texels_of(step)
             from_priors = sum(form.matrix @ change for form in forms)
             if self.gains.num_unknown:
                 return self._adjoint(weights * self._forward(step), from_priors)
-            normal = self.transport.normal(change, weights) + from_priors
+            normal = weighted.normal(change) + from_priors
             return self._vector(normal, step[self.initial.size :])
 
         return hessian
@@ -398,20 +390,9 @@ class LeastSquares:
         found = self._filled(self.texels, self.seen)
         return float(metrics.sum_of_squared_errors(found, truth))
 
-    def _deferred_image(self) -> Callable[[], NDArray[np.float32]]:
-        """A function that makes the first view, as it is predicted now."""
-        width, height = self.transport.image_sizes[0]
-        predicted, offset = (a[: width * height] for a in (self.predicted, self.transport.offset))
-
-        def image() -> NDArray[np.float32]:
-            light = to_host(predicted) * np.float32(self.unit) + offset
-            return np.ascontiguousarray(light.reshape(height, width, 3))
-
-        return image
-
     def _filled(self, texels: Texels, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
         """A map, with what nothing sees filled in; without priors it keeps the start values."""
-        if not self.problem.priors:
+        if not (self.problem.priors and self.is_filled):
             return self.as_map(texels)
         width, height = self.transport.resolution
         known, *maps = map(to_host, (seen.any(axis=1), texels, self.centre))

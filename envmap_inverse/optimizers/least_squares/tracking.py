@@ -165,8 +165,7 @@ class Tracker(LeastSquares):
 
     def _begin_again(self) -> None:
         """Solve as for a first frame."""
-        self.predicted = self.transport.matvec(self.initial)
-        self.centre = self._scaled_start()
+        self.begin()
         self.run()
         self._ages, self._waits = np.ones_like(self._ages), np.zeros_like(self._waits)
         self._go_on_from(self.texels)

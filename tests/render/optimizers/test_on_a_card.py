@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse.metrics import log_rmse
+from envmap_inverse.optimizers import automatic_weights
 from envmap_inverse.optimizers import transport as optimizer_module
 from envmap_inverse.system.arrays import HOST, to_host
 
@@ -69,9 +70,11 @@ def test_the_map_and_its_deviation_are_those_of_the_processor(
     make_scene: MakeScene,
     random_map: MakeMap,
     on_card: Callable[[bool], None],
+    monkeypatch: pytest.MonkeyPatch,
     material: str,
     case: str,
 ) -> None:
+    monkeypatch.setattr(automatic_weights, "MAX_SPLITS", 1)
     scene = make_scene(material, size=(12, 12), texels=random_map(9, 16))
     make_views, options = CASES[case]
     views = make_views(ei.render(scene, spp=64))

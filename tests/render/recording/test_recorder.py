@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +11,7 @@ from comparing import assert_bit_equal
 from numpy.typing import NDArray
 
 import envmap_inverse as ei
-from envmap_inverse.recording import recorder
+from envmap_inverse.recording import files, on_disk, recorder
 
 MakeScene = Callable[..., ei.Scene]
 MakeDict = Callable[..., dict[str, Any]]
@@ -24,19 +26,56 @@ LAMP = {
 }
 
 
-def test_a_recording_that_does_not_fit_into_memory_is_refused_early(
+FEW_AT_A_TIME = 2 * recorder.BYTES_PER_PATH * 16 * 64
+
+
+def test_a_recording_that_fits_neither_into_memory_nor_onto_the_disk_is_refused(
     make_scene: Callable[..., ei.Scene], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shares: list[float] = []
     monkeypatch.setattr(recorder, "free_memory", lambda: 1000)
-    with pytest.raises(ei.InputError, match=r"light transport takes about .* --spp or --size"):
+    monkeypatch.setattr(on_disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=2000))
+    with pytest.raises(ei.InputError, match=r"takes about .* --spp or --size .*TMPDIR"):
         ei.LightTransport.record(
             make_scene("rough", size=(64, 64)),
             spp=16,
-            memory_budget=2 * recorder.BYTES_PER_PATH * 16 * 64,
+            memory_budget=FEW_AT_A_TIME,
             on_progress=shares.append,
         )
     assert shares[-1] < 0.5
+
+
+def test_a_recording_larger_than_memory_goes_on_the_disk_with_the_same_bits(
+    make_scene: Callable[..., ei.Scene], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scene = make_scene("rough", size=(32, 32))
+    expected = ei.LightTransport.record(scene, spp=16, memory_budget=FEW_AT_A_TIME)
+    monkeypatch.setattr(recorder, "free_memory", lambda: 1000)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(on_disk.tempfile, "tempdir", None)
+    found = ei.LightTransport.record(scene, spp=16, memory_budget=FEW_AT_A_TIME)
+    assert not found.channels[0].data.flags.writeable
+    assert [*tmp_path.iterdir()] == []
+    assert_bit_equal(found, expected)
+    ones = np.ones((32 * 32, 3), np.float32)
+    np.testing.assert_array_equal(found.rmatvec(ones), expected.rmatvec(ones))
+
+
+def test_a_file_larger_than_memory_is_mapped(
+    transport: ei.LightTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    transport.save(tmp_path / "t.npz")
+    monkeypatch.setattr(files, "free_memory", lambda: 1000)
+    found = ei.LightTransport.load(tmp_path / "t.npz")
+    assert not found.channels[0].data.flags.writeable
+    assert_bit_equal(found, transport)
+
+
+def test_large_temporary_files_lie_where_asked_or_on_a_disk(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    assert on_disk.scratch_folder() == Path("/var/tmp")
 
 
 def test_room_is_no_matter_where_there_is_enough(make_scene: Callable[..., ei.Scene]) -> None:

@@ -118,7 +118,12 @@ def test_options_and_keys_add_up() -> None:
         ("adam:seed=3", {"seed": 4}, "--seed: --optimizer sets seed, too"),
         (None, {"learning_rate": 0.1}, "--learning-rate: the transport .*--optimizer adam or rob"),
         ("transport", {"robust": True}, "--robust: the transport optimizer has no such option"),
-        ("transport", {"parameterization": "Exp"}, "--parameterization: the transport optimizer"),
+        (
+            "transport",
+            {"parameterization": "Exp"},
+            "--parameterization: Transport .* --optimizer adam",
+        ),
+        ("adam", {"parameterization": "auto"}, "--parameterization 'auto': unknown"),
     ],
 )
 def test_what_does_not_fit_is_refused(

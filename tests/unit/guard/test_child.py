@@ -20,6 +20,7 @@ from envmap_inverse import BackendError
 from envmap_inverse.guard import child as isolated
 from envmap_inverse.guard.rehearsal import rehearse
 from envmap_inverse.images import write_image
+from envmap_inverse.recording.light_transport import LightTransport
 
 Ask = Callable[..., list[list[Any]]]
 
@@ -160,3 +161,22 @@ def test_a_rehearsal_traces_a_few_pixels_and_what_it_meets_is_left_to_the_caller
     monkeypatch.setattr("mitsuba.render", render)
     rehearse(mi_scene)
     assert sizes == [(4, 3)]
+
+
+def test_a_rehearsal_records_what_cannot_be_rendered_too(
+    scene_dict: Callable[..., dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded: list[LightTransport] = []
+    record = LightTransport.record
+
+    def kept(*arguments: Any, **options: Any) -> None:
+        recorded.append(record(*arguments, **options))
+
+    def render(*_: Any, **__: Any) -> None:
+        raise RuntimeError("not implemented")
+
+    mi_scene = isolated.mi.load_dict(scene_dict(size=(40, 3)))
+    monkeypatch.setattr("mitsuba.render", render)
+    monkeypatch.setattr(LightTransport, "record", kept)
+    rehearse(mi_scene)
+    assert [recording.image_sizes for recording in recorded] == [((4, 3),)]

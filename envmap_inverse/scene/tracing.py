@@ -96,7 +96,10 @@ class PathTracer:
         pixel = dr.gather(mi.UInt32, mi.UInt32(pixels), place)
         sampler = Sampler(pixel, first + number - place * (spp - first), self.seed)
         ray, weight = self.primary_rays(pixel, sampler)
-        direction, throughput = _traced(self.scene.mi_scene, self.settings, ray, sampler)
+        last, throughput = _traced(self.scene.mi_scene, self.settings, ray, sampler)
+        direction = last.d
+        if (near := self.scene.surroundings) is not None:
+            direction = near.seen_from_centre(last.o - dr.opaque(mi.Point3f, near.centre), last.d)
         texel, x, y = self.texel_at(direction)
         throughput *= weight
         values = [throughput.x, throughput.y, throughput.z]
@@ -258,7 +261,7 @@ class _Walk:
 
 
 def _traced(scene: Any, settings: PathSettings, ray: Any, sampler: Sampler) -> Any:
-    """Follow paths until they leave the scene; return the last direction and the throughput.
+    """Follow paths until they leave the scene; return the last segment and the throughput.
 
     The loop is Mitsuba's `path` without emitter sampling. A path that does not leave, or that
     `hide_emitters` cuts off, has throughput 0.
@@ -286,8 +289,8 @@ def _traced(scene: Any, settings: PathSettings, ray: Any, sampler: Sampler) -> A
         lambda walk: (_next(scene, settings, walk, *first),),
         label="light transport",
     )
-    up = mi.Vector3f(0, 1, 0)
-    return dr.select(end.escaped, end.ray.d, up), dr.select(end.escaped, end.beta, 0)
+    end.ray.d = dr.select(end.escaped, end.ray.d, mi.Vector3f(0, 1, 0))
+    return end.ray, dr.select(end.escaped, end.beta, 0)
 
 
 def _next(

@@ -1,0 +1,29 @@
+"""Render what emitters other than the environment map add to the pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from envmap_inverse.scene.rendering import render
+from envmap_inverse.scene.scene import Scene
+
+__all__ = ["other_light"]
+
+OFFSET_SPP = 256
+
+
+def other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.float32]:
+    """Images lit by everything but the environment map, shape (pixels, 3)."""
+    width, height = scene.envmap.resolution
+    sizes = [scene.film_size(sensor) for sensor in sensors]
+    if len(scene.mi_scene.emitters()) == 1:
+        return np.zeros((sum(w * h for w, h in sizes), 3), np.float32)
+    dark = np.zeros((height, width, 3), np.float32)
+    images = {
+        sensor: render(scene, dark, spp=OFFSET_SPP, seed=seed + number, sensor=sensor)
+        for number, sensor in enumerate(dict.fromkeys(sensors))
+    }
+    return np.concatenate([images[sensor].reshape(-1, 3) for sensor in sensors])
