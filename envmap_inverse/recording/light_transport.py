@@ -142,7 +142,7 @@ class LightTransport:
             budget=free_memory() // 4 if memory_budget is None else memory_budget,
             on_progress=on_progress or (lambda _: None),
             library=library,
-            earlier=earlier and Earlier.of(earlier.moved_to(library), scene, rows, spp),
+            earlier=Earlier.of(earlier.moved_to(library), scene, rows, spp) if earlier else None,
         )
         return cls(
             channels=tuple(channels),

@@ -51,11 +51,13 @@ def scaled_start(initial: Texels, predicted: Pixels, observed: Pixels, weights: 
     return as_columns(np.where(initial > 0, scaled, np.float32(FLOOR)))
 
 
-def least_values(texels: Texels, resolution: tuple[int, int]) -> Texels:
-    """The least values of texels: a share of their surroundings' light.
+def least_values(texels: Texels, resolution: tuple[int, int], has_priors: bool) -> Texels:
+    """The least values of texels: a share of their surroundings' light, or 0 without priors.
 
     Beside lamps noise would drive texels to 0, which no room has.
     """
+    if not has_priors:
+        return np.zeros_like(texels)
     width, height = resolution
     logs = np.log(np.maximum(texels, np.float32(1e-4))).reshape(height, width, 3)
     around = np.exp(latlong.blur(logs, AROUND)).reshape(-1, 3)

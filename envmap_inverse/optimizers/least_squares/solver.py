@@ -241,14 +241,8 @@ class LeastSquares:
         seen: NDArray[np.bool_] = columns > 1e-7 * columns.max()
         return seen
 
-    def _least(self) -> Texels:
-        """Least values of texels: a share of their surroundings' light, or 0 without priors."""
-        if not self.problem.priors:
-            return np.zeros_like(self.initial)
-        return least_values(self.texels, self.transport.resolution)
-
     def _round(self, enough: float = stopping.ENOUGH) -> None:
-        least = self._least()
+        least = least_values(self.texels, self.transport.resolution, bool(self.problem.priors))
         if (self.texels < least).any():
             self.texels = np.maximum(self.texels, least)
             self.predicted = self.transport.matvec(self.texels)
