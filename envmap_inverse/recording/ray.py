@@ -14,7 +14,7 @@ from envmap_inverse.errors import InputError, check_counts, in_one_line
 from envmap_inverse.recording.blocks import num_cores
 from envmap_inverse.recording.recorder import Source
 from envmap_inverse.recording.remote_shards import RemoteShards, shared_out
-from envmap_inverse.recording.shards import Shards
+from envmap_inverse.recording.shards import GrowingShards
 from envmap_inverse.recording.worker import Order, Worker
 from envmap_inverse.scene.parcel import packed
 from envmap_inverse.scene.scene import Scene
@@ -49,7 +49,7 @@ class Executor(Protocol):
         spp: int,
         memory_budget: int | None,
         on_progress: Callable[[float], None],
-    ) -> Shards:
+    ) -> GrowingShards:
         """Record shards.
 
         Args:
@@ -98,7 +98,7 @@ class Ray:
         spp: int,
         memory_budget: int | None,
         on_progress: Callable[[float], None],
-    ) -> Shards:
+    ) -> GrowingShards:
         """See `Executor`.
 
         Raises:
@@ -114,7 +114,6 @@ class Ray:
         orders = [
             Order(
                 sources={number: sources[number] for number in share},
-                spp=spp,
                 memory_budget=memory_budget,
                 cores=cores,
                 share=per_machine,
@@ -123,7 +122,7 @@ class Ray:
         ]
         ray_workers = _RayWorkers(cluster.ray, parcel, orders, cores if self.address else 0)
         width, height = scene.envmap.resolution
-        shards = RemoteShards(ray_workers, sources, shares, width * height)
+        shards = RemoteShards(ray_workers, sources, shares, width * height, (spp,))
         shards.record(on_progress)
         return shards
 
