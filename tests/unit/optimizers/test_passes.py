@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -57,7 +58,7 @@ def test_time_for_many_paths_goes_on_beyond_the_usual_number_up_to_16_times() ->
 
 def test_a_pass_foretells_one_of_four_times_its_paths() -> None:
     totals = totals_of(Plan(spp=16, seconds=1e6, is_open=True))
-    assert all(after <= 6 * before for before, after in zip(totals, totals[1:], strict=False))
+    assert all(after <= 6 * before for before, after in itertools.pairwise(totals))
     assert len(totals) <= most_passes(None, 1e6)
 
 
