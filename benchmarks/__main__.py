@@ -31,6 +31,7 @@ from benchmarks.live_attack import live_attack
 from benchmarks.noise import noise
 from benchmarks.objects import objects
 from benchmarks.outliers import outliers
+from benchmarks.parent import parent
 from benchmarks.refine import refine
 from benchmarks.scaling import scaling
 from benchmarks.sequences import sequences
@@ -52,6 +53,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "workers": workers,
     "startup": processes.startup,
     "isolation": isolation,
+    "parent": parent,
     "curves": curves.curves,
     "anytime": anytime.anytime,
     "objects": objects,
@@ -88,6 +90,7 @@ TOO_LONG = (
     "refine",
     "sequences",
     "isolation",
+    "parent",
     "live",
     "live-attack",
     "gpu",
