@@ -131,7 +131,9 @@ def draw(table: Table) -> bytes:
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
 
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
-    materials, films = (list(dict.fromkeys(row[key] for row in rows)) for key in table.columns[:2])
+    materials, films = (
+        list(dict.fromkeys(row[key] for row in rows)) for key in ("material", "film")
+    )
     shape = len(films), len(materials)
     figure = Figure(figsize=(3 * shape[1] + 0.5, 2.6 * shape[0] + 1), dpi=110, layout="constrained")
     panels = figure.subplots(*shape, squeeze=False)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 __all__ = ["Pass", "Plan", "most_passes"]
 
 LEAST_SPP = 8
-"""Paths of a pixel from which a recording grows in passes."""
+"""Paths of a pixel from which a recording grows in passes, and may have enough."""
 
 MANY_SPP = 64
 """Paths of a pixel from which there is a pass between the first and the last."""
@@ -77,18 +78,25 @@ class Plan:
         return Pass(spp=self.spp if is_only else 1, is_last=is_only)
 
     def after(
-        self, spp: int, *, share: float, seconds_left: float, seconds_per_path: float, room: int
+        self,
+        spp: int,
+        *,
+        share: Callable[[], float],
+        seconds_left: float,
+        seconds_per_path: float,
+        room: int,
     ) -> Pass:
         """Return the pass after one.
 
         Args:
             spp: paths per pixel so far.
-            share: of the squares of the residuals that noise of the recording explains.
+            share: returns the share of the squares of the residuals that noise of the recording
+                explains.
             seconds_left: until the time limit; only with one.
             seconds_per_path: of the last pass for each path per pixel.
             room: paths per pixel for which there is memory.
         """
-        if self.is_open and share < LITTLE:
+        if self.is_open and spp >= LEAST_SPP and share() < LITTLE:
             return Pass(spp=spp, is_last=True)
         if self.seconds is None:
             middle = round(self.spp**0.5) if self.spp >= MANY_SPP else 1

@@ -94,7 +94,7 @@ class Progressive:
         self._begin(
             self._plan.after(
                 transport.spp,
-                share=before.share_of_paths(),
+                share=before.share_of_paths,
                 seconds_left=self._ends - now,
                 seconds_per_path=(now - self._last) / num_new,
                 room=transport.spp * room // transport.nbytes,

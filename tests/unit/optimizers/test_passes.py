@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ def totals_of(plan: Plan, *, share: float = 1.0, seconds_per_path: float = 1.0) 
         made.append(
             plan.after(
                 last,
-                share=share,
+                share=lambda: share,
                 seconds_left=(plan.seconds or math.inf) - spent,
                 seconds_per_path=seconds_per_path,
                 room=10**9,
@@ -37,7 +38,7 @@ def test_passes_begin_with_one_path_and_end_with_all(spp: int, totals: list[int]
 
 
 def test_the_first_pass_on_which_noise_of_paths_does_not_count_is_finished() -> None:
-    assert totals_of(Plan(spp=256, is_open=True), share=0.05) == [1, 1]
+    assert totals_of(Plan(spp=256, is_open=True), share=0.05) == [1, 16, 16]
 
 
 def test_paths_that_are_asked_for_are_traced_however_little_they_matter() -> None:
@@ -64,12 +65,12 @@ def test_a_pass_foretells_one_of_four_times_its_paths() -> None:
 
 def test_no_more_paths_are_traced_than_memory_holds() -> None:
     plan = Plan(spp=16, seconds=1e6, is_open=True)
-    options = {"share": 1.0, "seconds_left": 1e6, "seconds_per_path": 1.0}
+    options: dict[str, Any] = {"share": lambda: 1.0, "seconds_left": 1e6, "seconds_per_path": 1.0}
     assert plan.after(64, room=100, **options) == Pass(spp=100, is_last=True)
     assert plan.after(64, room=80, **options) == Pass(spp=64, is_last=True)
 
 
 def test_a_pass_without_time_for_another_is_finished() -> None:
     plan = Plan(spp=16, seconds=1.0)
-    found = plan.after(4, share=1.0, seconds_left=-1.0, seconds_per_path=0.5, room=10**9)
+    found = plan.after(4, share=lambda: 1.0, seconds_left=-1.0, seconds_per_path=0.5, room=10**9)
     assert found == Pass(spp=4, is_last=True)
