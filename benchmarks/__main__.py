@@ -2,8 +2,8 @@
 
     python -m benchmarks [--quick] [--only NAME,...] [-o DIR]
 
-Prints tables as it goes and leaves them in a folder as results.md and results.json, with a plot of
-error against time, errors.png. The machine should have nothing else to do.
+Prints tables as it goes and leaves them in a folder as results.md and results.json, with plots of
+error against time, errors.png and anytime.png. The machine should have nothing else to do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks import curves, photographs, processes, transport
+from benchmarks import anytime, curves, photographs, processes, transport
 from benchmarks.adam import adam
 from benchmarks.big_pictures import big_pictures
 from benchmarks.calibration import calibration
@@ -55,6 +55,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "isolation": isolation,
     "parent": parent,
     "curves": curves.curves,
+    "anytime": anytime.anytime,
     "objects": objects,
     "noise": noise,
     "calibration": calibration,
@@ -73,8 +74,12 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "exposures": photographs.exposures,
     "big-pictures": big_pictures,
 }
+PICTURES = {"curves": ("errors.png", curves.draw), "anytime": ("anytime.png", anytime.draw)}
+"""File and function of a part that draws its table, with matplotlib."""
+
 TOO_LONG = (
     "workers",
+    "anytime",
     "scenes",
     "noise",
     "outliers",
@@ -109,8 +114,9 @@ def main() -> None:
         names = arguments.only.split(",")
         if unknown := set(names) - set(PARTS):
             options.error(f"--only: no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    if "curves" in names and importlib.util.find_spec("matplotlib") is None:
-        options.error("curves needs matplotlib: pip install matplotlib, or choose with --only")
+    if PICTURES.keys() & names and importlib.util.find_spec("matplotlib") is None:
+        parts = " and ".join(name for name in names if name in PICTURES)
+        options.error(f"{parts}: pip install matplotlib first, or choose others with --only")
     arguments.output.mkdir(parents=True, exist_ok=True)
     run(names, settings, arguments.output)
 
@@ -130,8 +136,9 @@ def run(names: list[str], settings: Settings, folder: Path) -> None:
         data["seconds"][name] = round(time.perf_counter() - start, 1)
         write_bytes(folder / "results.md", text.encode())
         write_bytes(folder / "results.json", f"{json.dumps(data, indent=1)}\n".encode())
-        if name == "curves":
-            write_bytes(folder / "errors.png", curves.draw(table))
+        if name in PICTURES:
+            file, draw = PICTURES[name]
+            write_bytes(folder / file, draw(table))
 
 
 def _facts() -> dict[str, Any]:

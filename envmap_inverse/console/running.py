@@ -33,6 +33,7 @@ from envmap_inverse.refining.choices import Refine, Refined
 from envmap_inverse.refining.search import Refinement, Refiner
 from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
+from envmap_inverse.report.shots import picture_names
 from envmap_inverse.run import session
 from envmap_inverse.run.checkpoints import fingerprints
 from envmap_inverse.run.folder import RunFolder
@@ -267,16 +268,17 @@ def _print_summary(
     lines += _errors_in_words(summary, first)
     if summary["dropped_steps"]:
         lines.append(f"{summary['dropped_steps']} steps met NaN or infinity and were dropped")
-    for number, clipped in enumerate(summary["clipped_share"]):
+    names = picture_names(summary, len(summary["clipped_share"]))
+    for name, clipped in zip(names, summary["clipped_share"], strict=True):
         if any(clipped.values()):
             lines.append(
-                f"picture {number}: {100 * clipped['over']:.1f} % of its values are clipped at the "
+                f"{name}: {100 * clipped['over']:.1f} % of its values are clipped at the "
                 f"top, {100 * clipped['under']:.1f} % at the bottom"
             )
     if "auto" in str(summary["settings"].get("exposure")):
-        for number, exposure in enumerate(summary["exposures"] or ()):
+        for name, exposure in zip(names, summary["exposures"] or (), strict=False):
             values = ":".join(dict.fromkeys(f"{value:.4g}" for value in exposure))
-            lines.append(f"picture {number}: exposure {values}")
+            lines.append(f"{name}: exposure {values}")
     for name, number in summary.get("refined", {}).items():
         lines.append(f"refined: {name} {Refined(**number)}")
     if summary["fit"] is not None:

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from envmap_inverse.errors import InputError
+from envmap_inverse.scene.scene import Scene
 from envmap_inverse.scene.tracing import Paths
 from envmap_inverse.system.arrays import library_of
 
-__all__ = ["Matrices", "Pairs", "assemble", "ends_of", "joined", "matrix_of"]
+__all__ = [
+    "Earlier",
+    "Matrices",
+    "Pairs",
+    "assemble",
+    "check_earlier",
+    "ends_of",
+    "joined",
+    "matrix_of",
+]
 
 Pairs = tuple[Any, Any]
 """Two complex matrices: red + i green, and blue + i squares."""
@@ -20,10 +33,74 @@ Matrices = tuple[Any, Any, Any, Any]
 """Matrices of red, green, blue and squares."""
 
 
-def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Earlier:
+    """A recording of the first paths of each row.
+
+    Attributes:
+        matrices: of the same rows, alike in structure.
+        spp: paths of a row in it.
+    """
+
+    matrices: Matrices
+    spp: int
+
+    @classmethod
+    def of(cls, found: Any) -> Earlier:
+        """Take the matrices of a `LightTransport`."""
+        return cls(matrices=(*found.channels, found.squares), spp=found.spp)
+
+    def pairs(self, rows: range, spp: int) -> Pairs:
+        """The part that some rows have in a recording of `spp` paths."""
+        red, green, blue, squares = self.matrices
+        share = np.float32(self.spp / spp)
+        return (
+            _pair(rows, (red, share), (green, share)),
+            _pair(rows, (blue, share), (squares, share**2)),
+        )
+
+
+def check_earlier(found: Any, scene: Scene, rows: NDArray[np.int32], spp: int) -> None:
+    """Check whether a recording can go on with a `LightTransport`.
+
+    Args:
+        found: it.
+        scene: what is recorded.
+        rows: of its pixels.
+        spp: paths per pixel that are wanted.
+
+    Raises:
+        InputError: if it is of something else, or has as many paths.
+    """
+    same = found.scene == scene.fingerprint and found.resolution == scene.envmap.resolution
+    if not (same and np.array_equal(found.rows, rows) and found.spp < spp):
+        raise InputError("earlier: give a recording of the same views with fewer paths per pixel")
+
+
+def _pair(rows: range, *parts: tuple[Any, np.float32]) -> Any:
+    """Rows of two matrices, each times a factor, as the parts of a complex one."""
+    (real, by_real), (imaginary, by_imaginary) = parts
+    ends = real.indptr[rows.start : rows.stop + 1]
+    part = slice(int(ends[0]), int(ends[-1]))
+    library = library_of(real)
+    data = library.numpy.empty(part.stop - part.start, np.complex64)
+    data.real, data.imag = by_real * real.data[part], by_imaginary * imaginary.data[part]
+    shape = (len(rows), real.shape[1])
+    return library.sparse.csr_matrix((data, real.indices[part], ends - ends[0]), shape)
+
+
+def assemble(
+    paths: Paths, num_rows: int, resolution: tuple[int, int], earlier: Pairs | None = None
+) -> Pairs:
     """Assemble rows of T: (pixels x paths) (paths x texels), entries of equal pairs summed.
 
     A complex matrix holds two real ones; multiplying both takes little longer than multiplying one.
+
+    Args:
+        paths: equally many for each row, row by row.
+        num_rows: number of rows.
+        resolution: (width, height) of the map.
+        earlier: what to add to the rows.
 
     Returns:
         Red + i green, and blue + i squares.
@@ -44,10 +121,17 @@ def assemble(paths: Paths, spp: int, resolution: tuple[int, int]) -> Pairs:
     pairs = xp.empty((2, count), np.complex64)
     pairs.real[0], pairs.real[1] = red, blue
     pairs.imag[0], pairs.imag[1] = green, np.mean(paths.throughput, axis=0) ** 2
-    path = xp.arange(count, dtype=np.int32)
-    ends = xp.arange(0, count + 1, spp, dtype=np.int32)
+    factors, ends = xp.arange(count, dtype=np.int32).reshape(num_rows, -1), [spread] * 2
+    values = pairs.reshape(2, num_rows, -1)
+    if earlier is not None:  # a row of it counts as one more path
+        number = count + xp.arange(num_rows, dtype=np.int32)[:, None]
+        factors = np.concatenate([factors, number], axis=1)
+        values = np.concatenate([values, xp.ones((2, num_rows, 1), np.complex64)], axis=2)
+        ends = [library.sparse.vstack([spread, rows], "csr") for rows in earlier]
+    starts = xp.arange(0, factors.size + 1, factors.shape[1], dtype=np.int32)
     red_green, blue_squares = (
-        csr((pair, path, ends), (count // spp, count)) @ spread for pair in pairs
+        csr((value.ravel(), factors.ravel(), starts), (num_rows, end.shape[0])) @ end
+        for value, end in zip(values, ends, strict=True)
     )
     return red_green, blue_squares
 
