@@ -224,14 +224,14 @@ class _RayWorkers:
             scheduling_strategy="SPREAD",
         )
         scene = ray.put(parcel)
-        # Kept, and hidden from Ray, which would let them go: a worker that restarts fetches them.
+        # Kept, and hidden from Ray, which would let them go: workers that restart fetch them.
         self._held = [[scene, ray.put(order)] for order in orders]
         self._actors = [actor.remote(ray.cloudpickle.dumps(held)) for held in self._held]
         asked = [self.ask(worker, "version") for worker in range(len(orders))]
         _, late = ray.wait(asked, num_returns=len(asked), timeout=SECONDS_TO_START)
         if late:
             raise InputError(
-                f"{len(late)} of {len(asked)} workers have not started in {SECONDS_TO_START} s; the "
+                f"{len(late)} of {len(asked)} workers have not started in {SECONDS_TO_START} s: the "
                 "cluster may have too few free cores, or its machines too little memory"
             )
         versions = {*self.answers(asked)}
