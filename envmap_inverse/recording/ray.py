@@ -231,8 +231,8 @@ class _RayWorkers:
         _, late = ray.wait(asked, num_returns=len(asked), timeout=SECONDS_TO_START)
         if late:
             raise InputError(
-                f"{len(late)} of {len(asked)} workers have not started in {SECONDS_TO_START} s: the "
-                "cluster may have too few free cores, or its machines too little memory"
+                f"{len(late)} of {len(asked)} workers have not started in {SECONDS_TO_START} s: "
+                "the cluster may have too few free cores, or its machines too little memory"
             )
         versions = {*self.answers(asked)}
         if versions != {__version__}:
