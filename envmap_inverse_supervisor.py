@@ -6,12 +6,14 @@ started is therefore a thin parent: it forks before anything large is imported, 
 and waits.
 """
 
+import contextlib
 import mmap
 import os
 import re
 import signal
 import struct
 import sys
+import time
 from typing import NoReturn
 
 __all__ = ["Pulse", "supervise"]
@@ -21,6 +23,9 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 GRACE = 20
 """Seconds that a worker has after a second such signal; one inside a library never hears it."""
+
+SAME_SIGNAL = 0.1
+"""Seconds within which signals count as one: timeout(1) sends each twice."""
 
 STALL_LIMIT = 120 * 60.0
 """Seconds without progress after which a worker is ended, unless the command sets others."""
@@ -134,6 +139,7 @@ class _Watch:
     def __init__(self, worker: int, pulse: Pulse) -> None:
         self._worker, self._pulse = worker, pulse
         self._beats = self._num_asked = self._ticks = 0
+        self._asked_at = 0.0
         self.has_stalled = False
         self.asked: int | None = None
 
@@ -152,6 +158,10 @@ class _Watch:
                 return self
 
     def _pass_on(self, told: signal.struct_siginfo) -> None:
+        now = time.monotonic()
+        is_same, self._asked_at = now < self._asked_at + SAME_SIGNAL, now
+        if is_same:
+            return
         self.asked = told.si_signo
         self._num_asked += 1
         self._ticks = 0
@@ -174,8 +184,9 @@ def _end_as(watch: _Watch, pulse: Pulse, noise: int) -> NoReturn:
     """End as the worker did; explain a death in one line."""
     pulse.read()
     said = os.pread(noise, 2**16, 0)
-    if watch.code == 0:
-        os.write(2, said)
+    if watch.code == 0 and said:
+        with contextlib.suppress(OSError):
+            os.write(2, said)
     if watch.code >= 0:
         sys.exit(watch.code)
     if pulse.status >= 0:  # a library has failed while Python ended
@@ -183,7 +194,9 @@ def _end_as(watch: _Watch, pulse: Pulse, noise: int) -> NoReturn:
     if watch.asked is not None or -watch.code in ENDING:
         sys.exit(128 + (watch.asked or -watch.code))
     if sys.stderr is not None:
-        sys.stderr.write(f"error: {_cause(watch, pulse, said.decode('latin-1'))}\n")
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"error: {_cause(watch, pulse, said.decode('latin-1'))}\n")
+            sys.stderr.flush()
     sys.exit(1)
 
 

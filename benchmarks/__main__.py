@@ -27,14 +27,17 @@ from benchmarks.camera_noise import camera_noise, wrong_cameras
 from benchmarks.gpu import gpu
 from benchmarks.isolation import isolation
 from benchmarks.live import live
+from benchmarks.live_attack import live_attack
 from benchmarks.noise import noise
 from benchmarks.objects import objects
 from benchmarks.outliers import outliers
+from benchmarks.parent import parent
 from benchmarks.refine import refine
 from benchmarks.scaling import scaling
 from benchmarks.sequences import sequences
 from benchmarks.settings import Settings, parser, settings_of
 from benchmarks.tables import Table, print_table
+from benchmarks.workers import workers
 from benchmarks.wrong_scenes import wrong_scenes
 from envmap_inverse.images import write_bytes
 from envmap_inverse.version import __version__
@@ -47,8 +50,10 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "scaling": scaling,
     "threads": processes.threads,
     "memory": processes.memory,
+    "workers": workers,
     "startup": processes.startup,
     "isolation": isolation,
+    "parent": parent,
     "curves": curves.curves,
     "anytime": anytime.anytime,
     "objects": objects,
@@ -62,6 +67,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "refine": refine,
     "sequences": sequences,
     "live": live,
+    "live-attack": live_attack,
     "gpu": gpu,
     "views": photographs.views,
     "clipped": photographs.clipped,
@@ -72,6 +78,7 @@ PICTURES = {"curves": ("errors.png", curves.draw), "anytime": ("anytime.png", an
 """File and function of a part that draws its table, with matplotlib."""
 
 TOO_LONG = (
+    "workers",
     "anytime",
     "scenes",
     "noise",
@@ -83,7 +90,9 @@ TOO_LONG = (
     "refine",
     "sequences",
     "isolation",
+    "parent",
     "live",
+    "live-attack",
     "gpu",
     "views",
     "clipped",

@@ -49,6 +49,7 @@ from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Solution
 from envmap_inverse.problem.view import View
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.recording.ray import Ray
 from envmap_inverse.refining.choices import Refine, Refined, Within
 from envmap_inverse.scene.camera_files import read_cameras
 from envmap_inverse.scene.cameras import Camera
@@ -95,6 +96,7 @@ __all__ = [
     "Problem",
     "Pyramid",
     "QuasiLikelihood",
+    "Ray",
     "Refine",
     "Refined",
     "RelativeMSE",

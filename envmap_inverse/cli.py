@@ -150,6 +150,9 @@ def _flushed(status: int) -> int:
 
 
 def _run_command() -> object:
+    wish = os.environ.get("_ENVMAP_INVERSE_COMPLETE", "")
+    if wish and not wish.startswith(("complete_", "source_")):
+        raise InputError(f"_ENVMAP_INVERSE_COMPLETE={wish}: a shell's completion sets it; unset it")
     try:
         return app(prog_name="envmap-inverse", standalone_mode=False)
     except SystemExit as end:
@@ -202,9 +205,12 @@ class _SignalGuard:
         sys.exit(128 + number)
 
 
+_OF_NAMES = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENOTDIR}
+
+
 def _status(error: BaseException) -> int:
-    """The exit status of a failure: names that the system cannot have are bad input."""
-    is_name = isinstance(error, OSError) and error.errno in {errno.ENAMETOOLONG, errno.ELOOP}
+    """The exit status of a failure: names that cannot be those of a file are bad input."""
+    is_name = isinstance(error, OSError) and error.errno in _OF_NAMES
     return 2 if is_name else 1
 
 

@@ -32,9 +32,11 @@ from envmap_inverse.console.optimizers import (
     OptimizerSpec,
     ParameterizationSpec,
     PathsOrSamples,
+    RayAddress,
     Recording,
     Robust,
     SeedOfOptimizer,
+    Workers,
     optimizer_settings,
 )
 from envmap_inverse.console.options import (
@@ -231,6 +233,8 @@ def estimate(
             help="Cores for rendering; by default all. With 1, Adam repeats itself bit by bit.",
         ),
     ] = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
     live: Live = False,
     live_port: LivePort = 0,
     live_host: LiveHost = LOOPBACK,
@@ -262,6 +266,8 @@ def estimate(
             robust=robust,
             parameterization=parameterization,
             recording=recording,
+            workers=workers,
+            ray=ray,
             **steps,
         )
         place = SceneChoice.parse(

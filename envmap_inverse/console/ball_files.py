@@ -95,12 +95,15 @@ def _discs(
         if made.viewpoints[view.sensor] == viewpoint
     ]
     views = [made.registered[number] for number in numbers]
-    discs = [
-        Disc(
-            image=view.image / exposures[number],
-            is_clipped=view.is_over,
-            circle=made.shots[view.sensor].in_window,
+    discs = []
+    for number, view in zip(numbers, views, strict=True):
+        shot = made.shots[view.sensor]
+        pixel = shot.window.width / view.image.shape[1]
+        discs.append(
+            Disc(
+                image=view.image / exposures[number],
+                is_clipped=view.is_over,
+                circle=shot.in_window.scaled(1 / pixel),
+            )
         )
-        for number, view in zip(numbers, views, strict=True)
-    ]
     return discs, np.mean(exposures[numbers], axis=1), made.shots[views[0].sensor]

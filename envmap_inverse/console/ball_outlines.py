@@ -1,18 +1,22 @@
-"""The outline of a ball in crops of several pictures, by the one that shows it best."""
+"""The outline of a ball that pictures of one viewpoint show together."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from envmap_inverse.images.matching import Masked, Offset, best_offset, refined_offset
+from envmap_inverse.problem.cutting import part_of
+from envmap_inverse.problem.fitting import resized
 from envmap_inverse.problem.registration import LEAST_LIKENESS, log_light, offsets
 from envmap_inverse.problem.view import View
-from envmap_inverse.sphere.circles import Circle
+from envmap_inverse.scene.windows import Window
+from envmap_inverse.sphere.circles import Circle, Look, refined_circle
 
-__all__ = ["by_the_clearest"]
+__all__ = ["look_at", "seen_together"]
 
 INSIDE = 0.97
 """Share of the radius within which the pictures are compared: what the ball mirrors."""
@@ -20,25 +24,41 @@ INSIDE = 0.97
 REACH = 8
 """Pixels by which outlines may be wrong beside one another."""
 
+MAX_RADIUS = 256
+"""Pixels of the radius from which pictures are averaged down to be compared."""
 
-def by_the_clearest(views: Sequence[View], circles: Sequence[Circle]) -> list[Circle]:
-    """The outlines, but for one radius, and as far from one another as what the pictures show.
+
+def look_at(view: View, x: float = 0.0, y: float = 0.0) -> Look:
+    """A view in which a ball is looked for, shifted by so many pixels."""
+    return Look(image=view.image, white=view.white, x=x, y=y)
+
+
+def seen_together(views: Sequence[View], circles: Sequence[Circle]) -> list[Circle]:
+    """Outlines of one radius, as far from one another as what the pictures show.
 
     Outlines are found to a pixel or so, and worse where a picture is dark or clipped. What the ball
-    mirrors tells to a part of a pixel how crops of one camera's pictures lie. The outline of the
-    picture that shows it most clearly stands for all.
+    mirrors tells to a part of a pixel how the pictures lie, be they shifted or crops. The outline
+    of the picture that shows it most clearly stands for all, and is fitted to all of them.
 
     Args:
-        views: of one viewpoint, of any sizes.
+        views: of one viewpoint, of any sizes. Those of one size are of one sensor.
         circles: as they were found.
 
     Returns:
-        The outlines; that of a picture that is like none of the others as it was found.
+        The outlines; of pictures of one size that of the first, onto which the others are moved;
+        that of a picture that is like none of the others as it was found.
     """
-    logs = [_within(view, circle) for view, circle in zip(views, circles, strict=True)]
+    factor = max(1, int(max(circle.radius for circle in circles) / MAX_RADIUS))
+    left = max(0, math.floor(min(c.x - c.radius for c in circles)))
+    top = max(0, math.floor(min(c.y - c.radius for c in circles)))
+    smaller = [_reduced(circle, left, top, factor) for circle in circles]
+    logs = [
+        _within(view, circle, left, top, factor)
+        for view, circle in zip(views, smaller, strict=True)
+    ]
 
     def compare(base: int, number: int) -> Offset | None:
-        one, other = circles[base], circles[number]
+        one, other = smaller[base], smaller[number]
         reach = REACH + int(max(abs(other.x - one.x), abs(other.y - one.y)))
         near = best_offset(logs[base], logs[number], reach=reach)
         if near is None or near.likeness < LEAST_LIKENESS:
@@ -47,18 +67,39 @@ def by_the_clearest(views: Sequence[View], circles: Sequence[Circle]) -> list[Ci
 
     known = offsets([counts for _, counts in logs], compare)
     clearest = max(known, key=lambda number: circles[number].significance)
-    found, place = list(circles), known[clearest]
-    for number, offset in known.items():
-        x, y = offset.x - place.x, offset.y - place.y
-        found[number] = replace(
-            circles[clearest], x=circles[clearest].x + x, y=circles[clearest].y + y
-        )
+    away = {
+        number: (factor * (offset.x - known[clearest].x), factor * (offset.y - known[clearest].y))
+        for number, offset in known.items()
+    }
+    looks = [look_at(views[number], *away[number]) for number in sorted(away, key=clearest.__ne__)]
+    outline = refined_circle(looks, circles[clearest])
+    found = list(circles)
+    for number in known:
+        first = next(k for k in sorted(known) if views[k].image.shape == views[number].image.shape)
+        x, y = away[first]
+        found[number] = replace(outline, x=outline.x + x, y=outline.y + y)
     return found
 
 
-def _within(view: View, circle: Circle) -> Masked:
-    """The logarithm of a picture's light, and which pixels tell of it within an outline."""
-    values, counts = log_light(view)
-    rows, columns = np.indices(counts.shape)
-    away = np.hypot(columns + 0.5 - circle.x, rows + 0.5 - circle.y)
-    return values, counts & (away < INSIDE * circle.radius)
+def _reduced(circle: Circle, left: int, top: int, factor: int) -> Circle:
+    return replace(circle, x=circle.x - left, y=circle.y - top).scaled(1 / factor)
+
+
+def _within(view: View, circle: Circle, left: int, top: int, factor: int) -> Masked:
+    """The logarithm of a part's light, and which pixels tell of it within an outline.
+
+    Args:
+        view: the whole picture.
+        circle: the outline in the part averaged down.
+        left: columns left of the part.
+        top: rows above it.
+        factor: size of the part's pixels when it is averaged down.
+    """
+    height, width, _ = view.image.shape
+    reach = math.ceil(circle.radius) + REACH
+    columns = min((width - left) // factor, math.ceil(circle.x) + reach)
+    rows = min((height - top) // factor, math.ceil(circle.y) + reach)
+    window = Window(x=left, y=top, width=columns * factor, height=rows * factor)
+    values, counts = log_light(resized(part_of(view, window), columns, rows))
+    y, x = np.indices(counts.shape) + 0.5
+    return values, counts & (np.hypot(x - circle.x, y - circle.y) < INSIDE * circle.radius)

@@ -10,7 +10,7 @@ import numpy as np
 
 from envmap_inverse import backend
 from envmap_inverse.console.ball_choice import BallChoice
-from envmap_inverse.console.ball_outlines import by_the_clearest
+from envmap_inverse.console.ball_outlines import seen_together
 from envmap_inverse.console.ball_viewpoints import one_for_each, turned
 from envmap_inverse.console.balls import Lens, find_balls, lamp_start, say_where
 from envmap_inverse.console.brackets import developed
@@ -19,7 +19,7 @@ from envmap_inverse.console.scenes import DEFAULT_MAP_SIZE
 from envmap_inverse.errors import Faults
 from envmap_inverse.problem.clipped_lights import with_clipped_lights
 from envmap_inverse.problem.cutting import part_of
-from envmap_inverse.problem.fitting import fit_films, map_size_for
+from envmap_inverse.problem.fitting import fit_films, map_size_for, resized
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.registration import moved, registered
 from envmap_inverse.problem.view import View
@@ -77,7 +77,8 @@ class Stated:
         viewpoints: number of each shot's.
         cameras: the sensors.
         parts: the parts of the pictures that show the ball, at their full size.
-        registered: these, moved as they are in the problem.
+        registered: these with all that surrounds the ball, averaged down and moved as they are in
+            the problem.
     """
 
     problem: Problem
@@ -173,8 +174,8 @@ def _found(views: Sequence[View], circles: Sequence[Circle | None]) -> list[Circ
         numbers = [number for number, view in enumerate(views) if view.sensor == viewpoint]
         taken, given = [views[k] for k in numbers], [circles[k] for k in numbers]
         of_viewpoint = faults.attempt(find_balls, taken, given) or []
-        if of_viewpoint and not any(given) and len({view.image.shape for view in taken}) > 1:
-            of_viewpoint = by_the_clearest(taken, of_viewpoint)
+        if len(of_viewpoint) > 1 and not any(given):
+            of_viewpoint = seen_together(taken, of_viewpoint)
         found |= zip(numbers, of_viewpoint, strict=False)
     faults.report()
     return [found[number] for number in range(len(views))]
@@ -200,11 +201,10 @@ def _problem(
 
 
 def moved_with(view: View, fit: View) -> View:
-    """A view moved as it was when it was averaged down."""
-    if fit.shift is None:
-        return view
-    scale = view.image.shape[1] / fit.image.shape[1]
-    return moved(view, scale * fit.shift[0], scale * fit.shift[1])
+    """A view with all its pixels, averaged down and moved as it was in the problem."""
+    height, width = fit.mask.shape
+    whole = resized(replace(view, mask=np.ones_like(view.mask)), width, height)
+    return whole if fit.shift is None else moved(whole, *fit.shift)
 
 
 def _part(view: View, shot: BallShot, left_out: float) -> View:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.console.ball_outlines import look_at
 from envmap_inverse.console.ball_viewpoints import one_for_each
 from envmap_inverse.console.focal_lengths import exif_focal_length
 from envmap_inverse.console.meshes import make_material
@@ -234,7 +235,7 @@ def find_balls(views: Sequence[View], circles: Sequence[Circle | None]) -> list[
 
 
 def _found(views: Sequence[View], near: Circle | None = None) -> Circle | None:
-    return find_circle([view.image for view in views], [view.white for view in views], near)
+    return find_circle([look_at(view) for view in views], near)
 
 
 def _found_near(

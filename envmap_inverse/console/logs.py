@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,8 @@ def start_logging(verbose: int, *, quiet: bool, log_file: Path | None) -> None:
     handlers: list[logging.Handler] = [terminal]
     if log_file is not None:
         try:
+            if log_file.is_fifo():  # opening one that nobody reads takes for ever
+                os.close(os.open(log_file, os.O_WRONLY | os.O_NONBLOCK))
             file = logging.FileHandler(log_file, encoding="utf-8")
         except OSError as error:
             raise cannot_write(f"--log-file {log_file}", error) from None

@@ -20,6 +20,7 @@ from envmap_inverse.optimizers.choices import (
 from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.parameterizations import PARAMETERIZATIONS
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.recording.ray import Executor, Ray
 from envmap_inverse.scene.scene import Scene
 
 __all__ = [
@@ -28,9 +29,11 @@ __all__ = [
     "OptimizerSpec",
     "ParameterizationSpec",
     "PathsOrSamples",
+    "RayAddress",
     "Recording",
     "Robust",
     "SeedOfOptimizer",
+    "Workers",
     "default_spec",
     "make_optimizer",
     "optimizer_settings",
@@ -94,6 +97,29 @@ Recording = Annotated[
     ),
 ]
 
+Workers = Annotated[
+    int | None,
+    panelled(
+        "Running",
+        min=1,
+        max=10**5,
+        metavar="N",
+        help="Processes that record and solve, by Ray (extra [ray]), each a part of the pictures; "
+        "for transport. The map has the same bits with any number. Starting takes some 10 s: worth "
+        "it from about 30 s of recording on. By default the threads of one process.",
+    ),
+]
+RayAddress = Annotated[
+    str | None,
+    panelled(
+        "Running",
+        "--ray",
+        metavar="ADDRESS",
+        help="Running Ray cluster for the workers: HOST:PORT, or auto; by default one per machine. "
+        "Without it they are of this machine, and nothing outside reaches them.",
+    ),
+]
+
 SeedOfOptimizer = Annotated[
     int, panelled("Optimizer", help="Seed; the same seed gives the same result.")
 ]
@@ -119,6 +145,9 @@ class OptimizerChoice:
         """Check the choice as far as possible without a scene; `faults` keeps what is wrong."""
         if options.get("recording") is not None:
             options["recording"] = faults.attempt(LightTransport.load, options["recording"])
+        options["executor"] = faults.attempt(
+            _executor, options.pop("workers", None), options.pop("ray", None), options
+        )
         if spec is not None or options["robust"]:
             faults.attempt(make_optimizer, spec, **options)
         return cls(spec=spec, options=options)
@@ -132,6 +161,17 @@ class OptimizerChoice:
         by_itself = ROBUST.__name__.lower() if self.options["robust"] else default_spec(scene)
         spec = self.spec or by_itself
         return spec, make_optimizer(spec, **self.options)
+
+
+def _executor(
+    workers: int | None, address: str | None, options: Mapping[str, Any]
+) -> Executor | None:
+    """The executor that --workers and --ray ask for."""
+    if workers is None and address is None:
+        return None
+    if options.get("recording") is not None:
+        raise InputError("--recording: its paths are traced; leave --workers and --ray out")
+    return Ray(workers=workers, address=address)
 
 
 def make_optimizer(
@@ -218,7 +258,7 @@ def _check_option(name: str, key: str, given: Collection[str]) -> None:
     Raises:
         InputError: if it has no such option, or --optimizer sets it too.
     """
-    option = f"--{key.replace('_', '-')}"
+    option = "--workers and --ray" if key == "executor" else f"--{key.replace('_', '-')}"
     if _kind(name) is not None and not _has(_kind(name), key):
         having = [known for known in _MAKERS if _has(_kind(known), key)]
         raise InputError(

@@ -111,7 +111,7 @@ Maker = Callable[..., Any]
 _KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a word"}
 
 _OF_THE_CALL = {"config", "overwrite", "trust_input", "resume", "checkpoint_every"} | {
-    *("live", "live_port", "live_host"),
+    *("live", "live_port", "live_host", "workers", "ray"),
 }
 """Options that do not change the results of a run."""
 
@@ -148,7 +148,7 @@ def spec_of(choice: Any) -> str:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Path):
-        return str(value.resolve())
+        return os.path.realpath(value)  # which takes links in a circle
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value.value if isinstance(value, enum.Enum) else value

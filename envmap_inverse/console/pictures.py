@@ -171,7 +171,7 @@ def _treated(picture: Picture, *, keeps_alpha: bool, keeps_levels: bool) -> Pict
 
 def say_who_took_what(scene: Scene, views: Sequence[View]) -> None:
     """Print which sensor took each picture, and how it was read."""
-    for number, view in enumerate(views):
+    for number, view in enumerate(views, 1):
         height, width, _ = view.image.shape
         sensor = f"sensor {view.sensor} {scene.sensor(view.sensor).id()}".rstrip()
         notes = () if view.picture is None else view.picture.notes

@@ -33,6 +33,7 @@ from envmap_inverse.refining.choices import Refine, Refined
 from envmap_inverse.refining.search import Refinement, Refiner
 from envmap_inverse.report import write_report
 from envmap_inverse.report.live import LiveView
+from envmap_inverse.report.shots import picture_names
 from envmap_inverse.run import session
 from envmap_inverse.run.checkpoints import fingerprints
 from envmap_inverse.run.folder import RunFolder
@@ -43,6 +44,9 @@ from envmap_inverse.system.progress import is_watched, stage, watched_by
 from envmap_inverse.system.pulse import beat
 
 __all__ = ["Watch", "command_to_resume", "fail", "run", "shown", "stop_at_signal"]
+
+SAME_SIGNAL = 0.1
+"""Seconds."""
 
 _LONG_WORD = re.compile(r"(\S{60})\S{90,}(\S{30})")
 
@@ -217,25 +221,37 @@ class _Watch:
 
 @contextmanager
 def stop_at_signal(watch: Watch) -> Iterator[None]:
-    """Note the first SIGINT or SIGTERM; a second one ends the process at once, as usual."""
+    """Note the first SIGINT or SIGTERM; a second one ends the process at once, as usual.
+
+    Signals within a tenth of a second are one, as timeout(1) sends each twice.
+    """
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
 
+    noted = 0.0
+    is_listening = True
+
     def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        nonlocal is_listening
+        if is_listening:  # else a signal has, and more may have come since
+            is_listening = False
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def note(number: int, _: FrameType | None) -> None:
-        watch.signal = number
-        restore()
+        nonlocal noted
+        if watch.signal is None:
+            watch.signal, noted = number, time.monotonic()
+        elif time.monotonic() > noted + SAME_SIGNAL:
+            restore()
+            signal.raise_signal(number)
 
     for number in numbers:
         signal.signal(number, note)
     try:
         yield
     finally:
-        if watch.signal is None:  # else `note` has restored them, and more signals may have come
-            restore()
+        restore()
 
 
 def _print_summary(
@@ -252,16 +268,17 @@ def _print_summary(
     lines += _errors_in_words(summary, first)
     if summary["dropped_steps"]:
         lines.append(f"{summary['dropped_steps']} steps met NaN or infinity and were dropped")
-    for number, clipped in enumerate(summary["clipped_share"]):
+    names = picture_names(summary, len(summary["clipped_share"]))
+    for name, clipped in zip(names, summary["clipped_share"], strict=True):
         if any(clipped.values()):
             lines.append(
-                f"picture {number}: {100 * clipped['over']:.1f} % of its values are clipped at the "
+                f"{name}: {100 * clipped['over']:.1f} % of its values are clipped at the "
                 f"top, {100 * clipped['under']:.1f} % at the bottom"
             )
     if "auto" in str(summary["settings"].get("exposure")):
-        for number, exposure in enumerate(summary["exposures"] or ()):
+        for name, exposure in zip(names, summary["exposures"] or (), strict=False):
             values = ":".join(dict.fromkeys(f"{value:.4g}" for value in exposure))
-            lines.append(f"picture {number}: exposure {values}")
+            lines.append(f"{name}: exposure {values}")
     for name, number in summary.get("refined", {}).items():
         lines.append(f"refined: {name} {Refined(**number)}")
     if summary["fit"] is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import math
+import os
 import re
 import warnings
 from collections.abc import Mapping, Sequence
@@ -167,7 +168,7 @@ def find_masks(option: Sequence[str] | None) -> list[str]:
         for name in option or []
         for part in ([name] if Path(name).exists() else name.split(","))
     ]
-    return [name if name == "none" else str(Path(name).resolve()) for name in names]
+    return [name if name == "none" else os.path.realpath(name) for name in names]
 
 
 def flat_options(entries: Any, source: str) -> dict[str, Any]:

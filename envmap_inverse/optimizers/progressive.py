@@ -133,7 +133,7 @@ class Progressive:
         if not chosen.is_last:
             self._solver = LeastSquares(*options, phases=self._phases)
             return
-        if self._keeper:
+        if self._keeper and transport.remote is None:
             self._keeper.keep_transport(transport)
         self._solver = RobustLeastSquares(
             *options, max_share=self._max_share, phases=self._phases, ends=self._ends
@@ -144,7 +144,12 @@ class Progressive:
         begun, earlier = time.perf_counter(), self._transport
         if earlier is None or earlier.spp < spp:
             self._transport = recorded(
-                self._problem, spp=spp, earlier=earlier, library=self._library, **self._options
+                self._problem,
+                spp=spp,
+                earlier=earlier,
+                most_spp=self._plan.most,
+                library=self._library,
+                **self._options,
             )
             assembling = self._transport.seconds_assembling
             self._phases["assemble"] += assembling

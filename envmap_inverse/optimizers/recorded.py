@@ -12,6 +12,7 @@ from envmap_inverse.errors import InputError
 from envmap_inverse.optimizers.protocol import Keeper, Step
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.recording.ray import Executor
 from envmap_inverse.recording.rows import shared_rows
 from envmap_inverse.system.arrays import HOST, Library
 
@@ -32,7 +33,9 @@ def recorded(
     seed: int,
     memory_budget: int | None = None,
     library: Library = HOST,
+    executor: Executor | None = None,
     earlier: LightTransport | None = None,
+    most_spp: int | None = None,
 ) -> LightTransport:
     """The recording that a keeper has of the problem's views, or a new one, which it is given.
 
@@ -43,8 +46,11 @@ def recorded(
         seed: of the paths.
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
         library: whose matrices the recording has.
+        executor: records elsewhere; what it holds is not kept, as it can record it again.
         earlier: a recording of fewer paths to go on with.
+        most_spp: paths per pixel to which it may grow; None for `spp`.
     """
+    keeper = None if executor else keeper
     if kept := kept_recording(problem, keeper, library):
         return kept
     views = problem.views
@@ -55,7 +61,9 @@ def recorded(
         seed=seed,
         memory_budget=memory_budget,
         library=library,
+        executor=executor,
         earlier=earlier,
+        most_spp=most_spp,
     )
     if keeper:
         keeper.keep_transport(transport)

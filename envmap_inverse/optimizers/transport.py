@@ -24,6 +24,7 @@ from envmap_inverse.parameterizations import Direct, Parameterization
 from envmap_inverse.priors import PRIORS, Chromaticity, Prior, Tikhonov, TotalVariation
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import MAX_SPP, LightTransport
+from envmap_inverse.recording.ray import Executor
 from envmap_inverse.system.arrays import HOST, Library
 
 __all__ = ["Transport", "usual_spp"]
@@ -87,6 +88,8 @@ class Transport(Settings):
             out; if there are more, the scene is wrong, and none is. 0 to look for none. None are
             looked for in brackets: exposures and response that are a little off make the pictures
             of a lamp disagree.
+        executor: records and holds the shards of the light transport elsewhere, e.g. `Ray`; None
+            for the threads of this process. Maps have the same bits.
 
     Example:
         >>> result = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
@@ -101,6 +104,7 @@ class Transport(Settings):
     recording: LightTransport | None = field(default=None, compare=False)
     max_outliers: float = 0.15
     parameterization: Parameterization | str = field(default_factory=Direct)
+    executor: Executor | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         """Check the numbers."""
@@ -159,9 +163,10 @@ class Transport(Settings):
         return Progressive(
             *(self, problem, keeper, plan),
             max_share=self._max_share(problem),
-            library=_library_for(problem),
+            library=HOST if self.executor else _library_for(problem),
             seed=self.seed,
             memory_budget=self.memory_budget,
+            executor=self.executor,
         )
 
     def _leaves_open(self, problem: Problem) -> bool:
@@ -203,7 +208,8 @@ class Transport(Settings):
             spp=self.paths_per_pixel(problem),
             seed=self.seed,
             memory_budget=self.memory_budget,
-            library=library,
+            library=HOST if self.executor else library,
+            executor=self.executor,
         )
 
 

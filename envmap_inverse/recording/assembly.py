@@ -15,7 +15,16 @@ from envmap_inverse.scene.scene import Scene
 from envmap_inverse.scene.tracing import Paths
 from envmap_inverse.system.arrays import library_of
 
-__all__ = ["Earlier", "Matrices", "Pairs", "assemble", "ends_of", "joined", "matrix_of"]
+__all__ = [
+    "Earlier",
+    "Matrices",
+    "Pairs",
+    "assemble",
+    "check_earlier",
+    "ends_of",
+    "joined",
+    "matrix_of",
+]
 
 Pairs = tuple[Any, Any]
 """Two complex matrices: red + i green, and blue + i squares."""
@@ -37,23 +46,8 @@ class Earlier:
     spp: int
 
     @classmethod
-    def of(cls, found: Any, scene: Scene, rows: NDArray[np.int32], spp: int) -> Earlier:
-        """Take a `LightTransport` to go on with.
-
-        Args:
-            found: the recording.
-            scene: what is recorded.
-            rows: of its pixels.
-            spp: paths per pixel that are wanted.
-
-        Raises:
-            InputError: if it is of something else, or has as many paths.
-        """
-        same = found.scene == scene.fingerprint and found.resolution == scene.envmap.resolution
-        if not (same and np.array_equal(found.rows, rows) and found.spp < spp):
-            raise InputError(
-                "earlier: give a recording of the same views with fewer paths per pixel"
-            )
+    def of(cls, found: Any) -> Earlier:
+        """Take the matrices of a `LightTransport`."""
         return cls(matrices=(*found.channels, found.squares), spp=found.spp)
 
     def pairs(self, rows: range, spp: int) -> Pairs:
@@ -64,6 +58,23 @@ class Earlier:
             _pair(rows, (red, share), (green, share)),
             _pair(rows, (blue, share), (squares, share**2)),
         )
+
+
+def check_earlier(found: Any, scene: Scene, rows: NDArray[np.int32], spp: int) -> None:
+    """Check whether a recording can go on with a `LightTransport`.
+
+    Args:
+        found: it.
+        scene: what is recorded.
+        rows: of its pixels.
+        spp: paths per pixel that are wanted.
+
+    Raises:
+        InputError: if it is of something else, or has as many paths.
+    """
+    same = found.scene == scene.fingerprint and found.resolution == scene.envmap.resolution
+    if not (same and np.array_equal(found.rows, rows) and found.spp < spp):
+        raise InputError("earlier: give a recording of the same views with fewer paths per pixel")
 
 
 def _pair(rows: range, *parts: tuple[Any, np.float32]) -> Any:

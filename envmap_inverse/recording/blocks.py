@@ -12,9 +12,19 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.backend import dr
 from envmap_inverse.system.arrays import as_columns, as_floats, library_of
 
-__all__ = ["Block", "blocks_of", "column", "elementwise", "in_order", "num_cores", "on_all_cores"]
+__all__ = [
+    "Block",
+    "blocks_of",
+    "column",
+    "elementwise",
+    "in_order",
+    "num_cores",
+    "on_all_cores",
+    "use_cores",
+]
 
 ROWS = 2**16
 """Rows of a part of an array."""
@@ -111,13 +121,25 @@ def elementwise(
 
 
 def num_cores() -> int:
-    """Number of the machine's cores."""
-    return max(os.cpu_count() or 1, 1)
+    """Number of cores to use: the machine's, or as many as `use_cores` says."""
+    return _limits[-1] if _limits else max(os.cpu_count() or 1, 1)
+
+
+def use_cores(number: int | None) -> None:
+    """Use so many cores in this process from now on; None for all."""
+    _limits[:] = [] if number is None else [number]
+    _pool.cache_clear()
+    if number is not None:
+        dr.set_thread_count(number)
+
+
+_limits: list[int] = []
 
 
 @functools.cache
 def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max(3, num_cores()), thread_name_prefix="transport")
+    least = 1 if _limits else 3
+    return ThreadPoolExecutor(max(least, num_cores()), thread_name_prefix="transport")
 
 
 def column(array: NDArray[np.float32], number: int) -> NDArray[np.float32]:

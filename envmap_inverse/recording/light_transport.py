@@ -20,17 +20,19 @@ from scipy import sparse
 
 from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError, check_counts, check_seed, counted
-from envmap_inverse.recording.assembly import Earlier
-from envmap_inverse.recording.blocks import column, on_all_cores
+from envmap_inverse.recording.assembly import check_earlier
+from envmap_inverse.recording.blocks import on_all_cores
 from envmap_inverse.recording.files import read_recording, write_recording
+from envmap_inverse.recording.holding import recorded_matrices
 from envmap_inverse.recording.other_light import other_light
+from envmap_inverse.recording.ray import Executor
 from envmap_inverse.recording.recordable import recordable_paths
-from envmap_inverse.recording.recorder import record_matrices, sources_of
+from envmap_inverse.recording.recorder import sources_of
 from envmap_inverse.recording.rows import shared_rows
-from envmap_inverse.recording.shards import Kept, LocalShards, Shards, ends_of_shards
+from envmap_inverse.recording.shards import GrowingShards, LocalShards, Shards, ends_of_shards
+from envmap_inverse.recording.weighted import WeightedTransport, columns_of, transposed
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.arrays import HOST, Library, library_of, to_host
-from envmap_inverse.system.memory import free_memory
 
 __all__ = ["MAX_SPP", "LightTransport"]
 
@@ -58,6 +60,7 @@ class LightTransport:
         sensors: index of the sensor of each view; empty if it is not known.
         scene: fingerprint of the recorded scene; empty if it is not known.
         ends: the rows at which shards end; see `shards`. By default there is one.
+        remote: the shards where workers hold them, in place of matrices.
         seconds_assembling: seconds of assembly while no path was traced; most of the assembly runs
             beside the tracing.
 
@@ -68,8 +71,8 @@ class LightTransport:
         (64, 3)
     """
 
-    channels: tuple[Any, ...]
-    squares: Any
+    channels: tuple[Any, ...] = ()
+    squares: Any = None
     offset: NDArray[np.float32]
     resolution: tuple[int, int]
     image_sizes: tuple[tuple[int, int], ...]
@@ -78,6 +81,7 @@ class LightTransport:
     sensors: tuple[int, ...] = ()
     scene: str = ""
     ends: tuple[int, ...] = ()
+    remote: GrowingShards | None = None
     seconds_assembling: float = 0.0
 
     def __post_init__(self) -> None:
@@ -100,7 +104,9 @@ class LightTransport:
         memory_budget: int | None = None,
         on_progress: Callable[[float], None] | None = None,
         library: Library = HOST,
+        executor: Executor | None = None,
         earlier: LightTransport | None = None,
+        most_spp: int | None = None,
     ) -> LightTransport:
         """Trace the paths of some views and record where they lead.
 
@@ -118,9 +124,12 @@ class LightTransport:
             memory_budget: bytes that paths in flight may take; by default a quarter of the free
                 memory.
             on_progress: called with the share that is done.
-            library: whose matrices to make; see `library_for_products`.
+            library: whose matrices to make.
+            executor: records elsewhere, e.g. `Ray`; None records in this process.
             earlier: a recording of all the same but for fewer paths. Only the others are traced;
                 the recording is the one that tracing all of them gives, up to rounding.
+            most_spp: paths per pixel to which it may grow, for which shards are cut; None for
+                `spp`.
 
         Raises:
             InputError: if spp < 1, the masks leave no pixel, the recording does not fit into
@@ -136,31 +145,37 @@ class LightTransport:
         pixels, rows = shared_rows(sizes, sensors, masks)
         if not any(map(len, pixels.values())):
             raise InputError("the masks leave no pixel to record")
-        (*channels, squares), assembling = record_matrices(
-            *(scene, settings, sources_of(pixels, seed)),
+        if earlier is not None:
+            check_earlier(earlier, scene, rows, spp)
+            ends, offset = earlier.ends, earlier.offset
+        else:
+            ends = ends_of_shards(map(len, pixels.values()), most_spp or spp)
+            offset = other_light(scene, sensors, seed)
+        held, assembling = recorded_matrices(
+            *(scene, settings, sources_of(pixels, seed), ends),
             spp=spp,
-            budget=free_memory() // 4 if memory_budget is None else memory_budget,
+            memory_budget=memory_budget,
             on_progress=on_progress or (lambda _: None),
             library=library,
-            earlier=Earlier.of(earlier.moved_to(library), scene, rows, spp) if earlier else None,
+            executor=executor,
+            earlier=earlier,
         )
         return cls(
-            channels=tuple(channels),
-            squares=squares,
-            offset=other_light(scene, sensors, seed) if earlier is None else earlier.offset,
+            **held,
+            offset=offset,
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
             spp=spp,
             rows=rows,
             sensors=tuple(sensors),
             scene=scene.fingerprint,
-            ends=ends_of_shards(map(len, pixels.values()), spp),
+            ends=ends,
             seconds_assembling=assembling,
         )
 
     def save(self, path: str | Path) -> None:
         """Write to an .npz file that `load` reads; it appears under its own name once complete."""
-        write_recording(Path(path), self)
+        write_recording(Path(path), self.gathered())
 
     @classmethod
     def load(cls, path: str | Path) -> LightTransport:
@@ -185,6 +200,13 @@ class LightTransport:
     def library(self) -> Library:
         """The library of the matrices."""
         return library_of(self.squares)
+
+    def gathered(self) -> LightTransport:
+        """Return a recording whose matrices are in this process."""
+        if self.remote is None:
+            return self
+        *channels, squares = self.remote.whole()
+        return replace(self, channels=tuple(channels), squares=squares, remote=None)
 
     def moved_to(self, library: Library) -> LightTransport:
         """Return a recording whose matrices are another library's."""
@@ -220,6 +242,8 @@ class LightTransport:
     @functools.cached_property
     def shards(self) -> Shards:
         """The rows of the matrices, cut where what one machine should hold ends."""
+        if self.remote is not None:
+            return self.remote
         return LocalShards(self.channels, self.squares, self.ends)
 
     @property
@@ -251,7 +275,7 @@ class LightTransport:
         Returns:
             Shape (pixels, 3).
         """
-        return self._of_pixels(self.shards.rows("forward", _columns(texels)))
+        return self._of_pixels(self.shards.rows("forward", columns_of(texels)))
 
     def rmatvec(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         """T^T pixels.
@@ -263,7 +287,7 @@ class LightTransport:
             Shape (H * W, 3).
         """
         kept = self.shards.kept(*self._row_sums(pixels))
-        return _transposed(self.shards.summed("adjoint", kept=kept))
+        return transposed(self.shards.summed("adjoint", kept=kept))
 
     def weighted(self, weights: NDArray[np.float32]) -> WeightedTransport:
         """T^T diag(weights) T, for several products; weights (pixels, 3)."""
@@ -289,7 +313,7 @@ class LightTransport:
 
     def sum_of_squares(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Products with the squares of T's elements; texels (H * W, 3), result (pixels, 3)."""
-        return self._of_pixels(self.shards.rows("forward_squares", _columns(texels)))
+        return self._of_pixels(self.shards.rows("forward_squares", columns_of(texels)))
 
     def variance(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
         """Variance of T texels due to the finite number of paths, to about a factor of two.
@@ -306,7 +330,7 @@ class LightTransport:
             Shape (pixels, 3), radiance squared.
         """
         squares = np.float32(2 / 3) * texels**2
-        return self._of_pixels(self.shards.rows("path_squares", _columns(squares)))
+        return self._of_pixels(self.shards.rows("path_squares", columns_of(squares)))
 
     def breadth(self, groups: Any) -> NDArray[np.float32]:
         """Number of groups of texels that each pixel sees, shape (pixels, 1).
@@ -348,8 +372,8 @@ class LightTransport:
     def _row_sums(self, pixels: NDArray[np.float32]) -> list[Any]:
         """Sums of (pixels, 3) over the pixels that share a row, for each channel."""
         if self._is_one_to_one:
-            return _columns(pixels)
-        return self._each(lambda column: self.copies.T @ column, _columns(pixels))
+            return columns_of(pixels)
+        return self._each(lambda column: self.copies.T @ column, columns_of(pixels))
 
     def _each(self, function: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
         """Map a function over items: on all of the processor's cores, or in turn on the card."""
@@ -357,7 +381,9 @@ class LightTransport:
 
     def linear_operator(self, channel: int) -> Any:
         """One channel as a `scipy.sparse.linalg.LinearOperator`."""
-        return sparse.linalg.aslinearoperator(to_host(self.copies @ self.channels[channel]))
+        return sparse.linalg.aslinearoperator(
+            to_host(self.copies @ self.gathered().channels[channel])
+        )
 
     @functools.cached_property
     def coverage(self) -> NDArray[np.float32]:
@@ -365,29 +391,3 @@ class LightTransport:
         width, height = self.resolution
         sums = self.rmatvec(self.library.numpy.ones((self.shape[0], 3), np.float32))
         return sums.reshape(height, width, 3)
-
-
-@dataclass(frozen=True, eq=False)
-class WeightedTransport:
-    """T^T diag(weights) T; the weights are where the shards are."""
-
-    shards: Shards
-    weights: Kept
-
-    def normal(self, texels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The product with texels; shapes (H * W, 3)."""
-        found = self.shards.summed("normal", _columns(texels), kept=self.weights)
-        return _transposed(found)
-
-    def diagonal(self) -> NDArray[np.float32]:
-        """The diagonal, shape (H * W, 3)."""
-        return _transposed(self.shards.summed("diagonal", kept=self.weights))
-
-
-def _columns(array: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    return [column(array, c) for c in range(3)]
-
-
-def _transposed(array: Any) -> NDArray[np.float32]:
-    found: NDArray[np.float32] = array.T
-    return found

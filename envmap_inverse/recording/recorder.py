@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -24,7 +24,7 @@ from envmap_inverse.system.arrays import HOST, Library
 from envmap_inverse.system.memory import free_memory, gibibytes
 from envmap_inverse.system.progress import stage
 
-__all__ = ["Source", "record_matrices", "sources_of"]
+__all__ = ["Source", "cut_at", "record_matrices", "sources_of"]
 
 BYTES_PER_PATH = 24
 """Bytes of a path in flight: throughput 12, texel 4, position between four texels 8."""
@@ -60,6 +60,21 @@ def sources_of(pixels: Mapping[int, NDArray[np.uint32]], seed: int) -> list[Sour
         Source(sensor=sensor, pixels=recorded, seed=seed * len(pixels) + number)
         for number, (sensor, recorded) in enumerate(pixels.items())
     ]
+
+
+def cut_at(ends: Sequence[int], sources: Sequence[Source]) -> list[Source]:
+    """Sources of shards that end at these rows, none of which has rows of two sources."""
+    found, start, rest = [], 0, iter(ends)
+    for source in sources:
+        last = start + len(source.pixels)
+        begin = start
+        while begin < last:
+            end = next(rest)
+            pixels = source.pixels[begin - start : end - start]
+            found.append(replace(source, pixels=pixels))
+            begin = end
+        start = last
+    return found
 
 
 def record_matrices(

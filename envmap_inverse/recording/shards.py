@@ -14,11 +14,21 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from envmap_inverse.recording.assembly import Matrices
 from envmap_inverse.recording.blocks import Block, blocks_of, in_order
 from envmap_inverse.recording.sums import PartialSum, total_of
 from envmap_inverse.system.arrays import Library, library_of
 
-__all__ = ["MAX_PATHS", "Kept", "LocalShards", "Shard", "Shards", "ends_of_shards"]
+__all__ = [
+    "MAX_PATHS",
+    "GrowingShards",
+    "Kept",
+    "LocalShards",
+    "Shard",
+    "Shards",
+    "cut",
+    "ends_of_shards",
+]
 
 MAX_PATHS = 2**22
 """Most paths of a shard."""
@@ -53,12 +63,19 @@ class Shard:
 
     def __init__(self, channels: Sequence[Any], squares: Any) -> None:
         """Take matrices of the same shape; see `LightTransport`."""
-        self.channels, self.squares = tuple(channels), squares
+        red, green, blue = channels
+        self.channels, self.squares = (red, green, blue), squares
+        self.matrices: Matrices = (red, green, blue, squares)
 
     @property
     def library(self) -> Library:
         """The library of the matrices."""
         return library_of(self.squares)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the stored arrays."""
+        return _bytes_of(self.matrices)
 
     @functools.cached_property
     def blocks(self) -> list[Block]:
@@ -158,6 +175,13 @@ class Shards(Protocol):
         """The matrices of all rows: of red, green, blue and of squares."""
 
 
+class GrowingShards(Shards, Protocol):
+    """Shards elsewhere, that can go on to more paths."""
+
+    def grown(self, spp: int, on_progress: Callable[[float], None]) -> GrowingShards:
+        """Trace further paths of each pixel, up to a number; see `LightTransport.record`."""
+
+
 class LocalShards:
     """Shards in this process; they share the memory of the whole matrices."""
 
@@ -174,12 +198,7 @@ class LocalShards:
         self.shape = int(num_rows), int(num_texels)
         self._ends = (self.shape[0],) if library_of(squares).is_on_card else tuple(ends)
         self.num_entries = max(int(matrix.nnz) for matrix in channels)
-        parts = {  # matrices may share arrays
-            _place(part): int(part.nbytes)
-            for matrix in self._matrices
-            for part in (matrix.data, matrix.indices, matrix.indptr)
-        }
-        self.nbytes = sum(parts.values())
+        self.nbytes = _bytes_of(self._matrices)
 
     @functools.cached_property
     def _shards(self) -> list[Shard]:
@@ -195,7 +214,7 @@ class LocalShards:
         """See `Shards`."""
         if len(self._ends) == 1:
             return [rows]
-        return [tuple(_cut(array, part) for array in rows) for part in self._ranges()]
+        return [tuple(cut(array, part) for array in rows) for part in self._ranges()]
 
     def rows(self, product: str, *arguments: Any) -> Any:
         """See `Shards`."""
@@ -215,8 +234,19 @@ class LocalShards:
         return self._matrices
 
 
-def _cut(array: Any, rows: slice) -> Any:
+def cut(array: Any, rows: slice) -> Any:
+    """Some rows of an array or a sparse matrix, whose last axis they are."""
     return array[:, rows] if array.ndim == 2 else array[rows]
+
+
+def _bytes_of(matrices: Sequence[Any]) -> int:
+    """Bytes of the arrays of matrices, which may share some."""
+    parts = {
+        _place(part): int(part.nbytes)
+        for matrix in matrices
+        for part in (matrix.data, matrix.indices, matrix.indptr)
+    }
+    return sum(parts.values())
 
 
 def _place(array: Any) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from envmap_inverse.report.shots import picture_names
 from envmap_inverse.report.tables import Table
 
 __all__ = ["places"]
@@ -18,15 +19,11 @@ def places(summary: Mapping[str, Any]) -> Table | None:
         "cut to": [_part(found) for found in summary.get("windows", ())],
     }
     used = {name: cells for name, cells in columns.items() if any(cells)}
-    rows = zip(*used.values(), strict=True)
-    return (
-        Table(
-            columns=list(used),
-            rows=[(f"picture {number}", [*cells]) for number, cells in enumerate(rows)],
-        )
-        if used
-        else None
-    )
+    if not used:
+        return None
+    rows = [[*cells] for cells in zip(*used.values(), strict=True)]
+    names = picture_names(summary, len(rows))
+    return Table(columns=list(used), rows=list(zip(names, rows, strict=True)))
 
 
 def _shift(found: Sequence[float] | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from envmap_inverse.images import srgb_to_linear
+from envmap_inverse.report.shots import picture_names
 from envmap_inverse.report.tables import Table
 
 __all__ = ["Line", "exposures_found", "response_lines"]
@@ -50,20 +51,20 @@ def exposures_found(summary: Mapping[str, Any]) -> Table | None:
     known = summary.get("response") or {}
     if "exposures" not in known:
         return None
-    by_exif = known["by_exif"]
+    by_exif, names = known["by_exif"], picture_names(summary, len(known["exposures"]))
     return Table(
         columns=["found", "deviation", *(["EXIF"] if by_exif else [])],
         rows=[
             (
-                f"picture {number}",
+                name,
                 [
                     f"{exposure:.4g}",
                     f"{deviation:.1%}",
                     *([f"{by_exif[number]:.4g}"] if by_exif else []),
                 ],
             )
-            for number, (exposure, deviation) in enumerate(
-                zip(known["exposures"], known["deviations"], strict=True)
+            for number, (name, exposure, deviation) in enumerate(
+                zip(names, known["exposures"], known["deviations"], strict=True)
             )
         ],
     )
@@ -76,7 +77,7 @@ def _found(known: Mapping[str, Any], stored: np.ndarray) -> Iterator[Line]:
     ]
     alike = sorted({each for each in points if each is not None}, key=points.index)
     for number, each in enumerate(alike):
-        names = [str(picture) for picture, other in enumerate(points) if other == each]
+        names = [str(picture) for picture, other in enumerate(points, 1) if other == each]
         word = "picture" if len(names) == 1 else "pictures"
         listed = names[0] if len(names) == 1 else f"{names[0]} to {names[-1]}"
         yield Line(name=f"{word} {listed}", points=each, series=number % NUM_SERIES)

@@ -12,7 +12,7 @@ from envmap_inverse.report.numbers import number
 from envmap_inverse.report.tables import Table
 from envmap_inverse.run.reading import Run
 
-__all__ = ["file_names", "shots", "white"]
+__all__ = ["file_names", "picture_names", "shots", "white"]
 
 NEAR_WHITE = 0.95
 """Share of the largest value from which the values of a clipped picture count as clipped.
@@ -25,9 +25,16 @@ def file_names(summary: Mapping[str, Any]) -> list[str]:
     """The name of each picture's file, without its folders; none if they are not known."""
     chosen = summary["settings"]
     given = chosen.get("photos") or chosen.get("reference") or []
-    listed = [given] if isinstance(given, str) else given
+    listed = [given] if isinstance(given, str) else [name for name in given if name != ":"]
     count = len(summary.get("exposures") or [1])
     return [Path(name).name for name in listed] if len(listed) == count else []
+
+
+def picture_names(summary: Mapping[str, Any], count: int) -> list[str]:
+    """What to call each of so many pictures: by their files, or numbered from 1."""
+    names = file_names(summary) if summary.get("settings") else []
+    is_clear = len(names) == count == len(set(names))
+    return names if is_clear else [f"picture {number}" for number in range(1, count + 1)]
 
 
 def white(run: Run, picture: int) -> tuple[float, float, float] | None:
@@ -45,8 +52,7 @@ def shots(summary: Mapping[str, Any]) -> Table | None:
     exposures, shares = summary.get("exposures"), summary.get("clipped_share")
     if not exposures or not shares or len(exposures) != len(shares):
         return None
-    names = file_names(summary) or [f"picture {k}" for k in range(1, len(shares) + 1)]
-    rows = zip(names, exposures, shares, strict=True)
+    rows = zip(picture_names(summary, len(shares)), exposures, shares, strict=True)
     return Table(
         columns=["exposure", "clipped at white", "clipped at black"],
         rows=[

@@ -204,7 +204,7 @@ def fingerprints(problem: Problem, optimizer: Optimizer) -> dict[str, str]:
             *(view.image, view.weights, view.is_over, view.is_under),
             f"{view.sensor} {view.exposure} {view.white} {view.black}",
         )
-        for number, view in enumerate(problem.views)
+        for number, view in enumerate(problem.views, 1)
     }
     truth = problem.ground_truth
     return {

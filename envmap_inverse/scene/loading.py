@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import re
 import warnings
 from collections.abc import Callable, Iterator, Mapping
@@ -111,7 +112,7 @@ def _resolving_beside(path: Path) -> Iterator[None]:
     """Let Mitsuba look for files in a scene's folder first."""
     resolver = mi.file_resolver()
     with_folder = mi.FileResolver(resolver)
-    with_folder.prepend(str(path.resolve().parent))
+    with_folder.prepend(str(Path(os.path.realpath(path)).parent))
     mi.set_file_resolver(with_folder)
     try:
         yield

@@ -10,7 +10,7 @@ import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ from envmap_inverse.scene.parameters import Parameters, describe, stable_names, 
 from envmap_inverse.sphere import latlong
 from envmap_inverse.system.digests import digest_of
 
-__all__ = ["Scene", "load_scene"]
+__all__ = ["Origin", "Scene", "load_scene"]
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -54,6 +54,19 @@ _SURROUNDINGS = {
 """Names of plugins by their classes."""
 
 
+Change = tuple[str, tuple[Any, ...]]
+"""Name and arguments of a method of `Scene`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """What a scene was loaded from: the arguments of `load_scene`."""
+
+    source: Path | Mapping[str, Any]
+    envmap: str | tuple[int, int] | None
+    define: Mapping[str, str]
+
+
 class Scene:
     """A Mitsuba scene with one environment map whose texels can be read and written.
 
@@ -61,6 +74,8 @@ class Scene:
         mi_scene: the `mi.Scene`.
         envmap: its environment map.
         has_cameras: whether `set_sensors` made the sensors, with calibrated fields of view.
+        origin: what it was loaded from, if another process can load it again.
+        changes: of its sensors since then.
 
     Example:
         >>> scene
@@ -96,6 +111,8 @@ class Scene:
         self._sensors = list(mi_scene.sensors())
         self._surroundings: Surroundings | None = None
         self.has_cameras = False
+        self.origin: Origin | None = None
+        self.changes: list[Change] = []
 
     def __repr__(self) -> str:
         """One line: its map and its sensors."""
@@ -196,6 +213,7 @@ class Scene:
                 raise InputError(f"cameras: found {in_short(camera)}; give a list of Camera")
         self._sensors = [camera.sensor() for camera in cameras]
         self.has_cameras = True
+        self.changes = [("set_sensors", (tuple(cameras),))]
 
     def film_size(self, sensor: int = 0) -> tuple[int, int]:
         """(width, height) in pixels of the image that a sensor takes (its crop window)."""
@@ -217,14 +235,17 @@ class Scene:
             check_counts(size=size, most=MAX_SIDE)
             size = films.scaled_size(films.window_size(chosen), size)
         films.set_film_size(chosen, size)
+        self.changes.append(("set_film_size", (tuple(size), sensor)))
 
     def cut_film(self, x: int, y: int, width: int, height: int, sensor: int = 0) -> None:
         """Make a sensor's image a window of the present one, whose pixels see the same."""
         films.cut_film(self.sensor(sensor), x, y, (width, height))
+        self.changes.append(("cut_film", (x, y, width, height, sensor)))
 
     def drop_crop_window(self, sensor: int = 0) -> None:
         """Make a sensor's crop window a film of its own, which sees the same."""
         films.drop_crop_window(self.sensor(sensor))
+        self.changes.append(("drop_crop_window", (sensor,)))
 
     def set_map_size(self, width: int, height: int) -> None:
         """Resample the environment map, keeping its integral over the sphere.
@@ -319,9 +340,13 @@ def _read(source: Any, envmap: Any, defaults: Mapping[str, Any]) -> Scene:
     mi_scene = read_scene(source, envmap, defaults)
     _LOGGER.info("loaded %s in %.2f s", name, time.perf_counter() - begun)
     try:
-        return Scene(mi_scene)
+        scene = Scene(mi_scene)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
+    known = source if isinstance(source, Mapping) else Path(source)
+    strings = {key: str(value) for key, value in defaults.items()}
+    scene.origin = Origin(source=known, envmap=envmap, define=strings)
+    return scene
 
 
 def _resolution(envmap: Any) -> tuple[int, int]:

@@ -19,12 +19,15 @@ MAX_INCLUDES = 15
 """Most files that include one another, as in Mitsuba."""
 
 
-def check_xml(path: Path, defaults: Mapping[str, str]) -> None:
+def check_xml(path: Path, defaults: Mapping[str, str]) -> list[Path]:
     """Refuse XML that would crash Mitsuba, or that its parser would read incompletely.
 
     Args:
         path: the scene's file.
         defaults: values for `$name`.
+
+    Returns:
+        The scene's file and all that it includes.
 
     Raises:
         InputError: if a file is not well-formed XML, declares entities, or nests its elements or
@@ -38,7 +41,9 @@ def check_xml(path: Path, defaults: Mapping[str, str]) -> None:
             f"{path}: is a mesh, not a scene; 'estimate' makes a scene of it, with --material and "
             "--camera (load_mesh in Python)"
         )
-    _File(path, dict(defaults), folders=[Path()], depth=0, num_includers=0).check()
+    files: list[Path] = []
+    _File(path, dict(defaults), folders=[Path()], depth=0, num_includers=0, files=files).check()
+    return files
 
 
 class _File:
@@ -52,6 +57,7 @@ class _File:
         folders: Sequence[Path],
         depth: int,
         num_includers: int,
+        files: list[Path],
     ) -> None:
         """Describe a file.
 
@@ -61,10 +67,11 @@ class _File:
             folders: folders in which the including files look for theirs.
             depth: number of elements around it.
             num_includers: length of the chain of files that include it.
+            files: receives all files that are checked.
         """
         self._path, self._values = path, values
         self._folders = [path.parent, *folders]
-        self._depth, self._num_includers = depth, num_includers
+        self._depth, self._num_includers, self._files = depth, num_includers, files
         self._parser = xml.parsers.expat.ParserCreate()
         self._parser.StartElementHandler = self._start
         self._parser.EndElementHandler = self._end
@@ -72,6 +79,7 @@ class _File:
 
     def check(self) -> None:
         """Check the file."""
+        self._files.append(self._path)
         if not self._path.exists():
             raise MissingFileError(f"{self._path}: no such scene file")
         if not self._path.is_file():
@@ -82,6 +90,8 @@ class _File:
             self._parser.Parse(self._path.read_bytes(), True)
         except xml.parsers.expat.ExpatError as error:
             raise InputError(f"{self._path}: malformed XML: {error}") from None
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot be read: {error.strerror}") from None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1
@@ -112,6 +122,7 @@ class _File:
                 folders=self._folders,
                 depth=self._depth,
                 num_includers=self._num_includers + 1,
+                files=self._files,
             ).check()
 
     def _substituted(self, text: str) -> str:

@@ -147,8 +147,8 @@ class Follower:
         first = solve(
             *(self._problem, self._optimizer, on_iteration, self._keeper), keep_transport=True
         )
-        transport = first.transport
-        assert transport is not None
+        assert first.transport is not None
+        transport = first.transport.gathered()
         exposures = self._problem.exposures if first.exposures is None else first.exposures
         views = tuple(
             replace(view, exposure=exposure)

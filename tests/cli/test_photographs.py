@@ -100,7 +100,7 @@ def test_the_levels_of_a_censored_loss_are_kept(folder: Path, call: Call) -> Non
         cwd=folder,
     )
     assert first.returncode == 0, first.stderr
-    assert re.search(r"picture 0: \d+\.\d % of its values are clipped at the top", first.stdout)
+    assert re.search(r"0\.exr: \d+\.\d % of its values are clipped at the top", first.stdout)
     again = call("estimate", "--config", "censored/run.toml", "-o", "repeated", cwd=folder)
     assert again.returncode == 0, again.stderr
     shares = [

@@ -1,4 +1,4 @@
-"""Give mutated files to the command line: it must end with status 0 or 2, and say why in one line.
+"""Give hostile input to the command line: it must end with status 0 or 2, and say why in one line.
 
 `fuzz` starts workers. Each runs commands in its own process, as `main` does, with one guarded
 reader for many mutants: starting Python for each would take most of the time. A worker that dies
@@ -8,6 +8,7 @@ is a finding, and another goes on after it.
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -17,21 +18,25 @@ import subprocess
 import sys
 import threading
 import time
-from collections import Counter
-from dataclasses import asdict, dataclass, field
+import traceback
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from findings import Findings, Report
+from generate import GENERATORS, Trial
 from mutate import mutated
 from plugins import known_plugins, scene_of_plugin
 from seeds import resuming, seal, write_seeds
 from typer.main import get_command
+from zygote import Zygote
 
 from envmap_inverse import cli
 from envmap_inverse.guard import reader as isolation
 from envmap_inverse.guard.reader import Reader
 
-__all__ = ["Findings", "fuzz", "work"]
+__all__ = ["fuzz", "work"]
 
 SHARES = {"exr": 25, "hdr": 10, "png": 15, "ply": 15, "obj": 10, "xml": 15, "toml": 10}
 SHARES |= {
@@ -44,6 +49,7 @@ SHARES |= {
     "jpg": 8,
     "tif": 8,
 }
+SHARES |= {"config": 20, "camera": 12, "name": 12, "environment": 3, "streams": 3}
 TEXT = {"obj", "xml", "toml", "json", "txt"}
 MAX_SECONDS = 20
 START_SECONDS = 600
@@ -53,68 +59,6 @@ MEMORY = 2**30
 """Bytes that the guarded reader may take, and this process besides what it starts with."""
 
 MUTANTS_PER_READER = 500
-
-
-@dataclass(frozen=True)
-class Report:
-    """The result for one mutant.
-
-    Attributes:
-        number: of the mutant.
-        kind: of the file.
-        status: exit status.
-        seconds: that the command took.
-        memory: peak bytes of the process.
-        failure: what is wrong; empty if nothing is.
-    """
-
-    number: int
-    kind: str
-    status: int
-    seconds: float
-    memory: int
-    failure: str
-
-
-@dataclass
-class Findings:
-    """The results for all mutants.
-
-    Attributes:
-        statuses: how many of a kind ended with each status.
-        slowest: report of the slowest.
-        memory: peak bytes of the largest worker.
-        failures: what is wrong, by the number of the mutant.
-    """
-
-    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
-    seconds: float = 0.0
-    memory: int = 0
-    failures: dict[int, str] = field(default_factory=dict)
-
-    def add(self, report: Report) -> None:
-        """Count one."""
-        self.statuses[report.kind, report.status] += 1
-        self.seconds = max(self.seconds, report.seconds)
-        self.memory = max(self.memory, report.memory)
-        if report.failure:
-            self.failures[report.number] = f"{report.kind}: {report.failure}"
-
-    def __str__(self) -> str:
-        """A table and the failures."""
-        kinds = sorted({kind for kind, _ in self.statuses})
-        lines = [
-            f"{kind:11}"
-            + ", ".join(
-                f"{count} ended with {status}"
-                for (name, status), count in sorted(self.statuses.items())
-                if name == kind
-            )
-            for kind in kinds
-        ]
-        lines.append(f"slowest {self.seconds:.1f} s, largest {self.memory / 2**20:.0f} MiB")
-        lines += [f"FAILED {number} {what}" for number, what in sorted(self.failures.items())]
-        return "\n".join(lines)
 
 
 def fuzz(numbers: range, seed: int, *, num_workers: int, folder: Path) -> Findings:
@@ -148,6 +92,7 @@ def _follow(numbers: range, seed: int, folder: Path, findings: Findings) -> None
         options = ("--first", numbers.start, "--mutants", len(numbers), "--seed", seed)
         worker = subprocess.Popen(
             [sys.executable, Path(__file__).parent, "--worker", *map(str, options), "-o", folder],
+            env={**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
             stdout=subprocess.PIPE,
         )
         next_number = numbers.start
@@ -187,9 +132,12 @@ class _Watchdog(contextlib.AbstractContextManager["_Watchdog"]):
 
 def work(first: int, stop: int, seed: int, folder: Path) -> None:
     """Try mutants one after the other; writes a `Report` of each to standard output as JSON."""
+    global _zygote  # noqa: PLW0603 - one for all mutants
+    _zygote = Zygote()
     place = folder / f"worker-{first}"
     place.mkdir(parents=True)
     os.chdir(place)
+    os.fsync = lambda _: None  # `test_writes` looks after it
     cli.app = get_command(cli.app)  # else made anew for each mutant
     seeds = write_seeds(place)
     reports = os.fdopen(os.dup(1), "w")
@@ -201,8 +149,11 @@ def work(first: int, stop: int, seed: int, folder: Path) -> None:
             if (number - first) % MUTANTS_PER_READER == 0:
                 _renew_reader()
             print(json.dumps(asdict(_try(number, seed, seeds))), file=reports, flush=True)
-    finally:
-        os._exit(0)
+    except BaseException:  # noqa: BLE001 - for whoever reads the output
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(0)
 
 
 def _random(number: int, seed: int) -> np.random.Generator:
@@ -223,6 +174,9 @@ def _try(number: int, seed: int, seeds: dict[str, list[Path]]) -> Report:
     if kind == "plugin":
         Path("mutant.plugin").write_text(_scene_of_plugin(random))
         return _tried(number, random, kind, Path(), Path("mutant.plugin"))
+    if kind in GENERATORS:
+        more = [_options()] if kind == "config" else []
+        return _followed(number, kind, GENERATORS[kind](random, *more))
     source = seeds[kind][random.integers(len(seeds[kind]))]
     is_colmap = kind in {"txt", "bin"}
     mutant = Path("colmap", source.name) if is_colmap else Path(f"mutant.{kind}")
@@ -247,7 +201,7 @@ def _tried(
     """Give a mutant to a command, twice if it is slow."""
     arguments = _command(kind, source.name, random)
     for _ in range(2):  # a busy machine is slow once
-        shutil.rmtree("out", ignore_errors=True)
+        _clear()
         if kind == "checkpoint":
             shutil.copytree(source.parent, "out")
             shutil.copy(mutant, Path("out", source.name))
@@ -265,6 +219,78 @@ def _tried(
         (kept / "command.txt").write_text(f"{' '.join(arguments)}\n{failure}\n")
     return Report(number, kind, status, seconds, memory, failure)
 
+
+def _clear() -> None:
+    """Remove the output of the command before, which may be a file."""
+    shutil.rmtree("out", ignore_errors=True)
+    with contextlib.suppress(OSError):
+        Path("out").unlink()
+
+
+def _options() -> dict[str, str]:
+    """The types of the options of `estimate`, by their names in a configuration."""
+    command: Any = cli.app
+    return {
+        str(param.name): repr(param.type_descriptor.annotation).upper()
+        for param in command.commands["estimate"].params
+        if param.param_type_name == "option" and param.name not in {"config", "live"}
+    }
+
+
+def _followed(number: int, kind: str, trial: Trial) -> Report:
+    """Run a generated command."""
+    if trial.streams:
+        _usual_status(trial.arguments)  # the first time it runs, and leaves an output
+    _clear()
+    begun = time.perf_counter()
+    if trial.is_alone:
+        assert _zygote is not None
+        status, said = _zygote.call(trial.arguments, trial.environment, trial.streams)
+        failure = _failure_alone(trial, status, said)
+        memory = 0
+    else:
+        Path("/proc/self/clear_refs").write_text("5")
+        status, said = _call(list(trial.arguments))
+        memory = _peak_memory()
+        failure = _failure(status, said, 0, memory)
+    seconds = time.perf_counter() - begun
+    if seconds > 2 * MAX_SECONDS:
+        failure += f"; took {seconds:.0f} s"
+    if failure:
+        kept = Path("..") / f"failed-{number}"
+        kept.mkdir()
+        for name in ("mutant.config", "mutant.json"):
+            if name in trial.arguments:
+                shutil.copy(name, kept)
+        if "colmap" in trial.arguments:
+            shutil.copytree("colmap", kept / "colmap")
+        (kept / "command.txt").write_text(f"{trial!r}\n{failure}\n", errors="backslashreplace")
+    return Report(number, kind, status, seconds, memory, failure)
+
+
+def _failure_alone(trial: Trial, status: int, said: str) -> str:
+    """Say what is wrong with how a command of its own process ended."""
+    expected = {0, 1, 2} if trial.environment else {_usual_status(trial.arguments)}
+    if trial.streams.get("1") in {"full", "read-only"} and expected == {0}:
+        expected = {1}
+    if trial.streams.get("2") in {None, "usual"}:
+        errors = [line for line in said.splitlines() if not line.startswith("warning: ")]
+        is_explained = bool(errors) and all(line.startswith("error: ") for line in errors)
+        if is_explained != (status != 0):
+            return f"status {status}, but it says {said[-500:]!r}"
+    return "" if status in expected else f"status {status} instead of {expected}: {said[-500:]}"
+
+
+@functools.cache
+def _usual_status(arguments: tuple[str, ...]) -> int:
+    """The exit status with usual streams."""
+    assert _zygote is not None
+    _clear()
+    status, _ = _zygote.call(arguments, {}, {})
+    return status
+
+
+_zygote: Zygote | None = None
 
 _CHANCES = [0.25, 0.25, 0.15, 0.15, 0.1, 0.1]
 _CHANCES_OF_NPY = [0.3, 0, 0.2, 0.2, 0.2, 0.1]

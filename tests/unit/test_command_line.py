@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import shlex
 import signal
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from typer.main import get_command
 
 from envmap_inverse import cli
-from envmap_inverse.console import output
+from envmap_inverse.console import output, parsing
 from envmap_inverse.console.parsing import PANELS
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import write_image
@@ -209,6 +210,37 @@ def test_a_log_file_may_be_named_after_the_command(say: Say, map_file: Path) -> 
     out, log = map_file.with_name("out.npy"), map_file.with_name("log.txt")
     say("convert", map_file, out, "--trust-input", "--log-file", log)
     assert "wrote" in log.read_text()
+
+
+def test_a_log_file_that_is_a_pipe_which_nobody_reads_is_refused(say: Say, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (fault,) = errors(say("losses", "--log-file", tmp_path / "pipe"))
+    assert fault.startswith(f"--log-file {tmp_path}/pipe: cannot be written: ")
+
+
+def test_links_in_a_circle_are_refused(say: Say, map_file: Path, tmp_path: Path) -> None:
+    (tmp_path / "circle.xml").symlink_to("circle.xml")
+    faults = errors(say("estimate", tmp_path / "circle.xml", map_file, "-o", tmp_path / "run"))
+    assert any("circle.xml" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("words", [("--stall-limit", 3, "losses"), ("losses", "--stall-limit", 3)])
+def test_the_limit_of_a_stall_is_reported_in_seconds(
+    say: Say, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...]
+) -> None:
+    limits: list[object] = []
+    monkeypatch.setattr(parsing, "beat", lambda *, stall_limit: limits.append(stall_limit))
+    assert say(*words)[0] == 0
+    assert [limit for limit in limits if limit is not None] == [180]
+
+
+def test_a_wrong_variable_of_completion_is_refused(
+    say: Say, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("_ENVMAP_INVERSE_COMPLETE", "x")
+    assert errors(say("losses")) == [
+        "_ENVMAP_INVERSE_COMPLETE=x: a shell's completion sets it; unset it"
+    ]
 
 
 # Wrong command lines

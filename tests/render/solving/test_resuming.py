@@ -97,7 +97,7 @@ def test_all_that_a_run_follows_from_has_a_fingerprint(
     assert fingerprints(problem, ei.Adam()) == base
     brighter = replace(problem.views[0], image=problem.views[0].image * 2)
     changed = {
-        "reference image (picture 0)": replace(problem, views=(brighter,)),
+        "reference image (picture 1)": replace(problem, views=(brighter,)),
         "the start map": replace(problem, initial=problem.initial * 2),
         "the ground truth": replace(problem, ground_truth=None),
         "the loss": replace(problem, loss=ei.Huber()),

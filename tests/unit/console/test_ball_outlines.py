@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from envmap_inverse.console.ball_outlines import by_the_clearest
+from envmap_inverse.console.ball_outlines import seen_together
 from envmap_inverse.problem.view import View
 from envmap_inverse.sphere.circles import Circle
 
@@ -35,19 +35,19 @@ def found(errors: tuple[tuple[float, float, float], ...]) -> list[Circle]:
 
 def test_outlines_lie_as_what_the_ball_mirrors_does() -> None:
     views = [crop(centre, number, seed=3) for number, centre in enumerate(CENTRES)]
-    outlines = by_the_clearest(views, found(((2.0, -3.0, 1.5), (0, 0, 0), (-1.0, 2.5, -1.0))))
+    outlines = seen_together(views, found(((2.0, -3.0, 1.5), (0, 0, 0), (-1.0, 2.5, -1.0))))
     for outline, (x, y) in zip(outlines, CENTRES, strict=True):
         assert np.hypot(outline.x - x, outline.y - y) < 0.1
-        assert outline.radius == RADIUS
+        assert outline.radius == pytest.approx(RADIUS, abs=0.2)
 
 
 def test_a_picture_of_something_else_keeps_its_outline() -> None:
     views = [crop(centre, number, seed=3) for number, centre in enumerate(CENTRES[:2])]
     views.append(crop(CENTRES[2], 2, seed=4))
     outlines = found(((0.5, 0, 1), (0, 0, 0), (1, 1, 1)))
-    placed = by_the_clearest(views, outlines)
+    placed = seen_together(views, outlines)
     assert placed[2] == outlines[2]
-    assert placed[0].radius == RADIUS
+    assert placed[0].radius == pytest.approx(RADIUS, abs=0.2)
 
 
 def test_the_exposure_of_a_picture_makes_no_difference() -> None:
@@ -55,6 +55,6 @@ def test_the_exposure_of_a_picture_makes_no_difference() -> None:
     darker = [views[0], replace(views[1], image=views[1].image / 8)]
     outlines = found(((1, 1, 0), (0, 0, 0), (0, 0, 0)))[:2]
     for one, other in zip(
-        by_the_clearest(views, outlines), by_the_clearest(darker, outlines), strict=True
+        seen_together(views, outlines), seen_together(darker, outlines), strict=True
     ):
         assert (one.x, one.y) == pytest.approx((other.x, other.y), abs=0.02)

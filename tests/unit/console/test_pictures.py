@@ -254,7 +254,7 @@ def test_the_run_says_which_sensor_took_a_picture_and_how_it_was_read(
     scene: Any = SimpleNamespace(sensor=lambda index: sensor if index == 2 else None)
     say_who_took_what(scene, views)
     assert capsys.readouterr().out == (
-        f"picture 0: {tmp_path / 'a.png'} (4 x 3), sensor 2 front; turned upright (EXIF "
+        f"picture 1: {tmp_path / 'a.png'} (4 x 3), sensor 2 front; turned upright (EXIF "
         "orientation 3); masked by its alpha, 8.33 % of it\n"
     )
 

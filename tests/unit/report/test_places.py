@@ -15,8 +15,8 @@ def test_a_column_is_there_for_what_happened_to_a_picture() -> None:
     assert table is not None
     assert table.columns == ["shifted by", "cut to"]
     assert table.rows == [
-        ("picture 0", ["", "20 × 10 px from 3, 4"]),
-        ("picture 1", ["+1.50, -0.25 px", "20 × 10 px from 3, 4"]),
+        ("picture 1", ["", "20 × 10 px from 3, 4"]),
+        ("picture 2", ["+1.50, -0.25 px", "20 × 10 px from 3, 4"]),
     ]
 
 

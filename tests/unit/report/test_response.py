@@ -22,7 +22,7 @@ def summary(*names: str) -> dict[str, object]:
 
 def test_curves_that_are_alike_are_drawn_once() -> None:
     lines = response_lines(summary("gamma:3", "gamma:3", "gamma:2"))
-    assert [line.name for line in lines] == ["sRGB", "pictures 0 to 1", "picture 2"]
+    assert [line.name for line in lines] == ["sRGB", "pictures 1 to 2", "picture 3"]
     assert [line.series for line in lines] == [None, 0, 1]
 
 
@@ -41,4 +41,4 @@ def test_exposures_are_listed_without_exif_too() -> None:
     table = exposures_found(summary("srgb"))
     assert table is not None
     assert table.columns == ["found", "deviation"]
-    assert table.rows[1] == ("picture 1", ["0.25", "3.1%"])
+    assert table.rows[1] == ("picture 2", ["0.25", "3.1%"])

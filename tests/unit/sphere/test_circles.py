@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from envmap_inverse.sphere.circles import Circle, find_circle
+from envmap_inverse.sphere.circles import Circle, Look, find_circle
 
 Image = NDArray[Any]
 SIZE = 140, 110
@@ -59,7 +59,7 @@ def off_by(circle: Circle | None, x: float, y: float, radius: float) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("true", [(71.3, 54.8, 45.2), (45.6, 60.1, 30.7)])
 def test_the_outline_is_found_within_a_third_of_a_pixel(true: tuple[float, float, float]) -> None:
-    found = find_circle([picture(*true)], [None])
+    found = find_circle([Look(image=picture(*true), white=None)])
     assert off_by(found, *true) < 0.3
 
 
@@ -67,20 +67,20 @@ def test_the_outline_is_found_within_a_third_of_a_pixel(true: tuple[float, float
 def test_a_clipped_bracket_is_looked_at_together() -> None:
     true = (80.4, 52.3, 40.6)
     bracket = [eight_bits(picture(*true), factor) for factor in (1, 0.25, 0.05)]
-    assert off_by(find_circle(bracket, [0.99] * 3), *true) < 0.3
+    assert off_by(find_circle([Look(image=image, white=0.99) for image in bracket]), *true) < 0.3
 
 
 @pytest.mark.slow
 def test_a_ball_partly_out_of_the_picture_sticks_out_or_is_not_found() -> None:
-    found = find_circle([picture(22.0, 55.0, 40.0)], [None])
+    found = find_circle([Look(image=picture(22.0, 55.0, 40.0), white=None)])
     assert found is None or found.overhang(*SIZE) > 1
 
 
 def test_a_plain_picture_has_no_ball() -> None:
     y, x = np.indices((40, 60))
     plain = np.repeat((1 + 0.01 * x + 0.02 * y)[:, :, None], 3, axis=2)
-    assert find_circle([plain.astype(np.float32)], [None]) is None
-    assert find_circle([np.zeros((40, 60, 3), np.float32)], [None]) is None
+    for image in (plain.astype(np.float32), np.zeros((40, 60, 3), np.float32)):
+        assert find_circle([Look(image=image, white=None)]) is None
 
 
 def test_overhang_is_negative_inside_and_positive_outside() -> None:

@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from envmap_inverse.sphere.rims import fit_rim
+from envmap_inverse.sphere.rims import Channel, fit_rim
 
 TRUE = np.array([50.3, 44.6, 30.4])
 
@@ -32,19 +32,28 @@ def picture() -> NDArray[Any]:
     return np.asarray(fine.reshape(90, 4, 100, 4).mean(axis=(1, 3)) / np.std(fine))
 
 
-@pytest.mark.parametrize("offset", [(0.6, -0.4, -0.8), (-0.5, 0.5, 0.5)])
-def test_a_rim_without_an_edge_is_found_within_half_a_pixel(offset: tuple[float, ...]) -> None:
-    found = fit_rim([0.5 * picture()], TRUE + offset)
-    assert abs(found - TRUE).max() < 0.5
+def fitted(light: NDArray[Any], circle: NDArray[Any]) -> NDArray[Any]:
+    start = (float(circle[0]), float(circle[1]), float(circle[2]))
+    channel = Channel(light=light / light.max())
+    return np.array(fit_rim([channel], start, inwards=3.0, outwards=3.0))
 
 
-def test_an_edge_stays_where_it_is() -> None:
+@pytest.mark.parametrize("offset", [(0.6, -0.4, -0.8), (-0.5, 0.5, 1.8)])
+def test_a_rim_without_an_edge_is_found_within_a_third_of_a_pixel(
+    offset: tuple[float, ...],
+) -> None:
+    found = fitted(np.exp(0.5 * picture()), TRUE + offset)
+    assert abs(found - TRUE).max() < 0.33
+
+
+def test_an_edge_is_found_within_a_fifth_of_a_pixel() -> None:
     y, x = np.indices((90, 100)) + 0.5
     disc = np.clip(TRUE[2] - np.hypot(x - TRUE[0], y - TRUE[1]) + 0.5, 0, 1)
     noise = np.random.default_rng(4).normal(0, 0.01, disc.shape)
-    np.testing.assert_array_equal(fit_rim([disc + noise], TRUE), TRUE)
+    start = TRUE + np.array([1.0, -0.5, 1.0])
+    assert abs(fitted(0.2 + 0.6 * disc + noise, start) - TRUE).max() < 0.2
 
 
-def test_a_small_circle_is_left_alone() -> None:
-    small = np.array([50.0, 40.0, 4.0])
-    np.testing.assert_array_equal(fit_rim([picture()], small), small)
+def test_a_circle_that_no_picture_shows_stays_where_it_is() -> None:
+    outside = np.array([500.0, 400.0, 30.0])
+    np.testing.assert_array_equal(fitted(picture(), outside), outside)

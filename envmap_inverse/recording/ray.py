@@ -1,0 +1,259 @@
+"""Workers on one or more machines, by Ray."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from envmap_inverse.errors import InputError, check_counts, in_one_line
+from envmap_inverse.recording.blocks import num_cores
+from envmap_inverse.recording.recorder import Source
+from envmap_inverse.recording.remote_shards import RemoteShards, shared_out
+from envmap_inverse.recording.shards import GrowingShards
+from envmap_inverse.recording.worker import Order, Worker
+from envmap_inverse.scene.parcel import packed
+from envmap_inverse.scene.scene import Scene
+from envmap_inverse.version import __version__
+
+__all__ = ["Executor", "Ray"]
+
+_LOGGER = logging.getLogger(__name__)
+
+MAX_RETRIES = 8
+"""Deaths of a worker that one question survives; one that is always killed lacks memory."""
+
+SECONDS_TO_REACH = 10.0
+
+_SETTINGS = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_worker_niceness": "0",  # the workers do all the work
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",  # so that Ray keeps to loopback, as it does there
+}
+"""Of the environment of a Ray of this machine alone: it neither reports its use, nor is it reached
+from outside."""
+
+
+class Executor(Protocol):
+    """Records the shards of a scene, and keeps them, somewhere."""
+
+    def record(
+        self,
+        scene: Scene,
+        sources: Sequence[Source],
+        *,
+        spp: int,
+        memory_budget: int | None,
+        on_progress: Callable[[float], None],
+    ) -> GrowingShards:
+        """Record shards.
+
+        Args:
+            scene: the scene.
+            sources: of the shards.
+            spp: paths per pixel.
+            memory_budget: bytes for paths in flight of a process; None for a quarter of what is
+                free.
+            on_progress: told the share that is done.
+        """
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ray:
+    """Record and solve in several processes, on this machine or on a cluster (extra `[ray]`).
+
+    Pictures of millions of paths are cut into shards, which the workers record from the scene and
+    keep. Maps have the same bits with any number of workers, and without. A worker that dies is
+    started again, and records its shards again.
+
+    Starting takes about ten seconds: Ray is worth it where recording takes more than half a minute,
+    or memory is short.
+
+    Attributes:
+        workers: number of processes; None for one per machine. No more are started than there are
+            shards.
+        address: of a running Ray cluster, "auto" or "host:port"; None starts one of this machine
+            alone, which nothing outside reaches.
+
+    Example:
+        >>> optimizer = ei.Transport(executor=ei.Ray(workers=2))
+    """
+
+    workers: int | None = None
+    address: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check the numbers."""
+        check_counts(workers=self.workers, most=10**5)
+
+    def record(
+        self,
+        scene: Scene,
+        sources: Sequence[Source],
+        *,
+        spp: int,
+        memory_budget: int | None,
+        on_progress: Callable[[float], None],
+    ) -> GrowingShards:
+        """See `Executor`.
+
+        Raises:
+            InputError: if Ray is missing or cannot be reached, the scene cannot travel, or workers
+                have another version or too little memory.
+        """
+        parcel = packed(scene)
+        cluster = _Cluster.join(self.address)
+        workers = min(self.workers or cluster.num_machines, len(sources))
+        per_machine = -(-workers // cluster.num_machines)
+        cores = max(cluster.num_cores // per_machine, 1)
+        shares = shared_out(len(sources), workers)
+        orders = [
+            Order(
+                sources={number: sources[number] for number in share},
+                memory_budget=memory_budget,
+                cores=cores,
+                share=per_machine,
+            )
+            for share in shares
+        ]
+        ray_workers = _RayWorkers(cluster.ray, parcel, orders, cores if self.address else 0)
+        width, height = scene.envmap.resolution
+        shards = RemoteShards(ray_workers, sources, shares, width * height, (spp,))
+        shards.record(on_progress)
+        return shards
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Cluster:
+    """The machines that Ray knows.
+
+    Attributes:
+        ray: the module.
+        num_machines: how many may have workers.
+        num_cores: of the smallest of them.
+    """
+
+    ray: Any
+    num_machines: int
+    num_cores: int
+
+    @classmethod
+    def join(cls, address: str | None) -> _Cluster:
+        if address is not None:
+            _check_reachable(address)
+        ray = _imported(is_local=address is None)
+        if not ray.is_initialized():
+            logging.getLogger("ray").setLevel(logging.CRITICAL)
+            options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+            if address is None:
+                options |= {
+                    "num_cpus": 1,  # each is a process that waits; workers take none
+                    "include_dashboard": False,
+                    "_node_ip_address": "127.0.0.1",
+                }
+            try:
+                ray.init(address=address, **options)
+            except Exception as error:  # noqa: BLE001 - Ray raises ConnectionError, ValueError, ...
+                where = f"--ray {address}: " if address else ""
+                raise InputError(f"{where}Ray does not start: {in_one_line(error)}") from None
+            _quiet(importlib.import_module("ray._private.worker"))
+        if address is None:
+            return cls(ray=ray, num_machines=1, num_cores=num_cores())
+        cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
+        cores = [number for number in cores if number > 0] or [1]
+        return cls(ray=ray, num_machines=len(cores), num_cores=min(cores))
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address at which nothing answers, for which Ray would wait for minutes.
+
+    Raises:
+        InputError: if nothing does, or it is none.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), SECONDS_TO_REACH).close()
+    except ValueError:
+        raise InputError(f"--ray {address}: give HOST:PORT, or auto") from None
+    except OSError as error:
+        reason = error.strerror or in_one_line(error)
+        raise InputError(f"--ray {address}: cannot be reached: {reason}") from None
+
+
+def _imported(*, is_local: bool) -> Any:
+    if is_local:
+        for name, value in _SETTINGS.items():
+            os.environ.setdefault(name, value)
+    try:
+        return importlib.import_module("ray")
+    except ImportError:
+        raise InputError(
+            "workers need Ray, which is not installed; pip install 'envmap-inverse[ray]'"
+        ) from None
+
+
+def _quiet(module: Any) -> None:
+    """Log what Ray prints, in many words, when a worker dies: it is started again."""
+    if hasattr(module, "print_to_stdstream"):
+        module.print_to_stdstream = lambda data, **_: _LOGGER.info("%s", " ".join(data["lines"]))
+
+
+class _Actor(Worker):
+    """A worker that fetches its scene and its order whenever it is started."""
+
+    def __init__(self, held: bytes) -> None:
+        ray = importlib.import_module("ray")
+        super().__init__(*ray.get(ray.cloudpickle.loads(held)))
+
+
+class _RayWorkers:
+    """Workers that are actors of Ray; see `Workers`."""
+
+    def __init__(self, ray: Any, parcel: Any, orders: Sequence[Order], cores: int) -> None:
+        self._ray = ray
+        actor = ray.remote(_Actor).options(
+            max_restarts=-1,
+            max_task_retries=MAX_RETRIES,
+            num_cpus=cores,
+            scheduling_strategy="SPREAD",
+        )
+        scene = ray.put(parcel)
+        # Kept, and hidden from Ray, which would let them go: a worker that restarts fetches them.
+        self._held = [[scene, ray.put(order)] for order in orders]
+        self._actors = [actor.remote(ray.cloudpickle.dumps(held)) for held in self._held]
+        versions = {*self.answers([self.ask(w, "version") for w in range(len(orders))])}
+        if versions != {__version__}:
+            raise InputError(
+                f"workers have envmap-inverse {', '.join(sorted(versions - {__version__}))}, but "
+                f"this is {__version__}; install the same everywhere"
+            )
+
+    def put(self, value: Any) -> Any:
+        """See `Workers`."""
+        return self._ray.put(value)
+
+    def ask(self, worker: int, method: str, *arguments: Any) -> Any:
+        """See `Workers`."""
+        return getattr(self._actors[worker], method).remote(*arguments)
+
+    def answers(self, asked: Sequence[Any]) -> Iterator[Any]:
+        """See `Workers`."""
+        for question in asked:
+            try:
+                yield self._ray.get(question)
+            except InputError as error:
+                raise InputError(str(getattr(error, "cause", error))) from None
+            except self._ray.exceptions.RayTaskError:
+                raise
+            except self._ray.exceptions.RayError as error:
+                raise InputError(
+                    f"a worker was killed {MAX_RETRIES + 1} times at the same work, most likely "
+                    "because its machine ran out of memory; take more machines, fewer workers on "
+                    f"each, or a smaller --spp or --size ({type(error).__name__})"
+                ) from None
