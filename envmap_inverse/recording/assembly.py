@@ -84,7 +84,7 @@ def _pair(rows: range, *parts: tuple[Any, np.float32]) -> Any:
     part = slice(int(ends[0]), int(ends[-1]))
     library = library_of(real)
     data = library.numpy.empty(part.stop - part.start, np.complex64)
-    data.real, data.imag = by_real * real.data[part], by_imaginary * imaginary.data[part]
+    data.real[:], data.imag[:] = by_real * real.data[part], by_imaginary * imaginary.data[part]
     shape = (len(rows), real.shape[1])
     return library.sparse.csr_matrix((data, real.indices[part], ends - ends[0]), shape)
 
@@ -109,31 +109,40 @@ def assemble(
     library, count = library_of(paths.texel), len(paths.texel)
     xp, csr = library.numpy, library.sparse.csr_matrix
     texels, weights = paths.footprint(width)
-    spread = csr(
-        (
-            weights.astype(np.complex64).ravel(),
-            texels.ravel(),
-            xp.arange(0, 4 * count + 1, 4, dtype=np.int32),
-        ),
-        (count, width * height),
-    )
+    texel, weight = texels.ravel(), weights.astype(np.complex64).ravel()
+    starts = xp.arange(0, 4 * count + 1, 4, dtype=np.int32)
     red, green, blue = paths.throughput
     pairs = xp.empty((2, count), np.complex64)
     pairs.real[0], pairs.real[1] = red, blue
     pairs.imag[0], pairs.imag[1] = green, np.mean(paths.throughput, axis=0) ** 2
-    factors, ends = xp.arange(count, dtype=np.int32).reshape(num_rows, -1), [spread] * 2
-    values = pairs.reshape(2, num_rows, -1)
-    if earlier is not None:  # a row of it counts as one more path
-        number = count + xp.arange(num_rows, dtype=np.int32)[:, None]
-        factors = np.concatenate([factors, number], axis=1)
-        values = np.concatenate([values, xp.ones((2, num_rows, 1), np.complex64)], axis=2)
-        ends = [library.sparse.vstack([spread, rows], "csr") for rows in earlier]
-    starts = xp.arange(0, factors.size + 1, factors.shape[1], dtype=np.int32)
-    red_green, blue_squares = (
-        csr((value.ravel(), factors.ravel(), starts), (num_rows, end.shape[0])) @ end
-        for value, end in zip(values, ends, strict=True)
+    if earlier is None:
+        spread = csr((weight, texel, starts), (count, width * height))
+        path = xp.arange(count, dtype=np.int32)
+        ends = xp.arange(0, count + 1, count // num_rows, dtype=np.int32)
+        sums = [csr((pair, path, ends), (num_rows, count)) @ spread for pair in pairs]
+        return sums[0], sums[1]
+    # A row of the earlier recording counts as one more path, of factor 1, to many texels.
+    number = xp.arange(num_rows, dtype=np.int32)[:, None]
+    path = np.concatenate(
+        [xp.arange(count, dtype=np.int32).reshape(num_rows, -1), count + number], 1
     )
-    return red_green, blue_squares
+    one = xp.ones((num_rows, 1), np.complex64)
+    total = count + num_rows
+    ends = xp.arange(0, total + 1, total // num_rows, dtype=np.int32)
+
+    def summed(pair: Any, rows: Any) -> Any:
+        factors = np.concatenate([pair.reshape(num_rows, -1), one], 1)
+        spread = csr(
+            (
+                np.concatenate([weight, rows.data]),
+                np.concatenate([texel, rows.indices]),
+                np.concatenate([starts[:-1], 4 * count + rows.indptr]),
+            ),
+            (total, width * height),
+        )
+        return csr((factors.ravel(), path.ravel(), ends), (num_rows, total)) @ spread
+
+    return summed(pairs[0], earlier[0]), summed(pairs[1], earlier[1])
 
 
 def joined(red_green: Sequence[Any], blue_squares: Sequence[Any]) -> Matrices:
