@@ -13,6 +13,7 @@ import re
 import signal
 import struct
 import sys
+import time
 from typing import NoReturn
 
 __all__ = ["Pulse", "supervise"]
@@ -22,6 +23,9 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 GRACE = 20
 """Seconds that a worker has after a second such signal; one inside a library never hears it."""
+
+SAME_SIGNAL = 0.1
+"""Seconds within which signals count as one: timeout(1) sends each twice."""
 
 STALL_LIMIT = 120 * 60.0
 """Seconds without progress after which a worker is ended, unless the command sets others."""
@@ -135,6 +139,7 @@ class _Watch:
     def __init__(self, worker: int, pulse: Pulse) -> None:
         self._worker, self._pulse = worker, pulse
         self._beats = self._num_asked = self._ticks = 0
+        self._asked_at = 0.0
         self.has_stalled = False
         self.asked: int | None = None
 
@@ -153,6 +158,10 @@ class _Watch:
                 return self
 
     def _pass_on(self, told: signal.struct_siginfo) -> None:
+        now = time.monotonic()
+        is_same, self._asked_at = now < self._asked_at + SAME_SIGNAL, now
+        if is_same:
+            return
         self.asked = told.si_signo
         self._num_asked += 1
         self._ticks = 0

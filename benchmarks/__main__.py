@@ -2,8 +2,8 @@
 
     python -m benchmarks [--quick] [--only NAME,...] [-o DIR]
 
-Prints tables as it goes and leaves them in a folder as results.md and results.json, with a plot of
-error against time, errors.png. The machine should have nothing else to do.
+Prints tables as it goes and leaves them in a folder as results.md and results.json, with plots of
+error against time, errors.png and anytime.png. The machine should have nothing else to do.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from benchmarks import curves, photographs, processes, transport
+from benchmarks import anytime, curves, photographs, processes, transport
 from benchmarks.adam import adam
 from benchmarks.big_pictures import big_pictures
 from benchmarks.calibration import calibration
@@ -27,9 +27,12 @@ from benchmarks.camera_noise import camera_noise, wrong_cameras
 from benchmarks.gpu import gpu
 from benchmarks.isolation import isolation
 from benchmarks.live import live
+from benchmarks.live_attack import live_attack
 from benchmarks.noise import noise
 from benchmarks.objects import objects
+from benchmarks.on_disk import on_disk
 from benchmarks.outliers import outliers
+from benchmarks.parent import parent
 from benchmarks.refine import refine
 from benchmarks.scaling import scaling
 from benchmarks.sequences import sequences
@@ -49,9 +52,12 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "threads": processes.threads,
     "memory": processes.memory,
     "workers": workers,
+    "on-disk": on_disk,
     "startup": processes.startup,
     "isolation": isolation,
+    "parent": parent,
     "curves": curves.curves,
+    "anytime": anytime.anytime,
     "objects": objects,
     "noise": noise,
     "calibration": calibration,
@@ -63,14 +69,20 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "refine": refine,
     "sequences": sequences,
     "live": live,
+    "live-attack": live_attack,
     "gpu": gpu,
     "views": photographs.views,
     "clipped": photographs.clipped,
     "exposures": photographs.exposures,
     "big-pictures": big_pictures,
 }
+PICTURES = {"curves": ("errors.png", curves.draw), "anytime": ("anytime.png", anytime.draw)}
+"""File and function of a part that draws its table, with matplotlib."""
+
 TOO_LONG = (
     "workers",
+    "on-disk",
+    "anytime",
     "scenes",
     "noise",
     "outliers",
@@ -81,7 +93,9 @@ TOO_LONG = (
     "refine",
     "sequences",
     "isolation",
+    "parent",
     "live",
+    "live-attack",
     "gpu",
     "views",
     "clipped",
@@ -103,8 +117,9 @@ def main() -> None:
         names = arguments.only.split(",")
         if unknown := set(names) - set(PARTS):
             options.error(f"--only: no {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    if "curves" in names and importlib.util.find_spec("matplotlib") is None:
-        options.error("curves needs matplotlib: pip install matplotlib, or choose with --only")
+    if PICTURES.keys() & names and importlib.util.find_spec("matplotlib") is None:
+        parts = " and ".join(name for name in names if name in PICTURES)
+        options.error(f"{parts}: pip install matplotlib first, or choose others with --only")
     arguments.output.mkdir(parents=True, exist_ok=True)
     run(names, settings, arguments.output)
 
@@ -124,8 +139,9 @@ def run(names: list[str], settings: Settings, folder: Path) -> None:
         data["seconds"][name] = round(time.perf_counter() - start, 1)
         write_bytes(folder / "results.md", text.encode())
         write_bytes(folder / "results.json", f"{json.dumps(data, indent=1)}\n".encode())
-        if name == "curves":
-            write_bytes(folder / "errors.png", curves.draw(table))
+        if name in PICTURES:
+            file, draw = PICTURES[name]
+            write_bytes(folder / file, draw(table))
 
 
 def _facts() -> dict[str, Any]:

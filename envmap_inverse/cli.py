@@ -205,9 +205,12 @@ class _SignalGuard:
         sys.exit(128 + number)
 
 
+_OF_NAMES = {errno.ENAMETOOLONG, errno.ELOOP, errno.EISDIR, errno.ENOTDIR}
+
+
 def _status(error: BaseException) -> int:
-    """The exit status of a failure: names that the system cannot have are bad input."""
-    is_name = isinstance(error, OSError) and error.errno in {errno.ENAMETOOLONG, errno.ELOOP}
+    """The exit status of a failure: names that cannot be those of a file are bad input."""
+    is_name = isinstance(error, OSError) and error.errno in _OF_NAMES
     return 2 if is_name else 1
 
 

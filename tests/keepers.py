@@ -13,7 +13,7 @@ from envmap_inverse.problem.solution import Record
 
 
 class Memory:
-    """A keeper of the state after a number of iterations."""
+    """A keeper of the state after a number of iterations, or after the last if there are fewer."""
 
     def __init__(self, length: int) -> None:
         self.length = length
@@ -27,7 +27,7 @@ class Memory:
         is_last: bool = False,  # noqa: ARG002
     ) -> None:
         history, arrays = state()
-        if len(history) == self.length:
+        if len(history) <= self.length:
             self.kept = list(history), {name: array.copy() for name, array in arrays.items()}
 
     def restore(self) -> tuple[list[Record], dict[str, NDArray[Any]]] | None:

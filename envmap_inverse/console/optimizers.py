@@ -57,7 +57,7 @@ Iterations = Annotated[
     int | None,
     panelled(
         "Optimizer",
-        help="Steps: 100 of Adam (400 if robust), 10 per round of transport.",
+        help="Steps: 100 of Adam (400 if robust), up to 16 per round of transport.",
     ),
 ]
 LearningRate = Annotated[

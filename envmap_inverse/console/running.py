@@ -45,6 +45,9 @@ from envmap_inverse.system.pulse import beat
 
 __all__ = ["Watch", "command_to_resume", "fail", "run", "shown", "stop_at_signal"]
 
+SAME_SIGNAL = 0.1
+"""Seconds."""
+
 _LONG_WORD = re.compile(r"(\S{60})\S{90,}(\S{30})")
 
 
@@ -218,25 +221,37 @@ class _Watch:
 
 @contextmanager
 def stop_at_signal(watch: Watch) -> Iterator[None]:
-    """Note the first SIGINT or SIGTERM; a second one ends the process at once, as usual."""
+    """Note the first SIGINT or SIGTERM; a second one ends the process at once, as usual.
+
+    Signals within a tenth of a second are one, as timeout(1) sends each twice.
+    """
     numbers = (signal.SIGINT, signal.SIGTERM)
     before = {number: signal.getsignal(number) for number in numbers}
 
+    noted = 0.0
+    is_listening = True
+
     def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        nonlocal is_listening
+        if is_listening:  # else a signal has, and more may have come since
+            is_listening = False
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def note(number: int, _: FrameType | None) -> None:
-        watch.signal = number
-        restore()
+        nonlocal noted
+        if watch.signal is None:
+            watch.signal, noted = number, time.monotonic()
+        elif time.monotonic() > noted + SAME_SIGNAL:
+            restore()
+            signal.raise_signal(number)
 
     for number in numbers:
         signal.signal(number, note)
     try:
         yield
     finally:
-        if watch.signal is None:  # else `note` has restored them, and more signals may have come
-            restore()
+        restore()
 
 
 def _print_summary(

@@ -36,6 +36,7 @@ from envmap_inverse.run.frames import check_ffmpeg
 from envmap_inverse.solving.sequence import as_taken, check_sequence
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
+from envmap_inverse.system.pulse import beat
 
 __all__ = ["Sequence_", "Tie", "first_of", "follow", "tie_of"]
 
@@ -231,6 +232,7 @@ def follow(
         trust_input=wish.trust_input,
     )
     watch = _Signal()
+    beat(can_resume=True)
     with stop_at_signal(watch), shown(), limited_threads(threads):
         summary, fault = sequence.run(
             *(folder, problem, optimizer, temporal, frames.from_number),  # type: ignore[arg-type]
@@ -242,6 +244,7 @@ def follow(
         if report:
             with stage("Writing report.html"):
                 page = write_sequence_report(folder.path)
+    beat(can_resume=summary["status"] != "done")
     _say(folder.path, summary)
     if report:
         tell(f"report in {page}")

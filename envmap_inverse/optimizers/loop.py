@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from envmap_inverse.errors import InputError, in_short
 from envmap_inverse.metrics import sum_of_squared_errors
-from envmap_inverse.optimizers.protocol import Keeper, Optimizer, Step
+from envmap_inverse.optimizers.protocol import Keeper, Optimizer, Solver, Step
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, OnIteration, Record, Solution
 
@@ -39,7 +40,6 @@ def run(
     """
     clock = time.perf_counter()
     solver = optimizer.start(problem, keeper)
-    starting = time.perf_counter() - clock
     kept = keeper.restore() if keeper else None
     earlier: list[Record] = []
     if kept is not None:
@@ -53,7 +53,7 @@ def run(
         return (*earlier, *(Record(**_numbers(entry)) for entry in entries))
 
     status = "done"
-    for index in range(len(earlier), optimizer.num_steps):
+    for index in _indices(solver, len(earlier), optimizer.num_steps):
         step = solver.step(index)
         error = _error(step, problem)
         entries.append((index, step.loss, error, time.perf_counter() - clock))
@@ -70,9 +70,17 @@ def run(
     return replace(
         solution,
         history=history(),
-        phases={**_phases(solution.phases, starting, solving), "optimize": solving},
+        phases={**_phases(solution.phases, solving), "optimize": solving},
         status=solution.status if status == "done" else status,
     )
+
+
+def _indices(solver: Solver, first: int, end: int) -> Iterator[int]:
+    """The numbers of the steps that a solver is to take."""
+    for index in range(first, end):
+        if getattr(solver, "is_finished", False):
+            return
+        yield index
 
 
 def _answer(on_iteration: OnIteration, iteration: Iteration, problem: Problem) -> bool:
@@ -101,11 +109,9 @@ def _error(step: Step, problem: Problem) -> Any:
     return sum_of_squared_errors(step.texels(), problem.ground_truth)
 
 
-def _phases(known: dict[str, float], starting: float, total: float) -> dict[str, float]:
-    """Seconds by phase, where the solver tells any of those of its start."""
-    if not known:
-        return {}
-    return {**known, "solve": total - min(sum(known.values()), starting)}
+def _phases(known: dict[str, float], total: float) -> dict[str, float]:
+    """Seconds by phase, where the solver knows any; the others are of solving."""
+    return {**known, "solve": total - sum(known.values())} if known else {}
 
 
 def _numbers(entry: _Entry) -> dict[str, Any]:

@@ -40,7 +40,10 @@ class Step:
 
 
 class Solver(Protocol):
-    """An optimizer at work on one problem."""
+    """An optimizer at work on one problem.
+
+    One that may be done before its last step also has the attribute `is_finished`: whether it is.
+    """
 
     def step(self, index: int) -> Step:
         """Take one step; `index` counts from 0 and goes on where a restored run was."""

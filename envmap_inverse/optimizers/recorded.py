@@ -16,7 +16,7 @@ from envmap_inverse.recording.ray import Executor
 from envmap_inverse.recording.rows import shared_rows
 from envmap_inverse.system.arrays import HOST, Library
 
-__all__ = ["Objective", "fitting", "recorded"]
+__all__ = ["Objective", "fitting", "kept_recording", "recorded"]
 
 Texels = NDArray[Any]
 """Shape (H * W, 3)."""
@@ -34,6 +34,8 @@ def recorded(
     memory_budget: int | None = None,
     library: Library = HOST,
     executor: Executor | None = None,
+    earlier: LightTransport | None = None,
+    most_spp: int | None = None,
 ) -> LightTransport:
     """The recording that a keeper has of the problem's views, or a new one, which it is given.
 
@@ -45,27 +47,42 @@ def recorded(
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
         library: whose matrices the recording has.
         executor: records elsewhere; what it holds is not kept, as it can record it again.
+        earlier: a recording of fewer paths to go on with.
+        most_spp: paths per pixel to which it may grow; None for `spp`.
     """
-    views = problem.views
-    sensors, masks = [view.sensor for view in views], [view.mask for view in views]
     keeper = None if executor else keeper
-    kept = keeper.transport() if keeper else None
-    if kept and kept.resolution == problem.scene.envmap.resolution:
-        _, rows = shared_rows([view.image.shape[1::-1] for view in views], sensors, masks)
-        if np.array_equal(kept.rows, rows):
-            return kept.moved_to(library)
+    if kept := kept_recording(problem, keeper, library):
+        return kept
+    views = problem.views
     transport = LightTransport.record(
-        *(problem.scene, sensors),
-        masks=masks,
+        *(problem.scene, [view.sensor for view in views]),
+        masks=[view.mask for view in views],
         spp=spp,
         seed=seed,
         memory_budget=memory_budget,
         library=library,
         executor=executor,
+        earlier=earlier,
+        most_spp=most_spp,
     )
     if keeper:
         keeper.keep_transport(transport)
     return transport
+
+
+def kept_recording(
+    problem: Problem, keeper: Keeper | None, library: Library = HOST
+) -> LightTransport | None:
+    """The recording that a keeper has of a problem's views; None if there is none."""
+    kept, views = keeper.transport() if keeper else None, problem.views
+    if kept is None or kept.resolution != problem.scene.envmap.resolution:
+        return None
+    _, rows = shared_rows(
+        [view.image.shape[1::-1] for view in views],
+        [view.sensor for view in views],
+        [view.mask for view in views],
+    )
+    return kept.moved_to(library) if np.array_equal(kept.rows, rows) else None
 
 
 def fitting(recording: LightTransport, problem: Problem) -> LightTransport:

@@ -1,4 +1,4 @@
-"""Reweighted least squares on the recorded light transport."""
+"""Reweighted least squares on a growing recording of the light transport."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from envmap_inverse.optimizers.least_squares.exposures import with_found_exposur
 from envmap_inverse.optimizers.least_squares.few_numbers import FewNumbers
 from envmap_inverse.optimizers.least_squares.robust import RobustLeastSquares
 from envmap_inverse.optimizers.least_squares.solver import Settings
+from envmap_inverse.optimizers.passes import Plan, most_passes
+from envmap_inverse.optimizers.progressive import Progressive
 from envmap_inverse.optimizers.protocol import Keeper, Solver
 from envmap_inverse.optimizers.recorded import fitting, recorded
 from envmap_inverse.parameterizations import Direct, Parameterization
@@ -33,16 +35,24 @@ MAX_STEPS = 10**6
 
 @dataclass(frozen=True, kw_only=True)
 class Transport(Settings):
-    """Trace the paths once, then solve for the map.
+    """Record the light transport in passes, and solve for the map after each.
 
     Minimizes, over maps x >= 0, the mean over pixels of loss(T x + c, b) plus the priors:
 
-    1. a few multiplicative steps x <- x T^T(b / (T x)) / T^T 1, which reach a high dynamic range
-       fast and stay positive (Richardson 1972, Lucy 1974);
+    1. multiplicative steps x <- x T^T(b / (T x)) / T^T 1, which reach a high dynamic range fast and
+       stay positive (Richardson 1972, Lucy 1974), as long as they predict pixels better that are
+       held out (Coakley 1991);
     2. rounds of reweighted least squares: the loss and the priors are replaced by quadratic forms
        at the present map, and a step of it is taken on the texels that the bound leaves free, by
-       conjugate gradients with the diagonal as preconditioner and a projected line search
-       (projected Newton method, Bertsekas 1982).
+       conjugate gradients with the diagonal as preconditioner, as long as these are worth their
+       time (Nash and Sofer 1990), and a projected line search (projected Newton method, Bertsekas
+       1982).
+
+    The first pass traces one path per pixel, the last one the others; each goes on from the map of
+    the one before. Passes end where more paths would change the map by less than a third of its own
+    deviation; rounds end where held-out pixels are predicted no better, or where the residuals fall
+    far below the recording's noise (discrepancy principle, Morozov 1966). What is found depends on
+    the seed alone, unless `seconds` is given: then it depends on the machine's speed.
 
     A pixel whose prediction is noisy, because few paths speak for it, counts less: its weight is
     divided by 1 + variance / (noise_floor * what the loss calls large)^2.
@@ -50,13 +60,20 @@ class Transport(Settings):
     Pixels that the map does not explain, such as hands and dust, are left out, and the map is
     solved for again, as long as more are found.
 
+    Where a weight or an exposure is "auto", a parameterization or a recording is given, there is
+    one pass.
+
     Attributes:
-        spp: paths per pixel; None for 4 million in the largest picture, but from 16 to 256.
-        rounds: reweightings.
-        iterations: conjugate-gradient steps in each, at most; None for 7 where each pixel sees few
-            texels (mirrors), and up to 16 where it sees many.
+        spp: paths per pixel; None for 4 million in the largest picture, but from 16 to 256, or for
+            fewer where those are enough.
+        seconds: time after which to end, with the best map so far; a step is not cut short. Where
+            it allows more paths than usual and `spp` is None, up to 16 times as many are traced.
+        rounds: reweightings after the last pass, at most.
+        iterations: conjugate-gradient steps in each, at most; None for as many as are worth their
+            time, up to 16.
         tolerance: of the residual, at which they stop.
-        warm_up: multiplicative steps; None for 4 to 8 in the same way.
+        warm_up: multiplicative steps of each pass; None for as many as held-out pixels want, up to
+            8.
         seed: of the recording.
         noise_floor: relative noise of a prediction below which it does not count.
         memory_budget: bytes for paths in flight; None for a quarter of what is free.
@@ -81,6 +98,7 @@ class Transport(Settings):
     """
 
     spp: int | None = None
+    seconds: float | None = None
     seed: int = 0
     memory_budget: int | None = None
     recording: LightTransport | None = field(default=None, compare=False)
@@ -95,6 +113,8 @@ class Transport(Settings):
         check_counts(memory_budget=self.memory_budget)
         check_counts(warm_up=self.warm_up, least=0, most=MAX_STEPS)
         check_positive(tolerance=self.tolerance, noise_floor=self.noise_floor)
+        if self.seconds is not None:
+            check_positive(seconds=self.seconds)
         check_seed(self.seed)
         if not isinstance(self.recording, LightTransport | None):
             raise InputError(
@@ -124,19 +144,45 @@ class Transport(Settings):
 
     @property
     def num_steps(self) -> int:
-        """Number of steps: a warm-up and the rounds."""
-        return 1 + self.rounds
+        """Number of steps, at most: one for each pass, and the rounds."""
+        if self.recording is not None:
+            return 1 + self.rounds
+        return most_passes(self.spp, self.seconds) + self.rounds
 
     def paths_per_pixel(self, problem: Problem) -> int:
-        """Number of paths that are traced for each pixel."""
+        """Number of paths that are traced for each pixel, if nothing ends the run before."""
         return self.spp or usual_spp(max(view.image[:, :, 0].size for view in problem.views))
 
     def start(self, problem: Problem, keeper: Keeper | None = None) -> Solver:
+        """Prepare to record, or record at once if the problem leaves something open."""
+        if self.recording is not None or self._leaves_open(problem):
+            return self._in_one_pass(problem, keeper)
+        plan = Plan(
+            spp=self.paths_per_pixel(problem), seconds=self.seconds, is_open=self.spp is None
+        )
+        return Progressive(
+            *(self, problem, keeper, plan),
+            max_share=self._max_share(problem),
+            library=HOST if self.executor else _library_for(problem),
+            seed=self.seed,
+            memory_budget=self.memory_budget,
+            executor=self.executor,
+        )
+
+    def _leaves_open(self, problem: Problem) -> bool:
+        """Whether there is more to find than texels, for which all paths are needed."""
+        return (
+            not isinstance(self.parameterization, Direct)
+            or not all(view.knows_exposure for view in problem.views)
+            or any(prior.weight == "auto" for prior in problem.priors)
+        )
+
+    def _in_one_pass(self, problem: Problem, keeper: Keeper | None) -> Solver:
         """Record the light transport, and find what the problem leaves open."""
         begun = time.perf_counter()
         transport = self._transport(problem, keeper)
         seconds = time.perf_counter() - begun
-        assembling = 0.0 if self.recording else transport.seconds_assembling
+        assembling = 0.0 if self.recording else min(transport.seconds_assembling, seconds)
         problem = with_found_exposures(problem, transport, self)
         problem = with_chosen_weights(self, problem, transport, self.seed)
         phases = {"record": seconds - assembling, "assemble": assembling}

@@ -64,6 +64,8 @@ def read_recording(path: Path, make: Callable[..., T]) -> T:
         raise
     except FileNotFoundError:
         raise MissingFileError(f"{path}: no such recording") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: is a folder; name a recording, as `record` writes it") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: not a recorded light transport: {error}") from None
 

@@ -20,18 +20,19 @@ from scipy import sparse
 
 from envmap_inverse.backend.exclusive import exclusive
 from envmap_inverse.errors import InputError, check_counts, check_seed, counted
+from envmap_inverse.recording.assembly import check_earlier
 from envmap_inverse.recording.blocks import on_all_cores
 from envmap_inverse.recording.files import read_recording, write_recording
+from envmap_inverse.recording.holding import recorded_matrices
 from envmap_inverse.recording.other_light import other_light
 from envmap_inverse.recording.ray import Executor
 from envmap_inverse.recording.recordable import recordable_paths
-from envmap_inverse.recording.recorder import cut_at, record_matrices, sources_of
+from envmap_inverse.recording.recorder import sources_of
 from envmap_inverse.recording.rows import shared_rows
-from envmap_inverse.recording.shards import LocalShards, Shards, ends_of_shards
+from envmap_inverse.recording.shards import GrowingShards, LocalShards, Shards, ends_of_shards
 from envmap_inverse.recording.weighted import WeightedTransport, columns_of, transposed
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.system.arrays import HOST, Library, library_of, to_host
-from envmap_inverse.system.memory import free_memory
 
 __all__ = ["MAX_SPP", "LightTransport"]
 
@@ -80,7 +81,7 @@ class LightTransport:
     sensors: tuple[int, ...] = ()
     scene: str = ""
     ends: tuple[int, ...] = ()
-    remote: Shards | None = None
+    remote: GrowingShards | None = None
     seconds_assembling: float = 0.0
 
     def __post_init__(self) -> None:
@@ -104,6 +105,8 @@ class LightTransport:
         on_progress: Callable[[float], None] | None = None,
         library: Library = HOST,
         executor: Executor | None = None,
+        earlier: LightTransport | None = None,
+        most_spp: int | None = None,
     ) -> LightTransport:
         """Trace the paths of some views and record where they lead.
 
@@ -123,6 +126,10 @@ class LightTransport:
             on_progress: called with the share that is done.
             library: whose matrices to make.
             executor: records elsewhere, e.g. `Ray`; None records in this process.
+            earlier: a recording of all the same but for fewer paths. Only the others are traced;
+                the recording is the one that tracing all of them gives, up to rounding.
+            most_spp: paths per pixel to which it may grow, for which shards are cut; None for
+                `spp`.
 
         Raises:
             InputError: if spp < 1, the masks leave no pixel, the recording does not fit into
@@ -138,30 +145,24 @@ class LightTransport:
         pixels, rows = shared_rows(sizes, sensors, masks)
         if not any(map(len, pixels.values())):
             raise InputError("the masks leave no pixel to record")
-        ends = ends_of_shards(map(len, pixels.values()), spp)
-        sources = sources_of(pixels, seed)
-        told = on_progress or (lambda _: None)
-        held: dict[str, Any]
-        if executor is None:
-            (*channels, squares), assembling = record_matrices(
-                *(scene, settings, sources),
-                spp=spp,
-                budget=free_memory() // 4 if memory_budget is None else memory_budget,
-                on_progress=told,
-                library=library,
-            )
-            held = {"channels": tuple(channels), "squares": squares}
+        if earlier is not None:
+            check_earlier(earlier, scene, rows, spp)
+            ends, offset = earlier.ends, earlier.offset
         else:
-            shards = executor.record(
-                *(scene, cut_at(ends, sources)),
-                spp=spp,
-                memory_budget=memory_budget,
-                on_progress=told,
-            )
-            held, assembling = {"remote": shards}, 0.0
+            ends = ends_of_shards(map(len, pixels.values()), most_spp or spp)
+            offset = other_light(scene, sensors, seed)
+        held, assembling = recorded_matrices(
+            *(scene, settings, sources_of(pixels, seed), ends),
+            spp=spp,
+            memory_budget=memory_budget,
+            on_progress=on_progress or (lambda _: None),
+            library=library,
+            executor=executor,
+            earlier=earlier,
+        )
         return cls(
             **held,
-            offset=other_light(scene, sensors, seed),
+            offset=offset,
             resolution=scene.envmap.resolution,
             image_sizes=sizes,
             spp=spp,

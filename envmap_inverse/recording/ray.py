@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from envmap_inverse.errors import InputError, check_counts, in_one_line
 from envmap_inverse.recording.blocks import num_cores
 from envmap_inverse.recording.recorder import Source
 from envmap_inverse.recording.remote_shards import RemoteShards, shared_out
-from envmap_inverse.recording.shards import Shards
+from envmap_inverse.recording.shards import GrowingShards
 from envmap_inverse.recording.worker import Order, Worker
 from envmap_inverse.scene.parcel import packed
 from envmap_inverse.scene.scene import Scene
@@ -25,6 +26,8 @@ _LOGGER = logging.getLogger(__name__)
 
 MAX_RETRIES = 8
 """Deaths of a worker that one question survives; one that is always killed lacks memory."""
+
+SECONDS_TO_REACH, SECONDS_TO_START = 10, 300
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -46,7 +49,7 @@ class Executor(Protocol):
         spp: int,
         memory_budget: int | None,
         on_progress: Callable[[float], None],
-    ) -> Shards:
+    ) -> GrowingShards:
         """Record shards.
 
         Args:
@@ -95,7 +98,7 @@ class Ray:
         spp: int,
         memory_budget: int | None,
         on_progress: Callable[[float], None],
-    ) -> Shards:
+    ) -> GrowingShards:
         """See `Executor`.
 
         Raises:
@@ -111,7 +114,6 @@ class Ray:
         orders = [
             Order(
                 sources={number: sources[number] for number in share},
-                spp=spp,
                 memory_budget=memory_budget,
                 cores=cores,
                 share=per_machine,
@@ -120,7 +122,7 @@ class Ray:
         ]
         ray_workers = _RayWorkers(cluster.ray, parcel, orders, cores if self.address else 0)
         width, height = scene.envmap.resolution
-        shards = RemoteShards(ray_workers, sources, shares, width * height)
+        shards = RemoteShards(ray_workers, sources, shares, width * height, (spp,))
         shards.record(on_progress)
         return shards
 
@@ -141,6 +143,8 @@ class _Cluster:
 
     @classmethod
     def join(cls, address: str | None) -> _Cluster:
+        if address is not None:
+            _check_reachable(address)
         ray = _imported(is_local=address is None)
         if not ray.is_initialized():
             logging.getLogger("ray").setLevel(logging.CRITICAL)
@@ -162,6 +166,24 @@ class _Cluster:
         cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
         cores = [number for number in cores if number > 0] or [1]
         return cls(ray=ray, num_machines=len(cores), num_cores=min(cores))
+
+
+def _check_reachable(address: str) -> None:
+    """Refuse an address at which nothing answers, for which Ray would wait for minutes.
+
+    Raises:
+        InputError: if nothing does, or it is none.
+    """
+    if address == "auto":
+        return
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), SECONDS_TO_REACH).close()
+    except ValueError:
+        raise InputError(f"--ray {address}: give HOST:PORT, or auto") from None
+    except OSError as error:
+        reason = error.strerror or in_one_line(error)
+        raise InputError(f"--ray {address}: cannot be reached: {reason}") from None
 
 
 def _imported(*, is_local: bool) -> Any:
@@ -202,10 +224,17 @@ class _RayWorkers:
             scheduling_strategy="SPREAD",
         )
         scene = ray.put(parcel)
-        # Kept, and hidden from Ray, which would let them go: a worker that restarts fetches them.
+        # Kept, and hidden from Ray, which would let them go: workers that restart fetch them.
         self._held = [[scene, ray.put(order)] for order in orders]
         self._actors = [actor.remote(ray.cloudpickle.dumps(held)) for held in self._held]
-        versions = {*self.answers([self.ask(w, "version") for w in range(len(orders))])}
+        asked = [self.ask(worker, "version") for worker in range(len(orders))]
+        _, late = ray.wait(asked, num_returns=len(asked), timeout=SECONDS_TO_START)
+        if late:
+            raise InputError(
+                f"{len(late)} of {len(asked)} workers have not started in {SECONDS_TO_START} s: "
+                "the cluster may have too few free cores, or its machines too little memory"
+            )
+        versions = {*self.answers(asked)}
         if versions != {__version__}:
             raise InputError(
                 f"workers have envmap-inverse {', '.join(sorted(versions - {__version__}))}, but "

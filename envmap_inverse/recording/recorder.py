@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
-from envmap_inverse.recording.assembly import Matrices, Pairs, assemble, joined
+from envmap_inverse.recording.assembly import Earlier, Matrices, Pairs, assemble, joined
 from envmap_inverse.recording.blocks import num_cores
 from envmap_inverse.recording.on_disk import BYTES_PER_ENTRY, MatricesOnDisk, check_disk
 from envmap_inverse.scene.integrators import PathSettings
@@ -86,6 +87,7 @@ def record_matrices(
     on_progress: Callable[[float], None] = lambda _: None,
     library: Library = HOST,
     share: int = 1,
+    earlier: Earlier | None = None,
 ) -> tuple[Matrices, float]:
     """Record the light transport; see `LightTransport.record` for the other arguments.
 
@@ -98,6 +100,7 @@ def record_matrices(
         on_progress: told the share that is done.
         library: whose matrices to make.
         share: number of processes that share the free memory.
+        earlier: a recording of the first paths, which are not traced again.
 
     Returns:
         The matrices of red, green, blue and squares, and the seconds in which no path was traced.
@@ -109,7 +112,8 @@ def record_matrices(
     num_done, measured = 0, np.zeros(2)
     piece = MAX_CHUNK if library.is_on_card else PIECE
     with stage("Recording paths", 1.0) as shown, ThreadPoolExecutor(num_cores()) as pool:
-        traced = _traced(scene, settings, sources, spp, budget, library)
+        first = earlier.spp if earlier else 0
+        traced = _traced(scene, settings, sources, (first, spp), budget, library)
         for paths, num_pixels, seconds in traced:
             tracing += seconds
             if len(chunks) > 1:  # two in flight
@@ -118,15 +122,28 @@ def record_matrices(
                     disk = MatricesOnDisk()
                 if disk is not None:
                     _write(disk, chunks, chunks[:-1])
-            pieces = _ranges(num_pixels * spp, max(piece // spp, 1) * spp)
-            resolution = scene.envmap.resolution
-            chunks.append([pool.submit(assemble, paths.of(k), spp, resolution) for k in pieces])
+            assembled = partial(_assembled, scene, spp, earlier, paths, num_done)
+            pieces = _ranges(num_pixels, max(piece // (spp - first), 1))
+            chunks.append([pool.submit(assembled, rows) for rows in pieces])
             num_done += num_pixels
             shown.advance(num_done / num_rows, "on the disk" if disk else "")
             on_progress(num_done / num_rows)
         matrices = _in_memory(chunks) if disk is None else _write(disk, chunks, [*chunks]).finish()
-    _LOGGER.info("recorded %d paths as %d entries", num_rows * spp, matrices[0].nnz)
+    _LOGGER.info("recorded %d paths as %d entries", num_rows * (spp - first), matrices[0].nnz)
     return matrices, time.perf_counter() - begun - tracing
+
+
+def _assembled(
+    scene: Scene, spp: int, earlier: Earlier | None, paths: Paths, start: int, rows: range
+) -> Pairs:
+    """Assemble some rows of a chunk of paths, of which the first is row `start` of all."""
+    num_new = spp - (earlier.spp if earlier else 0)
+    return assemble(
+        paths.of(range(rows.start * num_new, rows.stop * num_new)),
+        len(rows),
+        scene.envmap.resolution,
+        earlier.pairs(range(start + rows.start, start + rows.stop), spp) if earlier else None,
+    )
 
 
 def _in_memory(chunks: list[list[Future[Pairs]]]) -> Matrices:
@@ -152,15 +169,18 @@ def _traced(
     scene: Scene,
     settings: PathSettings,
     sources: Sequence[Source],
-    spp: int,
+    between: tuple[int, int],
     budget: int,
     library: Library,
 ) -> Iterator[tuple[Paths, int, float]]:
     """Yield the paths of chunk after chunk, its number of pixels, and the seconds it took."""
-    per_chunk = max(min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // spp, 1)
+    first, spp = between
+    per_chunk = max(min(budget // (2 * BYTES_PER_PATH), MAX_CHUNK) // (spp - first), 1)
     for source in sources:
         with refusing("record", "; use the Adam optimizer"):
-            tracer = PathTracer(scene, settings, source.sensor, spp, source.seed, library)
+            tracer = PathTracer(
+                *(scene, settings, source.sensor, spp, source.seed, library), first=first
+            )
         for chunk in _ranges(len(source.pixels), per_chunk):
             begun = time.perf_counter()
             with refusing("record", "; use the Adam optimizer"):

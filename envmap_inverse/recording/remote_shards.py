@@ -48,7 +48,12 @@ class RemoteShards:
     """
 
     def __init__(
-        self, workers: Workers, sources: Sequence[Source], shares: Sequence[range], num_texels: int
+        self,
+        workers: Workers,
+        sources: Sequence[Source],
+        shares: Sequence[range],
+        num_texels: int,
+        passes: tuple[int, ...],
     ) -> None:
         """Take workers that have their orders.
 
@@ -57,7 +62,9 @@ class RemoteShards:
             sources: of all shards, in order.
             shares: the numbers of each worker's shards.
             num_texels: of the map.
+            passes: paths per pixel after each pass of the recording.
         """
+        self._sources, self._passes = sources, passes
         self._workers, self.shares = workers, shares
         self._ends = [0, *itertools.accumulate(len(source.pixels) for source in sources)]
         self.shape = self._ends[-1], num_texels
@@ -72,13 +79,23 @@ class RemoteShards:
         count = len(self.shares)
         rounds = itertools.zip_longest(*self.shares)  # the first of each worker, the second, ...
         turns = [(w, n) for turn in rounds for w, n in enumerate(turn) if n is not None]
-        asked = [self._workers.ask(worker, "record", number) for worker, number in turns]
+        asked = [
+            self._workers.ask(worker, "record", self._passes, number) for worker, number in turns
+        ]
         with stage("Recording paths", 1.0) as shown:
             for done, (entries, nbytes) in enumerate(self._workers.answers(asked), 1):
                 self.num_entries += entries
                 self.nbytes += nbytes
                 shown.advance(done / len(asked), f"{count} workers")
                 on_progress(done / len(asked))
+
+    def grown(self, spp: int, on_progress: Callable[[float], None]) -> RemoteShards:
+        """See `GrowingShards`."""
+        texels = self.shape[1]
+        passes = (*self._passes, spp)
+        found = RemoteShards(self._workers, self._sources, self.shares, texels, passes)
+        found.record(on_progress)
+        return found
 
     @property
     def num_sums(self) -> int:
@@ -112,7 +129,7 @@ class RemoteShards:
     def _from_all(self, method: str, arguments: Callable[[int], Iterable[Any]]) -> Iterator[Any]:
         """Ask all workers, and yield what their answers list."""
         asked = [
-            self._workers.ask(worker, method, *arguments(worker))
+            self._workers.ask(worker, method, self._passes, *arguments(worker))
             for worker in range(len(self.shares))
         ]
         return itertools.chain.from_iterable(self._workers.answers(asked))
@@ -120,7 +137,7 @@ class RemoteShards:
     def whole(self) -> tuple[Any, ...]:
         """See `Shards`."""
         asked = [
-            self._workers.ask(worker, "matrices", number)
+            self._workers.ask(worker, "matrices", self._passes, number)
             for worker, share in enumerate(self.shares)
             for number in share
         ]

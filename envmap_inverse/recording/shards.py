@@ -14,11 +14,21 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from envmap_inverse.recording.assembly import Matrices
 from envmap_inverse.recording.blocks import Block, blocks_of, in_order
 from envmap_inverse.recording.sums import PartialSum, total_of
 from envmap_inverse.system.arrays import Library, library_of
 
-__all__ = ["MAX_PATHS", "Kept", "LocalShards", "Shard", "Shards", "cut", "ends_of_shards"]
+__all__ = [
+    "MAX_PATHS",
+    "GrowingShards",
+    "Kept",
+    "LocalShards",
+    "Shard",
+    "Shards",
+    "cut",
+    "ends_of_shards",
+]
 
 MAX_PATHS = 2**22
 """Most paths of a shard."""
@@ -53,7 +63,9 @@ class Shard:
 
     def __init__(self, channels: Sequence[Any], squares: Any) -> None:
         """Take matrices of the same shape; see `LightTransport`."""
-        self.channels, self.squares = tuple(channels), squares
+        red, green, blue = channels
+        self.channels, self.squares = (red, green, blue), squares
+        self.matrices: Matrices = (red, green, blue, squares)
 
     @property
     def library(self) -> Library:
@@ -63,7 +75,7 @@ class Shard:
     @property
     def nbytes(self) -> int:
         """Bytes of the stored arrays."""
-        return _bytes_of((*self.channels, self.squares))
+        return _bytes_of(self.matrices)
 
     @functools.cached_property
     def blocks(self) -> list[Block]:
@@ -161,6 +173,13 @@ class Shards(Protocol):
 
     def whole(self) -> tuple[Any, ...]:
         """The matrices of all rows: of red, green, blue and of squares."""
+
+
+class GrowingShards(Shards, Protocol):
+    """Shards elsewhere, that can go on to more paths."""
+
+    def grown(self, spp: int, on_progress: Callable[[float], None]) -> GrowingShards:
+        """Trace further paths of each pixel, up to a number; see `LightTransport.record`."""
 
 
 class LocalShards:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from envmap_inverse.errors import InputError
+from envmap_inverse.recording.assembly import Earlier
 from envmap_inverse.recording.blocks import use_cores
 from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.recorder import Source, record_matrices
@@ -24,6 +25,9 @@ from envmap_inverse.version import __version__
 
 __all__ = ["Order", "Worker"]
 
+Passes = Sequence[int]
+"""Paths per pixel after each pass of a recording."""
+
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
 
@@ -34,14 +38,12 @@ class Order:
 
     Attributes:
         sources: of its shards, by their numbers, which follow each other.
-        spp: paths per pixel.
         memory_budget: bytes for paths in flight; None for a quarter of its share.
         cores: of the machine to use; None for all.
         share: number of workers that share the machine's memory.
     """
 
     sources: Mapping[int, Source]
-    spp: int
     memory_budget: int | None = None
     cores: int | None = None
     share: int = 1
@@ -67,8 +69,9 @@ def _in_one_line(method: Callable[_P, _T]) -> Callable[_P, _T]:
 class Worker:
     """Holds some shards of a recording.
 
-    All that it has follows from what it is made of: a worker that is started again in place of one
-    that was killed records the shards anew when it is first asked, and they have the same bits.
+    All that it has follows from its order and from what it is asked: a worker that is started again
+    in place of one that was killed records the shards anew, and they have the same bits. Questions
+    name the passes of the recording: its paths per pixel after each.
     """
 
     def __init__(self, parcel: Parcel, order: Order) -> None:
@@ -79,7 +82,7 @@ class Worker:
             order: what to record of it.
         """
         self._parcel, self._order = parcel, order
-        self._shards: dict[int, Shard] = {}
+        self._shards: dict[int, tuple[int, Shard]] = {}
         self._scene: Scene | None = None
         use_cores(order.cores)
 
@@ -92,52 +95,67 @@ class Worker:
         return os.getpid()
 
     @_in_one_line
-    def record(self, number: int) -> tuple[int, int]:
+    def record(self, passes: Passes, number: int) -> tuple[int, int]:
         """Record one of its shards; return the numbers of entries and bytes."""
-        shard = self._shard(number)
+        shard = self._shard(passes, number)
         return max(int(channel.nnz) for channel in shard.channels), shard.nbytes
 
     @_in_one_line
-    def rows(self, product: str, arguments: Sequence[Any]) -> list[Any]:
+    def rows(self, passes: Passes, product: str, arguments: Sequence[Any]) -> list[Any]:
         """Take a product of each shard that gives values of rows."""
-        return [getattr(shard, product)(*arguments) for shard in self._all_shards()]
+        return [getattr(shard, product)(*arguments) for shard in self._all_shards(passes)]
 
     @_in_one_line
     def summed(
-        self, product: str, arguments: Sequence[Any], kept: Sequence[Sequence[Any]]
+        self,
+        passes: Passes,
+        product: str,
+        arguments: Sequence[Any],
+        kept: Sequence[Sequence[Any]],
     ) -> list[PartialSum]:
         """Take a product of each shard with arrays of its rows, and add them as far as it goes."""
-        shards = zip(self._order.sources, self._all_shards(), kept, strict=True)
+        shards = zip(self._order.sources, self._all_shards(passes), kept, strict=True)
         return partial_sums(
             PartialSum(number, 1, getattr(shard, product)(*arguments, *rows))
             for number, shard, rows in shards
         )
 
     @_in_one_line
-    def matrices(self, number: int) -> tuple[Any, ...]:
+    def matrices(self, passes: Passes, number: int) -> tuple[Any, ...]:
         """The matrices of one of its shards."""
-        shard = self._shard(number)
-        return (*shard.channels, shard.squares)
+        shard = self._shard(passes, number)
+        return shard.matrices
 
-    def _all_shards(self) -> list[Shard]:
-        return [self._shard(number) for number in self._order.sources]
+    def _all_shards(self, passes: Passes) -> list[Shard]:
+        return [self._shard(passes, number) for number in self._order.sources]
 
-    def _shard(self, number: int) -> Shard:
-        """A shard, which is recorded if it is not there."""
-        if number not in self._shards:
-            if self._scene is None:
-                with tempfile.TemporaryDirectory() as folder:
-                    self._scene = unpacked(self._parcel, Path(folder))
-                use_cores(self._order.cores)
-            order, source = self._order, self._order.sources[number]
-            budget = order.memory_budget or free_memory() // (4 * order.share)
-            (*channels, squares), _ = record_matrices(
-                *(self._scene, recordable_paths(self._scene, [source.sensor]), [source]),
-                spp=order.spp,
-                budget=budget,
-                share=order.share,
-            )
-            self._shards[number] = Shard(channels, squares)
-            if len(self._shards) == len(order.sources):
-                self._scene = None
-        return self._shards[number]
+    def _shard(self, passes: Passes, number: int) -> Shard:
+        """A shard after some passes, of which those are recorded that are not there."""
+        spp, shard = self._shards.get(number, (0, None))
+        if shard is None or spp != passes[-1]:
+            todo = passes[passes.index(spp) + 1 :] if spp in passes else passes
+            earlier = shard if spp in passes else None
+            for now in todo:
+                shard = earlier = self._recorded(number, now, spp, earlier)
+                spp = now
+            assert shard is not None
+            self._shards[number] = spp, shard
+        return shard
+
+    def _recorded(self, number: int, spp: int, before: int, earlier: Shard | None) -> Shard:
+        """Record a shard, perhaps from one with fewer paths on."""
+        if self._scene is None:
+            with tempfile.TemporaryDirectory() as folder:
+                self._scene = unpacked(self._parcel, Path(folder))
+            use_cores(self._order.cores)
+        order, source, going = self._order, self._order.sources[number], None
+        if earlier is not None:
+            going = Earlier(matrices=earlier.matrices, spp=before)
+        (*channels, squares), _ = record_matrices(
+            *(self._scene, recordable_paths(self._scene, [source.sensor]), [source]),
+            spp=spp,
+            budget=order.memory_budget or free_memory() // (4 * order.share),
+            share=order.share,
+            earlier=going,
+        )
+        return Shard(channels, squares)

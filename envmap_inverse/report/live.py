@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import ipaddress
 import logging
 import secrets
+import socket
 import socketserver
 import sys
 import threading
@@ -44,6 +46,10 @@ WATCHED_FOR = 3.0
 FAREWELL = 2.5
 """Seconds that watchers have to fetch the end."""
 SOCKET_TIMEOUT = 5.0
+MAX_CONNECTIONS = 256
+"""Connections that are open at a time; a browser takes six."""
+REFUSAL_DELAY = 0.5
+"""Seconds before a refusal, so that those who ask in vain ask seldom."""
 
 HTML, CSS, JS, JPEG, JSON, BINARY = (
     *("text/html; charset=utf-8", "text/css; charset=utf-8", "text/javascript; charset=utf-8"),
@@ -242,10 +248,37 @@ class _Picture:
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    """Answers each request in a thread; no thread delays the end."""
+    """Answers each request in a thread; no thread delays the end.
+
+    Where too many connections are open, the oldest is dropped: whoever opens hundreds, sends
+    slowly or does not read keeps nobody else waiting.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
+    request_queue_size = 2 * MAX_CONNECTIONS
+
+    def __init__(self, *arguments: Any) -> None:
+        self._open: dict[socket.socket, None] = {}  # the oldest first
+        self._lock = threading.Lock()
+        super().__init__(*arguments)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Begin to answer a request, and drop the oldest of too many."""
+        with self._lock:
+            self._open[request] = None
+            oldest = next(iter(self._open)) if len(self._open) > MAX_CONNECTIONS else None
+            if oldest is not None:
+                del self._open[oldest]
+                with contextlib.suppress(OSError):  # it has just ended
+                    oldest.shutdown(socket.SHUT_RDWR)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """End a request that is answered."""
+        with self._lock:
+            self._open.pop(request, None)
+        super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - the base class's
         """Log the failure of a request, such as a dropped connection."""
@@ -261,6 +294,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         status, kind, content = self._view.answer(self.path, self.headers.get("Host", ""))
+        if status != HTTPStatus.OK:
+            time.sleep(REFUSAL_DELAY)
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(content)))

@@ -65,8 +65,22 @@ class PathTracer:
         spp: int,
         seed: int,
         library: Library = HOST,
+        *,
+        first: int = 0,
     ) -> None:
+        """Prepare to trace.
+
+        Args:
+            scene: what to trace.
+            settings: how the scene's integrator follows paths.
+            sensor: its index.
+            spp: paths of a pixel, of which each adds its share to the pixel.
+            seed: of the samples.
+            library: of the arrays that come back.
+            first: number of the first path of each pixel to trace; those before it have been.
+        """
         self.scene, self.settings, self.spp, self.seed = scene, settings, spp, seed
+        self.first = first
         self.library = library
         self.sensor = scene.sensor(sensor)
         film = self.sensor.film()
@@ -76,11 +90,11 @@ class PathTracer:
 
     def trace(self, pixels: NDArray[np.uint32]) -> Paths:
         """Follow the paths of the pixels with these numbers; row by row they count from 0."""
-        number = dr.arange(mi.UInt32, len(pixels) * self.spp)
-        spp = dr.opaque(mi.UInt32, self.spp)
-        place = number // spp
-        pixel, turn = dr.gather(mi.UInt32, mi.UInt32(pixels), place), number - place * spp
-        sampler = Sampler(pixel * spp + turn, pixel, turn, self.seed)
+        number = dr.arange(mi.UInt32, len(pixels) * (self.spp - self.first))
+        first, spp = (dr.opaque(mi.UInt32, each) for each in (self.first, self.spp))
+        place = number // (spp - first)
+        pixel = dr.gather(mi.UInt32, mi.UInt32(pixels), place)
+        sampler = Sampler(pixel, first + number - place * (spp - first), self.seed)
         ray, weight = self.primary_rays(pixel, sampler)
         last, throughput = _traced(self.scene.mi_scene, self.settings, ray, sampler)
         direction = last.d
@@ -115,7 +129,7 @@ class PathTracer:
             time += sampler.next() * self.sensor.shutter_open_time()
         # Some sensors have no `sample_ray`; unused differentials cost nothing.
         ray, weight = self.sensor.sample_ray_differential(time, 0, position, aperture)
-        return mi.Ray3f(ray), weight * (weight_x * weight_y / self.spp)
+        return mi.Ray3f(ray), weight * (weight_x * weight_y / dr.opaque(mi.Float, self.spp))
 
     def texel_at(self, direction: Any) -> tuple[Any, Any, Any]:
         """The upper left texel of a direction's footprint in Mitsuba's `envmap`; see `Paths`."""
@@ -172,7 +186,7 @@ class _PixelFilter:
 
 
 class Sampler:
-    """Random numbers of a path; they depend on nothing but the seed and the path's number.
+    """Random numbers of a path; they depend on nothing but the seed, the pixel and its number.
 
     The first few dimensions are stratified over the paths of a pixel: an additive recurrence with
     the powers of the generalized golden ratio (Roberts 2018), shifted at random in each pixel
@@ -181,10 +195,12 @@ class Sampler:
 
     NUM_STRATIFIED = 5
 
-    def __init__(self, path: Any, pixel: Any, number: Any, seed: int) -> None:
+    def __init__(self, pixel: Any, number: Any, seed: int) -> None:
         self.number = number
-        shift = _random_numbers(pixel, seed, 0)
-        self.random = _random_numbers(path, seed, 1)
+        key = dr.opaque(mi.UInt32, seed % 2**32)
+        of_pixel, of_path = mi.sample_tea_32(key, pixel)
+        shift = _generator(of_pixel, of_path)
+        self.random = _generator(of_path, number)
         self.shifts = [shift.next_float32() for _ in range(self.NUM_STRATIFIED)]
 
     def stratified(self, dimension: int) -> Any:
@@ -200,10 +216,9 @@ class Sampler:
         return self.random.next_float32()
 
 
-def _random_numbers(index: Any, seed: int, purpose: int) -> Any:
-    """A generator for each index, scrambled as in Mitsuba's `independent` sampler."""
-    key = dr.opaque(mi.UInt32, (2 * seed + purpose) % 2**32)
-    state, sequence = mi.sample_tea_32(key, index)
+def _generator(first: Any, second: Any) -> Any:
+    """A generator for each pair of numbers, scrambled as in Mitsuba's `independent` sampler."""
+    state, sequence = mi.sample_tea_32(first, second)
     return mi.PCG32(1, initstate=mi.UInt64(state), initseq=mi.UInt64(sequence))
 
 

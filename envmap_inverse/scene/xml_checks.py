@@ -90,6 +90,8 @@ class _File:
             self._parser.Parse(self._path.read_bytes(), True)
         except xml.parsers.expat.ExpatError as error:
             raise InputError(f"{self._path}: malformed XML: {error}") from None
+        except OSError as error:
+            raise InputError(f"{self._path}: cannot be read: {error.strerror}") from None
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         self._depth += 1

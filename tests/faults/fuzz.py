@@ -19,12 +19,12 @@ import sys
 import threading
 import time
 import traceback
-from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from findings import Findings, Report
 from generate import GENERATORS, Trial
 from mutate import mutated
 from plugins import known_plugins, scene_of_plugin
@@ -36,7 +36,7 @@ from envmap_inverse import cli
 from envmap_inverse.guard import reader as isolation
 from envmap_inverse.guard.reader import Reader
 
-__all__ = ["Findings", "fuzz", "work"]
+__all__ = ["fuzz", "work"]
 
 SHARES = {"exr": 25, "hdr": 10, "png": 15, "ply": 15, "obj": 10, "xml": 15, "toml": 10}
 SHARES |= {
@@ -52,6 +52,7 @@ SHARES |= {
 SHARES |= {"config": 20, "camera": 12, "name": 12, "environment": 3, "streams": 3}
 TEXT = {"obj", "xml", "toml", "json", "txt"}
 MAX_SECONDS = 20
+"""Of the processor; the watchdog ends what waits."""
 START_SECONDS = 600
 """For a worker to import Mitsuba, make its files and try the first, on a busy machine."""
 
@@ -59,68 +60,6 @@ MEMORY = 2**30
 """Bytes that the guarded reader may take, and this process besides what it starts with."""
 
 MUTANTS_PER_READER = 500
-
-
-@dataclass(frozen=True)
-class Report:
-    """The result for one mutant.
-
-    Attributes:
-        number: of the mutant.
-        kind: of the file.
-        status: exit status.
-        seconds: that the command took.
-        memory: peak bytes of the process.
-        failure: what is wrong; empty if nothing is.
-    """
-
-    number: int
-    kind: str
-    status: int
-    seconds: float
-    memory: int
-    failure: str
-
-
-@dataclass
-class Findings:
-    """The results for all mutants.
-
-    Attributes:
-        statuses: how many of a kind ended with each status.
-        slowest: report of the slowest.
-        memory: peak bytes of the largest worker.
-        failures: what is wrong, by the number of the mutant.
-    """
-
-    statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
-    seconds: float = 0.0
-    memory: int = 0
-    failures: dict[int, str] = field(default_factory=dict)
-
-    def add(self, report: Report) -> None:
-        """Count one."""
-        self.statuses[report.kind, report.status] += 1
-        self.seconds = max(self.seconds, report.seconds)
-        self.memory = max(self.memory, report.memory)
-        if report.failure:
-            self.failures[report.number] = f"{report.kind}: {report.failure}"
-
-    def __str__(self) -> str:
-        """A table and the failures."""
-        kinds = sorted({kind for kind, _ in self.statuses})
-        lines = [
-            f"{kind:11}"
-            + ", ".join(
-                f"{count} ended with {status}"
-                for (name, status), count in sorted(self.statuses.items())
-                if name == kind
-            )
-            for kind in kinds
-        ]
-        lines.append(f"slowest {self.seconds:.1f} s, largest {self.memory / 2**20:.0f} MiB")
-        lines += [f"FAILED {number} {what}" for number, what in sorted(self.failures.items())]
-        return "\n".join(lines)
 
 
 def fuzz(numbers: range, seed: int, *, num_workers: int, folder: Path) -> Findings:
@@ -268,9 +207,9 @@ def _tried(
             shutil.copytree(source.parent, "out")
             shutil.copy(mutant, Path("out", source.name))
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
-        begun = time.perf_counter()
+        begun = time.process_time()
         status, said = _call(arguments)
-        seconds, memory = time.perf_counter() - begun, _peak_memory()
+        seconds, memory = time.process_time() - begun, _peak_memory()
         if seconds <= MAX_SECONDS:
             break
     failure = _failure(status, said, seconds, memory)
@@ -301,6 +240,8 @@ def _options() -> dict[str, str]:
 
 def _followed(number: int, kind: str, trial: Trial) -> Report:
     """Run a generated command."""
+    if trial.streams:
+        _usual_status(trial.arguments)  # the first time it runs, and leaves an output
     _clear()
     begun = time.perf_counter()
     if trial.is_alone:
@@ -319,8 +260,11 @@ def _followed(number: int, kind: str, trial: Trial) -> Report:
     if failure:
         kept = Path("..") / f"failed-{number}"
         kept.mkdir()
-        for path in Path().glob("mutant.*"):
-            shutil.copy(path, kept)
+        for name in ("mutant.config", "mutant.json"):
+            if name in trial.arguments:
+                shutil.copy(name, kept)
+        if "colmap" in trial.arguments:
+            shutil.copytree("colmap", kept / "colmap")
         (kept / "command.txt").write_text(f"{trial!r}\n{failure}\n", errors="backslashreplace")
     return Report(number, kind, status, seconds, memory, failure)
 
@@ -342,8 +286,8 @@ def _failure_alone(trial: Trial, status: int, said: str) -> str:
 def _usual_status(arguments: tuple[str, ...]) -> int:
     """The exit status with usual streams."""
     assert _zygote is not None
-    status, _ = _zygote.call(arguments, {}, {})
     _clear()
+    status, _ = _zygote.call(arguments, {}, {})
     return status
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from typer.main import get_command
 
 from envmap_inverse import cli
-from envmap_inverse.console import output
+from envmap_inverse.console import output, parsing
 from envmap_inverse.console.parsing import PANELS
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import write_image
@@ -222,6 +222,16 @@ def test_links_in_a_circle_are_refused(say: Say, map_file: Path, tmp_path: Path)
     (tmp_path / "circle.xml").symlink_to("circle.xml")
     faults = errors(say("estimate", tmp_path / "circle.xml", map_file, "-o", tmp_path / "run"))
     assert any("circle.xml" in fault for fault in faults)
+
+
+@pytest.mark.parametrize("words", [("--stall-limit", 3, "losses"), ("losses", "--stall-limit", 3)])
+def test_the_limit_of_a_stall_is_reported_in_seconds(
+    say: Say, monkeypatch: pytest.MonkeyPatch, words: tuple[object, ...]
+) -> None:
+    limits: list[object] = []
+    monkeypatch.setattr(parsing, "beat", lambda *, stall_limit: limits.append(stall_limit))
+    assert say(*words)[0] == 0
+    assert [limit for limit in limits if limit is not None] == [180]
 
 
 def test_a_wrong_variable_of_completion_is_refused(

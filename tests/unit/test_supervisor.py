@@ -172,3 +172,17 @@ def test_a_standard_error_that_cannot_be_written_keeps_the_status(
     command = f'"$0" -c "$1" {redirection}'
     done = subprocess.run(["sh", "-c", command, sys.executable, code], check=False)
     assert done.returncode == ("abort" in program)
+
+
+def test_timeout_asks_once_though_it_signals_the_group_too() -> None:
+    program = """
+    heard = []
+    signal.signal(signal.SIGINT, lambda *_: heard.append(1))
+    begun = time.monotonic()
+    while time.monotonic() < begun + 1.5:
+        time.sleep(0.1)
+    os._exit(10 + len(heard))
+    """
+    code = f"{START}s.SAME_SIGNAL = 0.5\ns.supervise()\n{textwrap.dedent(program)}"
+    command = ["timeout", "--preserve-status", "-s", "INT", "0.7", sys.executable, "-c", code]
+    assert subprocess.run(command, check=False).returncode in {11, 12}  # one is the group's

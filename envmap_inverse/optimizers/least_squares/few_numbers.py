@@ -60,6 +60,7 @@ class FewNumbers:
             InputError: if the product does not fit into memory.
         """
         self._solver = LeastSquares(settings, problem, transport, phases=phases)
+        self._solver.is_filled = False  # a basis reaches all texels
         self._basis = basis
         self.settings, self.problem, self.transport = settings, problem, transport
         self.gains, self.unit = self._solver.gains, self._solver.unit
@@ -88,7 +89,7 @@ class FewNumbers:
             self._level = float(np.mean(to_host(solver.centre)))
         if index == solver.held_out.until:
             solver.held_out.measure(self.transport, solver.texels, solver.predicted)
-            solver.weights = solver.pictures.weights
+            solver.see_all()
         self._solve()
         solver.loss = solver.pictures.mean_loss(solver.predicted)
         return solver.report()

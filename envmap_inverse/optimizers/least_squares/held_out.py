@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.problem.solution import HeldOut
@@ -39,25 +40,42 @@ class HeldOutPixels:
     """Pixels of all pictures, chosen at random, but always the same ones.
 
     Attributes:
+        chosen: their numbers.
         until: index of the round that sees all pixels.
         weights: of the other pixels, shape (pixels of all views, 3).
         measures: of each pixel held out its squared residual over the variance, and its loss, means
             over the channels, shape (2, pixels); empty before `measure`.
     """
 
-    def __init__(self, views: Sequence[View], pictures: Pictures, rounds: int) -> None:
-        """Choose the pixels, none that is clipped; or none at all for a single round."""
+    def __init__(
+        self,
+        views: Sequence[View],
+        pictures: Pictures,
+        rounds: int,
+        chosen: NDArray[np.int64] | None = None,
+    ) -> None:
+        """Choose the pixels, none that is clipped; or none at all for a single round.
+
+        Args:
+            views: the pictures.
+            pictures: the same, as least squares sees them.
+            rounds: how often the problem is reweighted.
+            chosen: an earlier choice, of which those that count are taken.
+        """
         self.until = min(rounds, ROUNDS + 1)
         counts = [(v.weights > 0) & ~v.is_over & ~v.is_under for v in views]
         pixels = np.flatnonzero(np.concatenate([c.all(axis=2).ravel() for c in counts]))
         least, most = (int(share * len(pixels)) for share in SHARES)
         number = min(max(NUM_PIXELS, least), most)
         number = number if rounds > 1 and number >= MIN_PIXELS else 0
-        chosen = np.sort(np.random.default_rng(0).choice(pixels, number, replace=False))
+        if chosen is None:
+            chosen = np.sort(np.random.default_rng(0).choice(pixels, number, replace=False))
+        else:
+            chosen = chosen[np.isin(chosen, pixels)]
         is_in = np.ones((len(pictures.weights), 1), np.float32)
         is_in[chosen] = 0
         library = library_of(pictures.weights)
-        self._pictures, self._chosen = pictures, library.array(chosen)
+        self._pictures, self.chosen, self._chosen = pictures, chosen, library.array(chosen)
         self.weights: Pixels = pictures.weights * library.array(is_in)
         self.measures: Any = library.array(np.zeros((2, 0), np.float32))
 
@@ -79,8 +97,14 @@ class HeldOutPixels:
         of_texels = np.float32(TEXEL**2) * texels**2 / (1 + np.float32(TEXEL**2) * known)
         variance += transport.sum_of_squares(of_texels)
         squares = (predicted - pictures.observed) ** 2 / variance
-        losses = pictures.losses(predicted)
-        self.measures = np.stack([self._means(squares), self._means(losses)])
+        losses = np.mean(pictures.losses_at(self._chosen, predicted), axis=1)
+        self.measures = np.stack([self._means(squares), losses])
+
+    def loss(self, predicted: Pixels) -> float:
+        """The mean loss of the pixels by a prediction; of all if none is held out."""
+        if len(self.chosen) == 0:
+            return self._pictures.mean_loss(predicted)
+        return float(np.mean(self._pictures.losses_at(self._chosen, predicted)))
 
     @property
     def result(self) -> HeldOut | None:
@@ -100,7 +124,8 @@ class HeldOutPixels:
         losses = self.measures[1]
         if len(losses) == 0:
             return False
-        excess = losses - np.float32(ratio) * self._means(self._pictures.losses(predicted))
+        others = np.mean(self._pictures.losses_at(self._chosen, predicted), axis=1)
+        excess = losses - np.float32(ratio) * others
         mean = np.mean(excess)
         variance = np.mean((excess - mean) ** 2)
         return bool(mean > CLEAR * np.sqrt(variance / len(losses)))

@@ -120,6 +120,12 @@ class Pictures:
 
         return elementwise(of_rows, self._gain, predicted, self.target(predicted))
 
+    def losses_at(self, pixels: NDArray[Any], predicted: Pixels) -> Pixels:
+        """The losses of some pixels, by their numbers; none of them clipped."""
+        gain = self._gain[pixels]
+        losses: Pixels = self._loss(gain * predicted[pixels], gain * self.observed[pixels])
+        return losses
+
     def noise(self, predicted: Pixels) -> Pixels:
         """Variance of the pictures' radiance, by the noise models of the views."""
         arrays = map(self.gains.split, (self._factors, predicted, self.offset))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.optimizers.least_squares.outliers import outlying
 from envmap_inverse.optimizers.least_squares.pictures import Pixels
-from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
+from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings, Texels
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Solution
@@ -37,7 +38,7 @@ Masks = tuple[NDArray[np.bool_], ...]
 
 
 class RobustLeastSquares:
-    """A `Solver` that solves again without the pixels that its map does not explain.
+    """A `Solver` that goes on without the pixels that its map does not explain.
 
     The map bends to outliers as far as it can, and gives way once the most obvious ones are left
     out; so the search goes on until it finds no more. If it finds too many, not they are wrong but
@@ -52,6 +53,7 @@ class RobustLeastSquares:
         *,
         max_share: float,
         phases: Mapping[str, float] | None = None,
+        ends: float = np.inf,
     ) -> None:
         """Prepare to solve.
 
@@ -61,21 +63,44 @@ class RobustLeastSquares:
             transport: the recording of the problem's views.
             max_share: of outliers among the pixels that count; 0 to look for none.
             phases: seconds that led here, for the solution.
+            ends: when to look for outliers no longer, by `time.perf_counter`.
         """
+        self._ends = ends
         self._settings, self._problem, self._transport = settings, problem, transport
         self._max_share, self._phases = max_share, phases
         self._solver = self._first = LeastSquares(settings, problem, transport, phases=phases)
         self._counts = [view.weights[:, :, 0] > 0 for view in problem.views]
         self._outliers: Masks = tuple(map(np.zeros_like, self._counts))
 
+    def begin_at(self, texels: Texels) -> None:
+        """See `LeastSquares`."""
+        self._solver.begin_at(texels)
+
     def step(self, index: int) -> Step:
-        """Take a step of least squares; after the last, solve again without the outliers."""
+        """Take a step of least squares; after the last, go on without the outliers."""
         step = self._solver.step(index)
-        if index < self._settings.rounds or not self._max_share:
+        if not (self.is_finished and self._max_share):
             return step
         self._search()
+        if self._solver is self._first:
+            return step
+        step = self._solver.step(self._settings.rounds)
         loss = self._first.pictures.mean_loss(self._prediction(self._solver))
-        return replace(self._solver.report(), loss=loss)  # of the pixels of the steps before
+        return replace(step, loss=loss)  # of the pixels of the steps before
+
+    @property
+    def texels(self) -> Texels:
+        """The present map."""
+        return self._solver.texels
+
+    def share_of_paths(self) -> float:
+        """See `LeastSquares`."""
+        return self._solver.share_of_paths()
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether all steps are done."""
+        return self._solver.is_finished
 
     def state(self) -> State:
         """See `Solver`."""
@@ -99,7 +124,7 @@ class RobustLeastSquares:
         return replace(self._solver.solution(), outliers=outliers)
 
     def _search(self) -> None:
-        """Solve without outliers until there are no more."""
+        """Go on without outliers until there are no more."""
         total = sum(int(counts.sum()) for counts in self._counts)
         solver, outliers, number = self._first, self._outliers, 0
         left_out = outliers
@@ -108,10 +133,10 @@ class RobustLeastSquares:
             before, number = number, sum(int(mask.sum()) for mask in outliers)
             if not max(MIN_PIXELS, MIN_SHARE * total) <= number <= self._max_share * total:
                 return
-            if abs(number - before) <= SAME * number:
+            if abs(number - before) <= SAME * number or time.perf_counter() > self._ends:
                 break
-            solver = self._without(outliers)
-            solver.run()
+            solver = self._without(outliers, solver)
+            solver.advance()
             left_out = outliers
         self._solver, self._outliers = solver, left_out
 
@@ -140,14 +165,21 @@ class RobustLeastSquares:
         predicted: Pixels = np.float32(solver.unit / self._first.unit) * solver.predicted
         return predicted
 
-    def _without(self, outliers: Masks) -> LeastSquares:
-        """A solver that does not see the outliers."""
+    def _without(self, outliers: Masks, before: LeastSquares | None = None) -> LeastSquares:
+        """A solver that does not see the outliers, and goes on from the map of another."""
         views = tuple(
             replace(view, mask=view.mask * ~mask)
             for view, mask in zip(self._problem.views, outliers, strict=True)
         )
         problem = replace(self._problem, views=views)
-        return LeastSquares(self._settings, problem, self._transport, phases=self._phases)
+        solver = LeastSquares(
+            *(self._settings, problem, self._transport),
+            phases=self._phases,
+            held_out=self._first.held_out.chosen,
+        )
+        if before is not None:
+            solver.begin_at(np.float32(before.unit / solver.unit) * before.without_held_out)
+        return solver
 
 
 def _lowered(noise: Pixels, missing: Pixels, counts: NDArray[np.bool_]) -> Pixels:

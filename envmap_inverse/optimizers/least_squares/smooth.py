@@ -36,6 +36,8 @@ def is_blurred(transport: LightTransport, weights: NDArray[np.float32]) -> bool:
         transport: the recording.
         weights: of the pixels, 0 where one does not count, shape (pixels, 3).
     """
+    if transport.spp < MANY_PARTS:
+        return False
     counts = weights.any(axis=1)
     return bool(np.mean(breadth(transport)[counts] > MANY_PARTS) > LEAST_BLURRED)
 

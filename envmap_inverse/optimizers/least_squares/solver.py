@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from envmap_inverse import metrics
 from envmap_inverse.errors import InputError
 from envmap_inverse.natural_light import filled_light
+from envmap_inverse.optimizers.least_squares import stopping
 from envmap_inverse.optimizers.least_squares.conjugate_gradients import (
     conjugate_gradients,
     projected_step,
 )
 from envmap_inverse.optimizers.least_squares.held_out import HeldOutPixels
+from envmap_inverse.optimizers.least_squares.levels import least_values, scaled_start
+from envmap_inverse.optimizers.least_squares.multiplicative import factors
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 from envmap_inverse.optimizers.least_squares.verdict import verdict
@@ -28,28 +31,12 @@ from envmap_inverse.problem.solution import Solution
 from envmap_inverse.quadratics import Quadratic
 from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
-from envmap_inverse.sphere import latlong
 from envmap_inverse.system.arrays import as_columns, to_host
 
 __all__ = ["LeastSquares", "Settings"]
 
-FLOOR = 0.01
-STEPS = 7, 16
-STEPS_PER_SPREAD = 40
-"""Materials that blur light make texels hard to tell apart, and more steps are worth their time.
-With mirrors, multiplicative steps soon fit the noise of single pixels, with specks."""
-
 NOISY = 3.0
 """Where noise rules the pictures, priors count that much more."""
-
-FACTORS = 0.05, 20.0
-"""By which a multiplicative step may change a texel."""
-
-DARKEST, AROUND = 0.1, float(np.radians(4))
-"""Least share of the light around that a texel has, and the reach of what is around, radians."""
-
-LEAST_SHARE = 0.02
-"""Least start value of a channel, as a share of the others'."""
 
 Texels = NDArray[Any]
 Vector = NDArray[Any]
@@ -69,6 +56,9 @@ class Settings:
 class LeastSquares:
     """A `Solver` of one problem on one recording; its first step warms up, the others are rounds.
 
+    Rounds go on as long as they predict held-out pixels better, and residuals are not far below the
+    recording's noise; the last one sees all pixels.
+
     Maps have shape (H * W, 3) and pictures (pixels of all views, 3), in columns. Both are radiance
     in units of the pictures' mean, without other emitters' light, and lie where the recording does.
 
@@ -84,6 +74,7 @@ class LeastSquares:
         transport: LightTransport,
         *,
         phases: Mapping[str, float] | None = None,
+        held_out: NDArray[np.int64] | None = None,
     ) -> None:
         """Scale everything to the pictures' mean.
 
@@ -92,65 +83,108 @@ class LeastSquares:
             problem: what to solve.
             transport: the recording of the problem's views.
             phases: seconds that led here, for the solution.
+            held_out: an earlier choice of pixels to hold out; see `HeldOutPixels`.
         """
         self.phases = dict(phases or {})
         self.settings, self.problem, self.transport = settings, problem, transport
-        steps = int(np.clip(round(STEPS_PER_SPREAD * transport.spread), *STEPS))
-        self.iterations = settings.iterations or steps
-        self.warm_up = (steps + 1) // 2 if settings.warm_up is None else settings.warm_up
         self.pictures = Pictures(problem, transport.offset, transport.library)
         self.gains, self.unit = self.pictures.gains, self.pictures.unit
-        self.held_out = HeldOutPixels(problem.views, self.pictures, settings.rounds)
+        self.held_out = HeldOutPixels(problem.views, self.pictures, settings.rounds, held_out)
         self.weights = self.held_out.weights
-        looks_blurred = steps > STEPS[0] and bool(problem.priors)  # or is noisy
-        self.is_smoothed = looks_blurred and is_blurred(transport, self.weights)
+        self.is_smoothed = bool(problem.priors) and is_blurred(transport, self.weights)
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0)) / np.float32(self.unit)
         self.initial: Texels = as_columns(transport.library.array(start))
-        self.seen = self._seen()
-        self.predicted = transport.matvec(self.initial)
-        self.centre = self._scaled_start()
-        self.texels: Texels = self.initial
+        self.is_filled, self.seen = True, self._seen()
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin at the start map, at the level of the pictures."""
+        self.predicted = self.transport.matvec(self.initial)
+        weights = self.weights * self.pictures.is_exact * self.gains.is_known()
+        self.centre = scaled_start(self.initial, self.predicted, self.pictures.observed, weights)
+        # Texels that nothing sees keep the start value, unless a prior reaches them.
+        unseen = self.centre if self.problem.priors else self.initial
+        self.texels: Texels = np.where(self.seen, self.centre, unseen)
+        self.is_finished = self._is_settled = False
+        self._kept: Texels | None = None
         self.loss = np.inf
 
     # The steps of a run
+
+    def begin_at(self, texels: Texels) -> None:
+        """Take a map to warm up from, in the units of this one."""
+        self.texels = texels
 
     def step(self, index: int) -> Step:
         """Warm up first; then take one projected Newton step of the reweighted problem."""
         if index == 0:
             self._warm_up()
         else:
-            if index == 1:
-                self._correct()
-            if index == self.held_out.until:
-                self.held_out.measure(self.transport, self.texels, self.predicted)
-                self._see_all()
-            self._round()
-            self._correct()
+            self._take(index)
         self.loss = self.pictures.mean_loss(self.predicted)
         return self.report()
 
-    def _see_all(self) -> None:
+    def advance(self) -> Step:
+        """Warm up and take a round that no held-out pixel takes part in."""
+        self._warm_up()
+        self._correct()
+        self._round(stopping.ENOUGH_TO_GO_ON)
+        self.loss = self.pictures.mean_loss(self.predicted)
+        return self.report()
+
+    def _take(self, index: int) -> None:
+        """Take a round, the last one if held-out pixels have settled."""
+        if index == 1:
+            self._correct()
+        is_last = self._is_settled or index == self.settings.rounds
+        if self._kept is None and (is_last or index == self.held_out.until):
+            self.held_out.measure(self.transport, self.texels, self.predicted)
+            self.see_all()
+        before = self.held_out.loss(self.predicted)
+        self._round()
+        if is_last:
+            self._correct()
+            self.is_finished = True
+        elif self._kept is None:
+            is_in_vain = stopping.has_settled(before, self.held_out.loss(self.predicted))
+            self._is_settled = is_in_vain or stopping.is_below_noise(self.share_of_paths())
+
+    @property
+    def without_held_out(self) -> Texels:
+        """The last map in which held-out pixels had no part."""
+        return self.texels if self._kept is None else self._kept
+
+    def see_all(self) -> None:
         """Hold no pixel out any longer."""
+        self._kept = self.texels
         self.weights = self.pictures.weights
         self.seen = self._seen()
 
     def report(self) -> Step:
-        """The present map as that of an iteration."""
-        return Step(
-            loss=self.loss,
-            error=self._error(),
-            texels=partial(self.as_map, self.texels),
-            image=self._deferred_image(),
-        )
+        """The present map as that of an iteration; made when asked for."""
+        width, height = self.transport.image_sizes[0]
+        predicted, offset = (a[: width * height] for a in (self.predicted, self.transport.offset))
+
+        def image() -> NDArray[np.float32]:
+            light = to_host(predicted) * np.float32(self.unit) + offset
+            return np.ascontiguousarray(light.reshape(height, width, 3))
+
+        texels = partial(self._filled, self.texels, self.seen)
+        return Step(loss=self.loss, error=self._error(), texels=texels, image=image)
 
     def run(self) -> None:
         """Take all steps."""
         for index in range(1 + self.settings.rounds):
-            self.step(index)
+            if not self.is_finished:
+                self.step(index)
 
     def state(self) -> State:
         """See `Solver`."""
-        return {"texels": to_host(self.texels), "held_out": to_host(self.held_out.measures)}
+        return {
+            "texels": to_host(self.texels),
+            "held_out": to_host(self.held_out.measures),
+            "is_settled": np.array([self._is_settled, self._kept is not None, self.is_finished]),
+        }
 
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
@@ -159,8 +193,9 @@ class LeastSquares:
         if not (fits and np.isfinite(texels).all()):
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         self.held_out.measures = self.transport.library.array(state["held_out"])
-        if num_done > self.held_out.until:
-            self._see_all()
+        self._is_settled, sees_all, self.is_finished = state["is_settled"].tolist()
+        if sees_all:
+            self.see_all()
         if num_done > 0:
             self.texels = as_columns(self.transport.library.array(texels))
             self.predicted = self.transport.matvec(self.texels)
@@ -169,7 +204,7 @@ class LeastSquares:
     def solution(self) -> Solution:
         """See `Solver`."""
         return Solution(
-            texels=self.as_map(self._filled()),
+            texels=self._filled(self.texels, self.seen),
             coverage=self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit)),
             posterior=Posterior(self.transport, self.texels, self._variance(), self.unit),
             exposures=self.gains.exposures,
@@ -186,25 +221,18 @@ class LeastSquares:
         return verdict(self.pictures, self.held_out, self.loss, uniform, start)
 
     def _warm_up(self) -> None:
-        """Take the multiplicative steps x <- x T'(w b) / T'(w T x).
-
-        With w = 1 / (T x), as where there is no noise, these are Richardson's and Lucy's.
-        """
-        # Texels that nothing sees keep the start value, unless a prior reaches them.
-        unseen = self.centre if self.problem.priors else self.initial
-        self.texels = np.where(self.seen, self.centre, unseen)
+        """Take multiplicative steps, as many as asked for or until held-out pixels settle."""
+        wanted, floor = self.settings.warm_up, self.settings.noise_floor
         self.predicted = self.transport.matvec(self.texels)
-        for _ in range(self.warm_up):
+        loss = self.held_out.loss(self.predicted)
+        for _ in range(stopping.MOST_FACTORS if wanted is None else wanted):
             self.pictures.fit_gains(self.predicted)
-            predicted = np.maximum(self.predicted, np.float32(1e-4))
-            noise = self.pictures.noise(self.predicted) / np.float32(self.settings.noise_floor**2)
-            weights = self.weights / predicted / (1 + noise / predicted**2)
-            weights = weights * self.pictures.pulls(self.predicted)
-            wanted = self.transport.rmatvec(weights * self.pictures.target(self.predicted))
-            found = self.transport.rmatvec(weights * predicted)
-            factor = np.clip(wanted / np.maximum(found, np.float32(1e-12)), *FACTORS)
-            self.texels = np.where(self.seen, self.texels * factor, self.texels)
+            found = factors(self.transport, self.pictures, self.weights, self.predicted, floor)
+            self.texels = np.where(self.seen, self.texels * found, self.texels)
             self.predicted = self.transport.matvec(self.texels)
+            before, loss = loss, self.held_out.loss(self.predicted)
+            if wanted is None and stopping.has_settled(before, loss):
+                break
         self.pictures.fit_gains(self.predicted)
 
     def _seen(self) -> NDArray[np.bool_]:
@@ -213,38 +241,8 @@ class LeastSquares:
         seen: NDArray[np.bool_] = columns > 1e-7 * columns.max()
         return seen
 
-    def _scaled_start(self) -> Texels:
-        """The start map, times the factor per channel that gives the pictures their level.
-
-        The level is the fourth power of the mean fourth root: noise hardly moves it, and a few
-        lamps do not make it brighter than the room. A channel that noise drives to 0 is brought
-        back to a small share of the others.
-        """
-        weights = self.weights * self.pictures.is_exact * self.gains.is_known()
-        light, predicted = (
-            np.sum(weights * np.sqrt(np.sqrt(np.maximum(pixels, 0))), axis=0) ** 4
-            for pixels in (self.pictures.observed, self.predicted)
-        )
-        least = LEAST_SHARE * np.sum(light) / max(float(np.sum(predicted)), 1e-30)
-        scale = np.maximum(light / np.maximum(predicted, 1e-30), least)
-        scaled = self.initial * scale.astype(np.float32)
-        # A texel at 0 could not grow by factors.
-        return as_columns(np.where(self.initial > 0, scaled, np.float32(FLOOR)))
-
-    def _least(self) -> Texels:
-        """Least values of texels: a share of their surroundings' light, or 0 without priors.
-
-        Beside lamps noise would drive texels to 0, which no room has.
-        """
-        if not self.problem.priors:
-            return np.zeros_like(self.initial)
-        width, height = self.transport.resolution
-        logs = np.log(np.maximum(self.texels, np.float32(1e-4))).reshape(height, width, 3)
-        around = np.exp(latlong.blur(logs, AROUND)).reshape(-1, 3)
-        return as_columns(DARKEST * around)
-
-    def _round(self) -> None:
-        least = self._least()
+    def _round(self, enough: float = stopping.ENOUGH) -> None:
+        least = least_values(self.texels, self.transport.resolution, bool(self.problem.priors))
         if (self.texels < least).any():
             self.texels = np.maximum(self.texels, least)
             self.predicted = self.transport.matvec(self.texels)
@@ -265,8 +263,9 @@ class LeastSquares:
             -gradient * free,
             self._vector(self._diagonal(weights, forms), light_sums),
             free,
-            self.iterations,
+            self.settings.iterations or stopping.MOST_ITERATIONS,
             self.settings.tolerance,
+            0.0 if self.settings.iterations else enough,
         )
         vector = projected_step(vector, step, gradient, hessian, bounds)
         self.pictures.multiply_gains(np.exp(to_host(vector[self.initial.size :])))
@@ -354,6 +353,14 @@ class LeastSquares:
         share = np.sum(self.weights * shares) / np.sum(self.weights)
         return weights, 1 + (NOISY - 1) * float(np.sqrt(share))
 
+    def share_of_paths(self) -> float:
+        """Noise of the recording, as a share of the squares of the residuals."""
+        weights = self.weights * self.pictures.loss_weights(self.predicted)
+        missing = self.pictures.target(self.predicted) - self.predicted
+        squares = float(np.sum(weights * missing**2))
+        noise = float(np.sum(weights * self.transport.variance(self.texels)))
+        return noise / max(squares, 1e-30)
+
     def _quadratics(self, factor: float) -> Sequence[Quadratic]:
         """The forms that stand for the priors near the present map, times a factor."""
         width, height = self.transport.resolution
@@ -370,27 +377,17 @@ class LeastSquares:
     def _error(self) -> float | None:
         if (truth := self.problem.ground_truth) is None:
             return None
-        return float(metrics.sum_of_squared_errors(self.as_map(self.texels), truth))
+        found = self._filled(self.texels, self.seen)
+        return float(metrics.sum_of_squared_errors(found, truth))
 
-    def _deferred_image(self) -> Callable[[], NDArray[np.float32]]:
-        """A function that makes the first view, as it is predicted now."""
-        width, height = self.transport.image_sizes[0]
-        predicted, offset = (a[: width * height] for a in (self.predicted, self.transport.offset))
-
-        def image() -> NDArray[np.float32]:
-            light = to_host(predicted) * np.float32(self.unit) + offset
-            return np.ascontiguousarray(light.reshape(height, width, 3))
-
-        return image
-
-    def _filled(self) -> Texels:
-        """The map, with what nothing sees filled in; without priors it keeps the start values."""
-        if not self.problem.priors:
-            return self.texels
+    def _filled(self, texels: Texels, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """A map, with what nothing sees filled in; without priors it keeps the start values."""
+        if not (self.problem.priors and self.is_filled):
+            return self.as_map(texels)
         width, height = self.transport.resolution
-        known, *maps = map(to_host, (self.seen.any(axis=1), self.texels, self.centre))
+        known, *maps = map(to_host, (seen.any(axis=1), texels, self.centre))
         light, start = (each.reshape(height, width, 3) for each in maps)
-        return filled_light(light, start, known.reshape(height, width)).reshape(-1, 3)
+        return self.as_map(filled_light(light, start, known.reshape(height, width)))
 
     def _variance(self) -> Pixels:
         variance = self.pictures.variance(self.predicted, self.transport.variance(self.texels))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.optimizers.least_squares.conjugate_gradients import conjugate_gradients
+from envmap_inverse.optimizers.least_squares.levels import least_values
 from envmap_inverse.optimizers.least_squares.pictures import Pixels
 from envmap_inverse.optimizers.least_squares.restarting import restarted, widened
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings, Texels
@@ -93,9 +94,13 @@ class Tracker(LeastSquares):
         self.loss = self.pictures.mean_loss(self.predicted)
         self._recorded = self.transport.variance(texels)
         self._majorant: Texels | None = None
-        self._bounds = self._least()
+        self._bounds = self._least_values()
         _, self._factor = self.weighting()
         self._forms = list(self._quadratics(self._factor))
+
+    def _least_values(self) -> Texels:
+        has_priors = bool(self.problem.priors)
+        return least_values(self.texels, self.transport.resolution, has_priors)
 
     def follow(self, views: Sequence[View]) -> NDArray[np.float32]:
         """Solve for the map of the next frame.
@@ -165,8 +170,7 @@ class Tracker(LeastSquares):
 
     def _begin_again(self) -> None:
         """Solve as for a first frame."""
-        self.predicted = self.transport.matvec(self.initial)
-        self.centre = self._scaled_start()
+        self.begin()
         self.run()
         self._ages, self._waits = np.ones_like(self._ages), np.zeros_like(self._waits)
         self._go_on_from(self.texels)
@@ -258,7 +262,7 @@ class Tracker(LeastSquares):
             self._forms[number] = form.times(self._factor)
         else:
             self._recorded = self.transport.variance(self.texels)
-            self._bounds = self._least()
+            self._bounds = self._least_values()
             self._majorant = None
 
 

@@ -91,6 +91,11 @@ def test_a_recording_that_is_not_there_is_a_missing_file(tmp_path: Path) -> None
         ei.LightTransport.load(tmp_path / "nothing.npz")
 
 
+def test_a_folder_in_place_of_a_recording_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ei.InputError, match="is a folder"):
+        ei.LightTransport.load(tmp_path)
+
+
 @pytest.mark.parametrize("share", [0, 1e-4, 0.01, 0.5, 0.99, 0.9999])
 def test_a_recording_cut_short_is_refused_in_one_line(recording: Path, share: float) -> None:
     whole = recording.read_bytes()

@@ -79,11 +79,11 @@ class InThisProcess:
 
         def maker(share: range) -> Callable[[], Worker]:
             of_worker = {number: sources[number] for number in share}
-            return lambda: Worker(sent(parcel), sent(Order(sources=of_worker, spp=spp)))
+            return lambda: Worker(sent(parcel), sent(Order(sources=of_worker)))
 
         self.used.append(Here([maker(share) for share in shares], self.kill_every))
         width, height = scene.envmap.resolution
-        found = RemoteShards(self.used[-1], sources, shares, width * height)
+        found = RemoteShards(self.used[-1], sources, shares, width * height, (spp,))
         found.record(on_progress)
         return found
 
@@ -129,6 +129,17 @@ def test_a_map_has_the_same_bits_with_any_number_of_workers_and_if_some_are_kill
     found = ei.estimate(scene, image, optimizer=ei.Transport(spp=16, executor=executor))
     assert_same_result(found, expected)
     assert (executor.used[0].num_killed > 3) == bool(executor.kill_every)
+
+
+def test_a_recording_that_grows_on_workers_has_the_bits_of_one_process(scene: ei.Scene) -> None:
+    found = []
+    for executor in (None, InThisProcess(2), InThisProcess(3, kill_every=3)):
+        first = ei.LightTransport.record(scene, spp=2, most_spp=16, executor=executor)
+        second = ei.LightTransport.record(scene, spp=5, earlier=first)
+        found.append(ei.LightTransport.record(scene, spp=16, earlier=second).gathered())
+    assert_bit_equal(found[1], found[0])
+    assert_bit_equal(found[2], found[0])
+    assert found[1].ends == found[0].ends == ei.LightTransport.record(scene, spp=16).ends
 
 
 def test_a_recording_of_workers_is_saved_like_any_other(scene: ei.Scene, tmp_path: Path) -> None:
@@ -180,3 +191,14 @@ def test_workers_without_ray_are_refused_with_the_remedy(
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ei.InputError, match=r"pip install 'envmap-inverse\[ray\]'"):
         ei.LightTransport.record(scene, spp=16, executor=ei.Ray(workers=2))
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [("127.0.0.1:1", "cannot be reached: Connection refused"), ("here", "give HOST:PORT, or auto")],
+)
+def test_an_address_without_a_cluster_is_refused_at_once(
+    scene: ei.Scene, address: str, reason: str
+) -> None:
+    with pytest.raises(ei.InputError, match=f"--ray {address}: {reason}"):
+        ei.LightTransport.record(scene, spp=16, executor=ei.Ray(address=address))

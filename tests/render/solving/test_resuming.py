@@ -24,6 +24,7 @@ OPTIMIZERS: dict[str, Optimizer] = {
     "recorded": ei.Adam(iterations=6, recorded_spp=4),
     "held out": ei.Adam(iterations=60, patience=50, held_out=0.2),
     "transport": ei.Transport(spp=4),
+    "transport in passes": ei.Transport(spp=64),
 }
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from posed import posed
 from envmap_inverse import InputError, Iteration
 from envmap_inverse.console.live import check_live, live_view
 from envmap_inverse.problem.solution import Record
-from envmap_inverse.report.live import LOOPBACK, MAX_LINES, LiveView
+from envmap_inverse.report.live import LOOPBACK, MAX_CONNECTIONS, MAX_LINES, LiveView
 
 REFERENCE = np.ones((4, 6, 3), np.float32)
 
@@ -137,3 +139,14 @@ def test_the_files_that_the_report_has_links_to_come_with_it_and_no_others(
     assert ask(view, "summary.json")[2] == b"summary.json"
     for name in ("private.txt", "envmap.exr", "../summary.json"):
         assert ask(view, name)[0] == HTTPStatus.NOT_FOUND
+
+
+def test_hundreds_of_idle_connections_keep_nobody_waiting(view: LiveView) -> None:
+    url = urlsplit(view.address)
+    place = (str(url.hostname), url.port or 0)
+    idle = [socket.create_connection(place, timeout=5) for _ in range(MAX_CONNECTIONS + 20)]
+    with urlopen(f"{view.address}state.json", timeout=5) as answer:
+        assert answer.status == HTTPStatus.OK
+    assert idle[0].recv(1) == b""  # the oldest is dropped
+    for connection in idle:
+        connection.close()

@@ -148,3 +148,8 @@ def test_the_longest_parameter_that_fits_gives_the_value(
     write(nested(MAX_DEPTH), f"{expected}.xml")
     with pytest.raises(InputError, match="nested more than"):
         check_xml(write(f'<include filename="{text}.xml"/>'), values)
+
+
+def test_a_file_that_cannot_be_read_is_named() -> None:
+    with pytest.raises(InputError, match="/proc/self/mem: cannot be read: Input/output error"):
+        check_xml(Path("/proc/self/mem"), {})
