@@ -30,6 +30,7 @@ from benchmarks.live import live
 from benchmarks.live_attack import live_attack
 from benchmarks.noise import noise
 from benchmarks.objects import objects
+from benchmarks.on_disk import on_disk
 from benchmarks.outliers import outliers
 from benchmarks.parent import parent
 from benchmarks.refine import refine
@@ -51,6 +52,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "threads": processes.threads,
     "memory": processes.memory,
     "workers": workers,
+    "on-disk": on_disk,
     "startup": processes.startup,
     "isolation": isolation,
     "parent": parent,
@@ -79,6 +81,7 @@ PICTURES = {"curves": ("errors.png", curves.draw), "anytime": ("anytime.png", an
 
 TOO_LONG = (
     "workers",
+    "on-disk",
     "anytime",
     "scenes",
     "noise",

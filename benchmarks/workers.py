@@ -48,7 +48,7 @@ def workers(settings: Settings) -> Table:
 def _rows(size: int, repeats: int) -> Iterator[tuple[Any, ...]]:
     counts = (0, 1, 2, 4) if find_spec("ray") else (0,)
     for count in counts:
-        scene = _scene(size)
+        scene = bunny_from_around(size, VIEWS)
         executor = ei.Ray(workers=count) if count else None
         begun = time.perf_counter()
         recorded = ei.LightTransport.record(scene, range(VIEWS), spp=SPP, executor=executor)
@@ -84,7 +84,7 @@ def _crossing(recorded: ei.LightTransport) -> tuple[float, float, float]:
     return len(recorded.remote.shares) * texels + pixels, pixels + sums, texels + sums
 
 
-def _scene(size: int) -> ei.Scene:
+def bunny_from_around(size: int, num_views: int) -> ei.Scene:
     """A scene that can travel: the bunny, made of rough copper, from cameras on a circle."""
     scene = ei.load_scene(
         {
@@ -107,8 +107,8 @@ def _scene(size: int) -> ei.Scene:
         to_world=np.eye(4),
     )
     cameras = []
-    for k in range(VIEWS):
-        c, s = np.cos(2 * np.pi * k / VIEWS), np.sin(2 * np.pi * k / VIEWS)
+    for k in range(num_views):
+        c, s = np.cos(2 * np.pi * k / num_views), np.sin(2 * np.pi * k / num_views)
         turn = np.array([[c, 0, s, 2.6 * s], [0, 1, 0, 0], [-s, 0, c, 2.6 * c], [0, 0, 0, 1]])
         cameras.append(replace(camera, name=f"view {k}", to_world=turn))
     scene.set_sensors(cameras)

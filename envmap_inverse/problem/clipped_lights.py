@@ -23,6 +23,9 @@ __all__ = ["with_clipped_lights"]
 HEIGHT = 64
 """Rows of the map of the light that is not clipped."""
 
+NEARLY = 0.1
+"""Width, in radii of a grey ball, of what counts as showing it in the mirror."""
+
 MAX_PATCHES = 16
 """Clipped patches that have a brightness each; the smallest ones share the last."""
 
@@ -44,49 +47,63 @@ def with_clipped_lights(
         grey: share of the light that the grey ball reflects.
 
     Returns:
-        The views without the grey ball; clipped as they are if too little is known.
+        The views without the grey ball, also where the mirror shows it, as too few paths from there
+        meet a sun; clipped as they are if too little is known.
     """
-    made = [
-        replace(view, mask=view.mask * shots[view.sensor].on_mirror().astype(np.float32))
-        for view in views
-    ]
+    kept = [shot.on_mirror() & ~_mirrors_grey(shot) for shot in shots]
+    made = [replace(view, mask=view.mask * kept[view.sensor].astype(np.float32)) for view in views]
     normals, values = _on_grey(views, shots)
     if not all(view.knows_exposure for view in views) or not len(normals):
         return made
     shortest = min(range(len(made)), key=lambda k: _exposure(made[k]))
     view, shot = made[shortest], shots[made[shortest].sensor]
-    patches = _patches(view.is_over.any(axis=2) & (view.mask > 0))
+    is_clipped = view.is_over & (view.mask > 0)[:, :, None]
+    patches = _patches(np.any(is_clipped, axis=2))
     if not patches.max():
         return made
-    bound = view.image / np.asarray(view.exposure)
-    directions = shot.reflected()
-    lacking = values - grey / mirror * _lambert(normals, *_unclipped(made, shots))
-    by_patch = []
-    for number in range(1, patches.max() + 1):
-        own = patches == number
-        seen = directions[own], _solid_angles(directions)[own], np.ones((own.sum(), 1))
-        by_patch.append(grey / mirror * _lambert(normals, *seen)[:, 0])
-        lacking -= grey / mirror * _lambert(normals, *seen[:2], bound[own])
-    added = _fitted(np.stack(by_patch, axis=1), lacking)
-    image = view.image + np.asarray(view.exposure) * added[patches] * view.is_over
-    is_known = view.is_over & (patches > 0)[:, :, None]
+    exposure = np.broadcast_to(np.asarray(view.exposure, np.float64), 3)
+    scale, is_lit = grey / mirror, patches > 0
+    directions, solid_angles = shot.reflected(), _solid_angles(shot.reflected())
+    bound: Array = view.image[is_lit] / exposure
+    shown = _lambert(normals, directions[is_lit], solid_angles[is_lit], bound)
+    lacking = values - scale * (_lambert(normals, *_unclipped(made, shots)) + shown)
+    image = view.image.copy()
+    for channel in range(3):
+        own = np.where(is_clipped[:, :, channel], patches, 0)
+        by_patch = [
+            scale * _lambert(normals, directions[own == number], solid_angles[own == number])
+            for number in range(1, patches.max() + 1)
+        ]
+        added = _fitted(np.concatenate(by_patch, axis=1), lacking[:, channel])
+        image[:, :, channel] += exposure[channel] * np.concatenate([[0.0], added])[own]
     made[shortest] = replace(
-        view, image=image.astype(np.float32), white=None, over=view.is_over & ~is_known
+        view, image=image.astype(np.float32), white=None, over=view.is_over & ~is_clipped
     )
     return made
 
 
+def _mirrors_grey(shot: BallShot) -> NDArray[np.bool_]:
+    """Which pixels of the window show the grey ball in the mirror, or nearly so."""
+    beside = shot.beside()
+    points, directions = shot.normals(), shot.reflected()
+    if beside is None:
+        return np.zeros(points.shape[:2], bool)
+    centre, radius = beside
+    ahead = np.sum((centre - points) * directions, axis=-1, keepdims=True)
+    missed = np.linalg.norm(points + ahead * directions - centre, axis=-1)
+    return np.asarray((ahead[..., 0] > 0) & (missed < (1 + NEARLY) * radius))
+
+
 def _fitted(by_patch: Array, lacking: Array) -> Array:
-    """What each patch adds, (patches + 1, 3); patch 0 is no patch."""
+    """What each patch adds, (patches,)."""
     from scipy.optimize import nnls  # noqa: PLC0415 - takes a while to load
 
-    added = np.zeros((by_patch.shape[1] + 1, 3))
-    for channel in range(3):
-        added[1:, channel] = nnls(by_patch, lacking[:, channel])[0]
-    return added
+    return np.asarray(nnls(by_patch, lacking)[0])
 
 
-def _lambert(normals: Array, directions: Array, solid_angles: Array, light: Array) -> Array:
+def _lambert(
+    normals: Array, directions: Array, solid_angles: Array, light: Array | float = 1.0
+) -> Array:
     """Radiance of a white diffuse ball at normals, (n, channels)."""
     cosines = np.maximum(normals @ directions.T, 0)
     return np.asarray(cosines @ (solid_angles[:, None] * light) / np.pi)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from envmap_inverse.images import Picture
 from envmap_inverse.system.arrays import as_floats, like
 
-__all__ = ["Rounding"]
+__all__ = ["NEAR_WHITE", "Rounding", "beside"]
 
 JPEG_VARIANCE, SUBSAMPLED = 4.0, 1.7
 """Variance of JPEG's errors, in steps of 8 bits, per step by which the luminance of slow waves is
@@ -19,6 +19,9 @@ bunny the standard deviation is 0.5 to 1.5 times this."""
 
 SLOW_STEP = 16.0
 """That step at quality 50, in annex K.1 of ITU-T T.81."""
+
+BLOCK, NEAR_WHITE = 8, 0.75
+"""Side in pixels of JPEG's blocks, and the share of white to which it lowers clipped values."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,3 +69,11 @@ def _jpeg_variance(picture: Picture) -> float:
     scale = 2 - quality / 50 if quality >= 50 else 50 / quality
     is_subsampled = picture.subsampling not in {None, "4:4:4"}
     return JPEG_VARIANCE * SLOW_STEP * scale * (SUBSAMPLED if is_subsampled else 1)
+
+
+def beside(flags: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Values of pixels that lie within a block of compression of one with a flag, (h, w, 3)."""
+    from scipy import ndimage  # noqa: PLC0415 - takes a while to load
+
+    near = ndimage.maximum_filter(flags.any(axis=2), 2 * BLOCK + 1, mode="constant")
+    return np.broadcast_to(near[:, :, None], flags.shape)

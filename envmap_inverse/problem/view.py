@@ -17,7 +17,7 @@ from envmap_inverse.images.arrays import as_numbers, as_radiance, check_finite
 from envmap_inverse.images.response import AUTO, Response, as_response
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.problem.noise import Noise, estimate_noise
-from envmap_inverse.problem.rounding import Rounding
+from envmap_inverse.problem.rounding import NEAR_WHITE, Rounding, beside
 from envmap_inverse.scene.windows import Window
 
 __all__ = ["Exposure", "View", "ViewLike", "as_views", "naming_input", "start_exposures"]
@@ -228,8 +228,16 @@ class View:
 
     @cached_property
     def is_over(self) -> NDArray[np.bool_]:
-        """Which values are clipped at the top, shape (h, w, 3)."""
-        return _flagged(self.over, self.image >= (np.inf if self.white is None else self.white))
+        """Which values are clipped at the top, shape (h, w, 3).
+
+        Compression lowers some clipped values: those that are nearly white beside clipped ones.
+        """
+        white = np.inf if self.white is None else self.white
+        is_over = self.image >= white
+        is_jpeg = self.picture is not None and self.picture.jpeg_quality is not None
+        if is_jpeg and self.over is None and is_over.any():
+            is_over |= beside(is_over) & (self.image >= NEAR_WHITE * white)
+        return _flagged(self.over, is_over)
 
     @cached_property
     def is_under(self) -> NDArray[np.bool_]:

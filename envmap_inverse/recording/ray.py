@@ -27,7 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 MAX_RETRIES = 8
 """Deaths of a worker that one question survives; one that is always killed lacks memory."""
 
-SECONDS_TO_REACH = 10.0
+SECONDS_TO_REACH, SECONDS_TO_START = 10, 300
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -224,10 +224,17 @@ class _RayWorkers:
             scheduling_strategy="SPREAD",
         )
         scene = ray.put(parcel)
-        # Kept, and hidden from Ray, which would let them go: a worker that restarts fetches them.
+        # Kept, and hidden from Ray, which would let them go: workers that restart fetch them.
         self._held = [[scene, ray.put(order)] for order in orders]
         self._actors = [actor.remote(ray.cloudpickle.dumps(held)) for held in self._held]
-        versions = {*self.answers([self.ask(w, "version") for w in range(len(orders))])}
+        asked = [self.ask(worker, "version") for worker in range(len(orders))]
+        _, late = ray.wait(asked, num_returns=len(asked), timeout=SECONDS_TO_START)
+        if late:
+            raise InputError(
+                f"{len(late)} of {len(asked)} workers have not started in {SECONDS_TO_START} s: "
+                "the cluster may have too few free cores, or its machines too little memory"
+            )
+        versions = {*self.answers(asked)}
         if versions != {__version__}:
             raise InputError(
                 f"workers have envmap-inverse {', '.join(sorted(versions - {__version__}))}, but "

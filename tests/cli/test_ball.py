@@ -114,6 +114,35 @@ def test_a_grey_ball_shows_where_its_lamp_is_within_three_degrees(
     assert done.stderr == "error: --reflectance and --material: give one of them\n"
 
 
+def test_a_grey_ball_beside_the_mirror_shows_how_bright_a_clipped_sun_is(
+    call: Call, tmp_path: Path
+) -> None:
+    ei.backend.select_variant()
+    shot = replace(
+        BallShot.at_distance((110, 60), Circle(x=30, y=30, radius=26), 12.0),
+        grey=Circle(x=85, y=32, radius=20),
+    )
+    texels = np.full((64, 128, 3), 0.2, np.float32)
+    is_sun = texel_directions(64, 128) @ uv_to_direction(0.1, 0.3) > np.cos(np.radians(5))
+    texels[is_sun] = 50
+    light = {"type": "envmap", "bitmap": mi.Bitmap(texels)}
+    scene = ei.load_scene({**ball_scene(conductor("0.9"), shot.beside()), "light": light})
+    scene.set_sensors([shot.camera("camera")])
+    image = np.full((60, 110, 3), 0.1, np.float32)
+    shot.window.of(image)[:] = ei.render(scene, spp=64, seed=1)
+    for name, factor in {"long": 1.0, "short": 0.2}.items():
+        Image.fromarray(tonemap(image, factor)).save(tmp_path / f"{name}.png")
+    words = ("ball", "long.png", "short.png", "--circle", "30,30,26", "--distance", 12)
+    options = ("--grey-ball", "85,32,20", "--exposure", "1,0.2", "--map-size", "64x32")
+    done = call(*words, *options, "--no-report", "-o", "light", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = read_image(tmp_path / "light" / "envmap.exr").mean(axis=2)
+    near = texel_directions(32, 64) @ uv_to_direction(0.1, 0.3) > np.cos(np.radians(15))
+    energy = float(((found - 0.2) * texel_solid_angles(32, 64))[near].sum())
+    true = float(49.8 * texel_solid_angles(64, 128)[is_sun].sum())
+    assert 0.5 * true < energy < 1.3 * true  # what the pictures show of it is a ninth
+
+
 def test_a_killed_run_goes_on_and_ends_the_same(
     photos: Path, call: Call, start: Callable[..., subprocess.Popen[str]], tmp_path: Path
 ) -> None:

@@ -20,4 +20,4 @@ def test_mutated_files_are_refused_in_one_line_or_read(tmp_path: Path, is_long: 
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count("ended with") > 14  # there are fifteen kinds of files, and two ends
+    assert done.stdout.count("ended with") > 19  # there are twenty kinds of input, and two ends

@@ -36,7 +36,7 @@ def factors(
     """
     light = np.maximum(predicted, np.float32(1e-4))
     noise = pictures.noise(predicted) / np.float32(noise_floor**2)
-    weights = weights / light / (1 + noise / light**2)
+    weights = weights / light / (1 + noise / light**2) * pictures.pulls(predicted)
     wanted = transport.rmatvec(weights * pictures.target(predicted))
     found = transport.rmatvec(weights * light)
     ratios: NDArray[Any] = np.clip(wanted / np.maximum(found, np.float32(1e-12)), *FACTORS)

@@ -86,6 +86,11 @@ class Pictures:
         above = np.where(self._is_over, np.maximum(self.observed, predicted), self.observed)
         return np.where(self._is_under, np.minimum(self.observed, predicted), above)
 
+    def pulls(self, predicted: Pixels) -> Pixels:
+        """Which values pull at the map: a clipped one does not while its bound is met."""
+        found: Pixels = self.is_exact | (self.target(predicted) == self.observed)
+        return found
+
     def loss_weights(self, predicted: Pixels) -> Pixels:
         """The loss's weights of squared differences in radiance."""
 

@@ -247,12 +247,8 @@ class LeastSquares:
         if (self.texels < least).any():
             self.texels = np.maximum(self.texels, least)
             self.predicted = self.transport.matvec(self.texels)
-        # A clipped value has no pull while its bound is met.
-        pulls = self.pictures.is_exact | (
-            self.pictures.target(self.predicted) == self.pictures.observed
-        )
         weights, factor = self.weighting()
-        weights *= pulls
+        weights *= self.pictures.pulls(self.predicted)
         forms = self._quadratics(factor)
         hessian = self._hessian(weights, forms)
         from_priors = sum(form.matrix @ (self.texels - form.centre) for form in forms)

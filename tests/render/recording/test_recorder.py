@@ -61,6 +61,19 @@ def test_a_recording_larger_than_memory_goes_on_the_disk_with_the_same_bits(
     np.testing.assert_array_equal(found.rmatvec(ones), expected.rmatvec(ones))
 
 
+def test_a_recording_on_the_disk_grows(
+    make_scene: Callable[..., ei.Scene], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = make_scene("rough", size=(32, 32))
+    expected = ei.LightTransport.record(scene, spp=2, memory_budget=FEW_AT_A_TIME // 8)
+    expected = ei.LightTransport.record(scene, spp=16, earlier=expected)
+    monkeypatch.setattr(recorder, "free_memory", lambda: 1000)
+    found = ei.LightTransport.record(scene, spp=2, memory_budget=FEW_AT_A_TIME // 8)
+    found = ei.LightTransport.record(scene, spp=16, memory_budget=FEW_AT_A_TIME, earlier=found)
+    assert not found.channels[0].data.flags.writeable
+    assert_bit_equal(found, expected)
+
+
 def test_a_file_larger_than_memory_is_mapped(
     transport: ei.LightTransport, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

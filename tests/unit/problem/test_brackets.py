@@ -85,9 +85,23 @@ def test_levels_follow_the_curve(tmp_path: Path, light: Pixels) -> None:
     assert found[0].white is not None
     assert before[0].white is not None
     assert found[0].white < before[0].white  # film rolls highlights off
-    np.testing.assert_array_equal(found[0].is_over, before[0].is_over)
+    at_white = [view.image >= view.white for view in (found[0], before[0])]
+    np.testing.assert_array_equal(*at_white)
     own = with_found_responses(views(paths, white=0.7))
     assert own[0].white == 0.7
+
+
+def test_what_compression_lowers_beside_clipped_values_counts_as_clipped(tmp_path: Path) -> None:
+    light = np.full((32, 32, 3), 0.05)
+    light[4:9, 5:9] = 50
+    light[24:28, 24:28] = 0.8  # as bright, but beside nothing that is clipped
+    path = shoot(tmp_path, light, curve=linear_to_srgb)[0]
+    Image.open(path).save(path, quality=80)
+    (view,) = views([path])
+    is_lamp = view.is_over.all(axis=2)
+    assert (view.image[4:9, 5:9] < view.white).any()
+    assert is_lamp[4:9, 5:9].mean() > 0.9
+    assert not is_lamp[24:28, 24:28].any()
 
 
 def test_srgb_stays_as_it_is_with_its_exposures_found(tmp_path: Path, light: Pixels) -> None:
