@@ -129,6 +129,7 @@ def _loop(case: Case) -> Points:
 def draw(table: Table) -> bytes:
     """A PNG: a panel for each material and film, one curve a method."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - an extra
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter  # noqa: PLC0415
 
     rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
     materials, films = (
@@ -150,6 +151,10 @@ def draw(table: Table) -> bytes:
         panel.set_title(f"{material}, {film}", fontsize=9)
         panel.grid(which="both", alpha=0.25)
         panel.tick_params(which="both", labelsize=7)
+        panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_formatter(StrMethodFormatter("{x:g}"))
+            axis.set_minor_formatter(NullFormatter())
     for panel in panels[-1]:
         panel.set_xlabel("seconds", fontsize=8)
     for panel in panels[:, 0]:

@@ -114,6 +114,7 @@ class Solution:
             None if the optimizer does not look for any.
         held_out: how well pixels were predicted that all rounds but the last left out; None if the
             optimizer holds none out.
+        is_settled: whether the optimizer knows that further steps would be in vain.
 
     Example:
         >>> ei.Solution(texels=np.ones((8, 16, 3), np.float32))
@@ -131,6 +132,7 @@ class Solution:
     transport: LightTransport | None = None
     outliers: tuple[NDArray[np.bool_], ...] | None = None
     held_out: HeldOut | None = None
+    is_settled: bool = False
 
     def __repr__(self) -> str:
         """One line."""

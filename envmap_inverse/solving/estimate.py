@@ -157,7 +157,7 @@ def solve(
             solution = loop.run(optimizer, problem, reporting, keeper)
         started_coverage = time.perf_counter()
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
-    if solution.status == "done":
+    if solution.status == "done" and not solution.is_settled:
         _warn_if_unfinished(solution)
     if solution.outliers is not None:
         warn_of_outliers(problem.views, solution.outliers)

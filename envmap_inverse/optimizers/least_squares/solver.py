@@ -212,6 +212,7 @@ class LeastSquares:
             phases=self.phases,
             status=self._verdict(),
             held_out=self.held_out.result,
+            is_settled=self._is_settled,
         )
 
     def _verdict(self) -> str:
