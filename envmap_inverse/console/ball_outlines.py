@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +25,10 @@ INSIDE = 0.97
 REACH = 8
 """Pixels by which outlines may be wrong beside one another."""
 
+TRUST = 1.0
+"""Pixels by which the outline fitted to all pictures may differ from the one on which two agree:
+glare at the rim of a long exposure can draw it away."""
+
 MAX_RADIUS = 256
 """Pixels of the radius from which pictures are averaged down to be compared."""
 
@@ -38,7 +43,7 @@ def seen_together(views: Sequence[View], circles: Sequence[Circle]) -> list[Circ
 
     Outlines are found to a pixel or so, and worse where a picture is dark or clipped. What the ball
     mirrors tells to a part of a pixel how the pictures lie, be they shifted or crops. The outline
-    of the picture that shows it most clearly stands for all, and is fitted to all of them.
+    on which two pictures agree best stands for all, and is fitted to all of them.
 
     Args:
         views: of one viewpoint, of any sizes. Those of one size are of one sensor.
@@ -71,14 +76,32 @@ def seen_together(views: Sequence[View], circles: Sequence[Circle]) -> list[Circ
         number: (factor * (offset.x - known[clearest].x), factor * (offset.y - known[clearest].y))
         for number, offset in known.items()
     }
+    agreed = _agreed([_moved(circles[number], -x, -y) for number, (x, y) in away.items()])
     looks = [look_at(views[number], *away[number]) for number in sorted(away, key=clearest.__ne__)]
-    outline = refined_circle(looks, circles[clearest])
+    fitted = refined_circle(looks, agreed)
+    outline = fitted if _apart(fitted, agreed) < TRUST else agreed
     found = list(circles)
     for number in known:
         first = next(k for k in sorted(known) if views[k].image.shape == views[number].image.shape)
         x, y = away[first]
-        found[number] = replace(outline, x=outline.x + x, y=outline.y + y)
+        found[number] = _moved(outline, x, y)
     return found
+
+
+def _agreed(outlines: Sequence[Circle]) -> Circle:
+    """The clearer of the two outlines that agree best; pictures may share one."""
+    own = sorted(set(outlines), key=lambda outline: -outline.significance)
+    pairs = itertools.combinations(own, 2)
+    return min(pairs, key=lambda pair: _apart(*pair), default=(own[0], own[0]))[0]
+
+
+def _apart(one: Circle, other: Circle) -> float:
+    """Pixels between two outlines: of their centres and radii."""
+    return math.hypot(one.x - other.x, one.y - other.y, one.radius - other.radius)
+
+
+def _moved(circle: Circle, x: float, y: float) -> Circle:
+    return replace(circle, x=circle.x + x, y=circle.y + y)
 
 
 def _reduced(circle: Circle, left: int, top: int, factor: int) -> Circle:
