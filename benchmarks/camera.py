@@ -25,7 +25,7 @@ from envmap_inverse.metrics import angular_error
 from envmap_inverse.problem.brackets import with_found_responses
 from envmap_inverse.scene.ball import BallShot, ball_scene, conductor
 from envmap_inverse.sphere.circles import Circle
-from envmap_inverse.sphere.latlong import texel_solid_angles
+from envmap_inverse.sphere.latlong import resample, texel_solid_angles
 from envmap_inverse.sphere.unwrapping import unwrap
 
 LIGHTS = ("museum", "sun")
@@ -34,6 +34,7 @@ UNCLIPPED = 0.5
 
 DISTANCE, MARGIN = 20.0, 0.1
 MAP_SIZE = (128, 64)
+REFLECTANCE = "0.9"
 
 HIDDEN = 15.0
 """Degrees from the direction away from the camera within which maps are not compared."""
@@ -46,12 +47,13 @@ Map = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class _Bracket:
-    """Pictures of a mirror ball in a scene of its own."""
+    """Pictures of a mirror ball in a scene of its own, and the light as far as they can show it."""
 
     camera: SimulatedCamera
     scene: ei.Scene
     shot: BallShot
     paths: list[Path]
+    truth: Map
 
 
 def camera(settings: Settings) -> Table:
@@ -66,8 +68,9 @@ def camera(settings: Settings) -> Table:
         "which its curves move. The maps are compared with those from the same files by the true "
         "curves and exposures, after the best common scale: ours; Debevec and Malik's merge by "
         "EXIF, unwrapped; ours by sRGB with exposures found with the map. Lamp over room: the "
-        f"brightest {LAMP:.1%} of the sphere over the median, over that of the true map. Colour "
-        "angle: ours.",
+        f"brightest {LAMP:.1%} of the sphere over the median, over that of these maps. Colour "
+        "angle: ours. Truth: ours against the true light, no brighter than the shortest exposure's "
+        "white.",
         columns={
             "camera": "",
             "map": "",
@@ -81,6 +84,8 @@ def camera(settings: Settings) -> Table:
             "classical ": ".2f",
             "sRGB ": ".2f",
             "colour angle": ".2f",
+            "log RMSE: truth": ".3f",
+            "lamp / room: truth": ".2f",
         },
         rows=_rows(settings),
     )
@@ -113,6 +118,8 @@ def _row(bracket: _Bracket) -> tuple[Any, ...]:
         *(_scaled_log_rmse(texels, true, is_seen) for texels, true in pairs),
         *(_lamp_over_room(texels) / _lamp_over_room(true) for texels, true in pairs),
         angular_error(ours, reference, weights=is_seen),
+        _scaled_log_rmse(ours, bracket.truth, is_seen),
+        _lamp_over_room(ours) / _lamp_over_room(bracket.truth),
     )
 
 
@@ -120,7 +127,7 @@ def _taken(camera: SimulatedCamera, light: str, side: int, folder: Path) -> _Bra
     """A bracket of a ball before the light that it mirrors."""
     circle = Circle(x=side / 2, y=side / 2, radius=side / 2 * (1 - MARGIN))
     shot = BallShot.at_distance((side, side), circle, DISTANCE)
-    described = ball_scene(conductor("0.9"))
+    described = ball_scene(conductor(REFLECTANCE))
     described["integrator"]["hide_emitters"] = False
     scene = ei.load_scene(described, envmap=MAP_SIZE)
     scene.set_sensors([shot.camera("camera")])
@@ -132,7 +139,9 @@ def _taken(camera: SimulatedCamera, light: str, side: int, folder: Path) -> _Bra
     scene.set_map_size(*MAP_SIZE)
     longest = 1 / float(np.quantile(radiance.max(axis=2), UNCLIPPED))
     paths = camera.bracket(radiance, longest, folder, seed=1)
-    return _Bracket(camera=camera, scene=scene, shot=shot, paths=paths)
+    white = 1 / (longest * float(camera.exposures.min()) * float(REFLECTANCE))
+    shown = np.minimum(resample(truth, MAP_SIZE[1], MAP_SIZE[0]), white).astype(np.float32)
+    return _Bracket(camera=camera, scene=scene, shot=shot, paths=paths, truth=shown)
 
 
 def _views(bracket: _Bracket, **options: Any) -> list[ei.View]:
