@@ -142,8 +142,8 @@ class LeastSquares:
             self.see_all()
         before = self.held_out.loss(self.predicted)
         self._round()
+        self._correct()
         if is_last:
-            self._correct()
             self.is_finished = True
         elif self._kept is None:
             is_in_vain = stopping.has_settled(before, self.held_out.loss(self.predicted))
