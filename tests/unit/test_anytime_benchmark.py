@@ -1,9 +1,13 @@
 from __future__ import annotations
 
 import io
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 from PIL import Image
+
+sys.path.append(str(Path(__file__).parents[2]))  # the benchmarks are not installed
 
 from benchmarks import anytime
 from benchmarks.settings import Settings

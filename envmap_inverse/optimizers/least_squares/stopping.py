@@ -14,15 +14,15 @@ __all__ = [
 MOST_FACTORS, MOST_ITERATIONS = 8, 16
 """Multiplicative steps of a pass and conjugate-gradient steps of a round, at most."""
 
-ENOUGH, ENOUGH_TO_GO_ON = 0.15, 0.4
+ENOUGH, ENOUGH_TO_GO_ON = 0.07, 0.4
 """When conjugate gradients end, see there; and where a better recording follows."""
 
 LEAST_FALL = 0.05
 """Fall of the loss of held-out pixels, as a share of it, that is worth another step."""
 
-BELOW_NOISE = 2.0
+BELOW_NOISE = 6.0
 """Variance of the recording's noise, over the squares of the residuals, from which these are below
-it; the variance is known to a factor of two."""
+it. As paths are stratified, the variance is less than reckoned."""
 
 
 def has_settled(before: float, after: float) -> bool:
