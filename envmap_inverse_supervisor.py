@@ -194,9 +194,9 @@ def _end_as(watch: _Watch, pulse: Pulse, noise: int) -> NoReturn:
     if watch.asked is not None or -watch.code in ENDING:
         sys.exit(128 + (watch.asked or -watch.code))
     if sys.stderr is not None:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(f"error: {_cause(watch, pulse, said.decode('latin-1'))}\n")
-            sys.stderr.flush()
+        line = f"error: {_cause(watch, pulse, said.decode('latin-1'))}\n"
+        with contextlib.suppress(OSError):  # a stream's buffer would fail again while Python ends
+            os.write(2, line.encode(errors="backslashreplace"))
     sys.exit(1)
 
 

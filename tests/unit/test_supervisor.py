@@ -131,7 +131,10 @@ def test_a_terminal_interrupts_the_worker_once() -> None:
     while time.monotonic() < begun + 0.5:
         time.sleep(0.1)
     """
-    ours, theirs = os.openpty()
+    try:
+        ours, theirs = os.openpty()
+    except OSError:
+        pytest.skip("the system has no terminals")
     command = f"import fcntl, termios; fcntl.ioctl({theirs}, termios.TIOCSCTTY, 0)\n"
     code = f"{command}{START}pulse = s.supervise()\n{textwrap.dedent(program)}"
     with subprocess.Popen(
