@@ -45,6 +45,11 @@ class Distance:
         radii: those that were tried, infinity included.
         losses: mean loss of the pixels held out, by radius.
         gain: by how much the best sphere's loss is lower, over its standard error.
+
+    Example:
+        >>> found: ei.Distance = ei.find_distance(scene, image)
+        >>> len(found.radii) == len(found.losses)
+        True
     """
 
     surroundings: NearSphere | None

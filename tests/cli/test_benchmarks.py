@@ -17,7 +17,7 @@ from envmap_inverse.images import read_image
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
 ROOT = Path(__file__).parents[2]
-PARTS = "cost,memory,sequences,curves,isolation"
+PARTS = "cost,sequences,curves"
 
 
 @pytest.fixture(scope="module")
@@ -95,13 +95,6 @@ def test_the_plot_of_robust_adam_is_drawn(environment: dict[str, str], tmp_path:
 
 
 @pytest.mark.slow
-def test_a_child_process_tells_its_own_memory(tables: dict[str, Any]) -> None:
-    rows = tables["memory"]["rows"]
-    assert [row["method"] for row in rows][::3] == ["plain loop", "Transport()"]
-    assert all(0 < row["loaded MB"] <= row["peak MB"] for row in rows)
-
-
-@pytest.mark.slow
 def test_sequences_are_followed(tables: dict[str, Any]) -> None:
     rows = tables["sequences"]["rows"]
     assert [row["light"] for row in rows] == ["constant", "a sun that moves"]
@@ -111,13 +104,6 @@ def test_sequences_are_followed(tables: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_curves_are_drawn(folder: Path) -> None:
     assert np.ptp(read_image(folder / "errors.png")) > 0
-
-
-@pytest.mark.slow
-def test_reading_apart_is_measured_in_turn(tables: dict[str, Any]) -> None:
-    rows = tables["isolation"]["rows"]
-    assert [row["command"] for row in rows] == ["params", "estimate"]
-    assert all(row["guarded s"]["min"] > 0 for row in rows)
 
 
 @pytest.mark.slow
