@@ -27,10 +27,11 @@ COPIES = 3
 
 
 class Progressive:
-    """A `Solver` that records in passes, and goes on from the map of the last pass after each.
+    """A `Solver` that records in passes, with a map after each.
 
     Each pass but the last is one step: trace further paths, warm up, and take a round. The last
-    goes on with all steps of `RobustLeastSquares`. A pass goes on with the paths of those before
+    takes all steps of `RobustLeastSquares` from the start map: what it finds is what a run on its
+    recording alone finds. A pass goes on with the paths of those before
     it, so that the last recording is the one that tracing all at once gives.
     """
 
@@ -83,7 +84,11 @@ class Progressive:
         return bool(self._passes) and self._solver.is_finished
 
     def _begin_another(self) -> None:
-        """Begin the next pass, at the map of the last."""
+        """Begin the next pass, at the map of the one before; the last begins afresh.
+
+        Texels that few paths missed are too dark for steps that are worth their time: lamps would
+        be cut.
+        """
         if self._transport is None:
             self._begin(self._plan.begin())
             return
@@ -100,7 +105,8 @@ class Progressive:
                 room=transport.spp * room // transport.nbytes,
             )
         )
-        self._solver.begin_at(before.texels)
+        if not self._passes[-1].is_last:
+            self._solver.begin_at(before.texels)
 
     def state(self) -> State:
         """See `Solver`."""
