@@ -73,6 +73,13 @@ def _seconds(case: Case, repeats: int, loop_spp: int = 1, transport_spp: int = S
 def _seen_from(num_views: int, case: Case) -> Case:
     """The case's scene from cameras on a circle round the bunny."""
     side, _ = case.scene.film_size()
+    scene = bundled_case(side).scene
+    scene.set_sensors(cameras_round(num_views, side))
+    return lit_case(scene, case.truth)
+
+
+def cameras_round(num_views: int, side: int) -> list[ei.Camera]:
+    """Cameras on a circle round the bunny, of side x side pixels."""
     camera = ei.Camera(
         name="",
         width=side,
@@ -86,6 +93,4 @@ def _seen_from(num_views: int, case: Case) -> Case:
         c, s = np.cos(2 * np.pi * k / num_views), np.sin(2 * np.pi * k / num_views)
         turn = np.array([[c, 0, s, 2.6 * s], [0, 1, 0, 0], [-s, 0, c, 2.6 * c], [0, 0, 0, 1]])
         cameras.append(replace(camera, name=f"view {k}", to_world=turn))
-    scene = bundled_case(side).scene
-    scene.set_sensors(cameras)
-    return lit_case(scene, case.truth)
+    return cameras

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from functools import partial
 from importlib.util import find_spec
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 import envmap_inverse as ei
+from benchmarks.scaling import cameras_round
 from benchmarks.settings import Settings
 from benchmarks.tables import Spread, Table
 from envmap_inverse.bundled import MATERIALS, map_file, scene_file
@@ -98,18 +98,5 @@ def bunny_from_around(size: int, num_views: int) -> ei.Scene:
             "map": {"type": "envmap", "filename": str(map_file("museum"))},
         }
     )
-    camera = ei.Camera(
-        name="",
-        width=size,
-        height=size,
-        focal_lengths=(size, size),
-        principal_point=(size / 2, size / 2),
-        to_world=np.eye(4),
-    )
-    cameras = []
-    for k in range(num_views):
-        c, s = np.cos(2 * np.pi * k / num_views), np.sin(2 * np.pi * k / num_views)
-        turn = np.array([[c, 0, s, 2.6 * s], [0, 1, 0, 0], [-s, 0, c, 2.6 * c], [0, 0, 0, 1]])
-        cameras.append(replace(camera, name=f"view {k}", to_world=turn))
-    scene.set_sensors(cameras)
+    scene.set_sensors(cameras_round(num_views, size))
     return scene
