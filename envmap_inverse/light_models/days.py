@@ -34,15 +34,16 @@ STEP = 0.1
 KEPT = 16
 """Skies that are kept, as most are asked for again."""
 
-LOWEST = math.sin(math.radians(1))
-"""The sun stands at least a degree above the horizon."""
+FARTHEST = math.tan(math.radians(89) / 2)
+"""Length of the sun's coordinates: it stands at least a degree above the horizon."""
 
 GLARE = math.radians(5)
 """Blur with which the brightest place of a map is looked for."""
 
-TURBIDITY, SUN = 0, slice(1, 4)
-SKY_LIGHT, SUN_LIGHT, GROUND = slice(4, 7), slice(7, 10), slice(10, 13)
-"""The numbers: turbidity, a vector to the sun, and R, G, B of sky, sun and ground."""
+TURBIDITY, SUN = 0, slice(1, 3)
+SKY_LIGHT, SUN_LIGHT, GROUND = slice(3, 6), slice(6, 9), slice(9, 12)
+"""The numbers: turbidity; x and z of the sun, projected from the nadir on the horizontal plane; and
+R, G, B of sky, sun and ground."""
 
 
 class Days:
@@ -58,7 +59,7 @@ class Days:
         self._solid_angles = texel_solid_angles(height, width).ravel()
         self._is_up = self._directions[:, 1] > 1e-6
         self._skies: dict[tuple[float, ...], Array] = {}
-        self.mean = np.concatenate([[HAZE], [0, 1, 0], np.repeat(MEANS, 3)])
+        self.mean = np.concatenate([[HAZE], [0, 0], np.repeat(MEANS, 3)])
         covariance = np.eye(len(self.mean))
         covariance[TURBIDITY, TURBIDITY] = SPREAD**2
         for part, mean, deviation in zip(
@@ -68,9 +69,8 @@ class Days:
             shared = 0.0 if part is GROUND else deviation
             covariance[part, part] = own**2 * np.eye(3) + shared**2
         self.precision = np.asarray(np.linalg.inv(covariance), np.float64)
-        self.precision[SUN, SUN] = 1e-3 * np.eye(3)
-        self.low = np.concatenate([[1.0], [-2.0] * 3, np.zeros(9)])
-        self.high = np.concatenate([[10.0], [2.0] * 3, np.full(9, np.inf)])
+        self.low = np.concatenate([[1.0], [-1.0] * 2, np.zeros(9)])
+        self.high = np.concatenate([[10.0], [1.0] * 2, np.full(9, np.inf)])
         self.is_shape = np.arange(len(self.mean)) < SKY_LIGHT.start
 
     def parts(self, numbers: Array) -> tuple[Array, Spot]:
@@ -91,14 +91,14 @@ class Days:
         """See `Family`; those by turbidity and place are difference quotients.
 
         Maps are the ground; the sky as it is, and at both ends of a step of the turbidity and of
-        the sun along two axes across its direction; then the sun in the same way.
+        the sun's two coordinates; then the sun in the same way.
         """
-        place, length = _place(numbers), float(np.linalg.norm(numbers[SUN]))
-        across = np.linalg.svd(place[None])[2][1:]
-        step = math.pi / (2 * (self._resolution[1] - 1))
+        place, step = _place(numbers), self._step(numbers)
         haze = float(numbers[TURBIDITY])
         ends = min(haze + STEP, self.high[TURBIDITY]), max(haze - STEP, self.low[TURBIDITY])
-        moves = [_above(place + sign * step * axis) for axis in across for sign in (1, -1)]
+        moves = [
+            _place_at(numbers[SUN] + sign * step * axis) for axis in np.eye(2) for sign in (1, -1)
+        ]
         states = [(haze, place), *((end, place) for end in ends), *((haze, each) for each in moves)]
         mixes = [np.zeros((1, len(numbers), 3))]
         mixes[0][0, GROUND] = np.eye(3)
@@ -107,8 +107,8 @@ class Days:
             mix[0, part] = np.eye(3)
             for sign, of_haze, of_moves in ((1, 1, (3, 5)), (-1, 2, (4, 6))):
                 mix[of_haze, TURBIDITY] = sign * numbers[part] / (ends[0] - ends[1])
-                for number, axis in zip(of_moves, across, strict=True):
-                    mix[number, SUN] = sign * axis[:, None] / (2 * step * length) * numbers[part]
+                for number, axis in zip(of_moves, np.eye(2), strict=True):
+                    mix[number, SUN] = sign * axis[:, None] / (2 * step) * numbers[part]
             mixes.append(mix)
         return Tangents(
             maps=np.stack([self._ground(), *(self._sky(*state) for state in states)]),
@@ -129,7 +129,7 @@ class Days:
             place = weights @ self._directions
             length = float(np.linalg.norm(place))
             start = self.mean.copy()
-            start[SUN] = place / length if length > 0 else (0, 1, 0)
+            start[SUN] = _coordinates(place / length) if length > 0 else 0
             found.append(start)
         return found
 
@@ -141,8 +141,9 @@ class Days:
         )
         deviations = np.sqrt(np.maximum(np.diag(slopes @ covariance @ slopes.T), 0))
         sun = _place(numbers)
-        across = np.linalg.svd(sun[None])[2][1:] / np.linalg.norm(numbers[SUN])
-        turns = np.linalg.eigvalsh(across @ covariance[SUN, SUN] @ across.T)[::-1]
+        # The projection keeps angles: a step of the coordinates is a turn by so many radians.
+        scale = 2 / (1 + float(numbers[SUN] @ numbers[SUN]))
+        turns = scale**2 * np.linalg.eigvalsh(covariance[SUN, SUN])[::-1]
         return {
             "turbidity": values[0],
             "turbidity_deviation": deviations[0],
@@ -173,6 +174,11 @@ class Days:
     def _ground(self) -> Array:
         """A map of the ground with radiance 1."""
         return np.repeat(~self._is_up[:, None], 3, axis=1).astype(float)
+
+    def _step(self, numbers: Array) -> float:
+        """Change of the sun's coordinates that moves it by half a texel."""
+        turn = math.pi / (2 * (self._resolution[1] - 1))
+        return turn * (1 + float(numbers[SUN] @ numbers[SUN])) / 2
 
     def _mean(self, texels: Array) -> float:
         """Mean luminance over the sphere."""
@@ -211,14 +217,20 @@ def _colour_of_sun(turbidity: float, sun: Array) -> Array:
 
 def _place(numbers: Array) -> Array:
     """Unit vector towards the sun."""
-    return _above(numbers[SUN])
+    return _place_at(numbers[SUN])
 
 
-def _above(vector: Array) -> Array:
-    """The unit vector along another one, or the nearest that is above the horizon."""
-    place = vector / max(float(np.linalg.norm(vector)), 1e-30)
-    if place[1] >= LOWEST:
-        return np.asarray(place)
-    flat = np.array([place[0], 0, place[2]])
-    flat *= math.sqrt(1 - LOWEST**2) / max(float(np.linalg.norm(flat)), 1e-30)
-    return np.asarray(flat + np.array([0, LOWEST, 0]))
+def _place_at(coordinates: Array) -> Array:
+    """Unit vector by stereographic coordinates, or the nearest one that is above the horizon."""
+    squares = float(coordinates @ coordinates)
+    if squares > FARTHEST**2:
+        coordinates = coordinates * (FARTHEST / math.sqrt(squares))
+        squares = FARTHEST**2
+    x, z = 2 * coordinates / (1 + squares)
+    return np.array([x, (1 - squares) / (1 + squares), z])
+
+
+def _coordinates(place: Array) -> Array:
+    """The inverse; of a place below the horizon that of the nearest one above it."""
+    found = place[[0, 2]] / (1 + max(float(place[1]), -0.99))
+    return np.asarray(found * min(1, FARTHEST / max(float(np.linalg.norm(found)), 1e-30)))
