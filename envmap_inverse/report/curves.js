@@ -24,7 +24,7 @@ class Curves {
     this.plots = [];
     this.across.addEventListener("change", () => this.rebuild());
     this.log.addEventListener("change", () => this.rebuild());
-    const factors = { in: 0.5, out: 2, fit: Infinity };
+    const factors = { in: 0.5, out: 2, all: Infinity };
     for (const button of section.querySelectorAll("[data-zoom]")) {
       button.addEventListener("click", () => this.#zoom(factors[button.dataset.zoom]));
     }

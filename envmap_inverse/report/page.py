@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from envmap_inverse.images import shrink, tonemap
 from envmap_inverse.report import figures, response, tables
+from envmap_inverse.report.colours import VIRIDIS
 from envmap_inverse.report.figures import files_beside
 from envmap_inverse.report.lamps import LampsPane, lamps_pane
 from envmap_inverse.report.pictures import (
@@ -41,9 +42,13 @@ STYLES = ("vendor/uPlot.min.css", "page.css")
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
     "rasters.js",
+    "canvases.js",
+    "gestures.js",
     "panes.js",
+    "grid.js",
     "spheres.js",
     "curves.js",
+    "histogram.js",
     "scrubber.js",
     "samples.js",
     "theme.js",
@@ -142,6 +147,7 @@ def page(runs: Sequence[Run], folder: Path) -> str:
     data = {
         "exposure": exposure,
         "gain": DIFFERENCE_GAIN,
+        "ramp": VIRIDIS.tolist(),
         "runs": [
             {
                 "name": name,
