@@ -20,7 +20,7 @@ VIRIDIS = np.array(
         [253, 231, 37],
     ]
 )
-"""Nine colours of viridis (Smith and van der Walt, CC0), from dark to bright; page.css has them, too."""
+"""Nine colours of viridis (Smith and van der Walt, CC0), dark to bright; also in page.css."""
 
 
 def false_colours(share: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -92,7 +92,8 @@ def test_false_colours_show_every_picture_by_its_luminance(opened: Any) -> None:
     script = """canvas => {
         const { width, height } = canvas;
         const { data } = canvas.getContext("2d").getImageData(0, 0, width, height);
-        return [...Array(data.length / 4).keys()].every((k) => data[4 * k] < 90 || data[4 * k + 1] > 150);
+        const isOfRamp = (k) => data[4 * k] < 90 || data[4 * k + 1] > 150;
+        return [...Array(data.length / 4).keys()].every(isOfRamp);
     }"""
     assert page.locator(".glance canvas").first.evaluate(script)
 
