@@ -13,6 +13,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,8 @@ OPTIONS: dict[str, tuple[object, ...]] = {
     "sequence": ("--sequence",),
     "weights": ("--optimizer", "transport", "--prior", 'TotalVariation:weight="auto"'),
 }
+if find_spec("ray"):
+    OPTIONS["workers"] = ("--optimizer", "transport", "--spp", 16, "--workers", 2)
 TWICE = ("adam", "transport")
 """Killed twice also in the short version."""
 
