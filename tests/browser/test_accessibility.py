@@ -39,7 +39,7 @@ def test_axe_finds_nothing_on_a_page(
 
 
 def test_axe_finds_nothing_on_a_live_view(open_page: Open, browser: Any, tmp_path: Path) -> None:
-    with LiveView(tmp_path / "run", num_steps=50) as view:
+    with LiveView(tmp_path / "run") as view:
         view.begin(posed(np.ones((16, 32, 3), np.float32)), [])
         opened = open_page(browser)
         opened.page.goto(view.address)
