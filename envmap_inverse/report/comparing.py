@@ -42,7 +42,7 @@ def cautions(runs: Sequence[Run]) -> Iterator[str]:
     if len({str(run.summary["settings"].get("scene")) for run in runs}) > 1:
         yield "The scenes differ: only maps and their errors can be compared."
     if len(first_of_equals([run.pictures[0][0] for run in runs if run.pictures])) > 1:
-        yield "The pictures differ: PSNR, chi2 and losses cannot be compared."
+        yield "The pictures differ: PSNR, FLIP, chi2 and losses cannot be compared."
     if len(first_of_equals([run.ground_truth for run in runs if run.ground_truth is not None])) > 1:
         yield "The true maps differ: errors of the maps cannot be compared."
     if len(set(loss_kinds(runs))) > 1:
