@@ -40,8 +40,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
     {
         PSNR: "peak signal-to-noise ratio of the fit, over the pixels that count, as the page "
         "shows them; higher is better",
-        FLIP: "how visible the difference of the picture and its fit is to one who alternates between "
-        "them, as the page shows them, from 0 to 1; lower is better",
+        FLIP: "how visible the difference of the picture and its fit is to one who alternates "
+        "between them, as the page shows them, from 0 to 1; lower is better",
         CHI2: "mean square of the residuals over the variance to be expected; 3 % of the light are "
         "excused; good is about 1 or below",
         HELD_OUT: "the same for pixels that the map was not fitted to; good is 1, within a few "
