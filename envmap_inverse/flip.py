@@ -80,7 +80,8 @@ def _seen(opponent: Image) -> Image:
     )
     y = (luminance + 16) / 116
     xyz = np.stack([red_green / 500 + y, y, y - blue_yellow / 200], axis=2) * WHITE
-    return np.clip(xyz @ np.linalg.inv(TO_XYZ).T, 0, 1)
+    seen: Image = np.clip(xyz @ np.linalg.inv(TO_XYZ).T, 0, 1)
+    return seen
 
 
 def _blurred(channel: Image, gaussians: tuple[tuple[float, float], ...]) -> Image:
@@ -123,7 +124,8 @@ def _redistributed(error: Image) -> Image:
     most = float(_distance(green, blue)) ** EXPONENT
     knee = KNEE * most
     above = AT_KNEE + (error - knee) / (most - knee) * (1 - AT_KNEE)
-    return np.where(error < knee, error * AT_KNEE / knee, above)
+    found: Image = np.where(error < knee, error * AT_KNEE / knee, above)
+    return found
 
 
 def _features(luminance: Image) -> tuple[Image, Image]:

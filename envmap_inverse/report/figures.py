@@ -97,7 +97,7 @@ def _errors_of_fit(run: Run) -> tuple[float | None, float]:
     """PSNR (None without errors) and FLIP of all pictures together, as the page shows them."""
     exposure, squares, flips, num_pixels = float(run.summary["exposure"]), 0.0, 0.0, 0
     for index, pair in enumerate(run.pictures):
-        reference, fit = (tonemap(shrink(image, MAX_PIXELS), exposure) / 255 for image in pair)
+        reference, fit = (tonemap(shrink(image, MAX_PIXELS), exposure) / 255.0 for image in pair)
         counts = _counts(run, index, reference.shape[:2])
         count = int(counts.sum())
         squares += count * mse(fit, reference, mask=counts)
@@ -113,8 +113,8 @@ def _counts(run: Run, index: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     found = run.residuals[index] if index < len(run.residuals) else None
     if found is None or found.shape != reference.shape or not found.any():
         return np.ones(shape, bool)
-    small = shrink(found.any(axis=2, keepdims=True).astype(np.float32), MAX_PIXELS)[..., 0]
-    return np.asarray(small > 0.5)
+    is_counted = np.any(found, axis=2, keepdims=True).astype(np.float32)
+    return np.asarray(shrink(is_counted, MAX_PIXELS)[..., 0] > 0.5)
 
 
 def date(run: Run) -> str:
