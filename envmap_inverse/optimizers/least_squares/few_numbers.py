@@ -31,8 +31,12 @@ ALIKE = np.float32(2)
 """How many pixels count as one, as errors of the model are alike in neighbours: with it the errors
 of harmonics are 0.6 to 1 of their deviations where their order is high enough."""
 
-RENDER_SPP, KEPT = 16, 16
-"""Paths per pixel of pictures of spots, and how many of these are kept."""
+SPOT_SPP, LAST_SPP, LAST_PATHS, KEPT = 16, 128, 2**21, 16
+"""Paths per pixel of pictures of spots; of those in the last step, if so many paths are enough; and
+how many of these pictures are kept. Their noise makes spots look fainter than they are."""
+
+CORRECTION_SPP = 64
+"""Paths per pixel of the picture that takes the recording's noise away."""
 
 MAX_STEPS = 10
 CLOSE = 1e-3
@@ -98,7 +102,9 @@ class FewNumbers:
         self._check_memory()
         self.numbers: Array = family.mean
         self._columns: Array | None = None
-        self._spots: dict[bytes, Pixels] = {}
+        self._spots: dict[tuple[bytes, int], Pixels] = {}
+        self._spp = SPOT_SPP
+        self._correction: Pixels | np.float32 = np.float32(0)
 
     def step(self, index: int) -> Step:
         """Find the numbers for the weights at the present map."""
@@ -111,6 +117,8 @@ class FewNumbers:
         if index == solver.held_out.until:
             solver.held_out.measure(self.transport, solver.texels, solver.predicted)
             solver.see_all()
+        if index == self.settings.rounds:
+            self._spp = max(SPOT_SPP, min(LAST_SPP, LAST_PATHS // self.transport.shape[0]))
         target = self._target()
         if index == 0:
             self._begin(target)
@@ -257,12 +265,21 @@ class FewNumbers:
     def _predict(self, numbers: Array) -> Pixels:
         """The pictures, in units of `unit`."""
         broad, spot = self._family.parts(numbers)
-        pixels = self.transport.matvec(self._as_texels(self._level * broad))
+        pixels = self.transport.matvec(self._as_texels(self._level * broad)) + self._correction
         return pixels if spot is None else pixels + self._of_spot(spot)
+
+    def _correct(self) -> None:
+        """Find what the recording's noise adds to the picture of the present map: rendering it."""
+        if not self._family.is_shape.any() or self.problem.scene.surroundings is not None:
+            return
+        broad, _ = self._family.parts(self.numbers)
+        texels = self._level * broad
+        recorded = self.transport.matvec(self._as_texels(texels))
+        self._correction = self._rendered(np.float32(texels), CORRECTION_SPP) - recorded
 
     def _of_spot(self, spot: Spot) -> Pixels:
         """How the pictures show a spot: rendered, as few recorded paths meet one."""
-        key = spot.place.tobytes()
+        key = spot.place.tobytes(), self._spp
         if key not in self._spots:
             self._spots = dict(list(self._spots.items())[-KEPT:])
             self._spots[key] = self._shown(self._family.spot(spot.place))
@@ -270,12 +287,16 @@ class FewNumbers:
 
     def _shown(self, spot: Array) -> Pixels:
         """How the pictures show a map of one channel."""
-        width, height = self.transport.resolution
-        scene, sensors = self.problem.scene, [view.sensor for view in self.problem.views]
-        if scene.surroundings is not None:
+        if self.problem.scene.surroundings is not None:
             return self.transport.matvec(self._as_texels(spot[:, None]))
-        texels = np.repeat(np.float32(spot).reshape(height, width, 1), 3, axis=2)
-        image = light_alone(scene, texels, sensors, RENDER_SPP)
+        return self._rendered(np.repeat(np.float32(spot)[:, None], 3, axis=1), self._spp)
+
+    def _rendered(self, texels: NDArray[np.float32], spp: int) -> Pixels:
+        """The pictures by a map (H * W, 3), by paths that look for light."""
+        width, height = self.transport.resolution
+        sensors = [view.sensor for view in self.problem.views]
+        shown = texels.reshape(height, width, 3)
+        image = light_alone(self.problem.scene, shown, sensors, spp)
         found: Pixels = as_columns(self.transport.library.array(image))
         return found
 
@@ -301,6 +322,7 @@ class FewNumbers:
         solver = self._solver
         broad, _ = self._family.parts(self.numbers)
         solver.texels = self._as_texels(self._level * broad)
+        self._correct()
         solver.predicted = self._predict(self.numbers)
         solver.pictures.fit_gains(solver.predicted)
 

@@ -44,7 +44,7 @@ def solved(scene: ei.Scene, image: np.ndarray, chosen: ei.SH | ei.SG | str) -> e
     return ei.estimate(scene, image, optimizer=ei.Transport(spp=64, parameterization=chosen))
 
 
-@pytest.mark.parametrize(("order", "bound"), [(2, 0.03), (4, 0.1)])
+@pytest.mark.parametrize(("order", "bound"), [(2, 0.02), (4, 0.1)])
 def test_light_of_few_harmonics_is_found(
     diffuse: ei.Scene, smooth_map: np.ndarray, order: int, bound: float
 ) -> None:
