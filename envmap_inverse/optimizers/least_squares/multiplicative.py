@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.recording.light_transport import LightTransport
 
-__all__ = ["factors"]
+__all__ = ["MOST_FACTOR", "factors"]
 
-FACTORS = 0.05, 20.0
-"""By which a step may change a texel."""
+LEAST_FACTOR, MOST_FACTOR = 0.05, 20.0
+"""By which a step may change a texel; one that takes a texel that far is not the last, as few of
+the pixels that would say so show lamps."""
 
 
 def factors(
@@ -39,5 +40,7 @@ def factors(
     weights = weights / light / (1 + noise / light**2) * pictures.pulls(predicted)
     wanted = transport.rmatvec(weights * pictures.target(predicted))
     found = transport.rmatvec(weights * light)
-    ratios: NDArray[Any] = np.clip(wanted / np.maximum(found, np.float32(1e-12)), *FACTORS)
+    ratios: NDArray[Any] = np.clip(
+        wanted / np.maximum(found, np.float32(1e-12)), LEAST_FACTOR, MOST_FACTOR
+    )
     return ratios
