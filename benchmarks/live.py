@@ -104,7 +104,8 @@ class _Meter:
     def watched(self) -> tuple[float, int]:
         """Seconds, and how often the watcher got new pictures."""
         problem = Problem.create(self.case.scene, self.case.references, loss=ei.MSE())
-        with _MeteredView(Path("run"), num_steps=self.adam.iterations) as view:
+        with _MeteredView(Path("run")) as view:
+            view.plan(self.adam.iterations)
             view.begin(problem, ())
             command = [sys.executable, "-m", __spec__.name, "--watch", view.address]
             with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:

@@ -54,7 +54,7 @@ def live_attack(settings: Settings) -> Table:
 
 def _rows(settings: Settings) -> Iterator[tuple[Any, ...]]:
     asks = settings.repeats(100, 500)
-    with tempfile.TemporaryDirectory() as folder, LiveView(Path("run"), num_steps=1000) as view:
+    with tempfile.TemporaryDirectory() as folder, LiveView(Path("run")) as view:
         report = Path(folder, "report.html")
         report.write_bytes(b" " * REPORT_BYTES)
         view._history = [_line(index) for index in range(1000)]  # no run is needed

@@ -40,7 +40,7 @@ exclude_patterns = [
 suppress_warnings = ["config.cache"]  # the gallery's settings hold functions
 
 # Pages in Markdown: code cells run when the site is built, and any error ends the build.
-myst_enable_extensions = ["dollarmath", "colon_fence"]
+myst_enable_extensions = ["dollarmath", "colon_fence", "html_image"]
 myst_heading_anchors = 4
 nb_execution_mode = "cache"
 nb_execution_cache_path = str(ROOT / "build" / "notebooks")

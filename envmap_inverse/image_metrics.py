@@ -1,4 +1,4 @@
-"""Errors between images. NumPy and SciPy only; HDR-FLIP needs the extra `flip`.
+"""Errors between images. NumPy and SciPy only; HDR-FLIP needs the extra `flip`, LDR-FLIP does not.
 
 Every function takes an image, the reference, both (h, w, C), and optionally a mask (h, w): the
 weight of each pixel from 0 (ignored) to 1. Channels count equally. Every function raises an
@@ -14,8 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import gaussian_filter
 
 from envmap_inverse.errors import InputError
+from envmap_inverse.flip import flip_map
 
-__all__ = ["hdr_flip", "mse", "psnr", "relative_mse", "ssim"]
+__all__ = ["hdr_flip", "ldr_flip", "mse", "psnr", "relative_mse", "ssim"]
 
 Image = NDArray[np.float64]
 
@@ -105,6 +106,29 @@ def ssim(
     luminance = (2 * mean_a * mean_b + c1) / (mean_a**2 + mean_b**2 + c1)
     structure = (2 * covariance + c2) / (variances + c2)
     return _mean((luminance * structure)[inside, inside], weights)
+
+
+def ldr_flip(image: ArrayLike, reference: ArrayLike, *, mask: ArrayLike | None = None) -> float:
+    """Mean LDR-FLIP: how visible the difference is when alternating between the images.
+
+    At 67 pixels per degree of the visual field: Andersson et al., "FLIP: a difference evaluator for
+    alternating images", Proc. ACM CGIT 3(2), 2020.
+
+    Args:
+        image: sRGB from 0 to 1, as it is displayed.
+        reference: the same.
+        mask: weight of each pixel.
+
+    Returns:
+        From 0 (nobody sees it) to 1.
+
+    Raises:
+        InputError: also if a value lies outside 0 to 1, or the images are not RGB.
+    """
+    a, b, weights = _checked(image, reference, mask)
+    if a.shape[2] != 3 or not all((each >= 0).all() and (each <= 1).all() for each in (a, b)):
+        raise InputError("LDR-FLIP needs RGB images of values from 0 to 1")
+    return _mean(flip_map(a, b)[..., None], weights)
 
 
 def hdr_flip(image: ArrayLike, reference: ArrayLike, *, mask: ArrayLike | None = None) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -254,7 +255,7 @@ def estimate(
     """
     starting, begun = seconds_since_start(), time.perf_counter()
     faults = faults_of(context)
-    with collected_warnings() as notes:
+    with collected_warnings() as notes, ExitStack() as held:
         steps: dict[str, Any] = {
             "iterations": iterations,
             "learning_rate": learning_rate,
@@ -291,6 +292,8 @@ def estimate(
             *(place, mesh, method, goal, shots, reading, films),
             *(register == Register.auto, cameras, samples, trust_input),
         )
+        watched: Any = {"live": live and not sequence, "host": live_host, "port": live_port}
+        view = held.enter_context(live_view(output, **watched))
         problem, spec, terms, made = stated(faults, wish)
         check_room(problem, terms, output, frames=frames)
         settings = {**_settings(context, problem, wish), **optimizer_settings(spec, terms)}
@@ -307,9 +310,8 @@ def estimate(
             maps = SequenceFolder(output, settings, **kept)
             follow(maps, problem, terms, tie, taken, wish, loading=begin(), **going)
             return
-        with live_view(output, terms, live=live, host=live_host, port=live_port) as view:
-            folder = RunFolder(output, settings, frames=frames, samples=samples, **kept)
-            run(folder, problem, terms, loading=begin(), live=view, refine=goal.refine, **going)
+        folder = RunFolder(output, settings, frames=frames, samples=samples, **kept)
+        run(folder, problem, terms, loading=begin(), live=view, refine=goal.refine, **going)
 
 
 def _settings(context: typer.Context, problem: Problem, wish: Wish) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from envmap_inverse.console.options import panelled
+from envmap_inverse.console.output import say
 from envmap_inverse.errors import InputError
-from envmap_inverse.optimizers.protocol import Optimizer
 from envmap_inverse.report.live import LOOPBACK, LiveView
 
 __all__ = ["LOOPBACK", "Live", "LiveHost", "LivePort", "check_live", "live_view"]
@@ -39,25 +39,21 @@ def check_live(*, live: bool, host: str, port: int) -> None:
 
 
 def live_view(
-    folder: Path,
-    optimizer: Optimizer,
-    *,
-    live: bool,
-    host: str,
-    port: int,
+    folder: Path, *, live: bool, host: str, port: int
 ) -> AbstractContextManager[LiveView | None]:
-    """Open the live view of a run, if one is wanted.
+    """Open the live view of a run and print its address, if one is wanted.
 
     Raises:
         InputError: if its port cannot be opened.
     """
     if not live:
         return nullcontext()
-    view = LiveView(folder, num_steps=optimizer.num_steps, host=host, port=port)
+    view = LiveView(folder, host=host, port=port)
     if not view.is_loopback:
         warnings.warn(
             f"--live-host {host}: anyone who can reach this address and knows its token can watch, "
             "and nothing is encrypted",
             stacklevel=1,
         )
+    say(f"live view at {view.address}")
     return view

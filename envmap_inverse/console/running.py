@@ -22,7 +22,6 @@ from envmap_inverse.console.output import (
     Errors,
     errors_disagree,
     phases_in_words,
-    say,
     tell,
 )
 from envmap_inverse.console.progress import PlainProgress
@@ -90,8 +89,10 @@ def run(
     Returns:
         The content of `summary.json`.
     """
-    watch = _Watch(run_folder, live)
+    watch = _Watch(run_folder)
     followers = (watch,) if live is None else (live, watch)
+    if live is not None:
+        live.plan(optimizer.num_steps, command_to_resume(sys.argv[1:]) if is_all else "")
     refining = None
     if refine is not None:
         refining = partial(_refined, run_folder.path, problem, optimizer, refine, watch)
@@ -202,15 +203,13 @@ class _Watch:
         signal: number of the signal that asked the run to end.
     """
 
-    def __init__(self, run_folder: RunFolder, live: LiveView | None) -> None:
-        self._folder, self._live = run_folder, live
+    def __init__(self, run_folder: RunFolder) -> None:
+        self._folder = run_folder
         self.first: Errors | None = None
         self.signal: int | None = None
 
-    def begin(self, problem: Problem, earlier: Sequence[Record]) -> None:  # noqa: ARG002
+    def begin(self, problem: Problem, earlier: Sequence[Record]) -> None:
         """See `Follower`."""
-        if self._live is not None:
-            say(f"live view at {self._live.address}")
 
     def add(self, iteration: Iteration) -> bool:
         """See `Follower`."""

@@ -232,17 +232,20 @@ class View:
 
         Compression lowers some clipped values: those that are nearly white beside clipped ones.
         """
-        white = np.inf if self.white is None else self.white
-        is_over = self.image >= white
+        if self.white is None:
+            return _flagged(self.over, np.zeros(self.image.shape, bool))
+        is_over = self.image >= self.white
         is_jpeg = self.picture is not None and self.picture.jpeg_quality is not None
         if is_jpeg and self.over is None and is_over.any():
-            is_over |= beside(is_over) & (self.image >= NEAR_WHITE * white)
+            is_over |= beside(is_over) & (self.image >= NEAR_WHITE * self.white)
         return _flagged(self.over, is_over)
 
     @cached_property
     def is_under(self) -> NDArray[np.bool_]:
         """Which values are clipped at the bottom, shape (h, w, 3)."""
-        return _flagged(self.under, self.image <= (-np.inf if self.black is None else self.black))
+        if self.black is None:
+            return _flagged(self.under, np.zeros(self.image.shape, bool))
+        return _flagged(self.under, self.image <= self.black)
 
     @property
     def clipped_share(self) -> dict[str, float]:

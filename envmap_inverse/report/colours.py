@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["false_colours"]
+__all__ = ["VIRIDIS", "false_colours"]
 
-# Nine colours of viridis (Smith and van der Walt, CC0), from dark to bright.
-_VIRIDIS = np.array(
+VIRIDIS = np.array(
     [
         [68, 1, 84],
         [71, 44, 122],
@@ -21,6 +20,7 @@ _VIRIDIS = np.array(
         [253, 231, 37],
     ]
 )
+"""Nine colours of viridis (Smith and van der Walt, CC0), dark to bright; also in page.css."""
 
 
 def false_colours(share: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -32,5 +32,5 @@ def false_colours(share: NDArray[np.floating]) -> NDArray[np.float64]:
     Returns:
         RGB from 0 to 255, shape (..., 3).
     """
-    stops = np.linspace(0, 1, len(_VIRIDIS))
-    return np.stack([np.interp(share, stops, channel) for channel in _VIRIDIS.T], axis=-1)
+    stops = np.linspace(0, 1, len(VIRIDIS))
+    return np.stack([np.interp(share, stops, channel) for channel in VIRIDIS.T], axis=-1)

@@ -24,7 +24,7 @@ class Curves {
     this.plots = [];
     this.across.addEventListener("change", () => this.rebuild());
     this.log.addEventListener("change", () => this.rebuild());
-    const factors = { in: 0.5, out: 2, fit: Infinity };
+    const factors = { in: 0.5, out: 2, all: Infinity };
     for (const button of section.querySelectorAll("[data-zoom]")) {
       button.addEventListener("click", () => this.#zoom(factors[button.dataset.zoom]));
     }
@@ -40,13 +40,21 @@ class Curves {
 
   rebuild() {
     this.plots.forEach((plot) => plot.destroy());
-    const isKnown = (key) =>
-      this.runs.some(({ history }) => history.some((line) => hasValue(line, key)));
-    const boxes = Object.keys(QUANTITIES)
-      .filter(isKnown)
-      .map((key) => [key, document.createElement("div")]);
-    this.box.replaceChildren(...boxes.map(([, box]) => box));
-    this.plots = boxes.map(([key, box]) => this.#plot(key, box));
+    const shown = Object.keys(QUANTITIES).flatMap((key) => this.#families(key));
+    const boxes = shown.map(() => document.createElement("div"));
+    this.box.replaceChildren(...boxes);
+    this.plots = shown.map((family, k) => this.#plot(family, boxes[k]));
+  }
+
+  // The runs whose values of a quantity can be compared, each with a plot: all, but for losses.
+  #families(key) {
+    const known = this.runs.filter(({ history }) => history.some((line) => hasValue(line, key)));
+    const kindOf = (run) => (key === "loss" ? run.lossKind : "");
+    const kinds = [...new Set(known.map(kindOf))];
+    return kinds.map((kind) => {
+      const name = kinds.length > 1 ? `, ${kind.split(":")[0]}` : "";
+      return { key, title: QUANTITIES[key] + name, runs: known.filter((run) => kindOf(run) === kind) };
+    });
   }
 
   // Show histories that have grown; a plot that is zoomed stays where it is.
@@ -55,7 +63,7 @@ class Curves {
       const [across] = plot.data;
       const { min, max } = plot.scales.x;
       const isWhole = min <= across[0] && max >= across[across.length - 1];
-      plot.setData(this.#table(plot.key), isWhole);
+      plot.setData(this.#table(plot.family), isWhole);
       if (!isWhole) plot.redraw();
     }
   }
@@ -66,15 +74,15 @@ class Curves {
     this.plots.filter(({ status }) => status === isReady).forEach((plot) => plot.redraw());
   }
 
-  #plot(key, box) {
+  #plot(family, box) {
     const across = this.across.value;
     const name = this.across.selectedOptions[0].textContent;
     const isLog = this.log.checked;
     const text = (value) => (value === null ? "–" : written(value, 4));
     const place = (x) => (x === null || across === "seconds" ? text(x) : String(x));
-    const series = this.runs.map((run, k) => ({
+    const series = family.runs.map((run) => ({
       label: run.name,
-      stroke: () => themed(`--series-${k % 8}`),
+      stroke: () => themed(`--series-${this.runs.indexOf(run) % 8}`),
       width: 2,
       spanGaps: true,
       points: { show: () => run.history.length < FEW, size: 6 },
@@ -86,7 +94,7 @@ class Curves {
       ticks: { show: false },
     };
     const options = {
-      title: QUANTITIES[key],
+      title: family.title,
       width: box.clientWidth,
       height: CURVE_HEIGHT,
       cursor: { sync: { key: "curves" } },
@@ -96,26 +104,27 @@ class Curves {
         { ...axis, label: name, labelSize: 20, size: 36, ...(across === "index" && WHOLE) },
         { ...axis, size: 64, values: (_, ticks) => ticks.map(tickText), ...(isLog && LOG_AXIS) },
       ],
-      hooks: { draw: [(plot) => this.#drawMarks(plot, key)] },
+      hooks: { draw: [(plot) => this.#drawMarks(plot, family)] },
     };
-    return Object.assign(new uPlot(options, this.#table(key), box), { key });
+    return Object.assign(new uPlot(options, this.#table(family), box), { family });
   }
 
-  // What uPlot draws of a quantity.
-  #table(key) {
+  // What uPlot draws.
+  #table({ key, runs }) {
     const across = this.across.value;
     // A logarithm has no place for what is not above 0.
     const shown = (y) => (this.log.checked && !(y > 0) ? null : y);
-    const tables = this.runs.map(({ history }) => [
+    const tables = runs.map(({ history }) => [
       history.map((line) => line[across]),
       history.map((line) => shown(line[key] ?? null)),
     ]);
     return uPlot.join(tables);
   }
 
-  #drawMarks(plot, key) {
+  #drawMarks(plot, { key, runs }) {
     const { ctx } = plot;
-    this.runs.forEach((run, k) => {
+    runs.forEach((run) => {
+      const k = this.runs.indexOf(run);
       const line = run.history.find(({ index }) => index === this.marked[k]);
       if (!line || !hasValue(line, key)) return;
       const x = plot.valToPos(line[this.across.value], "x", true);

@@ -13,9 +13,11 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.images import tonemap
+from envmap_inverse.image_metrics import ldr_flip, mse
+from envmap_inverse.images import shrink, tonemap
 from envmap_inverse.metrics import NAMES
 from envmap_inverse.report.numbers import number
+from envmap_inverse.report.pictures import MAX_PIXELS
 from envmap_inverse.run.reading import Run
 from envmap_inverse.solving import layout
 
@@ -28,9 +30,9 @@ LINKED = (
 )
 """Files of a run that its page has links to."""
 
-PSNR, CHI2, HELD_OUT, SEEN, WAIT, LOSS = (
-    *("PSNR of the fit (dB)", "chi2", "chi2 of pixels held out", "of the texels are seen"),
-    *("seconds in all", "last loss"),
+PSNR, FLIP, CHI2, HELD_OUT, SEEN, WAIT, LOSS = (
+    *("PSNR of the fit (dB)", "FLIP of the fit", "chi2", "chi2 of pixels held out"),
+    *("of the texels are seen", "seconds in all", "last loss"),
 )
 KEY_METRICS = ("log_rmse", "angular_mean_deg", "sse")
 
@@ -38,6 +40,8 @@ WORDS: Mapping[str, str] = MappingProxyType(
     {
         PSNR: "peak signal-to-noise ratio of the fit, over the pixels that count, as the page "
         "shows them; higher is better",
+        FLIP: "how visible the difference of the picture and its fit is to one who alternates "
+        "between them, as the page shows them, from 0 to 1; lower is better",
         CHI2: "mean square of the residuals over the variance to be expected; 3 % of the light are "
         "excused; good is about 1 or below",
         HELD_OUT: "the same for pixels that the map was not fitted to; good is 1, within a few "
@@ -75,7 +79,8 @@ def key_figures(run: Run) -> list[Figure]:
     summary = run.summary
     found = []
     if run.pictures:
-        found.append(Figure(PSNR, number(_psnr(run))))
+        psnr, flip = _errors_of_fit(run)
+        found += [Figure(PSNR, number(psnr)), Figure(FLIP, number(flip))]
     if fit := summary.get("fit"):
         found.append(Figure(CHI2, number(fit["chi2"])))
     if summary["seen_share"] is not None:
@@ -88,24 +93,28 @@ def key_figures(run: Run) -> list[Figure]:
     ]
 
 
-def _psnr(run: Run) -> float | None:
-    """Of all pictures together; None if they equal their fits."""
-    exposure, errors, num_values = float(run.summary["exposure"]), 0.0, 0
+def _errors_of_fit(run: Run) -> tuple[float | None, float]:
+    """PSNR (None without errors) and FLIP of all pictures together, as the page shows them."""
+    exposure, squares, flips, num_pixels = float(run.summary["exposure"]), 0.0, 0.0, 0
     for index, pair in enumerate(run.pictures):
-        reference, fit = (tonemap(image, exposure) / 255 for image in pair)
-        counts = _counts(run, index)
-        errors += float(np.square(fit - reference)[counts].sum())
-        num_values += 3 * int(counts.sum())
-    return 10 * math.log10(num_values / errors) if errors else None
+        reference, fit = (tonemap(shrink(image, MAX_PIXELS), exposure) / 255.0 for image in pair)
+        counts = _counts(run, index, reference.shape[:2])
+        count = int(counts.sum())
+        squares += count * mse(fit, reference, mask=counts)
+        flips += count * ldr_flip(fit, reference, mask=counts)
+        num_pixels += count
+    psnr = 10 * math.log10(num_pixels / squares) if squares else None
+    return psnr, flips / num_pixels
 
 
-def _counts(run: Run, index: int) -> NDArray[np.bool_]:
-    """Which pixels of a picture count: those with residuals, or all if none has any."""
+def _counts(run: Run, index: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which pixels of a picture of a shape count: those with residuals, or all if none has any."""
     reference, _ = run.pictures[index]
     found = run.residuals[index] if index < len(run.residuals) else None
     if found is None or found.shape != reference.shape or not found.any():
-        return np.ones(reference.shape[:2], bool)
-    return np.asarray(found.any(axis=2))
+        return np.ones(shape, bool)
+    is_counted = np.any(found, axis=2, keepdims=True).astype(np.float32)
+    return np.asarray(shrink(is_counted, MAX_PIXELS)[..., 0] > 0.5)
 
 
 def date(run: Run) -> str:

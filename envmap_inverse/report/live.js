@@ -2,14 +2,15 @@
 // The live view: asks for the run's state once a second and shows it.
 
 const POLL_EVERY = 1000; // milliseconds
+const FEW_STEPS = 20; // fewer take unlike times each, so that none foretells the rest
 
+const root = document.documentElement;
+const byId = (id) => document.getElementById(id);
 const known = [];
 let next = 0; // number of the first iteration that is not known yet
-let shown = -1; // iteration of the pictures
-let folder = "its folder";
+let shown = null; // what the pictures show: their iteration, and stops of exposure
+let last = null; // the last state that came
 let curves = null;
-
-const element = (id) => document.getElementById(id);
 
 async function poll() {
   let isOver = false;
@@ -18,53 +19,104 @@ async function poll() {
     if (!answer.ok) throw new Error(answer.statusText);
     isOver = show(await answer.json());
   } catch {
-    element("status").textContent =
+    byId("status").textContent =
       `The run does not answer: it has ended, or the connection is lost. ` +
-      `Its results and report are in ${folder}. Trying again.`;
+      `Its results and report are in ${last?.folder ?? "its folder"}. Trying again.`;
+    byId("doing").textContent = "";
+    if (last) showLeft({ ...last, files: [], hasReport: false });
   }
   if (!isOver) setTimeout(poll, POLL_EVERY);
 }
 
 // Returns whether this was the end.
 function show(state) {
-  const isOver = state.status !== "running";
-  if (isOver && state.hasReport) {
+  last = state;
+  const { status, folder } = state;
+  if (status === "done" && state.hasReport) {
     location.replace("report.html");
     return true;
   }
-  ({ folder, next } = state);
+  const isOver = status !== "running";
+  next = state.next;
   document.title = folder;
-  element("folder").textContent = folder;
-  element("status").textContent = isOver
-    ? `The run has ended (${state.status}). Its results are in ${folder}.`
-    : "The run goes on; this page follows it, and becomes its report at the end.";
-  showPictures(state.shown);
+  byId("folder").textContent = folder;
+  byId("status").textContent = isOver
+    ? `The run has ended (${status}). What there is of it is in ${folder}:`
+    : "The run goes on; this page follows it, and becomes its report at the end. " +
+      `The address ends with the command; the report stays in ${folder}.`;
+  byId("left").hidden = !isOver;
+  if (isOver) showLeft(state);
+  showDoing(isOver ? null : state.doing, state.iterations);
+  showPictures(state);
   if (state.lines.length) showLines(state.lines, state.iterations);
   return isOver;
 }
 
-function showPictures(index) {
-  if (index === shown) return;
-  shown = index;
-  for (const name of ["image", "map"]) {
-    element(name).src = `${name}.jpg?${index}`;
-    element(name).parentElement.hidden = false;
+// What the run does now, such as reading and writing files, and how long that may take.
+function showDoing(doing, iterations) {
+  const words = doing ? [doing.name] : [];
+  if (doing?.detail) words.push(doing.detail);
+  if (doing?.share) words.push(`${Math.round(100 * doing.share)} %`);
+  const isEven = doing?.name !== "Solving" || iterations >= FEW_STEPS;
+  if (isEven && doing?.share > 0.005 && doing.share < 1 && doing.seconds > 1) {
+    const seconds = (doing.seconds * (1 - doing.share)) / doing.share;
+    words.push(`about ${seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`} left`);
+  }
+  byId("doing").textContent = words.length ? `${words.join(", ")}.` : "";
+  // Nothing says how far the reading of files is: the bar moves to and fro.
+  if (next === 0 && doing) setProgress(doing.share);
+}
+
+function setProgress(share) {
+  if (share === null) byId("progress").removeAttribute("value");
+  else byId("progress").value = share;
+}
+
+// The files that a stopped run leaves, and how to go on.
+function showLeft({ files, hasReport, resume }) {
+  const left = byId("left");
+  left.hidden = false;
+  const names = hasReport ? ["report.html", ...files] : files;
+  left.querySelector(".files").replaceChildren(
+    ...names.flatMap((name) => {
+      const link = document.createElement("a");
+      [link.href, link.textContent] = [name, name];
+      return [link, " "];
+    }),
+  );
+  left.querySelector("pre").textContent = resume;
+  left.querySelectorAll(".resume").forEach((element) => (element.hidden = !resume));
+}
+
+function showPictures({ pictures, shown: index }) {
+  const stops = Number(byId("exposure").value);
+  byId("stops").textContent = `${stops < 0 ? "−" : "+"}${Math.abs(stops).toFixed(1)} EV`;
+  const asked = `${index}&stops=${stops}&of=${pictures.length}`;
+  if (asked === shown) return;
+  shown = asked;
+  byId("pictures").hidden = pictures.length === 0;
+  for (const name of ["reference", "image", "map"]) {
+    const isThere = pictures.includes(`${name}.jpg`);
+    byId(name).parentElement.hidden = !isThere;
+    if (isThere) byId(name).src = `${name}.jpg?at=${asked}`;
   }
 }
 
 function showLines(lines, iterations) {
   known.push(...lines);
-  const last = lines[lines.length - 1];
-  element("iteration").textContent = `${last.index + 1} of ${iterations}`;
-  element("progress").value = (last.index + 1) / iterations;
-  element("seconds").textContent = last.seconds.toFixed(1);
+  const line = lines[lines.length - 1];
+  byId("iteration").textContent = `${line.index + 1} of ${iterations}`;
+  setProgress((line.index + 1) / iterations);
+  byId("seconds").textContent = line.seconds.toFixed(1);
   for (const key of ["loss", "error"]) {
-    element(key).parentElement.hidden = !hasValue(last, key);
-    if (hasValue(last, key)) element(key).textContent = written(last[key], 4);
+    byId(key).parentElement.hidden = !hasValue(line, key);
+    if (hasValue(line, key)) byId(key).textContent = written(line[key], 4);
   }
-  element("curves").hidden = false;
+  byId("curves").hidden = false;
   if (curves) curves.update();
-  else curves = new Curves(element("curves"), [{ name: "run", history: known }]);
+  else curves = new Curves(byId("curves"), [{ name: "run", history: known }]);
 }
 
+byId("exposure").addEventListener("input", () => last && showPictures(last));
+listenToTheme([{ redraw: () => curves?.redraw() }]);
 poll();

@@ -31,12 +31,15 @@ from envmap_inverse.images import display_exposure, encode_jpeg, shrink, tonemap
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.report.figures import LINKED
+from envmap_inverse.system.progress import innermost
 from envmap_inverse.system.strict_json import to_json
 
 __all__ = ["LOOPBACK", "LiveView"]
 
 LOOPBACK = "127.0.0.1"
 MAX_PIXELS = 512 * 512
+MAX_STOPS = 8.0
+"""Most stops that a picture is shown brighter or darker."""
 MAX_LINES = 2000
 """Most lines of the history in one answer; a longer one is thinned evenly, keeping the last."""
 PICTURES_EVERY = 1.0
@@ -62,6 +65,7 @@ PAGE_FILES = {
     "uPlot.js": ("vendor/uPlot.iife.min.js", JS),
     "rasters.js": ("rasters.js", JS),
     "curves.js": ("curves.js", JS),
+    "theme.js": ("theme.js", JS),
     "live.js": ("live.js", JS),
 }
 """File of this package and media type, by address below the token."""
@@ -84,7 +88,6 @@ class LiveView(AbstractContextManager["LiveView"]):
         self,
         folder: Path,
         *,
-        num_steps: int,
         host: str = LOOPBACK,
         port: int = 0,
     ) -> None:
@@ -92,7 +95,6 @@ class LiveView(AbstractContextManager["LiveView"]):
 
         Args:
             folder: folder of the run, named on the page.
-            num_steps: largest number of iterations.
             host: name or address of the interface to serve on.
             port: the port; 0 for any free one.
 
@@ -100,8 +102,9 @@ class LiveView(AbstractContextManager["LiveView"]):
             InputError: if the port cannot be opened.
         """
         self._token = secrets.token_urlsafe(16)
-        self._folder, self._num_steps = folder, num_steps
-        self._host = host
+        self._folder, self._host = folder, host
+        self._num_steps: int | None = None
+        self._resume = ""
         self._exposure = 1.0
         self._pictures: dict[str, _Picture] = {}
         self._shown = -1  # iteration of the pictures
@@ -137,6 +140,10 @@ class LiveView(AbstractContextManager["LiveView"]):
         """Close the port."""
         self._server.shutdown()
         self._server.server_close()
+
+    def plan(self, num_steps: int, resume: str = "") -> None:
+        """Take the largest number of iterations, and the command that resumes a stopped run."""
+        self._num_steps, self._resume = num_steps, resume
 
     def begin(self, problem: Problem, earlier: Sequence[Record]) -> None:
         """Show the first reference, and the iterations of the run that this one continues.
@@ -193,6 +200,8 @@ class LiveView(AbstractContextManager["LiveView"]):
         return _refusal(HTTPStatus.NOT_FOUND) if found is None else (HTTPStatus.OK, *found)
 
     def _content(self, name: str, query: str) -> tuple[str, bytes] | None:
+        if name in {"", "report.html"} and self._report is not None and self._status == "done":
+            return HTML, self._report  # a reload after the end finds the report
         if name in PAGE_FILES:
             file, kind = PAGE_FILES[name]
             return kind, resources.files(__package__).joinpath(file).read_bytes()
@@ -204,7 +213,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         if name in LINKED and self._beside is not None and (self._beside / name).is_file():
             return BINARY, (self._beside / name).read_bytes()
         picture = self._pictures.get(name)
-        return None if picture is None else (JPEG, picture.jpeg)
+        return None if picture is None else (JPEG, picture.jpeg(_stops(query)))
 
     def _state(self, after: int) -> bytes:
         """The current state as JSON, with the iterations from number `after` on."""
@@ -218,12 +227,19 @@ class LiveView(AbstractContextManager["LiveView"]):
             "folder": str(self._folder),
             "status": status,
             "hasReport": self._report is not None,
+            "doing": _doing(),
             "iterations": self._num_steps,
+            "pictures": list(self._pictures),
             "shown": self._shown,
             "next": end,
             "lines": [self._history[number] for number in numbers],
+            "resume": self._resume,
+            "files": [] if status == "running" else self._files(),
         }
         return to_json(state).encode()
+
+    def _files(self) -> list[str]:
+        return [name for name in LINKED if (self._folder / name).is_file()]
 
     def _is_watched(self, now: float) -> bool:
         return now - self._asked < WATCHED_FOR
@@ -237,14 +253,21 @@ class LiveView(AbstractContextManager["LiveView"]):
 
 
 class _Picture:
-    """A picture that is encoded once, when first asked for."""
+    """A picture that is encoded when first asked for, once for each exposure."""
 
     def __init__(self, image: NDArray[np.float32], exposure: float) -> None:
         self._image, self._exposure = image, exposure
+        self._jpegs: dict[float, bytes] = {}
 
     @cached_property
-    def jpeg(self) -> bytes:
-        return encode_jpeg(tonemap(shrink(self._image, MAX_PIXELS), self._exposure))
+    def _small(self) -> NDArray[np.float32]:
+        return shrink(self._image, MAX_PIXELS)
+
+    def jpeg(self, stops: float) -> bytes:
+        """The picture, brighter by some stops."""
+        if stops not in self._jpegs:
+            self._jpegs[stops] = encode_jpeg(tonemap(self._small, self._exposure * 2**stops))
+        return self._jpegs[stops]
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -312,6 +335,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: Any) -> None:
         """Log nothing: addresses of requests hold the token."""
+
+
+def _stops(query: str) -> float:
+    """The stops that a request names, to half a stop; 0 for what is no number."""
+    try:
+        named = float(parse_qs(query).get("stops", ["0"])[0])
+    except ValueError:
+        named = 0.0
+    return round(2 * min(max(named, -MAX_STOPS), MAX_STOPS)) / 2 if np.isfinite(named) else 0.0
+
+
+def _doing() -> dict[str, Any] | None:
+    """What the program does now, how far it is, and for how long it has done so."""
+    stage = innermost()
+    if stage is None:
+        return None
+    share = stage.done / stage.total if stage.total else None
+    return {"name": stage.name, "share": share, "detail": stage.detail, "seconds": stage.seconds}
 
 
 def _line(record: Record) -> dict[str, Any]:

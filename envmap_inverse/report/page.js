@@ -9,13 +9,14 @@ function begin() {
   root.classList.add("is-scripted");
   showGlance();
   listenToDisplay();
-  if (byId("picture")) new PaneGroup(byId("picture"));
+  const pictures = byId("picture") && new PaneGroup(byId("picture"));
   new PaneGroup(byId("balls"));
   const maps = new PaneGroup(byId("map"));
   maps.describe = (u, v) => describeDirection(maps.layers[0].raster.direction(u, v));
   const viewers = SphereViewers.of([...document.querySelectorAll("figure.sphere")]);
   root.classList.toggle("has-webgl", viewers !== null);
   if (viewers) tie(maps, viewers);
+  listenToGrid(maps);
   listenToOverlays(maps);
   listenToLights(maps, viewers);
   byId("curves")?.querySelector("details").removeAttribute("open");
@@ -25,7 +26,11 @@ function begin() {
     scrubber.onChange = (run, index) => curves.mark(run, index);
   }
   if (byId("samples")) new SamplePlayer(byId("samples"));
-  listenToTheme(curves);
+  const histograms = [pictures, maps].filter(Boolean).map((group) => {
+    const isMap = group === maps;
+    return new Histogram(group.section.querySelector(".histogram"), group.layers, { isMap });
+  });
+  listenToTheme([...histograms, ...(curves ? [curves] : [])]);
 }
 
 // The pictures at the top, which are shown like all others.
@@ -41,12 +46,18 @@ function showGlance() {
 
 function listenToDisplay() {
   const [exposure, stops, curve] = ["exposure", "stops", "curve"].map(byId);
+  const key = byId("false-key");
   const show = () => {
     const value = Number(exposure.value);
     stops.textContent = `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(1)} EV`;
     display.set({ stops: value, curve: curve.value });
+    const [low, high] = [-1, 1].map((sign) => written(2 ** (sign * FALSE_STOPS) / display.exposure));
+    key.hidden = curve.value !== FALSE;
+    key.querySelector(".low").textContent = low;
+    key.querySelector(".high").textContent = high;
   };
-  Object.assign(display, { base: data.exposure, differenceGain: data.gain });
+  const { exposure: base, gain: differenceGain, ramp } = data;
+  Object.assign(display, { base, differenceGain, ramp });
   exposure.addEventListener("input", show);
   exposure.addEventListener("dblclick", () => {
     exposure.value = 0;
@@ -76,6 +87,14 @@ function tie(maps, viewers) {
 
 function describeDirection([azimuth, elevation]) {
   return `Azimuth ${azimuth.toFixed(1)}°, elevation ${elevation.toFixed(1)}°`;
+}
+
+function listenToGrid(maps) {
+  const box = maps.section.querySelector("[data-grid]");
+  box.addEventListener("change", () => {
+    maps.grid = box.checked ? drawGrid : null;
+    maps.redraw();
+  });
 }
 
 // The difference from the truth, or coverage and deviation in false colours, in place of the maps.

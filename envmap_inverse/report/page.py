@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from markupsafe import Markup
 
 from envmap_inverse.images import shrink, tonemap
 from envmap_inverse.report import figures, response, tables
+from envmap_inverse.report.colours import VIRIDIS
+from envmap_inverse.report.comparing import cautions, first_of_equals, loss_kinds
 from envmap_inverse.report.figures import files_beside
 from envmap_inverse.report.lamps import LampsPane, lamps_pane
 from envmap_inverse.report.pictures import (
@@ -41,9 +42,13 @@ STYLES = ("vendor/uPlot.min.css", "page.css")
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
     "rasters.js",
+    "canvases.js",
+    "gestures.js",
     "panes.js",
+    "grid.js",
     "spheres.js",
     "curves.js",
+    "histogram.js",
     "scrubber.js",
     "samples.js",
     "theme.js",
@@ -142,13 +147,15 @@ def page(runs: Sequence[Run], folder: Path) -> str:
     data = {
         "exposure": exposure,
         "gain": DIFFERENCE_GAIN,
+        "ramp": VIRIDIS.tolist(),
         "runs": [
             {
                 "name": name,
+                "lossKind": kind,
                 "history": _thinned(run),
                 "frames": _frames(run),
             }
-            for run, name in zip(runs, names, strict=True)
+            for run, name, kind in zip(runs, names, loss_kinds(runs), strict=True)
         ],
     }
     return template("page.html").render(
@@ -166,6 +173,8 @@ def page(runs: Sequence[Run], folder: Path) -> str:
         exposures_found=response.exposures_found,
         places=places,
         pictures=list(_pictures(runs, names, rasters, exposure)),
+        cautions=list(cautions(runs)),
+        loss_kinds=loss_kinds(runs),
         curves=any(run.history for run in runs),
         maps=[_map_pane(shown, runs, rasters, exposure) for shown in maps],
         lamps=[_lamps(shown, runs, exposure) for shown in maps],
@@ -206,7 +215,7 @@ def _pictures(
             )
         return
     pairs = [run.pictures[0] for run in runs]
-    for number in _first_of_equals([reference for reference, _ in pairs]):
+    for number in first_of_equals([reference for reference, _ in pairs]):
         caption = f"Reference of {names[number]}" if number else "Reference"
         yield _pane(caption, pairs[number][0], rasters, exposure)
     for number, (_, fit) in enumerate(pairs):
@@ -239,12 +248,12 @@ def _samples(runs: Sequence[Run]) -> list[tuple[int, Sheet]]:
 
 def _maps(runs: Sequence[Run], names: list[str]) -> Iterator[_Map]:
     """True maps, those by geometry alone, then recovered ones."""
-    for number in _first_of_equals([run.ground_truth for run in runs]):
+    for number in first_of_equals([run.ground_truth for run in runs]):
         truth = runs[number].ground_truth
         if truth is not None:
             caption = f"Truth of {names[number]}" if number else "Truth"
             yield _Map(caption=caption, texels=truth, run=None)
-    for number in _first_of_equals([run.unwrap for run in runs]):
+    for number in first_of_equals([run.unwrap for run in runs]):
         plain = runs[number].unwrap
         if plain is not None:
             of_run = f" of {names[number]}" if number else ""
@@ -279,15 +288,6 @@ def _lamps(shown: _Map, runs: Sequence[Run], exposure: float) -> LampsPane:
     folder = run.path if run is not None and run.path.is_dir() else None
     truth = None if run is None else run.ground_truth
     return lamps_pane(shown.caption, shown.texels, folder, exposure, truth)
-
-
-def _first_of_equals(images: Sequence[Image | None]) -> list[int]:
-    """Numbers of the images that equal none before them."""
-    return [
-        number
-        for number, image in enumerate(images)
-        if not any(np.array_equal(image, earlier) for earlier in images[:number])  # type: ignore[arg-type]
-    ]
 
 
 def _pane(

@@ -47,7 +47,7 @@ class Pane {
   constructor(group, figure, layers) {
     Object.assign(this, { group, figure, layers });
     this.output = figure.querySelector("output");
-    this.canvas = canvasInPlaceOf(figure, "arrow keys move the read-out, + and − zoom");
+    this.canvas = canvasInPlaceOf(figure, "arrow keys move the read-out, + and − zoom, 0 shows all");
     const { width, height } = layers[0].raster;
     this.canvas.style.aspectRatio = `${width} / ${height}`;
     figure.style.maxWidth = `calc(85vh * ${width / height})`;
@@ -72,6 +72,7 @@ class Pane {
       context.clip();
       context.imageSmoothingEnabled = width < 2 * layer.raster.width;
       context.drawImage(layer.overlay ?? layer.canvas, left, top, width, height);
+      group.grid?.(context, layer.raster, { left, top, width, height });
       if (!layer.overlay) this.#drawMarks(context, layer, { left, top, width, height });
       context.restore();
     });
@@ -114,40 +115,21 @@ class Pane {
 
   #listen() {
     const { canvas, group } = this;
-    let drag = null;
-    canvas.addEventListener("pointerdown", (event) => {
-      const [x] = this.#position(event);
-      const isNear = Math.abs(x - group.divider) * canvas.clientWidth < DIVIDER_REACH;
-      const movesDivider = this.isSwiped && (isNear || group.view.zoom === 1);
-      drag = { movesDivider, x: event.clientX, y: event.clientY, moved: 0 };
-      canvas.setPointerCapture(event.pointerId);
-      group.setCursor(this.#point(...this.#position(event)));
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      const [x, y] = this.#position(event);
-      if (drag) {
-        const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
-        drag.moved += Math.abs(dx) + Math.abs(dy);
-        [drag.x, drag.y] = [event.clientX, event.clientY];
-        if (drag.movesDivider) group.setDivider(x);
-        else group.pan(-dx / canvas.clientWidth, -dy / canvas.clientHeight);
-      }
-      group.setCursor(this.#point(x, y));
-    });
-    canvas.addEventListener("pointerup", (event) => {
-      const point = this.#point(...this.#position(event));
-      if (drag && drag.moved < 4) group.pick(point);
-      drag = null;
-    });
-    canvas.addEventListener("pointercancel", () => (drag = null));
-    canvas.addEventListener("pointerleave", (event) => {
-      // After a touch the read-out stays.
-      if (!drag && event.pointerType === "mouse") group.setCursor(null);
-    });
-    canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && document.activeElement !== canvas) return;
-      event.preventDefault();
-      group.zoom(2 ** (-event.deltaY / 200), this.#point(...this.#position(event)));
+    let movesDivider = false;
+    listenToGestures(canvas, {
+      press: (point) => {
+        const isNear = Math.abs(point[0] - group.divider) * canvas.clientWidth < DIVIDER_REACH;
+        movesDivider = this.isSwiped && (isNear || group.view.zoom === 1);
+        group.setCursor(this.#point(...point));
+      },
+      drag: ([dx, dy], point) => {
+        if (movesDivider) group.setDivider(point[0]);
+        else group.pan(-dx, -dy);
+        group.setCursor(this.#point(...point));
+      },
+      zoom: (factor, point) => group.zoom(factor, this.#point(...point)),
+      click: (point) => group.pick(this.#point(...point)),
+      hover: (point) => group.setCursor(point && this.#point(...point)),
     });
     canvas.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -173,13 +155,7 @@ class Pane {
     event.preventDefault();
   }
 
-  // Where an event is, as a fraction of the canvas.
-  #position(event) {
-    const box = this.canvas.getBoundingClientRect();
-    return [(event.clientX - box.left) / box.width, (event.clientY - box.top) / box.height];
-  }
-
-  // The point of the picture that is shown there.
+  // The point of the picture that is shown at fractions of the canvas.
   #point(x, y) {
     const { zoom, x: centreX, y: centreY } = this.group.view;
     return [centreX + (x - 0.5) / zoom, centreY + (y - 0.5) / zoom];
@@ -193,6 +169,7 @@ class PaneGroup {
   divider = 0.5;
   describe = (u, v) => this.#pixelName(u, v); // what the read-out calls a point
   pick = () => {}; // called with a point that was clicked
+  grid = null; // draws over each pane, below what is marked
   outline = null; // draws over each pane
 
   constructor(section) {
@@ -278,7 +255,7 @@ class PaneGroup {
   }
 
   #listen() {
-    const factors = { in: 2, out: 0.5, fit: 0 };
+    const factors = { in: 2, out: 0.5, all: 0 };
     for (const button of this.section.querySelectorAll("[data-zoom]")) {
       button.addEventListener("click", () => this.zoom(factors[button.dataset.zoom]));
     }
@@ -324,53 +301,4 @@ class PaneGroup {
     }
     return pane;
   }
-}
-
-// A focusable canvas in place of a figure's <img>.
-function canvasInPlaceOf(figure, keys) {
-  const image = figure.querySelector("img");
-  const canvas = document.createElement("canvas");
-  canvas.tabIndex = 0;
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `${image.alt || "Two pictures"}; ${keys}`);
-  image.hidden = true;
-  image.after(canvas);
-  return canvas;
-}
-
-// Give a canvas as many pixels as the screen has for it; returns its cleared context.
-function fitToScreen(canvas) {
-  const [width, height] = [canvas.clientWidth, canvas.clientHeight].map((side) =>
-    Math.max(1, Math.round(side * devicePixelRatio)),
-  );
-  const context = canvas.getContext("2d");
-  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-  else context.clearRect(0, 0, width, height);
-  return context;
-}
-
-// Stroke in white with a dark rim, to be seen on any picture.
-function outlined(context, stroke) {
-  for (const [width, colour] of [
-    [3, "rgb(0 0 0 / 0.6)"],
-    [1.5, "#fff"],
-  ]) {
-    context.lineWidth = width * devicePixelRatio;
-    context.strokeStyle = colour;
-    stroke();
-  }
-}
-
-function drawDivider(context, x) {
-  const { height } = context.canvas;
-  outlined(context, () => {
-    context.beginPath();
-    context.moveTo(x, 0);
-    context.lineTo(x, height);
-    context.stroke();
-  });
-  context.fillStyle = "#fff";
-  context.beginPath();
-  context.arc(x, height / 2, 7 * devicePixelRatio, 0, 2 * Math.PI);
-  context.fill();
 }

@@ -19,12 +19,18 @@ const CURVES = {
   filmic: (x) => (x > 1e4 ? 1 : (x * (2.51 * x + 0.03)) / (x * (2.43 * x + 0.59) + 0.14)),
 };
 
+// In place of a curve: false colours of luminance, from `FALSE_STOPS` below white to as many above.
+const FALSE = "false";
+const FALSE_STOPS = 6; // spheres.js has the same
+const luminance = (r, g, b) => 0.2126 * r + 0.7152 * g + 0.0722 * b;
+
 // How radiance is shown. `onChange` functions are called when it changes.
 const display = {
   base: 1,
   stops: 0,
   curve: "clip",
   differenceGain: 1,
+  ramp: [], // false colours, from dark to bright, RGB up to 255
   onChange: [],
   get exposure() {
     return this.base * 2 ** this.stops;
@@ -33,6 +39,14 @@ const display = {
     Object.assign(this, changes);
     this.table = null;
     this.onChange.forEach((listener) => listener());
+  },
+  // The false colour of a luminance.
+  falseColour(y) {
+    const share = (Math.log2(Math.max(y * this.exposure, 1e-9)) / FALSE_STOPS + 1) / 2;
+    const last = this.ramp.length - 1;
+    const place = Math.min(Math.max(share, 0), 1) * last;
+    const k = Math.min(Math.floor(place), last - 1);
+    return this.ramp[k].map((c, i) => c + (place - k) * (this.ramp[k + 1][i] - c));
   },
   // The 8-bit value that each half float is shown as.
   tableFor(scale) {
@@ -103,6 +117,7 @@ class Raster {
 
   // Paint it onto a canvas of its own size.
   paint(canvas) {
+    if (display.curve === FALSE) return this.#paintFalse(canvas);
     const { halves } = this;
     const table = display.tableFor(this.scale);
     this.#fill(canvas, (rgba) => {
@@ -110,6 +125,16 @@ class Raster {
         rgba[to] = table[halves[from]];
         rgba[to + 1] = table[halves[from + 1]];
         rgba[to + 2] = table[halves[from + 2]];
+      }
+    });
+  }
+
+  #paintFalse(canvas) {
+    const { halves, scale } = this;
+    this.#fill(canvas, (rgba) => {
+      for (let from = 0, to = 0; from < halves.length; from += 3, to += 4) {
+        const [r, g, b] = [0, 1, 2].map((k) => HALF_TO_FLOAT[halves[from + k]] * scale);
+        rgba.set(display.falseColour(luminance(r, g, b)), to);
       }
     });
   }

@@ -12,7 +12,7 @@ function begin() {
   scrubber.onChange = (_, index) => {
     if (curves) data.lights.forEach((_, light) => curves.mark(light, index));
   };
-  listenToTheme(curves || null);
+  listenToTheme(curves ? [curves] : []);
 }
 
 begin();

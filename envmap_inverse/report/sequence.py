@@ -23,7 +23,7 @@ __all__ = ["is_sequence", "write_sequence_report"]
 
 STYLES = ("vendor/uPlot.min.css", "page.css")
 SCRIPTS = (
-    *("vendor/uPlot.iife.min.js", "rasters.js", "panes.js", "curves.js", "scrubber.js"),
+    *("vendor/uPlot.iife.min.js", "rasters.js", "canvases.js", "curves.js", "scrubber.js"),
     *("theme.js", "sequence.js"),
 )
 

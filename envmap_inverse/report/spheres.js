@@ -17,6 +17,7 @@ uniform mat3 turn;     // its columns: right, up, forward
 uniform vec2 tangent;  // of half the angle of view, across and up
 uniform float gain;
 uniform int curve;
+uniform vec3 ramp[9];  // false colours, as curve 3 shows luminance
 in vec2 point;
 out vec4 colour;
 const float PI = 3.14159265358979;
@@ -27,13 +28,21 @@ vec3 shown(vec3 x) {
   return x;
 }
 
+vec3 falseColour(float luminance) {
+  float place = 8.0 * clamp((log2(max(luminance, 1e-9)) + 6.0) / 12.0, 0.0, 0.9999);
+  return mix(ramp[int(place)], ramp[int(place) + 1], fract(place));
+}
+
 void main() {
   vec3 d = normalize(turn * vec3(point * tangent, 1.0));
   float rows = float(textureSize(map, 0).y);
   float u = atan(d.x, -d.z) / (2.0 * PI);
   float v = (acos(clamp(d.y, -1.0, 1.0)) / PI * (rows - 1.0) + 0.5) / rows;
-  vec3 x = clamp(shown(clamp(texture(map, vec2(u, v)).rgb * gain, 0.0, 1e4)), 0.0, 1.0);
-  colour = vec4(mix(12.92 * x, 1.055 * pow(x, vec3(1.0 / 2.4)) - 0.055, step(0.0031308, x)), 1.0);
+  vec3 light = clamp(texture(map, vec2(u, v)).rgb * gain, 0.0, 1e4);
+  vec3 x = clamp(shown(light), 0.0, 1.0);
+  x = mix(12.92 * x, 1.055 * pow(x, vec3(1.0 / 2.4)) - 0.055, step(0.0031308, x));
+  if (curve == 3) x = falseColour(dot(light, vec3(0.2126, 0.7152, 0.0722)));
+  colour = vec4(x, 1.0);
 }`;
 
 const FIELD_OF_VIEW = { least: 25, start: 80, most: 120 }; // degrees, across
@@ -139,7 +148,8 @@ class SphereViewers {
     gl.uniformMatrix3fv(uniform("turn"), false, this.#axes().flat());
     gl.uniform2fv(uniform("tangent"), this.#tangents(width, height));
     gl.uniform1f(uniform("gain"), display.exposure * raster.scale);
-    gl.uniform1i(uniform("curve"), Object.keys(CURVES).indexOf(display.curve));
+    gl.uniform1i(uniform("curve"), [...Object.keys(CURVES), FALSE].indexOf(display.curve));
+    gl.uniform3fv(uniform("ramp"), display.ramp.flat().map((x) => x / 255));
     gl.drawArrays(gl.TRIANGLES, 0, 3);
     context.drawImage(gl.canvas, 0, gl.canvas.height - height, width, height, 0, 0, width, height);
   }
@@ -190,27 +200,13 @@ class SphereViewers {
   }
 
   #listen(canvas) {
-    let last = null;
-    canvas.addEventListener("pointerdown", (event) => {
-      last = event;
-      canvas.setPointerCapture(event.pointerId);
-    });
-    canvas.addEventListener("pointermove", (event) => {
-      if (!last) return;
-      const degrees = this.heading.across / canvas.clientWidth;
-      this.turnTo(
-        this.heading.azimuth - (event.clientX - last.clientX) * degrees,
-        this.heading.elevation + (event.clientY - last.clientY) * degrees,
-      );
-      last = event;
-    });
-    for (const name of ["pointerup", "pointercancel"]) {
-      canvas.addEventListener(name, () => (last = null));
-    }
-    canvas.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && document.activeElement !== canvas) return;
-      event.preventDefault();
-      this.widen(2 ** (event.deltaY / 600));
+    listenToGestures(canvas, {
+      drag: ([dx, dy]) => {
+        const { azimuth, elevation, across } = this.heading;
+        const up = (across * canvas.clientHeight) / canvas.clientWidth;
+        this.turnTo(azimuth - dx * across, elevation + dy * up);
+      },
+      zoom: (factor) => this.widen(1 / factor),
     });
     canvas.addEventListener("keydown", (event) => {
       const { azimuth, elevation } = this.heading;

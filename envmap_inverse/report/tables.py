@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.metrics import NAMES
+from envmap_inverse.report.comparing import differing
 from envmap_inverse.report.figures import key_figures
 from envmap_inverse.report.matching import light_numbers
 from envmap_inverse.report.numbers import number
@@ -57,6 +58,10 @@ MAX_LIGHTS = 5
 QUANTITIES = {"coverage": "coverage", "deviation": "standard deviation"}
 GROUPS = ("seen", "unseen")
 HISTORY_ROWS = 12
+PHASES = ("record", "load", "solve", "files", "assemble", "other", "coverage", "start")
+"""Each has its number's colour, on all pages."""
+ALIASES = {"optimize": "solve", "refine": "coverage"}
+"""Phases that share a colour, as no run has both, or one of them is short."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,11 +72,13 @@ class Table:
         columns: headings of the columns.
         rows: heading of each row, and its cells.
         spans: headings above the columns' own, and how many columns each one heads.
+        marked: headings of the rows whose cells differ where they might not.
     """
 
     columns: list[str]
     rows: list[tuple[str, list[str]]]
     spans: Sequence[tuple[str, int]] = ()
+    marked: Collection[str] = ()
 
 
 class Light(NamedTuple):
@@ -117,7 +124,7 @@ class Phase:
         seconds: seconds that it took.
         start: share of the bar before it.
         share: its share of the bar.
-        colour: number of its colour, the same in all bars.
+        colour: number of its colour.
     """
 
     name: str
@@ -184,19 +191,21 @@ def is_clipped(runs: Sequence[Run]) -> bool:
 
 
 def metrics(runs: Sequence[Run], names: Sequence[str]) -> Table:
-    """Errors of the maps; a column per run, or per run and part of the map that was measured."""
+    """Errors of the maps; a column per run, or per part of the map that was measured and run."""
     found = [dict(_leaves(run.summary["metrics"])) for run in runs]
     keys = list(dict.fromkeys(key for cells in found for key in cells))
     parts = list(dict.fromkeys(_part(key)[0] for key in keys))
     labels = list(dict.fromkeys(_part(key)[1] for key in keys))
     by_place = [{_part(key): value for key, value in cells.items()} for cells in found]
     return Table(
-        columns=[part or "all" for part in parts] * len(runs) if len(parts) > 1 else list(names),
+        columns=list(names) * len(parts) if len(runs) > 1 else [part or "all" for part in parts],
         rows=[
-            (label, [number(cells.get((part, label), "")) for cells in by_place for part in parts])
+            (label, [number(cells.get((part, label), "")) for part in parts for cells in by_place])
             for label in labels
         ],
-        spans=[(name, len(parts)) for name in names] if len(parts) > 1 and len(runs) > 1 else (),
+        spans=[(part or "all", len(names)) for part in parts]
+        if min(len(parts), len(runs)) > 1
+        else (),
     )
 
 
@@ -228,7 +237,10 @@ def _lights(texels: NDArray[np.float32]) -> Lights:
 
 
 def phases(runs: Sequence[Run]) -> list[list[Phase]]:
-    """Seconds by phase of each run, and the rest, leaving out phases that are sums of others."""
+    """Seconds by phase of each run, and the rest, leaving out phases that are sums of others.
+
+    All bars have one scale: that of the longest run fills it.
+    """
     found = []
     for run in runs:
         if not run.pictures:
@@ -238,15 +250,16 @@ def phases(runs: Sequence[Run]) -> list[list[Phase]]:
         if "record" in seconds and "solve" in seconds:
             seconds.pop("optimize", None)
         found.append({**seconds, "other": max(total - sum(seconds.values()), 0.0)})
-    colours = list(dict.fromkeys(name for seconds in found for name in seconds))
-    return [list(_bar(seconds, colours)) for seconds in found]
+    longest = max((sum(seconds.values()) for seconds in found), default=0.0) or 1.0
+    return [list(_bar(seconds, longest)) for seconds in found]
 
 
-def _bar(seconds: Mapping[str, float], colours: Sequence[str]) -> Iterator[Phase]:
-    start, total = 0.0, sum(seconds.values()) or 1.0
+def _bar(seconds: Mapping[str, float], longest: float) -> Iterator[Phase]:
+    start = 0.0
     for name, value in seconds.items():
-        share = value / total
-        yield Phase(name=name, seconds=value, start=start, share=share, colour=colours.index(name))
+        share, known = value / longest, ALIASES.get(name, name)
+        colour = PHASES.index(known if known in PHASES else "other")
+        yield Phase(name=name, seconds=value, start=start, share=share, colour=colour)
         start += share
 
 
@@ -281,7 +294,7 @@ def refined(run: Run) -> Table | None:
 
 
 def settings(runs: Sequence[Run], names: Sequence[str]) -> Table:
-    """Every option of the runs."""
+    """Every option of the runs, those that differ first."""
     return _by_key([run.summary["settings"] for run in runs], names)
 
 
@@ -317,13 +330,18 @@ def command(run: Run) -> str:
 
 def _optimizer(run: Run) -> str:
     """The name of a run's optimizer, without its keys."""
-    return str(run.summary["settings"].get("optimizer", "an optimizer")).partition(":")[0]
+    return str(run.summary["settings"].get("optimizer") or "transport").partition(":")[0]
 
 
 def _by_key(mappings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
+    marked = differing(mappings)
     keys = dict.fromkeys(key for mapping in mappings for key in mapping)
-    rows = [(key.replace("_", " "), [_words(m.get(key)) for m in mappings]) for key in keys]
-    return Table(columns=list(names), rows=rows)
+    rows = [
+        (key.replace("_", " "), [_words(mapping.get(key)) for mapping in mappings])
+        for key in sorted(keys, key=lambda key: key not in marked)
+    ]
+    named = {key.replace("_", " ") for key in marked}
+    return Table(columns=list(names), rows=rows, marked=named)
 
 
 def _words(value: Any) -> str:

@@ -1,7 +1,7 @@
 "use strict";
-// The button that chooses light or dark.
+// The button that chooses light or dark. What is drawn in the colours of the theme is drawn anew.
 
-function listenToTheme(curves) {
+function listenToTheme(drawings) {
   const isDark = matchMedia("(prefers-color-scheme: dark)");
   const button = byId("theme");
   let theme = isDark.matches ? "dark" : "light";
@@ -9,7 +9,7 @@ function listenToTheme(curves) {
     theme = name;
     root.dataset.theme = theme;
     button.textContent = theme === "dark" ? "Light" : "Dark";
-    curves?.redraw();
+    drawings.forEach((drawing) => drawing.redraw());
   };
   isDark.addEventListener("change", () => show(isDark.matches ? "dark" : "light"));
   button.addEventListener("click", () => show(theme === "dark" ? "light" : "dark"));

@@ -8,7 +8,7 @@ unless it says otherwise.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -249,22 +249,34 @@ def blur(texels: ArrayLike, radius: float) -> NDArray[np.float64]:
     """
     array = as_floats(texels, np.float64)
     height, width, _ = array.shape
-    along_meridians, along_parallels = constants(_gaussians, height, width, radius, beside=array)
-    spectrum = np.fft.rfft(np.tensordot(along_meridians, array, axes=(1, 0)), axis=1)
-    blurred: NDArray[np.float64] = np.fft.irfft(spectrum * along_parallels, width, axis=1)
+    along_meridians, areas, totals, along_parallels = constants(
+        _gaussians, height, width, radius, beside=array
+    )
+    # By Fourier transforms: threads of a matrix product would spin beside the caller's.
+    spectrum = np.fft.rfft(array * areas, 2 * height, axis=0) * along_meridians
+    means = np.fft.irfft(spectrum, 2 * height, axis=0)[:height] / totals
+    blurred: NDArray[np.float64] = np.fft.irfft(
+        np.fft.rfft(means, axis=1) * along_parallels, width, axis=1
+    )
     return blurred
 
 
-def _gaussians(
-    height: int, width: int, radius: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The Gaussians of `blur`: of rows by rows, and of frequencies in each row."""
+def _gaussians(height: int, width: int, radius: float) -> tuple[NDArray[Any], ...]:
+    """What `blur` multiplies or divides by.
+
+    Returns:
+        The spectrum of the Gaussian of rows, the rows' areas and the sums of these under the
+        Gaussian, and the spectra of the Gaussians of each row: all with three axes.
+    """
     theta = np.linspace(0, np.pi, height)
-    kernel = np.exp(-(((theta[:, None] - theta) / radius) ** 2) / 2)
-    kernel *= texel_solid_angles(height, width)[:, 0]
-    kernel /= kernel.sum(axis=1, keepdims=True)
+    spacing = np.pi / (height - 1)
+    rows = np.minimum(np.arange(2 * height), np.arange(2 * height, 0, -1))
+    kernel = np.fft.rfft(np.exp(-((rows * spacing / radius) ** 2) / 2))
+    areas = texel_solid_angles(height, width)[:, 0]
+    sums = np.fft.irfft(np.fft.rfft(areas, 2 * height) * kernel, 2 * height)[:height]
     turns = radius / np.maximum(np.sin(theta), 0.25 / height)[:, None] * np.arange(width // 2 + 1)
-    return kernel, np.exp(-(turns**2) / 2)[:, :, None]
+    rows_first = (kernel[:, None, None], areas[:, None, None], sums[:, None, None])
+    return *rows_first, np.exp(-(turns**2) / 2)[:, :, None]
 
 
 def _check_size(height: int, width: int) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from envmap_inverse.system.pulse import beat
 
-__all__ = ["Observer", "Stage", "is_watched", "stage", "watched_by"]
+__all__ = ["Observer", "Stage", "innermost", "is_watched", "stage", "watched_by"]
 
 
 class Observer(Protocol):
@@ -109,6 +109,11 @@ def watched_by(observer: Observer | None) -> Iterator[None]:
         yield
     finally:
         _observer.reset(token)
+
+
+def innermost() -> Stage | None:
+    """The stage that is open, of several the one that began last; asked from any thread."""
+    return next(iter(_open[-1:]), None)
 
 
 def is_watched() -> bool:

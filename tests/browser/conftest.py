@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from envmap_inverse.report import write_comparison, write_evaluation, write_report
+from envmap_inverse.report.sequence import write_sequence_report
 from envmap_inverse.run.reading import Run
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -143,3 +145,19 @@ def evaluation(make_run: Callable[..., Path], tmp_path_factory: pytest.TempPathF
         settings={"estimate": "<script>map.exr", "truth": "true.exr"},
         command="envmap-inverse evaluate '<script>map.exr' true.exr",
     )
+
+
+@pytest.fixture(scope="session")
+def sequence(make_run: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a made-up sequence of 40 frames with a light that moves."""
+    folder = make_run(tmp_path_factory.mktemp("sequence") / "run")
+    numbers = {"frames": 40, "followed": 39, "frames_per_second": 4, "solved_per_second": 8}
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps(summary | numbers))
+    light = {
+        "frames": [1, 40],
+        "directions": [[1, 0, 0], [0, 0.6, 0.8]],
+        "irradiances": [[1, 2, 3], [2, 3, 4]],
+    }
+    (folder / "lights.json").write_text(json.dumps({"lights": [light]}))
+    return write_sequence_report(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from posed import posed
 
 from envmap_inverse.problem.solution import Iteration
 from envmap_inverse.report.live import LiveView
+from envmap_inverse.system.progress import stage
 
 Open = Callable[..., Any]
 
@@ -30,10 +32,12 @@ def iteration(index: int) -> Iteration:
 
 
 @pytest.fixture
-def view(tmp_path: Path) -> Iterator[LiveView]:
+def view(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LiveView]:
     """The live view of a run that does what the test says."""
+    monkeypatch.setattr("envmap_inverse.report.live.FAREWELL", 0)  # it stays for the test
     reference = np.ones((16, 32, 3), np.float32)
-    with LiveView(tmp_path / "<script>run", num_steps=50) as served:
+    with LiveView(tmp_path / "<script>run") as served:
+        served.plan(50, "envmap-inverse estimate scene.xml --resume")
         served.begin(posed(reference), [])
         yield served
 
@@ -62,6 +66,55 @@ def test_the_page_follows_the_run_without_a_complaint(opened: Any, view: LiveVie
     assert opened.pixels("#curves canvas") != before
     assert all(url.startswith((view.address, "data:")) for url in opened.requests)
     assert opened.complaints == []
+
+
+def test_before_the_first_iteration_the_page_says_what_is_done_and_how_long_that_takes(
+    open_page: Open, browser: Any, tmp_path: Path
+) -> None:
+    page = open_page(browser).page
+    with LiveView(tmp_path / "run") as view:
+        page.goto(view.address)
+        with stage("Reading scene.xml", 1.0) as reading:
+            reading._begun -= 9  # nine seconds ago
+            reading.advance(0.25)
+            expect(page.locator("#doing")).to_have_text(
+                re.compile(r"Reading scene.xml, 25 %, about \d+ s left.")
+            )
+        with stage("Writing files"):
+            expect(page.locator("#doing")).to_have_text("Writing files.")
+        expect(page.locator("#pictures")).to_be_hidden()
+
+
+def test_theme_and_exposure_of_a_live_view_can_be_changed(opened: Any) -> None:
+    page = opened.page
+    expect(page.locator("#reference")).to_have_js_property("naturalWidth", 32)
+    page.click("#theme")
+    background = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert background == "rgb(21, 21, 21)"
+    script = """() => {
+        const canvas = document.createElement("canvas");
+        const context = canvas.getContext("2d");
+        context.drawImage(document.getElementById("reference"), 0, 0);
+        return context.getImageData(4, 4, 1, 1).data[0];
+    }"""
+    before = page.evaluate(script)
+    page.locator("#exposure").press("Home")
+    expect(page.locator("#stops")).to_have_text("−8.0 EV")
+    page.wait_for_function(f"before => ({script})() < before - 100", arg=before)
+
+
+def test_a_stopped_run_leaves_its_files_and_the_line_that_goes_on(
+    opened: Any, view: LiveView, report: Path
+) -> None:
+    folder = report.parent
+    view._folder = folder
+    view.add(iteration(0))
+    view.end("interrupted", report)
+    left = opened.page.locator("#left")
+    expect(left.locator("pre")).to_have_text("envmap-inverse estimate scene.xml --resume")
+    expect(opened.page.locator("#status")).to_contain_text("has ended (interrupted)")
+    expect(left.locator("a >> nth=0")).to_have_attribute("href", "report.html")
+    expect(left.locator("a[href='envmap.exr']")).to_be_visible()
 
 
 def test_a_reload_and_a_second_tab_show_all_of_the_run(
@@ -95,6 +148,8 @@ def test_the_page_becomes_the_report_at_the_end(opened: Any, view: LiveView, rep
     expect(opened.page.locator("#iteration")).to_have_text("1 of 50")
     view.end("done", report)
     expect(opened.page.locator("#numbers h2")).to_have_text("Numbers")
+    opened.page.goto(view.address)  # whoever comes late finds it, too
+    expect(opened.page.locator("#numbers h2")).to_have_text("Numbers")
 
 
 def test_a_page_whose_run_does_not_answer_says_so_and_keeps_what_it_shows(
@@ -105,3 +160,4 @@ def test_a_page_whose_run_does_not_answer_says_so_and_keeps_what_it_shows(
     view.__exit__(None, None, None)
     expect(opened.page.locator("#status")).to_contain_text("does not answer")
     expect(opened.page.locator("#iteration")).to_have_text("1 of 50")
+    expect(opened.page.locator("#left pre")).to_contain_text("--resume")

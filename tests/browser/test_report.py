@@ -254,7 +254,7 @@ def test_zooming_shows_a_part_in_all_panes(opened: Any) -> None:
     drag(opened, PICTURE, 40, 20)
     opened.page.mouse.move(0, 0)
     panned = [opened.pixels(pane) for pane in panes]
-    opened.page.click("#picture [data-zoom=fit]")
+    opened.page.click("#picture [data-zoom=all]")
     assert [opened.pixels(pane) for pane in panes] == before
     assert all(len(set(seen)) == 3 for seen in zip(before, zoomed, panned, strict=True))
 
@@ -320,7 +320,7 @@ def test_curves_have_two_axes_of_either_kind_and_zoom(opened: Any) -> None:
     opened.page.click("#curves [data-zoom=in]")
     seen.append(opened.pixels(CURVE))
     assert len(set(seen)) == len(seen)
-    opened.page.click("#curves [data-zoom=fit]")
+    opened.page.click("#curves [data-zoom=all]")
     assert opened.pixels(CURVE) == seen[2]
 
 

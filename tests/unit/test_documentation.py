@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 
 import pytest
@@ -36,3 +37,14 @@ def test_links_to_other_files_lead_somewhere(page: Path) -> None:
         r"\]\((?!https?:)([^)#\s]*)(?:#[^)\s]*)?\)", (DOCS / page).read_text()
     ):
         assert target == "" or (DOCS / page).parent.joinpath(target).exists(), target
+
+
+def test_links_of_a_site_that_lead_nowhere_are_found(tmp_path: Path) -> None:
+    faults = runpy.run_path(str(DOCS.parent / "scripts" / "site_links.py"))["faults"]
+    (tmp_path / "a page.html").write_text('<p id="here"><img src="no.png"><a href="https://x.org">')
+    good = '<a href="a%20page.html#here"><a href="#top"><b id="top">'
+    (tmp_path / "index.html").write_text(good + '<a href="a%20page.html#gone">')
+    assert list(faults(tmp_path)) == [
+        "a page.html: no.png: no such file",
+        "index.html: a%20page.html#gone: no element has this id",
+    ]

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from envmap_inverse import InputError, image_metrics
-from envmap_inverse.image_metrics import hdr_flip, mse, psnr, relative_mse, ssim
+from envmap_inverse.image_metrics import hdr_flip, ldr_flip, mse, psnr, relative_mse, ssim
 
 Image = NDArray[np.float64]
 Metric = Callable[..., float]
@@ -133,6 +134,38 @@ def test_ssim_needs_a_window() -> None:
     edge[5:-5, 5:-5] = 0
     with pytest.raises(InputError, match="whose window"):
         ssim(np.ones((20, 20, 3)), np.ones((20, 20, 3)), mask=edge)
+
+
+# LDR-FLIP
+
+
+def test_ldr_flip_is_that_of_its_authors(rng: np.random.Generator) -> None:
+    flip_evaluator = pytest.importorskip("flip_evaluator")
+    noise = rng.uniform(0, 1, (2, 40, 44, 3))
+    smooth = (
+        gaussian_filter(noise, (0, 2, 2, 0)) - 0.4
+    ) / 0.2  # with edges and points of all sizes
+    for pair in (noise, np.clip(smooth, 0, 1)):
+        image, reference = pair.astype(np.float32)
+        _, expected, _ = flip_evaluator.evaluate(reference, image, "LDR")
+        assert ldr_flip(image, reference) == pytest.approx(expected, abs=1e-5)
+
+
+def test_ldr_flip_of_known_pairs() -> None:
+    # Black and white by flip-evaluator 1.7; and the colours that set the range of FLIP.
+    black, white = np.zeros((2, 12, 12, 3))
+    white[:] = 1
+    assert ldr_flip(black, white) == pytest.approx(0.967388, abs=1e-5)
+    green, blue = np.zeros((2, 12, 12, 3))
+    green[..., 1] = blue[..., 2] = 1
+    assert ldr_flip(green, blue) == pytest.approx(1)
+    assert ldr_flip(green, green) == 0
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1, math.nan])
+def test_ldr_flip_refuses_what_is_not_displayed(value: float) -> None:
+    with pytest.raises(InputError, match="values from 0 to 1"):
+        ldr_flip(np.full((12, 12, 3), value), np.ones((12, 12, 3)))
 
 
 # HDR-FLIP

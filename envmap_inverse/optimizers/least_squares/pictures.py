@@ -50,8 +50,9 @@ class Pictures:
         views = problem.views
         self._loss = problem.loss
 
-        def stacked(images: Iterable[NDArray[Any]]) -> Pixels:
-            return as_columns(library.array(_stacked(images)))
+        def stacked(images: Iterable[NDArray[Any]], kind: type = np.float32) -> Pixels:
+            pixels: Pixels = library.array(_stacked(images, kind))
+            return pixels
 
         self._stacked = stacked
         self.weights = stacked(v.weights * np.float32(3 / len(views)) for v in views)
@@ -69,8 +70,8 @@ class Pictures:
         self.images: Pixels = np.where(
             self.weights > 0, self._stacked(v.image for v in views), np.float32(0)
         )
-        self._is_over = self._stacked(v.is_over for v in views) > 0
-        self._is_under = self._stacked(v.is_under for v in views) > 0
+        self._is_over = self._stacked((v.is_over for v in views), bool)
+        self._is_under = self._stacked((v.is_under for v in views), bool)
         self.is_exact = ~(self._is_over | self._is_under)
 
     def show(self, views: Sequence[View]) -> None:
@@ -203,7 +204,7 @@ def _mean_where(counts: Pixels, values: Pixels) -> float:
     return float(np.mean(values, where=counts))
 
 
-def _stacked(images: Iterable[NDArray[Any]]) -> Pixels:
+def _stacked(images: Iterable[NDArray[Any]], kind: type) -> Pixels:
     """Images one below the other, shape (pixels, 3), in columns."""
     rows = [image.reshape(-1, 3) for image in images]
-    return np.asfortranarray(np.concatenate(rows), dtype=np.float32)
+    return np.asfortranarray(np.concatenate(rows), dtype=kind)

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from envmap_inverse.image_metrics import ldr_flip
 from envmap_inverse.images import write_image
 from envmap_inverse.report import write_report
-from envmap_inverse.report.figures import PSNR, WORDS, files_beside, key_figures
+from envmap_inverse.report.figures import FLIP, PSNR, WORDS, files_beside, key_figures
 from envmap_inverse.run.reading import Run
 
 MakeRun = Callable[..., Path]
@@ -47,7 +48,7 @@ def test_a_page_has_links_to_the_files_beside_it_and_to_no_others(
     assert files_beside(Run.read(folder), tmp_path) == []
 
 
-def test_the_psnr_counts_pixels_that_have_residuals(make_run: MakeRun, tmp_path: Path) -> None:
+def test_psnr_and_flip_count_pixels_that_have_residuals(make_run: MakeRun, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "run")
     summary = json.loads((folder / "summary.json").read_text())
     (folder / "summary.json").write_text(json.dumps(summary | {"exposure": 1.0}))
@@ -60,3 +61,6 @@ def test_the_psnr_counts_pixels_that_have_residuals(make_run: MakeRun, tmp_path:
         write_image(folder / f"{name}.exr", image)
     figures = dict(key_figures(Run.read(folder)))
     assert float(figures[PSNR]) == pytest.approx(10 * np.log10(15 * 3), abs=0.01)
+    counted = np.broadcast_to(np.arange(16)[:, None] > 0, (16, 24))
+    expected = ldr_flip(np.clip(fit, 0, 1), reference, mask=counted)
+    assert float(figures[FLIP]) == pytest.approx(expected, rel=1e-3)

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -28,7 +27,8 @@ REFERENCE = np.ones((4, 6, 3), np.float32)
 
 @pytest.fixture
 def view() -> Iterator[LiveView]:
-    with LiveView(Path("run"), num_steps=9) as made:
+    with LiveView(Path("run")) as made:
+        made.plan(9, "envmap-inverse estimate --resume")
         made.begin(posed(REFERENCE), [])
         yield made
 
@@ -99,12 +99,11 @@ def test_pictures_come_with_the_end_and_the_report_if_there_is_one(
 @pytest.mark.parametrize(("host", "port"), [("127.0.0.1", 70_000), ("no.such.host.invalid", 0)])
 def test_an_address_that_cannot_be_is_refused(host: str, port: int) -> None:
     with pytest.raises(InputError, match=f"--live-host {host}, --live-port {port}: cannot be op"):
-        LiveView(Path("run"), num_steps=9, host=host, port=port)
+        LiveView(Path("run"), host=host, port=port)
 
 
 def of_a_run(**options: Any) -> Any:
-    optimizer: Any = SimpleNamespace(num_steps=9)
-    return live_view(Path("run"), optimizer, **{"host": LOOPBACK, "port": 0, **options})
+    return live_view(Path("run"), **{"host": LOOPBACK, "port": 0, **options})
 
 
 def test_a_run_has_a_live_view_if_one_is_wanted() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from envmap_inverse.report import tables
+from envmap_inverse.report.comparing import cautions
 from envmap_inverse.run.reading import Run
 from envmap_inverse.sphere.latlong import texel_directions
 
@@ -75,10 +77,11 @@ def test_runs_have_the_shortest_names_that_tell_them_apart(
 def test_parts_of_a_metric_are_columns(make_run: MakeRun, tmp_path: Path, measured: Any) -> None:
     run = Run.read(make_run(tmp_path / "run"))
     run.summary["metrics"] = measured
-    table = tables.metrics([run, run], ["a", "b"])
     expected = {"all": "1.000", "seen": "2.000", "unseen": "3.000"}
-    assert table.rows == [("log RMSE", [expected[c] for c in table.columns])]
-    assert table.spans == [("a", 3), ("b", 3)]
+    alone, both = tables.metrics([run], ["a"]), tables.metrics([run, run], ["a", "b"])
+    assert alone.rows == [("log RMSE", [expected[c] for c in alone.columns])]
+    assert both.columns == ["a", "b"] * 3
+    assert both.rows == [("log RMSE", [expected[c] for c, _ in both.spans for _ in "ab"])]
 
 
 def test_a_light_is_told_by_where_it_is_and_what_it_sends() -> None:
@@ -101,6 +104,38 @@ def test_the_phases_fill_the_bar(make_run: MakeRun, tmp_path: Path) -> None:
         "other": 1,
     }
     assert bar[-1].start + bar[-1].share == pytest.approx(1)
+
+
+def test_bars_of_several_runs_have_one_scale_and_one_colour_per_phase(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    runs = [Run.read(make_run(tmp_path / name)) for name in ("short", "long")]
+    runs[1].summary["seconds"] = {"total": 12, "files": 6, "load": 6}
+    short, long = tables.phases(runs)
+    assert sum(phase.share for phase in long) == pytest.approx(1)
+    assert sum(phase.share for phase in short) == pytest.approx(1 / 2)
+    colours = [{phase.name: phase.colour for phase in bar} for bar in (short, long)]
+    assert all(colours[0][name] == colours[1][name] for name in ("load", "files"))
+
+
+def test_settings_that_differ_are_marked_and_stand_first(make_run: MakeRun, tmp_path: Path) -> None:
+    runs = [Run.read(make_run(tmp_path / name, output=name, map_size=name)) for name in "ab"]
+    table = tables.settings(runs, ["a", "b"])
+    assert table.marked == {"map size"}
+    assert table.rows[0] == ("map size", ["a", "b"])
+
+
+def test_runs_of_other_scenes_pictures_and_truths_are_told(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    same = Run.read(make_run(tmp_path / "a", scene="a.xml"))
+    other = Run.read(make_run(tmp_path / "b", scene="b.xml"))
+    assert list(cautions([same, same])) == []
+    reference, fit = other.pictures[0]
+    other.pictures[0] = reference * 2, fit
+    changed = replace(other, ground_truth=other.envmap)
+    words = [sentence.partition(" differ")[0] for sentence in cautions([same, changed])]
+    assert words == ["The scenes", "The pictures", "The true maps"]
 
 
 def test_the_command_repeats_an_estimate_by_its_settings(make_run: MakeRun, tmp_path: Path) -> None:
