@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.recording.light_transport import LightTransport
 
-__all__ = ["MOST_FACTOR", "factors"]
+__all__ = ["factors"]
 
-LEAST_FACTOR, MOST_FACTOR = 0.05, 20.0
-"""By which a step may change a texel; one that takes a texel that far is not the last, as few of
-the pixels that would say so show lamps."""
+FACTORS = 0.05, 1e4
+"""By which a step may change a texel. Held-out pixels hardly show lamps, and may end the steps after
+the first one: it should reach them."""
 
 
 def factors(
@@ -40,7 +40,5 @@ def factors(
     weights = weights / light / (1 + noise / light**2) * pictures.pulls(predicted)
     wanted = transport.rmatvec(weights * pictures.target(predicted))
     found = transport.rmatvec(weights * light)
-    ratios: NDArray[Any] = np.clip(
-        wanted / np.maximum(found, np.float32(1e-12)), LEAST_FACTOR, MOST_FACTOR
-    )
+    ratios: NDArray[Any] = np.clip(wanted / np.maximum(found, np.float32(1e-12)), *FACTORS)
     return ratios

@@ -20,7 +20,7 @@ from envmap_inverse.optimizers.least_squares.conjugate_gradients import (
 )
 from envmap_inverse.optimizers.least_squares.held_out import HeldOutPixels
 from envmap_inverse.optimizers.least_squares.levels import least_values, scaled_start
-from envmap_inverse.optimizers.least_squares.multiplicative import MOST_FACTOR, factors
+from envmap_inverse.optimizers.least_squares.multiplicative import factors
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 from envmap_inverse.optimizers.least_squares.verdict import verdict
@@ -231,8 +231,7 @@ class LeastSquares:
             self.texels = np.where(self.seen, self.texels * found, self.texels)
             self.predicted = self.transport.matvec(self.texels)
             before, loss = loss, self.held_out.loss(self.predicted)
-            is_cut = bool((found * self.seen >= np.float32(MOST_FACTOR)).any())
-            if wanted is None and not is_cut and stopping.has_settled(before, loss):
+            if wanted is None and stopping.has_settled(before, loss):
                 break
         self.pictures.fit_gains(self.predicted)
 

@@ -22,11 +22,11 @@ Image = NDArray[np.float32]
 
 @pytest.fixture(scope="module")
 def room() -> Image:
-    """Eight lamps, 250 times as bright as the room and smaller than a texel of the solution."""
+    """Eight lamps, 250 times as bright as the room and as large as four texels of the solution."""
     random = np.random.default_rng(3)
     texels = np.full((64, 128, 3), ROOM, np.float32)
     for y, x in zip(random.integers(12, 46, 8), random.integers(0, 120, 8), strict=True):
-        texels[y : y + 3, x : x + 3] = LAMP
+        texels[y : y + 4, x : x + 4] = LAMP
     return texels
 
 
