@@ -71,8 +71,8 @@ def camera(settings: Settings) -> Table:
         "curves and exposures, after the best common scale: ours; Debevec and Malik's merge by "
         "EXIF, unwrapped; ours by sRGB with exposures found with the map. Lamp over room: the "
         f"brightest {LAMP:.1%} of the sphere over the median, over that of these maps. Colour "
-        "angle: ours. Truth: ours against the true light, no brighter than the shortest exposure's "
-        "white.",
+        "angle: ours. Truth: ours against the true light, both no brighter than the shortest "
+        "exposure's white.",
         columns={
             "camera": "",
             "map": "",
@@ -110,6 +110,7 @@ def _row(bracket: _Bracket) -> tuple[Any, ...]:
     by_srgb = _estimate(bracket, _views(bracket, exposure="auto", response="srgb"))
     pairs = ((ours, reference), _classical(bracket, exif), (by_srgb, reference))
     is_seen = _is_seen(*MAP_SIZE)
+    shown = np.minimum(ours, 1 / (found.min() * float(REFLECTANCE)))
     response = views[0].response
     assert isinstance(response, Response)
     assert response.bracket is not None
@@ -120,8 +121,8 @@ def _row(bracket: _Bracket) -> tuple[Any, ...]:
         *(_scaled_log_rmse(texels, true, is_seen) for texels, true in pairs),
         *(_lamp_over_room(texels) / _lamp_over_room(true) for texels, true in pairs),
         angular_error(ours, reference, weights=is_seen),
-        _scaled_log_rmse(ours, bracket.truth, is_seen),
-        _lamp_over_room(ours) / _lamp_over_room(bracket.truth),
+        _scaled_log_rmse(shown, bracket.truth, is_seen),
+        _lamp_over_room(shown) / _lamp_over_room(bracket.truth),
     )
 
 
