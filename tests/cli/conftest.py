@@ -3,18 +3,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from zygote import Completed, Zygote
 
 import envmap_inverse as ei
 from envmap_inverse.images import write_image
-
-Completed = subprocess.CompletedProcess[str]
 
 COMMAND = Path(sys.executable).with_name("envmap-inverse")
 
@@ -41,15 +40,10 @@ def start(environment: dict[str, str]) -> Callable[..., subprocess.Popen[str]]:
 
 
 @pytest.fixture(scope="session")
-def call(start: Callable[..., subprocess.Popen[str]]) -> Callable[..., Completed]:
-    """Runs the console script to its end."""
-
-    def run(*arguments: Any, **options: Any) -> Completed:
-        with start(*arguments, **options) as process:
-            stdout, stderr = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(arguments, process.returncode, stdout, stderr)
-
-    return run
+def call(environment: dict[str, str]) -> Iterator[Callable[..., Completed]]:
+    """Runs the program to its end, in a process that is forked once all is imported."""
+    with Zygote(environment) as zygote:
+        yield zygote.call
 
 
 @pytest.fixture(scope="session")

@@ -246,7 +246,8 @@ def _followed(number: int, kind: str, trial: Trial) -> Report:
     begun = time.perf_counter()
     if trial.is_alone:
         assert _zygote is not None
-        status, said = _zygote.call(trial.arguments, trial.environment, trial.streams)
+        done = _zygote.call(*trial.arguments, env=trial.environment, streams=trial.streams)
+        status, said = done.returncode, done.stderr
         failure = _failure_alone(trial, status, said)
         memory = 0
     else:
@@ -287,8 +288,7 @@ def _usual_status(arguments: tuple[str, ...]) -> int:
     """The exit status with usual streams."""
     assert _zygote is not None
     _clear()
-    status, _ = _zygote.call(arguments, {}, {})
-    return status
+    return _zygote.call(*arguments).returncode
 
 
 _zygote: Zygote | None = None
