@@ -4,6 +4,7 @@ That takes a second or more, in which a terminal would show nothing. The package
 itself, as importing any part of it imports all.
 """
 
+import os
 import re
 import sys
 
@@ -25,6 +26,8 @@ def _run(pulse: Pulse | None) -> None:
     if is_shown:
         sys.stderr.write(STARTING)
         sys.stderr.flush()
+    # Its small products gain nothing from more, and idle threads of it spin beside ours.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
         from envmap_inverse.cli import main as run  # noqa: PLC0415 - this takes the time
         from envmap_inverse.system.pulse import report_to  # noqa: PLC0415

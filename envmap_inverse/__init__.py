@@ -11,7 +11,7 @@ from envmap_inverse.images import read_image, tonemap, write_image
 from envmap_inverse.lights.gaussians import SphericalGaussians, spherical_gaussians
 from envmap_inverse.lights.harmonics import SphericalHarmonics, spherical_harmonics
 from envmap_inverse.lights.lamps import Lamp, Lamps, find_lamps
-from envmap_inverse.lights.sky import SunSky, sun_and_sky
+from envmap_inverse.lights.sky import SunAndSky, sun_and_sky
 from envmap_inverse.losses import (
     MSE,
     Censored,
@@ -33,6 +33,7 @@ from envmap_inverse.parameterizations import (
     Parameterization,
     Pyramid,
     Softplus,
+    SunSky,
 )
 from envmap_inverse.planning.information import Information
 from envmap_inverse.planning.ranking import ViewCoverage, rank_views
@@ -106,6 +107,7 @@ __all__ = [
     "Solution",
     "SphericalGaussians",
     "SphericalHarmonics",
+    "SunAndSky",
     "SunSky",
     "Temporal",
     "Tikhonov",

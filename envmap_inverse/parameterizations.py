@@ -1,8 +1,8 @@
 """Parameterizations: the numbers that an optimizer looks for in place of the texels.
 
 A parameterization is a pair of functions on flat Dr.Jit arrays: one from parameters to RGBA
-texels, which Adam differentiates automatically, and one from texels to parameters. Those that are
-sums of given maps also have these maps, a basis, on which `Transport` solves.
+texels, which Adam differentiates automatically, and one from texels to parameters. Those of few
+numbers also have a `family`, with which `Transport` solves for them.
 """
 
 # ruff: noqa: ARG002 - most have no use for the resolution
@@ -18,20 +18,24 @@ from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError, check_counts, check_positive
+from envmap_inverse.light_models.days import Days
+from envmap_inverse.light_models.family import Family, Linear
+from envmap_inverse.light_models.lobes import AMPLITUDES, Lobes, sharpness_of
 from envmap_inverse.sphere import harmonic_basis
 from envmap_inverse.sphere.lambert import fibonacci_directions
 from envmap_inverse.sphere.latlong import resample, texel_directions, unflatten_rgba
 
 __all__ = [
+    "CHOICES",
     "PARAMETERIZATIONS",
     "SG",
     "SH",
-    "Basis",
     "Direct",
     "Exp",
     "Parameterization",
     "Pyramid",
     "Softplus",
+    "SunSky",
 ]
 
 
@@ -58,36 +62,14 @@ class Parameterization(Protocol):
         """Convert a map, flat RGBA, to parameters, or else the nearest map that has parameters."""
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Basis:
-    """Maps whose sum is the light, and what is to be expected of their coefficients.
-
-    Expectations are for light of mean radiance 1.
-
-    Attributes:
-        maps: shape (H * W, n).
-        mean: of the coefficients, shape (n,).
-        deviation: their standard deviation, shape (n,).
-        is_positive: whether no coefficient is negative.
-    """
-
-    maps: NDArray[np.float64]
-    mean: NDArray[np.float64]
-    deviation: NDArray[np.float64]
-    is_positive: bool = False
-
-
 POWER, POWER_FALLS = 2.7, 0.9
 """Power of radiance by degree l, over the square of its mean, is 2.7 / l^0.9: measured on 27
 panoramas of Poly Haven, for l from 1 to 8 (2.7, 1.3, 1.1, 1.0, 0.7, 0.6, 0.5, 0.4)."""
 
-LOBES = 3.0
-"""Standard deviation of a lobe's amplitude over its mean."""
-
 MAX_LEVELS = 20
 """A map has at most 2^14 columns."""
 
-MAX_LOBES = 1024
+MAX_LOBES, MAX_FREE_LOBES = 1024, 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,15 +244,15 @@ class SH:
             total += value * coefficient
         return total
 
-    def basis(self, resolution: tuple[int, int]) -> Basis:
-        """The harmonics, whose power falls with their degree; see `Basis`."""
+    def family(self, resolution: tuple[int, int]) -> Family:
+        """The harmonics, whose power falls with their degree; see `Sums`."""
         width, height = resolution
         maps = harmonic_basis.basis(texel_directions(height, width), self.order)
         degrees = harmonic_basis.degrees_of(self.order)
         mean = np.zeros(len(degrees))
         mean[0] = math.sqrt(4 * math.pi)
         powers = np.where(degrees > 0, POWER / np.maximum(degrees, 1) ** POWER_FALLS, mean[0] ** 2)
-        return Basis(maps=maps.reshape(-1, len(degrees)), mean=mean, deviation=np.sqrt(powers))
+        return Linear(maps.reshape(-1, len(degrees)), mean, np.sqrt(powers))
 
     def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`: the integrals of the map times each harmonic."""
@@ -287,6 +269,7 @@ class SG:
     Attributes:
         lobes: how many.
         floor: least amplitude at the start.
+        free: whether axes and sharpness are refined, too; `Transport` can, for up to 64 lobes.
 
     Example:
         >>> adam = ei.Adam(iterations=3, parameterization=ei.SG(lobes=8))
@@ -296,11 +279,12 @@ class SG:
 
     lobes: int = 16
     floor: float = 0.01
+    free: bool = False
 
     def __post_init__(self) -> None:
         """Check the numbers."""
         check_positive(floor=self.floor)
-        check_counts(lobes=self.lobes, most=MAX_LOBES)
+        check_counts(lobes=self.lobes, most=MAX_FREE_LOBES if self.free else MAX_LOBES)
 
     def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`."""
@@ -312,15 +296,17 @@ class SG:
             total += dr.exp(logarithm + self._sharpness * (cosine - 1))
         return total
 
-    def basis(self, resolution: tuple[int, int]) -> Basis:
-        """The lobes, whose amplitudes are not negative; see `Basis`."""
+    def family(self, resolution: tuple[int, int]) -> Family:
+        """The lobes, whose amplitudes are not negative; see `Sums`."""
+        if self.free:
+            return Lobes(resolution, self.lobes)
         width, height = resolution
         cosines = (
             texel_directions(height, width).reshape(-1, 3) @ fibonacci_directions(self.lobes).T
         )
         maps = np.exp(self._sharpness * (cosines - 1))
         mean = np.full(self.lobes, 1 / maps.sum(axis=1).mean())
-        return Basis(maps=maps, mean=mean, deviation=LOBES * mean, is_positive=True)
+        return Linear(maps, mean, AMPLITUDES * mean, is_positive=True)
 
     def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`: amplitudes by least squares, none below the floor."""
@@ -338,8 +324,26 @@ class SG:
 
     @property
     def _sharpness(self) -> float:
-        """2 over the square of the angle between neighbours, sqrt(4 pi / lobes)."""
-        return self.lobes / (2 * math.pi)
+        return sharpness_of(self.lobes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SunSky:
+    """Mitsuba's `sunsky` above ground that is the same everywhere: 12 numbers, for open fields.
+
+    They are the turbidity, the sun's direction, and R, G, B of sky, sun and ground. Colours of sky
+    and sun stay within some 10 % of the model's (Hosek and Wilkie 2012). +y of the map is up.
+
+    Example:
+        >>> optimizer = ei.Transport(spp=16, parameterization=ei.SunSky())
+        >>> result = ei.estimate(scene, image, optimizer=optimizer)
+        >>> 1 <= result.posterior.described()["turbidity"] <= 10
+        True
+    """
+
+    def family(self, resolution: tuple[int, int]) -> Family:
+        """The maps; see `Sums`."""
+        return Days(resolution)
 
 
 def _directions(resolution: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
@@ -353,4 +357,7 @@ def _directions(resolution: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
 
 
 PARAMETERIZATIONS: tuple[type[Parameterization], ...] = (Direct, Exp, Pyramid, Softplus, SH, SG)
-"""The parameterizations that `--parameterization` offers and the tests try."""
+"""Those that Adam can solve for, which the tests try."""
+
+CHOICES: tuple[type[Any], ...] = (*PARAMETERIZATIONS, SunSky)
+"""The parameterizations that `--parameterization` offers."""

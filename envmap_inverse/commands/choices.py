@@ -14,7 +14,7 @@ from envmap_inverse.console.options import Maker, kind_of
 from envmap_inverse.console.output import say
 from envmap_inverse.losses import LOSSES
 from envmap_inverse.optimizers.choices import OPTIMIZERS
-from envmap_inverse.parameterizations import PARAMETERIZATIONS
+from envmap_inverse.parameterizations import CHOICES
 from envmap_inverse.priors import PRIORS
 from envmap_inverse.scene.materials import MATERIALS, Finish
 
@@ -44,13 +44,13 @@ def priors() -> None:
 
 
 def parameterizations() -> None:
-    """List the parameterizations, which Adam can change in place of texels, with keys and defaults.
+    """List the parameterizations, which can be solved for in place of texels, with their defaults.
 
     Examples:
         envmap-inverse parameterizations
         envmap-inverse estimate scene.xml photo.exr -o run --parameterization Pyramid:levels=5
     """
-    say(_listing("--parameterization", PARAMETERIZATIONS))
+    say(_listing("--parameterization", CHOICES))
 
 
 def optimizers() -> None:

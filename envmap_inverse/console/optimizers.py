@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from envmap_inverse.console.options import kind_of, make_choice, names_of, panelled, spec_of
 from envmap_inverse.errors import Faults, InputError
+from envmap_inverse.optimizers.adam.adam import check_for_adam
 from envmap_inverse.optimizers.automatic_basis import AUTO, check_parameterization
 from envmap_inverse.optimizers.choices import (
     DEFAULT,
@@ -18,7 +19,7 @@ from envmap_inverse.optimizers.choices import (
     default_optimizer,
 )
 from envmap_inverse.optimizers.protocol import Optimizer
-from envmap_inverse.parameterizations import PARAMETERIZATIONS
+from envmap_inverse.parameterizations import CHOICES
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.recording.ray import Executor, Ray
 from envmap_inverse.scene.scene import Scene
@@ -77,9 +78,10 @@ ParameterizationSpec = Annotated[
     panelled(
         "Optimizer",
         metavar="NAME[:key=value,...]",
-        help=f"What is solved for: {names_of(PARAMETERIZATIONS)} ('envmap-inverse "
+        help=f"What is solved for: {names_of(CHOICES)} ('envmap-inverse "
         "parameterizations' explains them); by default Direct, Pyramid if robust. Transport takes "
-        "Direct, SH, SG, or auto, the one that predicts pixels best that it did not see.",
+        "Direct, SH, SG, SunSky, or auto, the one that predicts pixels best that it did not see; "
+        "Adam all but SunSky.",
     ),
 ]
 PathsOrSamples = Annotated[
@@ -211,8 +213,13 @@ def _parameterization(spec: str, optimizer: str) -> Any:
         InputError: if there is none of that name, or the optimizer cannot solve for it.
     """
     if _kind(optimizer) is not kind_of(DEFAULT):
-        return make_choice(PARAMETERIZATIONS, "--parameterization", spec)
-    choice = spec if spec == AUTO else make_choice(PARAMETERIZATIONS, "--parameterization", spec)
+        choice = make_choice(CHOICES, "--parameterization", spec)
+        try:
+            check_for_adam(choice)
+        except InputError as error:
+            raise InputError(f"--{error}; leave --optimizer and --robust out") from None
+        return choice
+    choice = spec if spec == AUTO else make_choice(CHOICES, "--parameterization", spec)
     try:
         check_parameterization(choice)
     except InputError as error:

@@ -37,7 +37,7 @@ from envmap_inverse.run import session
 from envmap_inverse.run.checkpoints import fingerprints
 from envmap_inverse.run.folder import RunFolder
 from envmap_inverse.run.refined import kept_refinement
-from envmap_inverse.run.summary import fit_in_words
+from envmap_inverse.run.summary import few_numbers_in_words, fit_in_words
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import is_watched, stage, watched_by
 from envmap_inverse.system.pulse import beat
@@ -278,6 +278,7 @@ def _print_summary(
         for name, exposure in zip(names, summary["exposures"] or (), strict=False):
             values = ":".join(dict.fromkeys(f"{value:.4g}" for value in exposure))
             lines.append(f"{name}: exposure {values}")
+    lines += few_numbers_in_words(summary)
     for name, number in summary.get("refined", {}).items():
         lines.append(f"refined: {name} {Refined(**number)}")
     if summary["fit"] is not None:

@@ -8,25 +8,26 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.backend import dr, mi, select_variant
+from envmap_inverse.backend import select_variant
 from envmap_inverse.backend.exclusive import exclusive
+from envmap_inverse.light_models.sky import (
+    ALBEDO,
+    TURBIDITIES,
+    emitter,
+    radiance,
+    sun_irradiance,
+)
 from envmap_inverse.lights.lamps import Lamp, find_lamps
 from envmap_inverse.lights.light import Light, Recovered
 from envmap_inverse.sphere.latlong import resample, texel_directions, texel_solid_angles
 from envmap_inverse.sphere.lights import LUMINANCE
 
-__all__ = ["SunSky", "sun_and_sky"]
+__all__ = ["SunAndSky", "sun_and_sky"]
 
 Array = NDArray[np.float64]
 
 GRID = 33, 64
 """Rows and columns of the map that is fitted."""
-
-TURBIDITIES = np.arange(1, 10.01, 0.5)
-"""All that the model knows: from 1, pure air, to 10, haze."""
-
-ALBEDO = 0.3
-"""Of the ground, Mitsuba's default."""
 
 HORIZON, AROUND_SUN = 0.1, np.cos(np.radians(15))
 """The sky is fitted above this height (y), and outside this cosine from the sun."""
@@ -37,12 +38,9 @@ MAX_MISFIT = 0.6
 SUN_BLUR = np.radians(35)
 """Larger lamps are the glow of the sky, not a sun that cloud or a rough object blurs."""
 
-SUN_RADIUS = np.radians(0.5358 / 2)
-NUM_RINGS = 16
-
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class SunSky:
+class SunAndSky:
     """The sun and the sky of a map, as Mitsuba's `sunsky` emitter has them.
 
     Attributes:
@@ -60,7 +58,7 @@ class SunSky:
         sun: the lamp that is the sun, with its deviations; None if no sun shows.
 
     Example:
-        >>> found: ei.SunSky = ei.sun_and_sky(np.ones((16, 32, 3)))
+        >>> found: ei.SunAndSky = ei.sun_and_sky(np.ones((16, 32, 3)))
         >>> found.reason
         'not outdoors: uniform light fits better than a sky'
     """
@@ -79,7 +77,7 @@ class SunSky:
 
     def emitter(self) -> dict[str, Any]:
         """Mitsuba's description of the emitter, in axes with +y up, for `mitsuba.load_dict`."""
-        return _emitter(self.sun_direction, self.turbidity, self.sky_scale, self.sun_scale)
+        return emitter(self.sun_direction, self.turbidity, self.sky_scale, self.sun_scale)
 
     def as_dict(self) -> dict[str, Any]:
         """The entries of a JSON file; see docs/lights.md."""
@@ -103,11 +101,13 @@ class SunSky:
 
     def __repr__(self) -> str:
         """One line."""
-        return f"<SunSky, turbidity {self.turbidity:.1f}, misfit {self.misfit:.2f}: {self.reason}>"
+        return (
+            f"<SunAndSky, turbidity {self.turbidity:.1f}, misfit {self.misfit:.2f}: {self.reason}>"
+        )
 
 
 @exclusive
-def sun_and_sky(light: Light | Recovered | ArrayLike) -> SunSky:
+def sun_and_sky(light: Light | Recovered | ArrayLike) -> SunAndSky:
     """Fit the turbidity, the sun and the brightness of Mitsuba's `sunsky` to a map.
 
     The sun is the brightest lamp above the horizon (see `find_lamps`) that is less than 35 degrees
@@ -135,10 +135,10 @@ def sun_and_sky(light: Light | Recovered | ArrayLike) -> SunSky:
     turbidity, best = _lowest(misfits)
     scale = float(np.interp(turbidity, TURBIDITIES, scales))
     irradiance = np.zeros(3) if sun is None else sun.irradiance
-    luminance = float(_sun_irradiance(direction, turbidity) @ np.asarray(LUMINANCE))
+    luminance = float(sun_irradiance(direction, turbidity) @ np.asarray(LUMINANCE))
     deviations = _deviations(known, direction)
     is_outdoors, reason = sky.verdict(best)
-    return SunSky(
+    return SunAndSky(
         is_outdoors=is_outdoors,
         reason=reason,
         turbidity=turbidity,
@@ -174,7 +174,7 @@ class _Sky:
         weights = weights[self.is_up] / weights.sum()
         found, scales = [], []
         for turbidity in turbidities:
-            model = _radiance(self.directions[self.is_up], sun, float(turbidity))
+            model = radiance(self.directions[self.is_up], sun, float(turbidity))
             difference = self.logs[self.is_up] - np.log(np.maximum(model, 1e-12))
             mean = float(weights @ difference.mean(axis=1))
             found.append(float(np.sqrt(weights @ ((difference - mean) ** 2).mean(axis=1))))
@@ -225,34 +225,3 @@ def _lowest(values: Array, places: Array = TURBIDITIES) -> tuple[float, float]:
     step = (before - after) / (2 * curvature) if curvature > 0 else 0.0
     place = places[middle] + step * (places[1] - places[0])
     return float(place), float(least - (before - after) * step / 4)
-
-
-def _emitter(sun: Array, turbidity: float, sky_scale: float, sun_scale: float) -> dict[str, Any]:
-    return {
-        "type": "sunsky",
-        "turbidity": turbidity,
-        "albedo": ALBEDO,
-        "sun_direction": [float(part) for part in sun],
-        "sky_scale": sky_scale,
-        "sun_scale": sun_scale,
-        "to_world": mi.ScalarTransform4f().rotate([1, 0, 0], -90),
-    }
-
-
-def _radiance(
-    directions: Array, sun: Array, turbidity: float, *, sky: float = 1.0, disc: float = 0.0
-) -> Array:
-    """Radiance of the model from directions (n, 3), shape (n, 3)."""
-    emitter = mi.load_dict(_emitter(sun, turbidity, sky, disc))
-    point = dr.zeros(mi.SurfaceInteraction3f, len(directions))
-    point.wi = -mi.Vector3f(np.ascontiguousarray(directions.T, np.float32))
-    return np.array(emitter.eval(point), np.float64).T
-
-
-def _sun_irradiance(sun: Array, turbidity: float) -> Array:
-    """Irradiance of the model's sun disc, shape (3,): the sum over rings of equal solid angle."""
-    across = np.linalg.svd(sun[None])[2][1]
-    angles = SUN_RADIUS * np.sqrt((np.arange(NUM_RINGS) + 0.5) / NUM_RINGS)
-    directions = np.cos(angles)[:, None] * sun + np.sin(angles)[:, None] * across
-    radiance = _radiance(directions, sun, turbidity, sky=0.0, disc=1.0)
-    return np.asarray(radiance.mean(axis=0) * 2 * np.pi * (1 - np.cos(SUN_RADIUS)))

@@ -9,8 +9,13 @@ import numpy as np
 
 from envmap_inverse.backend.card import library_of_variant
 from envmap_inverse.errors import InputError, check_counts, check_positive, check_seed
+from envmap_inverse.light_models.family import Sums
 from envmap_inverse.losses import LOSSES, Loss, QuasiLikelihood
-from envmap_inverse.optimizers.automatic_basis import basis_of, check_parameterization
+from envmap_inverse.optimizers.automatic_basis import (
+    check_parameterization,
+    family_of,
+    settled,
+)
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.exposures import with_found_exposures
 from envmap_inverse.optimizers.least_squares.few_numbers import FewNumbers
@@ -80,10 +85,11 @@ class Transport(Settings):
         recording: an earlier recording of the scene, to solve without tracing: the `transport` of
             a result that kept it, or from `LightTransport.record` or `load`. Pictures, losses,
             priors and exposures may be others; shapes, materials, cameras and films may not.
-        parameterization: what to solve for: `Direct()`, the texels, or the coefficients of `SH` or
-            `SG`, which tiny pictures and those of diffuse objects know better. "auto" takes of
-            texels, `SH(order=2)`, `SH(order=4)` and `SG(lobes=16)` the one that predicts pixels
-            best that it did not see. Priors and the search for outliers are of texels alone.
+        parameterization: what to solve for: `Direct()`, the texels, or the numbers of `SH`, `SG` or
+            `SunSky`, which tiny pictures and those of diffuse objects know better. "auto" takes of
+            texels, `SunSky()` outdoors, `SH(order=2)`, `SH(order=4)` and `SG(lobes=16)` the one
+            that predicts pixels best that it did not see. Priors and the search for outliers are of
+            texels alone.
         max_outliers: share of the pixels up to which those that the map does not explain are left
             out; if there are more, the scene is wrong, and none is. 0 to look for none. None are
             looked for in brackets: exposures and response that are a little off make the pictures
@@ -103,7 +109,7 @@ class Transport(Settings):
     memory_budget: int | None = None
     recording: LightTransport | None = field(default=None, compare=False)
     max_outliers: float = 0.15
-    parameterization: Parameterization | str = field(default_factory=Direct)
+    parameterization: Parameterization | Sums | str = field(default_factory=Direct)
     executor: Executor | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -186,9 +192,10 @@ class Transport(Settings):
         problem = with_found_exposures(problem, transport, self)
         problem = with_chosen_weights(self, problem, transport, self.seed)
         phases = {"record": seconds - assembling, "assemble": assembling}
-        basis = basis_of(self.parameterization, self, problem, transport, self.seed)
-        if basis is not None:
-            return FewNumbers(self, problem, transport, basis, phases=phases)
+        choice = settled(self.parameterization, self, problem, transport, self.seed)
+        family = family_of(choice, transport)
+        if family is not None:
+            return FewNumbers(self, problem, transport, family, name=str(choice), phases=phases)
         return RobustLeastSquares(
             self, problem, transport, max_share=self._max_share(problem), phases=phases
         )

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.problem.linear_posterior import AnyPosterior
+from envmap_inverse.problem.numbers_posterior import AnyPosterior
 from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["HeldOut", "Iteration", "OnIteration", "Record", "Solution"]
@@ -114,6 +114,8 @@ class Solution:
             None if the optimizer does not look for any.
         held_out: how well pixels were predicted that all rounds but the last left out; None if the
             optimizer holds none out.
+        parameterization: the few numbers that were solved for, such as "SH(order=2)"; empty if they
+            are those of the texels.
         is_settled: whether the optimizer knows that further steps would be in vain.
 
     Example:
@@ -132,6 +134,7 @@ class Solution:
     transport: LightTransport | None = None
     outliers: tuple[NDArray[np.bool_], ...] | None = None
     held_out: HeldOut | None = None
+    parameterization: str = ""
     is_settled: bool = False
 
     def __repr__(self) -> str:

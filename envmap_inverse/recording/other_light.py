@@ -1,4 +1,4 @@
-"""Render what emitters other than the environment map add to the pictures."""
+"""Render what the environment map, or the other emitters, add to the pictures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene
 
-__all__ = ["other_light"]
+__all__ = ["light_alone", "other_light"]
 
 OFFSET_SPP = 256
 
@@ -27,3 +27,23 @@ def other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.f
         for number, sensor in enumerate(dict.fromkeys(sensors))
     }
     return np.concatenate([images[sensor].reshape(-1, 3) for sensor in sensors])
+
+
+def light_alone(
+    scene: Scene, texels: NDArray[np.float32], sensors: Sequence[int], spp: int
+) -> NDArray[np.float32]:
+    """Images lit by a map alone, shape (pixels, 3), with the same random numbers at each call.
+
+    Args:
+        scene: whose own map is not looked at.
+        texels: shape (H, W, 3); may be negative.
+        sensors: of the images, which are below each other.
+        spp: samples per pixel.
+    """
+    has_others = len(scene.mi_scene.emitters()) > 1
+    images = {}
+    for sensor in dict.fromkeys(sensors):
+        image = render(scene, texels, spp=spp, sensor=sensor)
+        dark = render(scene, np.zeros_like(texels), spp=spp, sensor=sensor) if has_others else 0
+        images[sensor] = (image - dark).reshape(-1, 3)
+    return np.concatenate([images[sensor] for sensor in sensors])

@@ -322,6 +322,7 @@ class RunFolder:
             exposures[: len(pairs)],
             motion=motion(result.texels, problem.initial, result.coverage),
             held_out=result.held_out,
+            parameterization=result.parameterization,
         )
         for number, residuals in enumerate(fit.residuals):
             write_image(begin(layout.residual(number)), residuals)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,7 +15,7 @@ from envmap_inverse.solving.fit import Fit
 from envmap_inverse.solving.outliers import outlier_shares
 from envmap_inverse.solving.saving import summary_of, versions
 
-__all__ = ["fit_in_words", "summary_of_run"]
+__all__ = ["few_numbers_in_words", "fit_in_words", "summary_of_run"]
 
 
 def summary_of_run(
@@ -43,6 +44,7 @@ def summary_of_run(
         "metrics": {} if truth is None else compare_maps(result.texels, truth, result.coverage),
         "clipped_share": [view.clipped_share for view in problem.views],
         "crops": [view.crop for view in problem.views],
+        "distance": str(problem.scene.surroundings or "infinite"),
         "exposure": exposure,
         "fit": fit.as_dict(),
         "response": response_summary(problem.views),
@@ -80,3 +82,25 @@ def fit_in_words(fit: Mapping[str, Any]) -> str:
         )
     reason = f": {fit['reason']}" if fit["reason"] else ""
     return f"{words} ({numbers}){reason}"
+
+
+def few_numbers_in_words(summary: Mapping[str, Any]) -> list[str]:
+    """Report which few numbers were solved for in place of texels, and those of sun and sky.
+
+    Args:
+        summary: as `summary.json` has it.
+    """
+    found = summary.get("few_numbers")
+    if not found:
+        return []
+    lines = [f"solved for the {found['numbers']} numbers of {found['parameterization']}"]
+    if "turbidity" in found:
+        x, y, z = found["sun_direction"]
+        turns = [math.degrees(each) for each in found["sun_direction_deviation"]]
+        lines.append(
+            f"turbidity {found['turbidity']:.2f} +- {found['turbidity_deviation']:.2g}, sun at "
+            f"{x:.3f}, {y:.3f}, {z:.3f} +- {turns[0]:.2g} x {turns[1]:.2g} degrees, sun_scale "
+            f"{found['sun_scale']:.3g} +- {found['sun_scale_deviation']:.2g}, sky_scale "
+            f"{found['sky_scale']:.3g} +- {found['sky_scale_deviation']:.2g}"
+        )
+    return lines

@@ -28,9 +28,12 @@ __all__ = ["Distance", "find_distance", "found_distance"]
 
 HELD_OUT = 0.1
 SPP = 16
-NEAREST, STEPS, HALVINGS = 1.15, 5, 2
+NEAREST, STEPS, HALVINGS = 1.15, 5, 3
 """Least distance in radii of the scene, steps from there to infinity, even in its inverse, and how
 often the step is halved round the best."""
+
+FINE = 5
+"""Least losses through which the last parabola is laid; noise of the recordings rules closer by."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -113,8 +116,11 @@ def found_distance(problem: Problem) -> Distance:
             step /= 2
             best = min(found, key=lambda inverse: float(np.mean(found[inverse])))
             for inverse in (best - step, best + step):
-                if 0 < inverse <= nearest:
+                if 0 < inverse <= nearest and inverse not in found:
                     found[inverse] = losses_at(inverse)
+        between = _lowest(found)
+        if between is not None:
+            found[between] = losses_at(between)
     finally:
         scene.surroundings = before
     return _best(found)
@@ -135,6 +141,16 @@ def _best(found: dict[float, NDArray[Any]]) -> Distance:
     )
     _LOGGER.info("%s", distance)
     return distance
+
+
+def _lowest(found: dict[float, NDArray[Any]]) -> float | None:
+    """Where a parabola through the least losses is lowest; None if not between them."""
+    nearest = sorted(found, key=lambda inverse: float(np.mean(found[inverse])))[:FINE]
+    curve = np.polyfit(nearest, [float(np.mean(found[inverse])) for inverse in nearest], 2)
+    if not curve[0] > 0:
+        return None
+    place = float(-curve[1] / (2 * curve[0]))
+    return place if min(nearest) < place < max(nearest) and place not in found else None
 
 
 def _sphere(inverse: float) -> NearSphere | None:

@@ -178,6 +178,7 @@ def solve(
         transport=None if kept is None else kept.moved_to(HOST),
         outliers=solution.outliers,
         held_out=solution.held_out,
+        parameterization=solution.parameterization,
         judged=partial(_judged, problem, solution, coverage),
     )
 
@@ -201,6 +202,7 @@ def _judged(problem: Problem, solution: Solution, coverage: NDArray[np.float32])
         motion=motion(solution.texels, problem.initial, coverage),
         objects=[_objects(problem.scene, view.sensor) for view in views],
         held_out=solution.held_out,
+        parameterization=solution.parameterization,
     )
 
 

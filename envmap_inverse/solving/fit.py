@@ -89,6 +89,7 @@ def judge(
     motion: float = np.inf,
     objects: Sequence[NDArray[np.bool_] | None] | None = None,
     held_out: HeldOut | None = None,
+    parameterization: str = "",
 ) -> Fit:
     """Compare pictures with renderings of the recovered map.
 
@@ -101,6 +102,7 @@ def judge(
         objects: of each view, which pixels show an object and not the map itself, shape (h, w);
             None if that is not known.
         held_out: how well pixels were predicted that the map was not fitted to, if that is known.
+        parameterization: the few numbers that the map follows from; empty for texels.
 
     Returns:
         The fit of all views together.
@@ -130,6 +132,8 @@ def judge(
     verdict, reasons = _verdict(parts, chi2, correlation)
     if verdict != WITHIN and motion < STILL:
         reasons.insert(0, _stillness_in_words(motion))
+    if verdict != WITHIN and parameterization:
+        reasons.insert(0, _coarseness_in_words(parameterization))
     return Fit(
         chi2=chi2,
         correlation=correlation,
@@ -167,6 +171,13 @@ def _verdict(parts: Sequence[Residuals], chi2: float, correlation: float) -> tup
     if chi2 > 2:
         return WITHIN, [noise_in_words(parts[0])]
     return WITHIN, []
+
+
+def _coarseness_in_words(parameterization: str) -> str:
+    return (
+        f"{parameterization} may have too few numbers for what the pictures show; take more of "
+        "them, --parameterization auto, or leave it out for the texels"
+    )
 
 
 def _stillness_in_words(motion: float) -> str:

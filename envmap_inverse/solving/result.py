@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.errors import InputError, check_counts, check_seed
-from envmap_inverse.problem.linear_posterior import AnyPosterior
+from envmap_inverse.problem.numbers_posterior import AnyPosterior
 from envmap_inverse.problem.solution import HeldOut, Record
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.refining.choices import Refined
@@ -50,6 +50,8 @@ class Estimate:
             others, shape (h, w); None if the optimizer does not look for any.
         held_out: how well pixels were predicted that all rounds but the last left out; None if the
             optimizer holds none out.
+        parameterization: the few numbers that were solved for, such as "SH(order=2)"; empty if they
+            are those of the texels.
         refinement: the numbers of the scene that were refined; None if none were.
         judged: renders the pictures under the map, for `fit`.
         posterior: how sure the map is; from `Transport`. It holds the recorded light transport.
@@ -74,6 +76,7 @@ class Estimate:
     transport: LightTransport | None = field(default=None, repr=False)
     outliers: tuple[NDArray[np.bool_], ...] | None = None
     held_out: HeldOut | None = None
+    parameterization: str = ""
     refinement: Refinement | None = None
     judged: Callable[[], Fit] | None = field(default=None, repr=False)
     posterior: AnyPosterior | None = field(default=None, repr=False)

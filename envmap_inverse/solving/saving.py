@@ -14,6 +14,7 @@ import numpy as np
 from envmap_inverse.backend import mi
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import display_exposure, encode_png, tonemap, write_image
+from envmap_inverse.problem.numbers_posterior import NumbersPosterior
 from envmap_inverse.problem.solution import Record
 from envmap_inverse.solving import layout
 from envmap_inverse.system.strict_json import to_json
@@ -93,8 +94,16 @@ def summary_of(result: Estimate) -> dict[str, Any]:
         "negative_share": float((result.texels < 0).mean()),
         "seen_share": float(np.any(result.coverage > 0, axis=2).mean()),
         "exposures": None if result.exposures is None else result.exposures.tolist(),
+        "few_numbers": _few_numbers(result),
         **_refined(result),
     }
+
+
+def _few_numbers(result: Estimate) -> dict[str, Any] | None:
+    """The numbers that the map follows from; None for texels."""
+    if not isinstance(result.posterior, NumbersPosterior):
+        return None
+    return {"parameterization": result.parameterization, **result.posterior.described()}
 
 
 def _refined(result: Estimate) -> dict[str, Any]:

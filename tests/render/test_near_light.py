@@ -99,14 +99,14 @@ def test_a_near_model_removes_the_residual_that_a_far_one_leaves(
 
 
 def test_the_distance_is_found(make_scene: MakeScene, lamp_map: np.ndarray) -> None:
-    scene = make(make_scene, lamp_map)
+    scene = make(make_scene, lamp_map, size=48)
     scene.surroundings = ei.NearSphere(radius=RADIUS)
     views = [ei.View(ei.render(scene, spp=64, seed=3, sensor=k), sensor=k) for k in range(2)]
     before = scene.surroundings
     found = ei.find_distance(scene, views)
     assert scene.surroundings == before
     assert found.surroundings is not None
-    assert found.surroundings.radius == pytest.approx(RADIUS, rel=0.25)
+    assert found.surroundings.radius == pytest.approx(RADIUS, rel=0.1)
     assert found.gain > 1.5
     assert min(found.losses) == found.losses[found.radii.index(found.surroundings.radius)]
 

@@ -23,7 +23,7 @@ from envmap_inverse.console.parsing import PANELS
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import write_image
 from envmap_inverse.losses import LOSSES
-from envmap_inverse.parameterizations import PARAMETERIZATIONS
+from envmap_inverse.parameterizations import CHOICES
 from envmap_inverse.priors import PRIORS
 from envmap_inverse.run.notes import collected_warnings
 from envmap_inverse.scene.materials import MATERIALS
@@ -152,7 +152,7 @@ def test_examples_are_command_lines_that_parse(
     [
         ("losses", LOSSES),
         ("priors", PRIORS),
-        ("parameterizations", PARAMETERIZATIONS),
+        ("parameterizations", CHOICES),
     ],
 )
 def test_choices_are_listed_with_keys_and_defaults(

@@ -35,7 +35,7 @@ from envmap_inverse.problem.solution import Solution
 from envmap_inverse.recording.light_transport import MAX_SPP
 from envmap_inverse.sphere import latlong
 
-__all__ = ["Adam"]
+__all__ = ["Adam", "check_for_adam"]
 
 CHECK_EVERY = 50
 MAX_ITERATIONS = 10**6
@@ -114,6 +114,7 @@ class Adam:
         if not self.averaging >= 0:
             raise InputError(f"averaging must not be negative; found {self.averaging}")
         check_seed(self.seed)
+        check_for_adam(self.parameterization)
         check_positive(
             learning_rate=self.learning_rate, final_rate=self.final_rate, epsilon=self.epsilon
         )
@@ -181,6 +182,18 @@ class Adam:
             transport = recorded(problem, spp=64, seed=self.seed)
             problem = with_found_exposures(problem, transport)
         return _Descending(self, problem)
+
+
+def check_for_adam(choice: Any) -> None:
+    """Refuse a parameterization that only `Transport` can solve for.
+
+    Raises:
+        InputError: if Adam has no derivatives by its numbers.
+    """
+    if not hasattr(choice, "to_texels") or getattr(choice, "free", False):
+        raise InputError(
+            f"parameterization: Adam cannot solve for {choice}, which is for Transport"
+        )
 
 
 class _Descending:

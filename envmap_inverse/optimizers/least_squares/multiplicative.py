@@ -12,8 +12,9 @@ from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["factors"]
 
-FACTORS = 0.05, 20.0
-"""By which a step may change a texel."""
+FACTORS = 0.05, 1e4
+"""By which a step may change a texel. Held-out pixels hardly show lamps, and may end the steps
+after the first one: it should reach them."""
 
 
 def factors(

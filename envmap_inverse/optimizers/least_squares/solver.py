@@ -24,19 +24,16 @@ from envmap_inverse.optimizers.least_squares.multiplicative import factors
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 from envmap_inverse.optimizers.least_squares.verdict import verdict
+from envmap_inverse.optimizers.least_squares.weighting import balance, weighting
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Solution
 from envmap_inverse.quadratics import Quadratic
-from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import as_columns, to_host
 
 __all__ = ["LeastSquares", "Settings"]
-
-NOISY = 3.0
-"""Where noise rules the pictures, priors count that much more."""
 
 Texels = NDArray[Any]
 Vector = NDArray[Any]
@@ -91,6 +88,7 @@ class LeastSquares:
         self.gains, self.unit = self.pictures.gains, self.pictures.unit
         self.held_out = HeldOutPixels(problem.views, self.pictures, settings.rounds, held_out)
         self.weights = self.held_out.weights
+        self._balance = self._balanced()
         self.is_smoothed = bool(problem.priors) and is_blurred(transport, self.weights)
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0)) / np.float32(self.unit)
         self.initial: Texels = as_columns(transport.library.array(start))
@@ -228,7 +226,8 @@ class LeastSquares:
         loss = self.held_out.loss(self.predicted)
         for _ in range(stopping.MOST_FACTORS if wanted is None else wanted):
             self.pictures.fit_gains(self.predicted)
-            found = factors(self.transport, self.pictures, self.weights, self.predicted, floor)
+            weights = self.weights * self._balance
+            found = factors(self.transport, self.pictures, weights, self.predicted, floor)
             self.texels = np.where(self.seen, self.texels * found, self.texels)
             self.predicted = self.transport.matvec(self.texels)
             before, loss = loss, self.held_out.loss(self.predicted)
@@ -334,25 +333,18 @@ class LeastSquares:
     # Weights and priors
 
     def weighting(self) -> tuple[Pixels, float]:
-        """Weights of the squared differences, and by how much more the priors count.
-
-        The weights are those of the loss and the views. Variance of the residuals, that of the
-        pictures and that of the recording, stands beside the square of what the loss calls large.
-
-        Where noise of the pictures rules, priors count up to 3 times as much: the square root of
-        its share in the variance of the residuals, averaged over the pixels, says how far it rules.
-        """
-        floor = np.float32(self.settings.noise_floor**2)
-        weight = self.pictures.loss_weights(self.predicted)
-        noise = self.pictures.noise(self.predicted)
-        recorded = self.transport.variance(self.texels)
-        shares = elementwise(lambda w, n: w * n / (floor + w * n), weight, noise)
-        weights = elementwise(
-            lambda of_pixel, w, n, r: of_pixel * w / (1 + w * (n + r) / floor),
-            *(self.weights, weight, noise, recorded),
+        """Weights of the squared differences, and by how much more the priors count."""
+        return weighting(
+            *(self.transport, self.pictures, self.weights * self._balance),
+            *(self.texels, self.predicted, self.settings.noise_floor),
         )
-        share = np.sum(self.weights * shares) / np.sum(self.weights)
-        return weights, 1 + (NOISY - 1) * float(np.sqrt(share))
+
+    def _balanced(self) -> Pixels | np.float32:
+        """See `balance`; 1 where no picture says what another one leaves open."""
+        views, is_exact = self.problem.views, self.pictures.is_exact
+        if len(views) < 2 or is_exact.all():
+            return np.float32(1)
+        return balance(self.transport, self.pictures.weights, is_exact, len(views))
 
     def share_of_paths(self) -> float:
         """Noise of the recording, as a share of the squares of the residuals."""

@@ -10,6 +10,9 @@ from envmap_inverse import backend
 from envmap_inverse.bundled import map_file
 
 SIZE = 16
+SIDES = [(0, 1, 3), (3, -1, 0), (0, 1, -3), (-3, -1, 0)]
+POINT = 0.144
+"""Root mean square error of order 2 under a point light, over the mean: 1 / sqrt(48)."""
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +27,7 @@ def balls() -> ei.Scene:
         "ball": {"type": "sphere", "bsdf": {"type": "diffuse", "reflectance": 1.0}},
         "light": {"type": "envmap", "bitmap": mi.Bitmap(np.ones((125, 250, 3), np.float32))},
     }
-    for number, origin in enumerate([(0, 1, 3), (3, -1, 0), (0, 1, -3), (-3, -1, 0)]):
+    for number, origin in enumerate(SIDES):
         described[f"camera{number}"] = {
             "type": "perspective",
             "fov": 30,
@@ -48,24 +51,36 @@ def normals_and_light(scene: ei.Scene, sensor: int, spp: int) -> tuple[np.ndarra
 
 
 def relative_error(scene: ei.Scene, texels: np.ndarray, order: int, spp: int = 512) -> float:
-    """Root mean square error over the mean. The noise of the two renderings is independent."""
+    """Root mean square error over the mean, all normals alike.
+
+    The noise of the two renderings is independent. A pixel that sees the ball at an angle stands
+    for more normals.
+    """
     scene.set_envmap(texels)
     harmonics = ei.spherical_harmonics(texels, order)
-    products, means = [], []
-    for sensor in range(4):
+    products, means, weights = [], [], []
+    for sensor, side in enumerate(SIDES):
         normals, first, second = normals_and_light(scene, sensor, spp)
         predicted = harmonics.irradiance(normals) / np.pi
         products.append((predicted - first) * (predicted - second))
         means.append((first + second) / 2)
-    return float(np.sqrt(np.concatenate(products).mean()) / np.concatenate(means).mean())
+        cosines = normals @ np.array(side) / np.linalg.norm(side)
+        weights.append(np.repeat(1 / np.maximum(cosines[:, None], 0.15), 3, axis=1))
+    square, mean = (
+        np.average(np.concatenate(values), weights=np.concatenate(weights))
+        for values in (products, means)
+    )
+    return float(np.sqrt(square) / mean)
 
 
-@pytest.mark.parametrize(("name", "bound"), [("museum", 0.03), ("windows", 0.03), ("lamps", 0.04)])
-def test_order_2_lights_a_diffuse_ball(balls: ei.Scene, name: str, bound: float) -> None:
-    assert relative_error(balls, ei.read_image(map_file(name)), 2) < bound
+@pytest.mark.parametrize("name", ["museum", "windows", "lamps"])
+def test_order_2_lights_a_diffuse_ball_within_3_percent(balls: ei.Scene, name: str) -> None:
+    assert relative_error(balls, ei.read_image(map_file(name)), 2) < 0.03
 
 
 def test_a_sun_needs_more_than_order_2(balls: ei.Scene) -> None:
+    """It has half of the light, and half of a point light's error is what order 2 leaves."""
     sun = ei.read_image(map_file("sun"))
-    assert 0.03 < relative_error(balls, sun, 2) < 0.08
+    share = ei.find_lamps(sun).lamps[0].share
+    assert relative_error(balls, sun, 2) == pytest.approx(POINT * share, rel=0.1)
     assert relative_error(balls, sun, 8) < 0.03

@@ -7,8 +7,8 @@ import envmap_inverse as ei
 from envmap_inverse import backend
 from envmap_inverse.backend import mi
 from envmap_inverse.bundled import map_file
+from envmap_inverse.light_models.sky import radiance, sun_irradiance
 from envmap_inverse.lights.light import Light
-from envmap_inverse.lights.sky import _radiance, _sun_irradiance
 from envmap_inverse.sphere.latlong import angle_between, texel_directions, texel_solid_angles
 
 SUN = np.array([0.48, 0.6, -0.64])
@@ -20,10 +20,10 @@ def sky() -> np.ndarray:
     """Mitsuba's sky over grey ground, with the sun in one texel."""
     backend.select_variant()
     directions = texel_directions(65, 128)
-    texels = _radiance(directions.reshape(-1, 3), SUN, TURBIDITY).reshape(65, 128, 3)
+    texels = radiance(directions.reshape(-1, 3), SUN, TURBIDITY).reshape(65, 128, 3)
     texels[directions[:, :, 1] < 0] = 0.02
     nearest = np.unravel_index(np.argmax(directions @ SUN), (65, 128))
-    texels[nearest] += _sun_irradiance(SUN, TURBIDITY) / texel_solid_angles(65, 128)[nearest]
+    texels[nearest] += sun_irradiance(SUN, TURBIDITY) / texel_solid_angles(65, 128)[nearest]
     return texels
 
 

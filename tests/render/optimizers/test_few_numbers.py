@@ -9,22 +9,30 @@ import pytest
 from keepers import Memory
 
 import envmap_inverse as ei
+from envmap_inverse.backend import select_variant
 from envmap_inverse.errors import InputError
+from envmap_inverse.light_models.family import texels_of
 from envmap_inverse.optimizers import automatic_basis, loop
-from envmap_inverse.problem.linear_posterior import LinearPosterior
+from envmap_inverse.problem.numbers_posterior import NumbersPosterior
 from envmap_inverse.problem.problem import Problem
+from envmap_inverse.sphere import harmonic_basis
+from envmap_inverse.sphere.latlong import angle_between, texel_directions, texel_solid_angles
 
 MakeScene = Callable[..., ei.Scene]
 HEIGHT, WIDTH = 17, 32
 
 
+def map_of(chosen: ei.SH | ei.SG | ei.SunSky, numbers: np.ndarray) -> np.ndarray:
+    texels = texels_of(chosen.family((WIDTH, HEIGHT)), numbers)
+    return np.float32(texels).reshape(HEIGHT, WIDTH, 3)
+
+
 @pytest.fixture
 def smooth_map() -> np.ndarray:
     """Light of order 2, everywhere positive."""
-    harmonics = ei.SH(order=2).basis((WIDTH, HEIGHT)).maps
     coefficients = np.random.default_rng(3).uniform(-0.2, 0.2, (9, 3))
     coefficients[0] = 4.0, 3.0, 2.0
-    return np.float32(harmonics @ coefficients).reshape(HEIGHT, WIDTH, 3)
+    return map_of(ei.SH(order=2), coefficients.ravel())
 
 
 @pytest.fixture
@@ -45,17 +53,17 @@ def test_light_of_few_harmonics_is_found(
     assert found.outliers is None
 
 
-def test_the_map_is_a_sum_of_the_basis_and_its_deviation_that_of_the_coefficients(
+def test_the_map_is_a_sum_of_harmonics_and_its_deviation_that_of_the_coefficients(
     diffuse: ei.Scene,
 ) -> None:
-    basis = ei.SH(order=2).basis((WIDTH, HEIGHT)).maps
     found = solved(diffuse, ei.render(diffuse, spp=64), ei.SH(order=2))
     known = found.posterior
-    assert isinstance(known, LinearPosterior)
-    np.testing.assert_allclose(
-        found.texels.reshape(-1, 3), basis @ known.coefficients, rtol=1e-4, atol=1e-4
-    )
-    variance = np.sum((basis @ known.covariance[1]) * basis, axis=1)
+    assert isinstance(known, NumbersPosterior)
+    expected = known.unit * map_of(ei.SH(order=2), known.numbers)
+    np.testing.assert_allclose(found.texels, expected, rtol=1e-4, atol=1e-4)
+    basis = harmonic_basis.basis(texel_directions(HEIGHT, WIDTH), 2).reshape(-1, 9)
+    of_green = known.covariance[1::3, 1::3]
+    variance = known.unit**2 * np.sum((basis @ of_green) * basis, axis=1) + known.lacking[1] ** 2
     deviation = found.deviation.reshape(-1, 3)[:, 1]
     np.testing.assert_allclose(deviation, np.sqrt(variance), rtol=1e-4)
     drawn = np.std(found.samples(400), axis=0).reshape(-1, 3)[:, 1]
@@ -76,8 +84,77 @@ def test_lobes_stay_positive(make_scene: MakeScene) -> None:
     scene = make_scene("diffuse", size=(16, 16), texels=lit)
     found = solved(scene, ei.render(scene, spp=64), ei.SG(lobes=24))
     assert found.texels.min() >= 0
-    assert found.posterior.coefficients.min() == 0
+    assert found.posterior.numbers.min() == 0
     assert found.samples(8).min() >= 0
+
+
+def test_free_lobes_turn_to_the_light(make_scene: MakeScene) -> None:
+    """One of four lobes lies 30 degrees off the lamp; fixed ones cannot show where that is."""
+    true = ei.SG(lobes=4, free=True).family((WIDTH, HEIGHT)).mean.reshape(4, 7).copy()
+    axis = np.array([0.6, 0.64, 0.48])
+    true[0] = [*axis, np.log(8), 5, 4, 3]
+    lit = map_of(ei.SG(lobes=4, free=True), true.ravel())
+    scene = make_scene("rough", size=(24, 24), texels=lit)
+    image = ei.render(scene, spp=128)
+    errors = {}
+    for free in (False, True):
+        found = solved(scene, image, ei.SG(lobes=4, free=free))
+        errors[free] = np.sqrt(np.mean((found.texels - lit) ** 2)) / lit.mean()
+    described = found.posterior.described()
+    brightest = int(np.argmax(np.sum(described["amplitudes"], axis=1)))
+    assert np.degrees(angle_between(described["axes"][brightest], axis)) < 3
+    assert errors[True] < 0.15 < 2 * errors[False] / 3
+
+
+DAY = np.array([4.0, 0.3, -0.4, *[0.3] * 3, *[0.5] * 3, 0.3, 0.2, 0.1])
+SUN = np.array([0.48, 0.6, -0.64])
+
+
+@pytest.fixture(scope="module")
+def under_a_sky(make_scene: MakeScene) -> tuple[ei.Estimate, np.ndarray]:
+    select_variant()
+    lit = map_of(ei.SunSky(), DAY)
+    scene = make_scene("diffuse", size=(16, 16), texels=lit)
+    return solved(scene, ei.render(scene, spp=64, seed=3), ei.SunSky()), lit
+
+
+def test_sun_and_sky_are_found_on_a_diffuse_ball(
+    under_a_sky: tuple[ei.Estimate, np.ndarray],
+) -> None:
+    found, lit = under_a_sky
+    entries = found.posterior.described()
+    assert np.degrees(angle_between(entries["sun_direction"], SUN)) < 2
+    assert entries["turbidity"] == pytest.approx(4, abs=0.5)
+    light, true = (ei.spherical_harmonics(each, 4).coefficients for each in (found.texels, lit))
+    assert np.linalg.norm(light - true) < 0.1 * np.linalg.norm(true)
+    assert found.fit.verdict == "within noise"
+    assert found.parameterization == "SunSky()"
+
+
+def test_random_skies_spread_as_their_deviations_say(
+    under_a_sky: tuple[ei.Estimate, np.ndarray],
+) -> None:
+    found, _ = under_a_sky
+    entries, maps = found.posterior.described(), found.samples(64)
+    assert (maps >= 0).all()
+    lower = maps[:, -4, 5]
+    np.testing.assert_allclose(lower.std(axis=0), found.deviation[-4, 5], rtol=0.3)
+    light = maps * texel_solid_angles(HEIGHT, WIDTH)[:, :, None]
+    spread = np.std(light.sum(axis=(1, 2)), axis=0)
+    assert (spread < 4 * np.array(entries["sun_irradiance_deviation"])).all()
+
+
+def test_a_map_that_is_too_coarse_is_reported_and_its_deviations_count_that(
+    make_scene: MakeScene,
+) -> None:
+    lit = np.full((HEIGHT, WIDTH, 3), 0.2, np.float32)
+    lit[4:10, 4:14] = 2
+    scene = make_scene("mirror", size=(24, 24), texels=lit)
+    found = solved(scene, ei.render(scene, spp=64), ei.SH(order=2))
+    assert found.fit.verdict == "no"
+    assert found.fit.reason.startswith("SH(order=2) may have too few numbers for what the pictures")
+    assert 0.3 < np.sqrt(np.mean(((found.texels - lit) / found.deviation) ** 2)) < 1.5
+    assert found.posterior.lacking.min() > 0.1
 
 
 @pytest.mark.parametrize(("material", "kind"), [("diffuse", ei.SH), ("mirror", ei.Direct)])
@@ -124,5 +201,11 @@ def test_a_run_that_goes_on_ends_with_the_same_coefficients(diffuse: ei.Scene) -
     ("choice", "found"), [(ei.Exp(), "Exp"), ("automatic", "'automatic'"), (3, "int")]
 )
 def test_what_only_adam_can_solve_for_is_refused(choice: object, found: str) -> None:
-    with pytest.raises(InputError, match=f"SH, SG or 'auto'; found {found}"):
+    with pytest.raises(InputError, match=f"SH, SG, SunSky or 'auto'; found {found}"):
         ei.Transport(parameterization=choice)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("choice", [ei.SunSky(), ei.SG(lobes=4, free=True)])
+def test_what_only_transport_can_solve_for_is_refused(choice: object) -> None:
+    with pytest.raises(InputError, match=r"Adam cannot solve for S.* which is for Transport"):
+        ei.Adam(parameterization=choice)  # type: ignore[arg-type]

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse.lights.light import Light
-from envmap_inverse.sphere.latlong import texel_directions
+from envmap_inverse.sphere.lambert import fibonacci_directions
+from envmap_inverse.sphere.latlong import texel_directions, texel_solid_angles
 
 DIRECTIONS = texel_directions(6, 9).reshape(-1, 3)
 
@@ -141,3 +142,15 @@ def test_an_order_out_of_range_is_refused(order: int) -> None:
 def test_a_matrix_that_is_not_orthogonal_is_refused(harmonics: ei.SphericalHarmonics) -> None:
     with pytest.raises(ei.InputError, match="matrix must be orthogonal"):
         harmonics.turned(2 * np.eye(3))
+
+
+def test_order_2_leaves_3_percent_of_a_point_light_on_average_and_less_of_others() -> None:
+    """Ramamoorthi and Hanrahan 2001, section 4: of the irradiance of a surface that faces it."""
+    texels = np.zeros((64, 128, 3))
+    texels[20, 40] = 1
+    light = texels * texel_solid_angles(64, 128)[:, :, None]
+    normals = fibonacci_directions(2000)
+    true = np.maximum(normals @ texel_directions(64, 128)[20, 40], 0) * light.sum(axis=(0, 1))[0]
+    errors = ei.spherical_harmonics(texels, 2).irradiance(normals)[:, 0] - true
+    assert np.abs(errors).mean() == pytest.approx(0.0307 * light[20, 40, 0], rel=0.02)
+    assert np.sqrt(np.mean(errors**2)) == pytest.approx(true.mean() / np.sqrt(48), rel=0.02)

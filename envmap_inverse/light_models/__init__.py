@@ -1,0 +1,1 @@
+"""Maps that follow from few numbers: harmonics, Gaussians, sun and sky."""
