@@ -11,8 +11,8 @@ from typing import Any
 from markupsafe import Markup
 
 from envmap_inverse.images import shrink, tonemap
+from envmap_inverse.images.false_colours import VIRIDIS
 from envmap_inverse.report import figures, response, tables
-from envmap_inverse.report.colours import VIRIDIS
 from envmap_inverse.report.comparing import cautions, first_of_equals, loss_kinds
 from envmap_inverse.report.figures import files_beside
 from envmap_inverse.report.lamps import LampsPane, lamps_pane

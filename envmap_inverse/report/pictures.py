@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.images import Uint8Image, encode_jpeg, encode_png, shrink
-from envmap_inverse.report.colours import false_colours
+from envmap_inverse.images.false_colours import heat, heat_range
 
 __all__ = ["Heat", "Raster", "Sheet", "difference", "jpeg", "marked", "png", "residual"]
 
@@ -74,16 +74,8 @@ class Heat:
     def of(cls, values: ArrayLike) -> Heat | None:
         """Args: values: shape (H, W, 3), 0 or more. None if nothing is above 0."""
         mean = shrink(np.asarray(values, np.float32), MAX_PIXELS).mean(axis=2)
-        positive = mean[np.isfinite(mean) & (mean > 0)]
-        if positive.size == 0:
-            return None
-        high = float(np.percentile(positive, 99.9))
-        low = max(float(np.percentile(positive, 1)), high * 1e-4)
-        share = np.log(np.clip(np.nan_to_num(mean), low, high) / low) / max(
-            math.log(high / low), 1e-6
-        )
-        picture = np.where(mean[..., None] > 0, false_colours(share), 0)
-        return cls(png=png(picture.astype(np.uint8)), low=low, high=high)
+        ends = heat_range(mean)
+        return None if ends is None else cls(png=png(heat(mean)), low=ends[0], high=ends[1])
 
 
 @dataclass(frozen=True, kw_only=True)
