@@ -177,8 +177,8 @@ def _packed(halves: NDArray[np.float16]) -> bytes:
     """Half floats (h, w, 3) in the zlib format; rasters.js has the inverse.
 
     Of the bits of each, as a number, those of its left neighbour are subtracted, then from red and
-    blue what is left of green, as noise is mostly grey, and `STEP_BIAS` is added; then all low bytes
-    come first, and of these all of red. That takes 60 % off the size of noisy renderings.
+    blue what is left of green, as noise is mostly grey, and `STEP_BIAS` is added; then all low
+    bytes come first, and of these all of red. That takes 60 % off the size of noisy renderings.
     """
     bits = halves.astype("<f2").view("<u2")
     steps = bits.copy()
