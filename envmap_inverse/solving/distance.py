@@ -66,9 +66,9 @@ def find_distance(scene: Scene, views: ViewLike | Sequence[ViewLike]) -> Distanc
     """Find the radius of the sphere on which the light stands.
 
     For each of a few radii the light transport is recorded, and a map is solved for without a
-    quarter of the pixels. The one that predicts these with the least loss is taken. Where objects are small
-    beside the distance, or a single picture shows few of them, all radii explain it alike, and the
-    light counts as infinitely far.
+    quarter of the pixels. The one that predicts these with the least loss is taken. Where objects
+    are small beside the distance, or a single picture shows few of them, all radii explain it
+    alike, and the light counts as infinitely far.
 
     Args:
         scene: its surroundings are put back in place.
