@@ -22,7 +22,7 @@ __all__ = [
 
 OBJECTS = ("bunny", "ball", "knot")
 MAPS = ("museum", "windows", "lamps", "sun")
-SAMPLES = ("ball",)
+SAMPLES = ("ball", "knot")
 MATERIALS: dict[str, dict[str, Any]] = {
     "mirror": {"type": "conductor", "material": "Cu"},
     "rough": {"type": "roughconductor", "material": "Cu", "alpha": 0.2},
@@ -63,7 +63,10 @@ def map_file(name: str) -> Path:
 
 
 def samples(name: str) -> Path:
-    """A folder of sample pictures: "ball" is a bracket of a chrome ball, `shot_0.jpg` and so on.
+    """A folder of sample pictures, by a simulated camera.
+
+    "ball" is a bracket of a chrome ball, `shot_0.jpg` and so on; "knot" has raw-like brackets of
+    the knot from two sides, `front_0.png` and so on, masks, `transforms.json`, and `truth.exr`.
 
     Raises:
         InputError: if there is no such folder.

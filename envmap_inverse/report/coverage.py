@@ -19,9 +19,9 @@ from envmap_inverse.images import (
     write_bytes,
     write_image,
 )
+from envmap_inverse.images.false_colours import false_colours
 from envmap_inverse.planning.information import Information
 from envmap_inverse.planning.ranking import ViewCoverage
-from envmap_inverse.report.colours import false_colours
 
 __all__ = ["write_coverage"]
 

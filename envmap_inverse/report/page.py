@@ -11,8 +11,8 @@ from typing import Any
 from markupsafe import Markup
 
 from envmap_inverse.images import shrink, tonemap
+from envmap_inverse.images.false_colours import VIRIDIS
 from envmap_inverse.report import figures, response, tables
-from envmap_inverse.report.colours import VIRIDIS
 from envmap_inverse.report.comparing import cautions, first_of_equals, loss_kinds
 from envmap_inverse.report.figures import files_beside
 from envmap_inverse.report.lamps import LampsPane, lamps_pane
@@ -36,8 +36,8 @@ from envmap_inverse.run.reading import Image, Run
 __all__ = ["page"]
 
 MAX_HISTORY = 2000
-GLANCE_PIXELS = 2**16
-"""Largest picture at the top of the page, where scripts are off."""
+STILL_PIXELS = 2**16
+"""Largest picture where scripts are off."""
 STYLES = ("vendor/uPlot.min.css", "page.css")
 SCRIPTS = (
     "vendor/uPlot.iife.min.js",
@@ -232,7 +232,7 @@ def _glance(runs: Sequence[Run], rasters: _Rasters, exposure: float) -> Iterator
     reference, fit = runs[0].pictures[0]
     shown = {"Recovered map": runs[0].envmap, "Reference": reference, "Fit": fit}
     for caption, image in shown.items():
-        small = tonemap(shrink(image, GLANCE_PIXELS), exposure)
+        small = tonemap(shrink(image, STILL_PIXELS), exposure)
         size = small.shape[1], small.shape[0]
         yield Pane(caption=caption, picture=jpeg(small), size=size, raster=rasters.name(image))
 
@@ -337,4 +337,4 @@ def _thinned(run: Run) -> list[dict[str, Any]]:
 
 
 def _small(image: Image) -> Image:
-    return shrink(image, MAX_PIXELS)
+    return shrink(image, STILL_PIXELS)

@@ -180,12 +180,13 @@ const STEP_BIAS = 128;
 function joined(bytes, width, height) {
   const size = width * height;
   const halves = new Uint16Array(3 * size);
-  for (let channel = 0; channel < 3; channel++) {
-    for (let pixel = 0; pixel < size; pixel++) {
-      const from = channel * size + pixel;
-      const to = 3 * pixel + channel;
-      const step = (bytes[from] | (bytes[from + 3 * size] << 8)) - STEP_BIAS;
-      halves[to] = step + (pixel % width ? halves[to - 3] : 0);
+  const step = (from) => (bytes[from] | (bytes[from + 3 * size] << 8)) - STEP_BIAS;
+  for (let pixel = 0, to = 0; pixel < size; pixel++, to += 3) {
+    const isFirst = pixel % width === 0;
+    const green = step(size + pixel);
+    for (let channel = 0; channel < 3; channel++) {
+      const more = channel === 1 ? green : step(channel * size + pixel) + green;
+      halves[to + channel] = more + (isFirst ? 0 : halves[to + channel - 3]);
     }
   }
   return halves;

@@ -40,6 +40,7 @@ __all__ = [
     "phases",
     "protocols",
     "refined",
+    "resumption",
     "settings",
     "subtitle",
     "versions",
@@ -325,6 +326,16 @@ def command(run: Run) -> str:
     else:
         options = ("size", "iterations", "optimizer")
         words = ["demo", *(f"--{key}={chosen[key]}" for key in options if key in chosen)]
+    return shlex.join(["envmap-inverse", *words])
+
+
+def resumption(run: Run) -> str:
+    """The command that goes on with an interrupted run; empty if there is none."""
+    settings = run.path.resolve() / layout.SETTINGS
+    is_stopped = run.summary["status"] == "interrupted"
+    if not (is_stopped and "scene" in run.summary["settings"] and settings.is_file()):
+        return ""
+    words = ["estimate", "--config", str(settings), "-o", str(settings.parent), "--resume"]
     return shlex.join(["envmap-inverse", *words])
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import display_exposure, encode_png, tonemap
+from envmap_inverse.images.false_colours import VIRIDIS, heat, heat_range
 from envmap_inverse.problem.solution import Record
 from envmap_inverse.sphere import latlong
 
@@ -27,10 +28,10 @@ WIDTH, CURVE_HEIGHT = 320, 120
 """Size of a panel of the HTML in CSS pixels; pictures hold up to twice as many."""
 
 MAX_POINTS = 300
-DECADES = 4
-"""Coverage is shown from its largest value down to 10^-DECADES of it."""
-
-LOSS_COLOUR, ERROR_COLOUR = "#3f7fc4", "#c9662f"
+FEW = 12
+"""Iterations whose points are shown."""
+LINE_COLOUR = "#c8500f"
+STOPS = ", ".join(f"rgb({red} {green} {blue})" for red, green, blue in VIRIDIS)
 
 
 def to_html(
@@ -55,18 +56,15 @@ def to_html(
     """
     seen = coverage.mean(axis=2, keepdims=True)
     panels = [
-        _picture(tonemap(_fitted(texels), display_exposure(texels)), "recovered map"),
-        _picture(
-            _gray(_fitted(seen)), f"coverage, logarithmic over {DECADES} decades; black is unseen"
-        ),
+        _picture(tonemap(_fitted(texels), display_exposure(texels)), "Recovered"),
+        _picture(heat(_fitted(seen)[..., 0]), "Coverage", _key(seen)),
     ]
-    for name, colour, points in _curves(history):
-        panels.append(_panel(_svg(points, colour), f"{name}, logarithmic, against iteration"))
+    panels += [_panel(_svg(points), name, "by iteration") for name, points in _curves(history)]
     facts = _facts(texels, seen, history, seconds)
     if status != "done":
         facts = f"{facts}; {status}"
     return (
-        f"<div><p>{html.escape(facts)}</p>"
+        f'<div style="font-family:system-ui,sans-serif"><p>{html.escape(facts)}</p>'
         f'<div style="display:flex;flex-wrap:wrap;gap:12px">{"".join(panels)}</div></div>'
     )
 
@@ -98,32 +96,54 @@ def to_figure(
             "plot needs matplotlib: pip install 'envmap-inverse[plot]' (or matplotlib)"
         ) from None
     plt.install_repl_displayhook()  # has a notebook show figures that pyplot does not manage
-    maps = {"recovered map": texels}
+    maps = {"Recovered": texels}
     if ground_truth is not None:
-        maps["ground truth"] = ground_truth
+        maps["Truth"] = ground_truth
     exposure = display_exposure(list(maps.values())[-1])
     curves = _curves(history)
     rows, columns = len(maps) + 1, 2 if curves else 1
-    figure = Figure(figsize=(4 * columns, 2.1 * rows), layout="constrained")
-    grid = figure.add_gridspec(rows, columns, width_ratios=(5, 4)[:columns])
+    figure = Figure(figsize=(5 * columns, 2.5 * rows), layout="constrained")
+    grid = figure.add_gridspec(rows, columns)
     for row, (name, image) in enumerate(maps.items()):
-        axes = figure.add_subplot(grid[row, 0], title=name, xticks=[], yticks=[])
-        axes.imshow(tonemap(image, exposure))
-    _draw_coverage(figure.add_subplot(grid[-1, 0], title="coverage"), coverage.mean(axis=2))
+        _titled(figure.add_subplot(grid[row, 0]), name).imshow(tonemap(image, exposure))
+    _draw_coverage(_titled(figure.add_subplot(grid[-1, 0]), "Coverage"), coverage.mean(axis=2))
     if curves:
         beside = grid[:, 1].subgridspec(len(curves), 1)
-        for number, (name, colour, points) in enumerate(curves):
-            axes = figure.add_subplot(beside[number], title=name, xlabel="iteration", yscale="log")
-            axes.plot(*zip(*points, strict=True), color=colour)
-            axes.grid(visible=True, alpha=0.3)
+        for number, (name, points) in enumerate(curves):
+            _draw_curve(figure.add_subplot(beside[number]), name, points)
     return figure
 
 
+def _titled(axes: Axes, name: str) -> Axes:
+    """Axes for a picture."""
+    axes.set(xticks=[], yticks=[])
+    axes.set_title(name, loc="left", fontsize="medium", fontweight="bold")
+    return axes
+
+
 def _draw_coverage(axes: Axes, seen: NDArray[Any]) -> None:
-    top = float(seen.max()) or 1.0
-    axes.set(xticks=[], yticks=[], facecolor="black")
-    shown = axes.imshow(seen, cmap="viridis", norm="log", vmin=top / 10**DECADES, vmax=top)
-    axes.figure.colorbar(shown, ax=axes, pad=0.02, label="black: unseen")
+    low, high = heat_range(seen) or (0.1, 1.0)
+    axes.set_facecolor("black")
+    shown = axes.imshow(seen, cmap="viridis", norm="log", vmin=low, vmax=high)
+    # Within the axes, so that all pictures have one width.
+    scale = axes.inset_axes((1.02, 0, 0.03, 1))
+    axes.figure.colorbar(shown, cax=scale, label="black: unseen")
+
+
+def _draw_curve(axes: Axes, name: str, points: list[tuple[int, float]]) -> None:
+    from matplotlib.ticker import FuncFormatter, NullFormatter  # noqa: PLC0415 - an extra
+
+    axes.set(xlabel="iteration", yscale="log")
+    axes.set_title(name, loc="left", fontsize="medium", fontweight="bold")
+    marker = "o" if len(points) < FEW else ""
+    axes.plot(*zip(*points, strict=True), color=LINE_COLOUR, marker=marker, markersize=4)
+    axes.grid(visible=True, which="both", alpha=0.25)
+    values = [value for _, value in points]
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    axes.yaxis.set_major_formatter(plain)
+    is_short = max(values) < 10 * min(values)
+    axes.yaxis.set_minor_formatter(plain if is_short else NullFormatter())
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def _facts(texels: Image, seen: Image, history: Sequence[Record], seconds: float) -> str:
@@ -141,17 +161,14 @@ def _facts(texels: Image, seen: Image, history: Sequence[Record], seconds: float
     return ", ".join(facts)
 
 
-def _curves(history: Sequence[Record]) -> list[tuple[str, str, list[tuple[int, float]]]]:
-    """Name, colour and (iteration, value) of what a logarithmic axis can show as a line."""
+def _curves(history: Sequence[Record]) -> list[tuple[str, list[tuple[int, float]]]]:
+    """Name and (iteration, value) of what a logarithmic axis can show as a line."""
     curves = []
-    for name, field, colour in (
-        ("loss", "loss", LOSS_COLOUR),
-        ("error of the map", "error", ERROR_COLOUR),
-    ):
+    for name, field in (("Loss", "loss"), ("Sum of squared errors of the map", "error")):
         values = [(record.index, getattr(record, field)) for record in history]
         points = [(k, v) for k, v in values if v is not None and np.isfinite(v) and v > 0]
         if len(points) > 1:
-            curves.append((name, colour, points))
+            curves.append((name, points))
     return curves
 
 
@@ -164,31 +181,33 @@ def _fitted(image: Image) -> Image:
     return latlong.resample(image, smaller, 2 * WIDTH).astype(np.float32)
 
 
-def _gray(seen: Image) -> NDArray[np.uint8]:
-    """Coverage as brightness; what is seen at all is not black."""
-    top = float(seen.max()) or 1.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        level = 1 + np.log10(seen / top) / DECADES
-    shown = np.where(seen > 0, 40 + 215 * np.clip(level, 0, 1), 0)
-    return np.repeat(shown.astype(np.uint8), 3, axis=2)
+def _key(seen: Image) -> str:
+    """The scale of the coverage, in words and colours."""
+    ends = heat_range(seen)
+    if ends is None:
+        return "nothing is seen"
+    colours = f"background:linear-gradient(to right, {STOPS})"
+    ramp = f'<span style="display:inline-block;width:6em;height:.6em;{colours}"></span>'
+    return f"{ends[0]:.3g} {ramp} {ends[1]:.3g}, black where there is none"
 
 
-def _picture(pixels: NDArray[np.uint8], caption: str) -> str:
+def _picture(pixels: NDArray[np.uint8], name: str, note: str = "") -> str:
     data = base64.b64encode(encode_png(pixels, compression=9)).decode()
     image = (
-        f'<img src="data:image/png;base64,{data}" width="{WIDTH}" alt="{html.escape(caption)}"/>'
+        f'<img src="data:image/png;base64,{data}" width="{WIDTH}" '
+        f'style="display:block;border-radius:4px;background:#000" alt="{html.escape(name)}"/>'
     )
-    return _panel(image, caption)
+    return _panel(image, name, note)
 
 
-def _panel(content: str, caption: str) -> str:
+def _panel(content: str, name: str, note: str = "") -> str:
     return (
-        f'<figure style="margin:0">{content}'
-        f'<figcaption style="font-size:85%">{html.escape(caption)}</figcaption></figure>'
+        f'<figure style="margin:0;width:{WIDTH}px">{content}<figcaption style="font-size:85%">'
+        f"<b>{html.escape(name)}</b> {note}</figcaption></figure>"
     )
 
 
-def _svg(points: list[tuple[int, float]], colour: str) -> str:
+def _svg(points: list[tuple[int, float]]) -> str:
     """A line against a logarithmic axis, its extremes labelled; text takes the page's colour."""
     chosen = points[:: -(-len(points) // MAX_POINTS)]
     if chosen[-1] != points[-1]:
@@ -215,6 +234,6 @@ def _svg(points: list[tuple[int, float]], colour: str) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{CURVE_HEIGHT}" '
         f'viewBox="0 0 {WIDTH} {CURVE_HEIGHT}" role="img">'
         f'<path d="M60,8V{bottom + 4}H{WIDTH - 10}" fill="none" stroke="currentColor" '
-        f'opacity="0.4"/><polyline points="{line}" fill="none" stroke="{colour}" '
+        f'opacity="0.4"/><polyline points="{line}" fill="none" stroke="{LINE_COLOUR}" '
         f'stroke-width="1.5"/>{texts}</svg>'
     )

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from envmap_inverse.bundled import samples
+from envmap_inverse.images import read_image, read_picture
+from envmap_inverse.scene.camera_files import read_cameras
+
 SCENES = Path(__file__).parents[2] / "scenes"
 
 Knot = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int32]]
@@ -57,3 +61,21 @@ def test_the_knot_lies_at_the_tubes_radius_from_its_curve(knot: Knot) -> None:
     np.testing.assert_allclose(curve, curve[:, :1] + np.zeros((1, 16, 1)), atol=1e-12)
     distance = np.hypot(np.hypot(curve[..., 0], curve[..., 1]) - 0.62, curve[..., 2])
     np.testing.assert_allclose(distance, 0.3)
+
+
+def test_the_sample_pictures_of_the_knot_are_raw_like_and_go_with_their_cameras() -> None:
+    folder = samples("knot")
+    cameras = read_cameras(folder / "transforms.json")
+    assert [camera.name for camera in cameras] == [
+        f"{side}_{shot}.png" for side in ("front", "side") for shot in (0, 1)
+    ]
+    long, short = (read_picture(folder / camera.name) for camera in cameras[:2])
+    assert (long.bit_depth, long.image.shape) == (16, (48, 64, 3))
+    steps = long.stored.astype(np.float64) * 4095 / 65535
+    np.testing.assert_allclose(steps, np.round(steps), atol=0.04)  # 12 bits in files of 16
+    is_knot = read_image(folder / "front_mask.png")[..., 0] > 0
+    is_whole = is_knot & (long.image < long.white).all(axis=2)
+    assert 0.5 < np.mean(long.image < long.white) < 1
+    ratio = short.image[is_whole].sum() / long.image[is_whole].sum()
+    assert ratio == pytest.approx(1 / 16, rel=0.01)
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 100_000

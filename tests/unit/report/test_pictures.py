@@ -25,7 +25,9 @@ from envmap_inverse.report.pictures import (
 def decoded(raster: Raster) -> NDArray[np.float64]:
     data = np.frombuffer(zlib.decompress(base64.b64decode(raster.base64)), np.uint8)
     low, high = data.reshape(2, 3, raster.height, raster.width).transpose(0, 2, 3, 1).astype(int)
-    bits = np.cumsum(low + 256 * high - STEP_BIAS, axis=1).astype("<u2")
+    steps = low + 256 * high - STEP_BIAS
+    steps[..., ::2] += steps[..., 1:2]
+    bits = np.cumsum(steps, axis=1).astype("<u2")
     return bits.view("<f2").astype(np.float64) * raster.scale
 
 

@@ -145,6 +145,16 @@ def test_the_command_repeats_an_estimate_by_its_settings(make_run: MakeRun, tmp_
     assert words == ["envmap-inverse", *expected]
 
 
+def test_an_interrupted_run_has_the_command_that_goes_on(make_run: MakeRun, tmp_path: Path) -> None:
+    run = Run.read(make_run(tmp_path / "a run", scene="scene.xml"))
+    (run.path / "run.toml").touch()
+    assert tables.resumption(run) == ""
+    run.summary["status"] = "interrupted"
+    folder = str(run.path)
+    expected = ["estimate", "--config", f"{folder}/run.toml", "-o", folder, "--resume"]
+    assert shlex.split(tables.resumption(run)) == ["envmap-inverse", *expected]
+
+
 @settings(max_examples=25)
 @given(value=st.floats(-1e300, 1e300) | st.integers())
 def test_a_number_is_told_to_four_digits(value: float) -> None:

@@ -75,7 +75,7 @@ def test_only_unseen_texels_are_black_in_the_coverage(estimate: Make) -> None:
     result = estimate()
     _, coverage = pictures(result)
     np.testing.assert_array_equal(coverage.max(axis=2) == 0, result.coverage.sum(axis=2) == 0)
-    assert coverage.max() == 255
+    assert len(np.unique(coverage.reshape(-1, 3), axis=0)) > 10
 
 
 def test_a_map_that_nothing_sees_is_shown(estimate: Make) -> None:
@@ -93,7 +93,19 @@ def test_a_large_map_is_shown_smaller(estimate: Make) -> None:
 
 def test_the_html_is_one_element_without_scripts_or_links(estimate: Make) -> None:
     tags = {element.tag.removeprefix(SVG) for element in parsed(estimate()).iter()}
-    assert tags == {"div", "p", "figure", "figcaption", "img", "svg", "path", "polyline", "text"}
+    assert tags == {
+        "div",
+        "p",
+        "figure",
+        "figcaption",
+        "img",
+        "svg",
+        "b",
+        "span",
+        "path",
+        "polyline",
+        "text",
+    }
 
 
 def test_a_status_is_text_even_if_it_looks_like_a_tag(estimate: Make) -> None:
@@ -148,8 +160,9 @@ def test_a_long_history_keeps_its_ends(estimate: Make) -> None:
 def test_plot_returns_a_figure_of_all_there_is(estimate: Make) -> None:
     result = estimate(errors=(9.0, 8.0, 7.0))
     figure = result.plot(ground_truth=np.ones((4, 8, 3)))
-    titles = [axes.get_title() for axes in figure.axes]
-    assert titles == ["recovered map", "ground truth", "coverage", "", "loss", "error of the map"]
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    errors = "Sum of squared errors of the map"
+    assert titles == ["Recovered", "Truth", "Coverage", "Loss", errors]
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
     assert len(np.unique(np.asarray(Image.open(stream)))) > 100
@@ -173,7 +186,7 @@ def test_a_figure_holds_the_losses(estimate: Make) -> None:
 
 def test_a_figure_without_a_curve_has_the_maps(estimate: Make) -> None:
     figure = estimate(losses=(1.0,), errors=(None,)).plot()
-    assert [axes.get_title() for axes in figure.axes] == ["recovered map", "coverage", ""]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["Recovered", "Coverage"]
 
 
 def test_pyplot_keeps_no_figure(estimate: Make) -> None:
