@@ -171,6 +171,7 @@ FUNCTIONS = {
     "ptp",
     "repeat",
     "rfft",
+    "roll",
     "searchsorted",
     "split",
     "stack",

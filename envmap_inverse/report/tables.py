@@ -19,7 +19,7 @@ from envmap_inverse.report.figures import key_figures
 from envmap_inverse.report.matching import light_numbers
 from envmap_inverse.report.numbers import number
 from envmap_inverse.run.reading import Run
-from envmap_inverse.run.summary import fit_in_words
+from envmap_inverse.run.summary import few_numbers_in_words, fit_in_words
 from envmap_inverse.solving import layout
 from envmap_inverse.sphere.latlong import texel_solid_angles
 from envmap_inverse.sphere.lights import Lights, find_lights
@@ -175,6 +175,11 @@ def fit(run: Run) -> str:
         return ""
     words = fit_in_words(found)
     return f"{words[0].upper()}{words[1:]}."
+
+
+def few_numbers(run: Run) -> list[str]:
+    """Which few numbers were solved for in place of texels, and those of sun and sky."""
+    return [f"{line[0].upper()}{line[1:]}." for line in few_numbers_in_words(run.summary)]
 
 
 def glance(runs: Sequence[Run], names: Sequence[str]) -> Table:

@@ -26,9 +26,9 @@ from envmap_inverse.scene.scene import Scene
 
 __all__ = ["Distance", "find_distance", "found_distance"]
 
-HELD_OUT = 0.1
+HELD_OUT = 0.25
 SPP = 16
-NEAREST, STEPS, HALVINGS = 1.15, 5, 3
+NEAREST, STEPS, HALVINGS = 1.15, 5, 4
 """Least distance in radii of the scene, steps from there to infinity, even in its inverse, and how
 often the step is halved round the best."""
 
@@ -65,10 +65,10 @@ class Distance:
 def find_distance(scene: Scene, views: ViewLike | Sequence[ViewLike]) -> Distance:
     """Find the radius of the sphere on which the light stands.
 
-    For each of a few radii the light transport is recorded, and a map is solved for without a tenth
-    of the pixels. The one that predicts these with the least loss is taken. Where objects are small
-    beside the distance, or a single picture shows few of them, all radii explain it alike, and the
-    light counts as infinitely far.
+    For each of a few radii the light transport is recorded, and a map is solved for without a
+    quarter of the pixels. The one that predicts these with the least loss is taken. Where objects
+    are small beside the distance, or a single picture shows few of them, all radii explain it
+    alike, and the light counts as infinitely far.
 
     Args:
         scene: its surroundings are put back in place.

@@ -186,3 +186,23 @@ def test_a_recording_that_does_not_fit_on_the_card_is_refused(
         ei.LightTransport.record(
             make_scene("rough", size=(64, 64)), spp=16, memory_budget=50_000, library=LIKE_CUPY
         )
+
+
+@pytest.mark.parametrize(
+    "chosen", [ei.SH(order=2), ei.SG(lobes=4, free=True), ei.SunSky()], ids=repr
+)
+def test_few_numbers_are_those_of_the_processor(
+    make_scene: MakeScene,
+    random_map: MakeMap,
+    on_card: Callable[[bool], None],
+    chosen: Any,
+) -> None:
+    scene = make_scene("diffuse", size=(8, 8), texels=random_map(9, 16))
+    image, found = ei.render(scene, spp=64), []
+    for is_on_card in (False, True):
+        on_card(is_on_card)
+        optimizer = ei.Transport(spp=8, parameterization=chosen)
+        found.append(ei.estimate(scene, image, optimizer=optimizer))
+    here, there = found
+    np.testing.assert_allclose(there.texels, here.texels, rtol=0.01, atol=0.01)
+    assert log_rmse(there.deviation, here.deviation) < 0.05

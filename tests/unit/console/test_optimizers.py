@@ -131,3 +131,13 @@ def test_what_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         made(spec, **options)
+
+
+@pytest.mark.parametrize(("spec", "robust"), [("adam", False), (None, True)])
+def test_what_only_transport_solves_for_is_refused_with_the_way_out(
+    spec: str | None, robust: bool
+) -> None:
+    message = r"--parameterization: Adam cannot solve for SunSky.*; leave --optimizer and --robust"
+    with pytest.raises(InputError, match=message):
+        make_optimizer(spec, robust=robust, parameterization="SunSky")
+    assert make_optimizer(None, robust=False, parameterization="sunsky").num_steps > 1
