@@ -264,12 +264,13 @@ class SH:
 class SG:
     """texel = sum of exp(parameter) G: spherical Gaussians whose axes lie evenly over the sphere.
 
-    G = exp(sharpness (d . axis - 1)) falls to 1/e at the axes next to it. Texels stay positive.
+    G = exp(sharpness (d . axis - 1)) falls to 1/e at the axes next to it; free lobes begin so, and
+    then their axes and sharpness are parameters, too. Texels stay positive.
 
     Attributes:
         lobes: how many.
         floor: least amplitude at the start.
-        free: whether axes and sharpness are refined, too; `Transport` can, for up to 64 lobes.
+        free: whether axes and sharpness are solved for, too, for up to 64 lobes.
 
     Example:
         >>> adam = ei.Adam(iterations=3, parameterization=ei.SG(lobes=8))
@@ -288,13 +289,25 @@ class SG:
 
     def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`."""
-        index, x, y, z = _directions(resolution)
+        index, *direction = _directions(resolution)
         channel, total = index & 3, mi.Float(0)
-        for number, axis in enumerate(fibonacci_directions(self.lobes).tolist()):
-            cosine = axis[0] * x + axis[1] * y + axis[2] * z
+        for number in range(self.lobes):
+            axis, sharpness = self._shape(parameters, number)
+            cosine = sum(along * part for along, part in zip(axis, direction, strict=True))
             logarithm = dr.gather(mi.Float, parameters, 3 * number + channel, channel < 3)
-            total += dr.exp(logarithm + self._sharpness * (cosine - 1))
+            total += dr.exp(logarithm + sharpness * (cosine - 1))
         return total
+
+    def _shape(self, parameters: Any, number: int) -> tuple[list[Any], Any]:
+        """Axis and sharpness of a lobe."""
+        if not self.free:
+            return fibonacci_directions(self.lobes)[number].tolist(), self._sharpness
+        first = 3 * self.lobes + 4 * number
+        x, y, z, logarithm = (
+            dr.gather(mi.Float, parameters, mi.UInt32(first + k)) for k in range(4)
+        )
+        length = dr.rsqrt(x * x + y * y + z * z)
+        return [x * length, y * length, z * length], dr.exp(logarithm)
 
     def family(self, resolution: tuple[int, int]) -> Family:
         """The lobes, whose amplitudes are not negative; see `Sums`."""
@@ -320,7 +333,12 @@ class SG:
         lobes = np.exp(self._sharpness * (cosines - 1))
         found = [nnls(lobes, coarse.reshape(-1, 3)[:, channel])[0] for channel in range(3)]
         amplitudes: NDArray[Any] = np.maximum(np.stack(found, axis=1), self.floor)
-        return mi.Float(np.log(amplitudes).ravel().astype(np.float32))
+        parameters = np.log(amplitudes).ravel()
+        if self.free:
+            logarithms = np.full((self.lobes, 1), math.log(self._sharpness))
+            shapes = np.hstack([fibonacci_directions(self.lobes), logarithms])
+            parameters = np.concatenate([parameters, shapes.ravel()])
+        return mi.Float(parameters.astype(np.float32))
 
     @property
     def _sharpness(self) -> float:

@@ -21,7 +21,10 @@ __all__ = ["developed"]
 
 
 def _opened(views: Sequence[View]) -> list[View]:
-    """Leave the exposures of each sensor's pictures open where EXIF says that they differ."""
+    """Leave the exposures of each sensor's pictures open where EXIF says that they differ.
+
+    Then single pictures beside them are open, too, as all exposures are relative to the first's.
+    """
     made = list(views)
     for sensor in {view.sensor for view in views}:
         members = [number for number, view in enumerate(views) if view.sensor == sensor]
@@ -29,7 +32,12 @@ def _opened(views: Sequence[View]) -> list[View]:
         if by_exif is not None and by_exif.max() > LEAST_RANGE * by_exif.min():
             for number in members:
                 made[number] = replace(views[number], exposure="auto")
-    return made
+    if all(view.knows_exposure for view in made):
+        return made
+    return [
+        replace(view, exposure="auto") if exif_exposures([view]) is not None else view
+        for view in made
+    ]
 
 
 def developed(views: Sequence[View], *, is_exposure_given: bool) -> list[View]:

@@ -102,6 +102,13 @@ class ResponseFit:
         number = self.curve_of[picture, channel]
         return ContrastCurve(np.zeros(NUM_KNOTS) if number < 0 else self.contrasts[number])
 
+    def usual_curve(self, channel: int) -> ContrastCurve:
+        """The curve of a channel of another picture by the camera: the mean of all pictures'."""
+        numbers = self.curve_of[:, channel]
+        if numbers[0] < 0:
+            return ContrastCurve(np.zeros(NUM_KNOTS))
+        return ContrastCurve(self.contrasts[numbers].mean(axis=0))
+
 
 def fit_response(samples: Samples, prior: Exposures, *, is_per_picture: bool = True) -> ResponseFit:
     """Find the response that the evidence favours: sRGB, or one curve for all, or several.

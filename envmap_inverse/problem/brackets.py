@@ -18,7 +18,7 @@ from envmap_inverse.images.colour import SRGB, Curve, linear_to_srgb
 from envmap_inverse.images.contrast import ContrastCurve
 from envmap_inverse.images.picture import Picture
 from envmap_inverse.images.response import AUTO, EXIF_TOLERANCE, Bracket, Response
-from envmap_inverse.images.response_fit import Exposures, ResponseFit, Samples, fit_response
+from envmap_inverse.images.response_fit import Exposures, Samples, fit_response
 from envmap_inverse.problem.view import View
 from envmap_inverse.system.progress import stage
 
@@ -60,8 +60,9 @@ def with_found_responses(views: Sequence[View]) -> tuple[View, ...]:
 
     A bracket is several 8- or 16-bit pictures of one sensor whose exposures differ. Of views whose
     response is "auto" the response is found from all brackets together, with the exposures; those
-    that are "auto" are set, unless several brackets are linked by nothing. Other views stay as they
-    are.
+    that are "auto" are set, unless several brackets are linked by nothing. Single photographs with
+    EXIF's exposure beside them are taken to be by the same camera: they have the mean of the
+    curves, and EXIF's exposure if theirs is "auto". Other views stay as they are.
 
     Args:
         views: at the size and with the rows and columns of their pictures.
@@ -100,7 +101,13 @@ def with_found_responses(views: Sequence[View]) -> tuple[View, ...]:
     made = list(views)
     for number, view in enumerate(chosen):
         exposure = float(exposures[number]) if is_linked else None
-        made[members[number]] = _linearized(view, fit, number, bracket, exposure)
+        curves = [fit.curve(number, channel) for channel in range(3)]
+        made[members[number]] = _linearized(view, fit.sharing, curves, bracket, exposure)
+    singles = [k for k in range(len(views)) if k not in members and _is_single(views[k])]
+    curves = [fit.usual_curve(channel) for channel in range(3)]
+    for number in singles:
+        exposure = _by_exif(views[number], chosen, exposures) if is_linked else None
+        made[number] = _linearized(views[number], fit.sharing, curves, bracket, exposure)
     return tuple(made)
 
 
@@ -147,12 +154,28 @@ def _brackets(views: Sequence[View]) -> list[list[int]]:
     """Numbers of the views of each bracket."""
     groups: dict[int, list[int]] = {}
     for number, view in enumerate(views):
-        picture = view.picture
-        if picture is None or picture.stored is None or view.response != AUTO:
-            continue
-        if picture.stored.shape[:2] == view.image.shape[:2]:  # else it was cropped since
+        if _is_open(view):
             groups.setdefault(view.sensor, []).append(number)
     return [group for group in groups.values() if _is_bracket([views[k] for k in group])]
+
+
+def _is_open(view: View) -> bool:
+    """Whether a view is a picture of integers whose response is to be found."""
+    picture = view.picture
+    if picture is None or picture.stored is None or view.response != AUTO:
+        return False
+    return picture.stored.shape[:2] == view.image.shape[:2]  # else it was cropped since
+
+
+def _is_single(view: View) -> bool:
+    """Whether a view outside brackets may have their response: a photograph with EXIF."""
+    return _is_open(view) and view.picture is not None and view.picture.camera.exposure is not None
+
+
+def _by_exif(view: View, others: Sequence[View], exposures: NDArray[np.float64]) -> float | None:
+    """EXIF's exposure of a view, in the unit of the exposures of others; None if they lack it."""
+    known = exif_exposures([view, *others])
+    return None if known is None else float(np.exp(np.mean(np.log(exposures / known[1:]))))
 
 
 def _is_bracket(views: Sequence[View]) -> bool:
@@ -255,23 +278,27 @@ def _stored_again(curve: Curve, stored: NDArray[np.floating[Any]]) -> NDArray[np
 
 
 def _linearized(
-    view: View, fit: ResponseFit, number: int, bracket: Bracket, exposure: float | None
+    view: View,
+    sharing: str,
+    curves: Sequence[ContrastCurve],
+    bracket: Bracket,
+    exposure: float | None,
 ) -> View:
-    """A view by the response of its picture, with its exposure if that is to be set."""
+    """A view by the curves of its channels, with its exposure if that is to be set."""
     picture = view.picture
     assert picture is not None
     near = _near_srgb(picture)
     response = Response(
-        name="sRGB" if fit.sharing == "sRGB" else "found",
+        name="sRGB" if sharing == "sRGB" else "found",
         curves=tuple(
-            partial(_linear, fit.curve(number, channel), near[channel % len(near)])
-            for channel in range(3)
+            partial(_linear, curve, near[channel % len(near)])
+            for channel, curve in enumerate(curves)
         ),
         bracket=bracket,
     )
     is_open = isinstance(view.exposure, str) and view.exposure == "auto"
     exposed = view if exposure is None or not is_open else replace(view, exposure=exposure)
-    if fit.sharing == "sRGB":
+    if sharing == "sRGB":
         return replace(exposed, response=replace(response, curves=SRGB.curves))
     made = picture.linearized(response.curves)
     return replace(

@@ -30,7 +30,7 @@ Of three steps that leave a quarter each the last has a share of 1 / 21: a loss 
 is near its end, however small it still gets."""
 
 DONE = 1e-4
-"""A loss that is so small a share of the first one has nowhere to fall."""
+"""A loss that is so small a share of the highest one has nowhere to fall."""
 
 
 def unfinished(losses: Sequence[float]) -> str:
@@ -49,7 +49,8 @@ def unfinished(losses: Sequence[float]) -> str:
     before, last = history[-2 * length : -length], history[-length:]
     fall, level = float(before.mean() - last.mean()), float(last.mean())
     share_of_level = fall / max(level, 1e-30)
-    share_of_whole = fall / max(float(history[0]) - level, 1e-30)
+    highest = float(history.max())  # where a run of passes begins afresh
+    share_of_whole = fall / max(highest - level, 1e-30)
     if length == 1:
         share_of_mean = share_of_whole * (len(history) - 1)
         is_falling = (share_of_level > STEP_FALL and share_of_whole > STEP_SHARE) or (
@@ -60,7 +61,7 @@ def unfinished(losses: Sequence[float]) -> str:
         is_clear = fall > SIGNIFICANCE * noise * (2 / length) ** 0.5
         is_falling = is_clear and (share_of_level > NOISY_FALL or share_of_whole > NOISY_SHARE)
     has_been_lower = history[:-length].min() < level  # priors rule it then
-    if not is_falling or has_been_lower or level < DONE * history[0]:
+    if not is_falling or has_been_lower or level < DONE * highest:
         return ""
     part = "step" if length == 1 else "quarter"
     return (

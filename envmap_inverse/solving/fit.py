@@ -175,8 +175,8 @@ def _verdict(parts: Sequence[Residuals], chi2: float, correlation: float) -> tup
 
 def _coarseness_in_words(parameterization: str) -> str:
     return (
-        f"{parameterization} may have too few numbers for what the pictures show; take more of "
-        "them, --parameterization auto, or leave it out for the texels"
+        f"{parameterization} may have too few numbers for what the pictures show; take more, "
+        "--parameterization auto, or leave it out for the texels"
     )
 
 

@@ -140,7 +140,7 @@ def test_a_grey_ball_beside_the_mirror_shows_how_bright_a_clipped_sun_is(
     near = texel_directions(32, 64) @ uv_to_direction(0.1, 0.3) > np.cos(np.radians(15))
     energy = float(((found - 0.2) * texel_solid_angles(32, 64))[near].sum())
     true = float(49.8 * texel_solid_angles(64, 128)[is_sun].sum())
-    assert 0.3 * true < energy < 1.3 * true  # what the pictures show of it is a ninth
+    assert 0.5 * true < energy < 1.3 * true  # what the pictures show of it is a ninth
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ NAMES = {kind.__name__ for kind in parameterizations.PARAMETERIZATIONS}
 COMPLETE = sorted(NAMES - FEW)
 POSITIVE = sorted(NAMES - FEW - {"Direct"})
 
+FREE = parameterizations.SG(lobes=4, free=True)
+
 Array = NDArray[np.float32]
 
 
@@ -31,9 +34,9 @@ def backend() -> None:
     select_variant()
 
 
-@pytest.fixture(params=[kind.__name__ for kind in parameterizations.PARAMETERIZATIONS])
+@pytest.fixture(params=[*(kind() for kind in parameterizations.PARAMETERIZATIONS), FREE], ids=repr)
 def parameterization(request: pytest.FixtureRequest) -> Parameterization:
-    made: Parameterization = getattr(parameterizations, request.param)()
+    made: Parameterization = request.param
     return made
 
 
@@ -191,6 +194,14 @@ def test_even_light_is_nearly_a_sum_of_lobes() -> None:
     found = texels_of(ei.SG(lobes=24), parameters_of(ei.SG(lobes=24), ones)).reshape(-1, 4)
     np.testing.assert_allclose(found[:, :3], 1, atol=0.1)
     assert (found > 0).all()
+
+
+def test_free_lobes_begin_as_the_others_do(texels: Array) -> None:
+    fixed, free = (
+        texels_of(kind, parameters_of(kind, texels))
+        for kind in (dataclasses.replace(FREE, free=False), FREE)
+    )
+    np.testing.assert_allclose(free, fixed, rtol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def check_for_adam(choice: Any) -> None:
     Raises:
         InputError: if Adam has no derivatives by its numbers.
     """
-    if not hasattr(choice, "to_texels") or getattr(choice, "free", False):
+    if not hasattr(choice, "to_texels"):
         raise InputError(
             f"parameterization: Adam cannot solve for {choice}, which is for Transport"
         )

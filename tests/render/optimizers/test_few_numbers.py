@@ -44,7 +44,7 @@ def solved(scene: ei.Scene, image: np.ndarray, chosen: ei.SH | ei.SG | str) -> e
     return ei.estimate(scene, image, optimizer=ei.Transport(spp=64, parameterization=chosen))
 
 
-@pytest.mark.parametrize(("order", "bound"), [(2, 0.03), (4, 0.1)])
+@pytest.mark.parametrize(("order", "bound"), [(2, 0.02), (4, 0.1)])
 def test_light_of_few_harmonics_is_found(
     diffuse: ei.Scene, smooth_map: np.ndarray, order: int, bound: float
 ) -> None:
@@ -205,7 +205,6 @@ def test_what_only_adam_can_solve_for_is_refused(choice: object, found: str) -> 
         ei.Transport(parameterization=choice)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("choice", [ei.SunSky(), ei.SG(lobes=4, free=True)])
-def test_what_only_transport_can_solve_for_is_refused(choice: object) -> None:
-    with pytest.raises(InputError, match=r"Adam cannot solve for S.* which is for Transport"):
-        ei.Adam(parameterization=choice)  # type: ignore[arg-type]
+def test_what_only_transport_can_solve_for_is_refused_by_adam() -> None:
+    with pytest.raises(InputError, match=r"Adam cannot solve for SunSky\(\), which is for Transp"):
+        ei.Adam(parameterization=ei.SunSky())

@@ -223,3 +223,28 @@ def test_exif_that_is_wrong_is_reported(tmp_path: Path, light: Pixels) -> None:
     summary = response_summary(with_found_responses(views(paths)))
     assert summary is not None
     assert summary["agrees_with_exif"] is False
+
+
+def test_a_single_photograph_beside_a_bracket_has_its_curve_and_the_exposure_of_exif(
+    tmp_path: Path, light: Pixels
+) -> None:
+    bracket = views(shoot(tmp_path, light))
+    beside = shoot(tmp_path, light, name="beside")[1]
+    alone = View(beside, sensor=1, exposure="auto")  # type: ignore[arg-type]
+    *_, same, single = with_found_responses([*bracket, alone])
+    assert single.exposure == pytest.approx(EXPOSURES[1], rel=0.03)
+    values = np.linspace(0.1, 0.9, 9)
+    assert isinstance(same.response, Response)
+    assert isinstance(single.response, Response)
+    np.testing.assert_allclose(
+        single.response.curves[1](values), same.response.curves[1](values), rtol=1e-6
+    )
+    ratio = single.image / (EXPOSURES[1] * light)
+    assert np.std(np.log(ratio[~single.is_over & (single.image > 0.02)])) < 0.05
+
+
+def test_a_drawing_beside_a_bracket_stays_as_it_is(tmp_path: Path, light: Pixels) -> None:
+    bracket = views(shoot(tmp_path, light))
+    beside = shoot(tmp_path, light, name="beside", times=(None, None, None))[1]
+    drawing = View(beside, sensor=1)  # type: ignore[arg-type]
+    assert with_found_responses([*bracket, drawing])[-1] is drawing

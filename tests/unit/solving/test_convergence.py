@@ -34,6 +34,7 @@ def test_a_loss_that_still_falls_is_reported(losses: list[float]) -> None:
         [0.02198, 0.01472, 0.01326, 0.01271],
         [1e-2, 1e-3, 1e-4, 1e-5],  # exact pictures
         [0.03544, 0.03282, 0.032, 0.03163],
+        [0.0071, 0.0034, 0.0217, 0.0075, 0.0027, 0.0022],  # passes, of which the last begins afresh
         [1e-9, 1e-30],  # one pixel
         [0.3],
         [0.0, 0.0, 0.0],
