@@ -37,6 +37,11 @@ exclude_patterns = [
     "generated/gallery/*.py",
     "**/sg_execution_times.rst",
 ]
+nitpicky = True
+nitpick_ignore_regex = [  # types of other libraries, and of modules that have no page
+    ("py:.*", r"(numpy|pathlib|collections|envmap_inverse\.\w+)\..*"),
+    ("py:class", r"ArrayLike|Figure"),
+]
 suppress_warnings = ["config.cache"]  # the gallery's settings hold functions
 
 # Pages in Markdown: code cells run when the site is built, and any error ends the build.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -31,6 +31,10 @@ glare at the rim of a long exposure can draw it away."""
 
 MAX_RADIUS = 256
 """Pixels of the radius from which pictures are averaged down to be compared."""
+
+
+_Outline = tuple[Circle, float]
+"""An outline in the clearest picture, and by how many pixels those that show it are shaken."""
 
 
 def look_at(view: View, x: float = 0.0, y: float = 0.0) -> Look:
@@ -76,10 +80,10 @@ def seen_together(views: Sequence[View], circles: Sequence[Circle]) -> list[Circ
         number: (factor * (offset.x - known[clearest].x), factor * (offset.y - known[clearest].y))
         for number, offset in known.items()
     }
-    agreed = _agreed([_moved(circles[number], -x, -y) for number, (x, y) in away.items()])
+    agreed, shaken = _agreed(_outlines(views, circles, away))
     looks = [look_at(views[number], *away[number]) for number in sorted(away, key=clearest.__ne__)]
     fitted = refined_circle(looks, agreed)
-    outline = fitted if _apart(fitted, agreed) < TRUST else agreed
+    outline = fitted if _apart(fitted, agreed) < TRUST + shaken else agreed
     found = list(circles)
     for number in known:
         first = next(k for k in sorted(known) if views[k].image.shape == views[number].image.shape)
@@ -88,11 +92,33 @@ def seen_together(views: Sequence[View], circles: Sequence[Circle]) -> list[Circ
     return found
 
 
-def _agreed(outlines: Sequence[Circle]) -> Circle:
-    """The clearer of the two outlines that agree best; pictures may share one."""
-    own = sorted(set(outlines), key=lambda outline: -outline.significance)
+def _outlines(
+    views: Sequence[View], circles: Sequence[Circle], away: Mapping[int, tuple[float, float]]
+) -> list[_Outline]:
+    """The outline that was found in the pictures of each size, and how far these are shaken.
+
+    It was found in them as if none was shifted, so it is taken to lie in the middle of them.
+
+    Args:
+        views: the pictures.
+        circles: as they were found.
+        away: how far what each picture shows lies from where it lies in the clearest one.
+    """
+    found = []
+    for size in {views[number].image.shape: None for number in away}:
+        alike = [number for number in away if views[number].image.shape == size]
+        shifts = np.array([away[number] for number in alike])
+        x, y = (float(mean) for mean in shifts.mean(axis=0))
+        shaken = float(np.hypot(*(shifts - (x, y)).T).max())
+        found.append((_moved(circles[alike[0]], -x, -y), shaken))
+    return found
+
+
+def _agreed(outlines: Sequence[_Outline]) -> _Outline:
+    """The clearer of the two outlines that agree best."""
+    own = sorted(outlines, key=lambda outline: -outline[0].significance)
     pairs = itertools.combinations(own, 2)
-    return min(pairs, key=lambda pair: _apart(*pair), default=(own[0], own[0]))[0]
+    return min(pairs, key=lambda pair: _apart(pair[0][0], pair[1][0]), default=(own[0],))[0]
 
 
 def _apart(one: Circle, other: Circle) -> float:

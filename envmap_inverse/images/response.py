@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,11 +15,24 @@ from numpy.typing import NDArray
 from envmap_inverse.errors import InputError, MissingFileError
 from envmap_inverse.images.colour import LINEAR, SRGB, Curve, power
 
-__all__ = ["AUTO", "EXIF_TOLERANCE", "Bracket", "Response", "as_response"]
+__all__ = ["AUTO", "EXIF_TOLERANCE", "Bracket", "Response", "as_response", "exif_tolerance"]
 
 AUTO = "auto"
 EXIF_TOLERANCE = 0.05
 """Standard deviation of EXIF's exposures as a share: cameras round times and f-numbers."""
+
+EXACT_TOLERANCE = 0.02
+"""The same if a time is on no dial, such as 1/205 s: phones write the times that they took."""
+
+DIAL = (
+    *(1, 1.3, 1.5, 1.6, 2, 2.5, 3, 4, 5, 6, 8, 10, 13, 15, 20, 25, 30, 40, 45, 50, 60, 80, 90),
+    *(100, 125, 160, 180, 200, 250, 320, 350, 400, 500, 640, 750, 800, 1000, 1250, 1500, 1600),
+    *(2000, 2500, 3000, 3200, 4000, 5000, 6000, 6400, 8000),
+)
+"""Parts of a second, by halves and thirds of a stop, as dials have them."""
+
+SAME_TIME, LONG = 0.004, 0.8
+"""Share by which times are the same, and seconds from which they are not looked at."""
 
 CHOICES = "auto, srgb, linear, gamma:2.2 or a file"
 MAX_BYTES = 10**7
@@ -51,6 +65,21 @@ class Bracket:
     def agrees_with_exif(self) -> bool | None:
         """Whether all exposures are within twice EXIF's tolerance; None without EXIF."""
         return None if self.most_off is None else self.most_off < 2 * EXIF_TOLERANCE
+
+
+def exif_tolerance(times: Iterable[float | None]) -> float:
+    """Standard deviation of EXIF's exposures as a share.
+
+    Args:
+        times: of the pictures by one camera, in seconds; None for those that are not known.
+
+    Example:
+        >>> exif_tolerance([1 / 60, 1 / 250]), exif_tolerance([1 / 60, 1 / 205])
+        (0.05, 0.02)
+    """
+    parts = [1 / time for time in times if time is not None and time < LONG]
+    is_on_dial = all(min(abs(part / mark - 1) for mark in DIAL) < SAME_TIME for part in parts)
+    return EXIF_TOLERANCE if is_on_dial else EXACT_TOLERANCE
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -77,7 +77,7 @@ class SphericalHarmonics:
 
     @cached_property
     def irradiance_coefficients(self) -> Array:
-        """Coefficients of the irradiance by normal: of the radiance convolved with the cosine."""
+        """Coefficients of the irradiance by normal, the radiance convolved with the cosine."""
         return self.coefficients * harmonic_basis.cosine_factors(self.order)[:, None]
 
     def radiance(self, directions: ArrayLike) -> Array:

@@ -145,12 +145,12 @@ class Transport(Settings):
 
     @property
     def default_initial(self) -> float | None:
-        """The start map where none is asked for: as bright as the pictures."""
+        """The start map where none is asked for, which is as bright as the pictures."""
         return None
 
     @property
     def num_steps(self) -> int:
-        """Number of steps, at most: one for each pass, and the rounds."""
+        """Number of steps, at most, which are one for each pass and the rounds."""
         if self.recording is not None:
             return 1 + self.rounds
         return most_passes(self.spp, self.seconds) + self.rounds

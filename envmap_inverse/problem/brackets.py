@@ -17,7 +17,7 @@ from envmap_inverse.images.bracket_samples import sample_bracket
 from envmap_inverse.images.colour import SRGB, Curve, linear_to_srgb
 from envmap_inverse.images.contrast import ContrastCurve
 from envmap_inverse.images.picture import Picture
-from envmap_inverse.images.response import AUTO, EXIF_TOLERANCE, Bracket, Response
+from envmap_inverse.images.response import AUTO, Bracket, Response, exif_tolerance
 from envmap_inverse.images.response_fit import Exposures, Samples, fit_response
 from envmap_inverse.problem.view import View
 from envmap_inverse.system.progress import stage
@@ -223,7 +223,8 @@ def _prior(views: Sequence[View]) -> _Prior:
         logs += np.mean((given - logs)[both])
     elif np.isfinite(given).any():
         logs[:] = np.nan  # EXIF's and given exposures have no common unit
-    deviations = np.where(np.isfinite(logs), EXIF_TOLERANCE, UNKNOWN)
+    times = [None if view.picture is None else view.picture.camera.exposure_time for view in views]
+    deviations = np.where(np.isfinite(logs), exif_tolerance(times), UNKNOWN)
     deviations[np.isfinite(given)] = GIVEN_TOLERANCE
     logs = np.where(np.isfinite(given), given, logs)
     is_anchored = bool(np.isfinite(logs).all())

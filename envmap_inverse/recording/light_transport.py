@@ -387,7 +387,7 @@ class LightTransport:
 
     @functools.cached_property
     def coverage(self) -> NDArray[np.float32]:
-        """Column sums of T, shape (H, W, 3): how strongly the pixels see each texel."""
+        """How strongly the pixels see each texel, the column sums of T, shape (H, W, 3)."""
         width, height = self.resolution
         sums = self.rmatvec(self.library.numpy.ones((self.shape[0], 3), np.float32))
         return sums.reshape(height, width, 3)

@@ -153,7 +153,7 @@ class Scene:
 
     @property
     def surroundings(self) -> Surroundings | None:
-        """Where the map's light stands: a `NearSphere`, a `NearBox`, or None, infinitely far."""
+        """What the map's light stands on, a `NearSphere` or a `NearBox`; None if infinitely far."""
         return self._surroundings
 
     @surroundings.setter

@@ -180,7 +180,7 @@ class Estimate:
 
     @property
     def refined(self) -> Mapping[str, Refined]:
-        """Each refined number of the scene by name: before, after, and its deviation."""
+        """Each refined number of the scene by name, with its deviation and what it was before."""
         return {} if self.refinement is None else self.refinement.numbers
 
     @property

@@ -21,6 +21,7 @@ QUIET = (
     *("--disable-background-networking", "--disable-component-update"),
 )
 SOFTWARE_GL = ("--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader")
+SCREEN: Any = {"width": 700, "height": 500}
 NO_GL = ("--disable-gpu", "--disable-software-rasterizer")
 
 
@@ -98,11 +99,14 @@ class Opened:
 
 @pytest.fixture
 def open_page() -> Iterator[Callable[..., Opened]]:
-    """Opens a page, or none yet, in a fresh context of a browser, made as the keywords say."""
+    """Opens a page, or none yet, in a fresh context of a browser, made as the keywords say.
+
+    Screens are small, as processors draw for WebGL, too.
+    """
     contexts = []
 
     def make(browser: Browser, path: Path | None = None, **options: Any) -> Opened:
-        contexts.append(browser.new_context(**options))
+        contexts.append(browser.new_context(**{"viewport": SCREEN, **options}))
         is_scripted = options.get("java_script_enabled", True)
         opened = Opened(contexts[-1].new_page(), is_scripted=is_scripted)
         if path is not None:

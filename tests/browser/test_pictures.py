@@ -16,11 +16,12 @@ PICTURE, MAP, SPHERE = (
     "figure.sphere canvas",
 )
 
+TO_THE_MIDDLE = "canvas => canvas.scrollIntoView({ block: 'center', behavior: 'instant' })"
+
 
 @pytest.fixture
 def opened(open_page: Open, browser: Any, report: Path) -> Any:
-    """The report, 1200 pixels wide."""
-    return open_page(browser, report, viewport={"width": 1200, "height": 900})
+    return open_page(browser, report)
 
 
 def near_middle(opened: Any, selector: str) -> tuple[float, float]:
@@ -31,13 +32,14 @@ def near_middle(opened: Any, selector: str) -> tuple[float, float]:
 
 def test_the_wheel_scrolls_the_page_and_zooms_a_picture_that_was_clicked(opened: Any) -> None:
     page = opened.page
-    page.locator("#picture").scroll_into_view_if_needed()
+    page.locator(PICTURE).first.evaluate(TO_THE_MIDDLE)
     assert "turn the wheel to zoom" in page.inner_text("#picture .gestures")
     before = opened.pixels(PICTURE)
     page.mouse.move(*near_middle(opened, PICTURE))
     top = page.evaluate("scrollY")
     page.mouse.wheel(0, 40)
     page.wait_for_function("top => scrollY > top", arg=top)
+    page.locator(PICTURE).first.evaluate(TO_THE_MIDDLE)
     page.mouse.move(*near_middle(opened, PICTURE))
     page.mouse.click(*near_middle(opened, PICTURE))
     marked, top = opened.pixels(PICTURE), page.evaluate("scrollY")
@@ -58,7 +60,7 @@ def test_two_fingers_zoom_and_one_scrolls_the_page(
     size = {"width": 390, "height": 800}
     opened = open_page(browser, report, viewport=size, has_touch=True)
     page = opened.page
-    page.locator(PICTURE).first.evaluate("canvas => canvas.scrollIntoView({ block: 'center' })")
+    page.locator(PICTURE).first.evaluate(TO_THE_MIDDLE)
     x, y = near_middle(opened, PICTURE)
     touch = page.context.new_cdp_session(page)
 

@@ -23,8 +23,7 @@ CURVE = "#curves canvas"
 
 @pytest.fixture
 def opened(open_page: Open, browser: Any, report: Path) -> Any:
-    """The report, 1200 pixels wide."""
-    return open_page(browser, report, viewport={"width": 1200, "height": 900})
+    return open_page(browser, report)
 
 
 def slide(opened: Any, selector: str, value: float) -> None:
@@ -73,7 +72,7 @@ def test_a_page_asks_for_nothing_complains_of_nothing_and_shows_everything(
 def test_an_evaluation_shows_two_maps_their_difference_and_errors(
     open_page: Open, browser: Any, evaluation: Path
 ) -> None:
-    opened = open_page(browser, evaluation, viewport={"width": 1200, "height": 900})
+    opened = open_page(browser, evaluation)
     assert opened.complaints == []
     assert [url for url in opened.requests if not url.startswith("data:")] == [evaluation.as_uri()]
     assert opened.page.inner_text("h1") == "<script>map.exr"
@@ -334,7 +333,7 @@ def test_everything_can_be_reached_by_keyboard(opened: Any) -> None:
 def test_without_webgl_the_views_are_pictures(
     open_page: Open, browser_without_webgl: Any, report: Path
 ) -> None:
-    opened = open_page(browser_without_webgl, report, viewport={"width": 1200, "height": 900})
+    opened = open_page(browser_without_webgl, report)
     assert opened.complaints == []
     assert opened.page.locator("figure.sphere canvas").count() == 0
     assert opened.page.locator("figure.sphere img").first.is_visible()

@@ -150,17 +150,17 @@ class Adam:
 
     @property
     def default_loss(self) -> Loss:
-        """The loss where none is asked for: the tutorial's."""
+        """The loss where none is asked for, the tutorial's."""
         return MSE()
 
     @property
     def default_priors(self) -> tuple[Prior, ...]:
-        """The priors where none are asked for: none."""
+        """No priors, where none are asked for."""
         return ()
 
     @property
     def default_initial(self) -> float | None:
-        """The start map where none is asked for: the tutorial's 1 for the texels themselves.
+        """The start map where none is asked for, the tutorial's 1 for the texels themselves.
 
         None, for the pictures' mean, with another parameterization.
         """

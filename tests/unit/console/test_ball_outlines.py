@@ -58,3 +58,13 @@ def test_the_exposure_of_a_picture_makes_no_difference() -> None:
         seen_together(views, outlines), seen_together(darker, outlines), strict=True
     ):
         assert (one.x, one.y) == pytest.approx((other.x, other.y), abs=0.02)
+
+
+def test_shaken_pictures_of_a_size_have_the_outline_that_fits_them_all() -> None:
+    centres = ((44.0, 47.0), (47.0, 44.5), (47.5, 45.0))
+    views = [crop(centre, 0, seed=3) for centre in centres]
+    x, y = np.mean(centres, axis=0)
+    shared = Circle(x=x + 0.5, y=y - 0.4, radius=RADIUS - 0.8, significance=9)
+    for outline in seen_together(views, [shared] * 3):
+        assert (outline.x, outline.y) == pytest.approx(centres[0], abs=0.15)
+        assert outline.radius == pytest.approx(RADIUS, abs=0.2)

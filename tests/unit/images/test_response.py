@@ -9,7 +9,7 @@ import pytest
 
 from envmap_inverse.errors import InputError, MissingFileError
 from envmap_inverse.images import srgb_to_linear
-from envmap_inverse.images.response import as_response
+from envmap_inverse.images.response import as_response, exif_tolerance
 
 STORED = np.linspace(0, 1, 5)
 
@@ -84,3 +84,16 @@ def test_gamma_must_be_positive(gamma: str) -> None:
 def test_a_missing_file_is_named_with_the_choices() -> None:
     with pytest.raises(MissingFileError, match=r"debevec: no such response; give auto, srgb"):
         as_response("debevec")
+
+
+@pytest.mark.parametrize(
+    ("times", "tolerance"),
+    [
+        ([1 / 60, 1 / 15, 0.25, 1 / 2.5, 2.0], 0.05),
+        ([None, None], 0.05),
+        ([1 / 60, 1 / 205], 0.02),
+        ([1 / 24, None], 0.02),
+    ],
+)
+def test_times_that_no_dial_has_are_exact(times: list[float | None], tolerance: float) -> None:
+    assert exif_tolerance(times) == tolerance
