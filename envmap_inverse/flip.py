@@ -10,7 +10,6 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import correlate1d
 
 __all__ = ["PIXELS_PER_DEGREE", "flip_map"]
 
@@ -147,6 +146,8 @@ def _features(luminance: Image) -> tuple[Image, Image]:
 
 
 def _filtered(channel: Image, along_rows: Image, along_columns: Image) -> Image:
+    from scipy.ndimage import correlate1d  # noqa: PLC0415 - slow to import
+
     first = correlate1d(channel, along_rows, axis=1, mode="nearest")
     found: Image = correlate1d(first, along_columns, axis=0, mode="nearest")
     return found

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import gaussian_filter
 
 from envmap_inverse.errors import InputError
 from envmap_inverse.flip import flip_map
@@ -184,5 +183,7 @@ def _mean(values: NDArray[Any], weights: Image) -> float:
 
 def _windowed(values: Image) -> Image:
     """Means under the Gaussian window, shape (h, w, C)."""
+    from scipy.ndimage import gaussian_filter  # noqa: PLC0415 - slow to import
+
     found: Image = gaussian_filter(values, 1.5, radius=WINDOW_RADIUS, axes=(0, 1))
     return found
