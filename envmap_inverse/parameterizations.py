@@ -355,7 +355,7 @@ class SunSky:
     Example:
         >>> optimizer = ei.Transport(spp=16, parameterization=ei.SunSky())
         >>> result = ei.estimate(scene, image, optimizer=optimizer)
-        >>> 1 <= result.posterior.described()["turbidity"] <= 10
+        >>> bool(1 <= result.posterior.described()["turbidity"] <= 10)
         True
     """
 

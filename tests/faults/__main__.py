@@ -8,6 +8,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).resolve().parents[1]))  # of zygote
+
 from fuzz import SHARES, fuzz, work
 
 
