@@ -84,17 +84,6 @@ def test_an_unknown_part_is_refused(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_plot_of_robust_adam_is_drawn(environment: dict[str, str], tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.robust", "--quick", "--size", "8"]
-    command += ["--plot", str(tmp_path / "robust.png")]
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.count("| Adam.robust() |") == 2
-    assert np.ptp(read_image(tmp_path / "robust.png")) > 0
-
-
-@pytest.mark.slow
 def test_sequences_are_followed(tables: dict[str, Any]) -> None:
     rows = tables["sequences"]["rows"]
     assert [row["light"] for row in rows] == ["constant", "a sun that moves"]
@@ -104,11 +93,3 @@ def test_sequences_are_followed(tables: dict[str, Any]) -> None:
 @pytest.mark.slow
 def test_curves_are_drawn(folder: Path) -> None:
     assert np.ptp(read_image(folder / "errors.png")) > 0
-
-
-@pytest.mark.slow
-def test_a_live_view_is_watched_while_it_is_measured(run: Run, tmp_path: Path) -> None:
-    assert run("--only", "live", "-o", tmp_path).returncode == 0
-    rows = json.loads((tmp_path / "results.json").read_text())["tables"]["live"]["rows"]
-    assert [row["film"] for row in rows] == ["4^2", "8^2"]
-    assert all(row["pictures"] >= 1 and row["ratio of processor s"]["median"] > 0 for row in rows)
