@@ -79,10 +79,10 @@ class Days:
         light = self._sky(numbers[TURBIDITY], place) * numbers[SKY_LIGHT]
         light += self._ground() * numbers[GROUND]
         sun = _colour_of_sun(numbers[TURBIDITY], place) * numbers[SUN_LIGHT]
-        return light, Spot(place=place, light=sun)
+        return light, Spot(place=place, light=sun, draw=self._sun)
 
-    def spot(self, place: Array) -> Array:
-        """See `Family`: a Gaussian that is a texel wide."""
+    def _sun(self, place: Array) -> Array:
+        """A Gaussian that is a texel wide, of mean radiance 1."""
         sharpness = ((self._resolution[1] - 1) / math.pi) ** 2
         spot = np.exp(sharpness * (self._directions @ place - 1))
         return np.asarray(4 * np.pi / (self._solid_angles @ spot) * spot)
@@ -113,7 +113,9 @@ class Days:
         return Tangents(
             maps=np.stack([self._ground(), *(self._sky(*state) for state in states)]),
             mix=np.concatenate(mixes),
-            spots=tuple(Spot(place=p, light=_colour_of_sun(h, p)) for h, p in states),
+            spots=tuple(
+                Spot(place=p, light=_colour_of_sun(h, p), draw=self._sun) for h, p in states
+            ),
         )
 
     def starts(self, guess: Array) -> list[Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -13,7 +14,6 @@ __all__ = [
     "Family",
     "Linear",
     "Spot",
-    "Spotless",
     "Sums",
     "Tangents",
     "texels_of",
@@ -30,10 +30,17 @@ class Spot:
     Attributes:
         place: unit vector towards it, shape (3,).
         light: mean radiance over the sphere, shape (3,).
+        draw: makes a map, shape (H * W,), of mean radiance 1 from one place.
     """
 
     place: Array
     light: Array
+    draw: Callable[[Array], Array]
+
+    @property
+    def share(self) -> Array:
+        """Its map at mean radiance 1, shape (H * W, 1)."""
+        return self.draw(self.place)[:, None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -93,9 +100,6 @@ class Family(Protocol):
     def parts(self, numbers: Array) -> tuple[Array, Spot | None]:
         """The map, shape (H * W, 3), without its spot; and the spot, if it has one."""
 
-    def spot(self, place: Array) -> Array:
-        """A map, shape (H * W,), of mean radiance 1 from one place."""
-
     def tangents(self, numbers: Array) -> Tangents:
         """Its derivatives."""
 
@@ -109,26 +113,18 @@ class Family(Protocol):
 def texels_of(family: Family, numbers: Array) -> Array:
     """The map of some numbers, shape (H * W, 3)."""
     broad, spot = family.parts(numbers)
-    return broad if spot is None else broad + family.spot(spot.place)[:, None] * spot.light
+    return broad if spot is None else broad + spot.share * spot.light
 
 
-def without_spots(family: Family, tangents: Tangents) -> Tangents:
+def without_spots(tangents: Tangents) -> Tangents:
     """The same derivatives with the spots among the maps."""
     if not tangents.spots:
         return tangents
-    drawn = [family.spot(each.place)[:, None] * each.light for each in tangents.spots]
+    drawn = [each.share * each.light for each in tangents.spots]
     return Tangents(maps=np.concatenate([tangents.maps, np.stack(drawn)]), mix=tangents.mix)
 
 
-class Spotless:
-    """A `Family` whose maps have no spots."""
-
-    def spot(self, place: Array) -> Array:
-        """See `Family`; never asked for."""
-        raise NotImplementedError(place)
-
-
-class Linear(Spotless):
+class Linear:
     """Sums of given maps. Numbers are their coefficients, R, G, B of each: a `Family`."""
 
     def __init__(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from envmap_inverse.light_models.family import Array, Spotless, Tangents
+from envmap_inverse.light_models.family import Array, Tangents
 from envmap_inverse.sphere.lambert import fibonacci_directions
 from envmap_inverse.sphere.latlong import texel_directions
 
@@ -31,7 +31,7 @@ def sharpness_of(lobes: int) -> float:
     return lobes / (2 * math.pi)
 
 
-class Lobes(Spotless):
+class Lobes:
     """Sums of amplitude exp(sharpness (d . axis - 1)): a `Family`. Axes begin evenly spread."""
 
     def __init__(self, resolution: tuple[int, int], lobes: int) -> None:

@@ -54,7 +54,7 @@ class NumbersPosterior:
     @functools.cached_property
     def deviation(self) -> NDArray[np.float32]:
         """Standard deviation of each texel, in radiance, shape (H, W, 3)."""
-        tangents = without_spots(self._family, self._family.tangents(self.numbers))
+        tangents = without_spots(self._family.tangents(self.numbers))
         variance = tangents.variance(self.covariance)
         return self._as_map(np.sqrt(self.unit**2 * variance + self.lacking**2))
 

@@ -99,7 +99,7 @@ class ShownMaps:
         key = spot.place.tobytes(), self._spp
         if key not in self._spots:
             self._spots = dict(list(self._spots.items())[-KEPT:])
-            texels = self.as_texels(self._family.spot(spot.place)[:, None])
+            texels = self.as_texels(spot.share)
             self._spots[key] = (
                 self._rendered(np.asarray(to_host(texels)), self._spp)
                 if self._can_render
