@@ -14,6 +14,18 @@ import pytest
 
 START = "import os, signal, sys, time, envmap_inverse_supervisor as s\n"
 
+HEARS = """
+heard = []
+signal.signal({}, lambda *_: heard.append(1))
+os.write(1, b"ready\\n")
+begun = time.monotonic()
+while not heard and time.monotonic() < begun + 15:
+    time.sleep(0.05)
+time.sleep(0.5)
+print("heard", len(heard))
+"""
+"""Waits for a signal whose number is put in, then half a second for a second one."""
+
 
 def start(program: str, **options: object) -> subprocess.Popen[str]:
     """A process that supervises a program, in which `pulse` is what it reports to."""
@@ -92,19 +104,12 @@ def test_words_of_libraries_are_shown_if_all_went_well() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_is_passed_on_once(number: signal.Signals) -> None:
-    program = f"""
-    signal.signal({number}, lambda *_: print("heard", flush=True))
-    print("ready", flush=True)
-    begun = time.monotonic()
-    while time.monotonic() < begun + 0.5:
-        time.sleep(0.1)
-    """
-    with start(program) as process:
+    with start(HEARS.format(int(number))) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(number)
-        stdout, _ = process.communicate(timeout=20)
-    assert (process.returncode, stdout) == (0, "heard\n")
+        stdout, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stdout, stderr) == (0, "heard 1\n", "")
 
 
 def test_a_worker_that_does_not_hear_is_ended_after_a_second_signal() -> None:
@@ -124,19 +129,12 @@ def test_a_worker_that_does_not_hear_is_ended_after_a_second_signal() -> None:
 
 
 def test_a_terminal_interrupts_the_worker_once() -> None:
-    program = """
-    signal.signal(signal.SIGINT, lambda *_: print("heard", flush=True))
-    print("ready", flush=True)
-    begun = time.monotonic()
-    while time.monotonic() < begun + 0.5:
-        time.sleep(0.1)
-    """
     try:
         ours, theirs = os.openpty()
     except OSError:
         pytest.skip("the system has no terminals")
     command = f"import fcntl, termios; fcntl.ioctl({theirs}, termios.TIOCSCTTY, 0)\n"
-    code = f"{command}{START}pulse = s.supervise()\n{textwrap.dedent(program)}"
+    code = f"{command}{START}pulse = s.supervise()\n{HEARS.format(int(signal.SIGINT))}"
     with subprocess.Popen(
         [sys.executable, "-c", code],
         stdout=subprocess.PIPE,
@@ -150,7 +148,7 @@ def test_a_terminal_interrupts_the_worker_once() -> None:
         stdout, _ = process.communicate(timeout=20)
     os.close(ours)
     os.close(theirs)
-    assert (process.returncode, stdout) == (0, "heard\n")
+    assert (process.returncode, stdout) == (0, "heard 1\n")
 
 
 def test_the_worker_ends_with_its_parent() -> None:
