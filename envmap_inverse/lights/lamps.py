@@ -153,7 +153,9 @@ def find_lamps(light: Light | Recovered | ArrayLike) -> Lamps:
     A texel is bright if its luminance exceeds 3 times the mean over the sphere. Bright texels that
     touch belong to one lamp, unless the light between two peaks falls below half of the fainter.
     Rough objects blur the edges of lamps: those of up to 30 degrees reach on as long as the light
-    falls, down to a twentieth of their peak, or to the mean if that is more. Under the lamps the map goes on as around them: its logarithm is harmonic there, and it is no
+    falls, down to a twentieth of their peak, or to the mean if that is more.
+
+    Under the lamps the map goes on as around them: its logarithm is harmonic there, and it is no
     brighter than the mean. What exceeds that is the lamp's; with less than 1 % of the map's
     luminance it is none.
 

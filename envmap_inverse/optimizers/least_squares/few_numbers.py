@@ -32,8 +32,8 @@ of harmonics are 0.6 to 1 of their deviations where their order is high enough."
 
 MAX_STEPS = 4
 CLOSE, LEAST_GAIN = 1e-3, 0.02
-"""Steps a round for numbers that the map does not follow from linearly; the share of the objective below
-which a gain is none, and the gain: of that one, numbers move by a fifth of their deviations."""
+"""Steps a round for numbers that the map does not follow from linearly; the share of the objective
+below which a gain is none, and the gain: by that one, numbers move a fifth of their deviations."""
 
 DAMPING, MOST_DAMPING = 1e-3, 1.0
 """Of the first step, and from where on none is tried, as shares of the Hessian's diagonal."""

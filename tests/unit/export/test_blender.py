@@ -1,7 +1,7 @@
 """The script for Blender: what it builds, and what Blender renders by it.
 
-`bpy`, Blender as a module, has 370 MB and is not installed with the tests. `BPY` names a folder with
-it (`pip install --target FOLDER bpy 'numpy<2'`, on the Python that it is built for).
+`bpy`, Blender as a module, has 370 MB and is not installed with the tests. `BPY` names a folder
+with it (`pip install --target FOLDER bpy 'numpy<2'`, on the Python that it is built for).
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from envmap_inverse.lights.light import Light
 from envmap_inverse.sphere.latlong import texel_directions
 
 HEIGHT, WIDTH = 64, 128
-SIDES = [(0, 0, -1), (1, 0, 0), (-1, 0, 0), (0, 0, 1), (0.01, -1, 0), (0.6, 0.48, 0.64)]
+SIDES = [(0, 0, -1), (1, 0, 0), (-1, 0, 0), (0, 0, 1), (0.28, -0.96, 0), (0.6, 0.48, 0.64)]
 TO_BLENDER = np.array([[1, 0, 0], [0, 0, -1], [0, 1, 0]])
 """Axes (X, Y, Z) of Blender by those of the map: (x, -z, y)."""
 
 LOOK = """
 import json, runpy, sys
-import addon_utils, bpy
+import bpy
+import addon_utils  # comes with bpy
 from mathutils import Vector
 
 script, folder, sides, towards = json.loads(sys.argv[1])
@@ -111,7 +112,7 @@ SOCKETS = {
 
 @pytest.fixture
 def blender(script: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """What the script builds, by a stand-in for `bpy` that knows the names it uses, and no others."""
+    """What the script builds, by a stand-in for `bpy` that knows only the names it uses."""
     links: list[tuple[Any, Any]] = []
     tree = Built(nodes=Nodes(), links=Built(new=lambda *ends: links.append(ends)))
     world, linked = Built(node_tree=tree), []
@@ -119,10 +120,10 @@ def blender(script: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     image = Built(colorspace_settings=Built())
     paths: list[str] = []
     data = Built(
-        worlds=Built(new=lambda name: world),
+        worlds=Built(new=lambda _: world),
         images=Built(load=lambda path: paths.append(path) or image),
-        lights=Built(new=lambda name, kind: Built(kind=kind)),
-        objects=Built(new=lambda name, data: Built(data=data)),
+        lights=Built(new=lambda _, kind: Built(kind=kind)),
+        objects=Built(new=lambda _, data: Built(data=data)),
     )
     bpy = Built(data=data, context=Built(scene=scene))
     monkeypatch.setitem(sys.modules, "bpy", bpy)
@@ -152,7 +153,10 @@ def test_a_direction_lies_where_blender_looks_it_up(
     (path,) = blender.paths
     shown = ei.read_image(path)
     x, y, z = TO_BLENDER @ direction
-    u, v = 0.5 - np.arctan2(y, x) / (2 * np.pi), 1 - np.arccos(z / np.linalg.norm(direction)) / np.pi
+    u, v = (
+        0.5 - np.arctan2(y, x) / (2 * np.pi),
+        1 - np.arccos(z / np.linalg.norm(direction)) / np.pi,
+    )
     column, row = int(u * WIDTH) % WIDTH, min(int((1 - v) * HEIGHT), HEIGHT - 1)
     assert shown[row, column] == pytest.approx(0.5 + 0.4 * np.array(direction), abs=0.03)
 
@@ -162,7 +166,10 @@ def test_its_suns_are_the_lamps(blender: Any, light: Light) -> None:
     (made,) = blender.lamps
     sun = made.data
     assert (sun.kind, made.rotation_mode) == ("SUN", "QUATERNION")
-    assert made.rotation_quaternion == ("its Z points to", pytest.approx(TO_BLENDER @ lamp.direction))
+    assert made.rotation_quaternion == (
+        "its Z points to",
+        pytest.approx(TO_BLENDER @ lamp.direction),
+    )
     assert np.array(sun.color) * sun.energy == pytest.approx(lamp.irradiance)
     assert max(sun.color) == 1
     assert sun.angle == pytest.approx(lamp.angular_diameter)
@@ -179,7 +186,8 @@ def rendered(light: Light, script: Path, tmp_path_factory: pytest.TempPathFactor
     given = json.dumps([str(script), str(folder), sides, (TO_BLENDER @ lamp.direction).tolist()])
     environment = {**os.environ, "PYTHONPATH": os.environ["BPY"]}
     command = [sys.executable, "-c", LOOK, given]
-    assert subprocess.run(command, env=environment, timeout=300).returncode == 0
+    ended = subprocess.run(command, env=environment, timeout=300, check=False)
+    assert ended.returncode == 0
     return folder
 
 
