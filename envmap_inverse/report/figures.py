@@ -26,7 +26,7 @@ __all__ = ["LINKED", "WORDS", "Figure", "date", "files_beside", "key_figures"]
 LINKED = (
     *(layout.ENVMAP, layout.ENVMAP_PNG, layout.DEVIATION, layout.COVERAGE, layout.GROUND_TRUTH),
     *(layout.UNWRAP, layout.render(0), layout.RENDER_PNG, layout.SUMMARY, layout.HISTORY),
-    *(layout.SETTINGS, layout.RESPONSE, layout.VIDEO),
+    *(layout.SETTINGS, layout.RESPONSE, layout.VIDEO, layout.SEQUENCE_VIDEO, layout.LIGHTS),
 )
 """Files of a run that its page has links to."""
 
