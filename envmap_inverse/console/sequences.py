@@ -34,6 +34,7 @@ from envmap_inverse.report.live import LiveView
 from envmap_inverse.report.sequence import write_sequence_report
 from envmap_inverse.run import sequence
 from envmap_inverse.run.frames import check_ffmpeg
+from envmap_inverse.run.summary import fit_in_words
 from envmap_inverse.solving.sequence import as_taken, check_sequence
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
@@ -276,6 +277,8 @@ class _Signal:
 
 def _say(folder: Path, summary: Mapping[str, Any]) -> None:
     """Print how a sequence went."""
+    if summary["fit"]:
+        tell(f"fit of the first frame: {fit_in_words(summary['fit'])}")
     if summary["followed"]:
         tell(
             f"{counted(summary['followed'], 'frame')} after the first: "

@@ -117,16 +117,16 @@ def _counts(run: Run, index: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return np.asarray(shrink(is_counted, MAX_PIXELS)[..., 0] > 0.5)
 
 
-def date(run: Run) -> str:
-    """When a run ended; empty if it is not a folder."""
-    summary = run.path / layout.SUMMARY
+def date(folder: Path) -> str:
+    """When the run of a folder ended; empty if it is none."""
+    summary = folder / layout.SUMMARY
     if not summary.is_file():
         return ""
     return f"{datetime.fromtimestamp(summary.stat().st_mtime).astimezone():%Y-%m-%d, %H:%M}"
 
 
-def files_beside(run: Run, page_folder: Path) -> list[tuple[str, str]]:
+def files_beside(folder: Path, page_folder: Path) -> list[tuple[str, str]]:
     """Names of a run's files that lie in the folder of the page, and their relative addresses."""
-    if run.path.resolve() != page_folder.resolve():
+    if folder.resolve() != page_folder.resolve():
         return []
-    return [(name, quote(name)) for name in LINKED if (run.path / name).is_file()]
+    return [(name, quote(name)) for name in LINKED if (folder / name).is_file()]

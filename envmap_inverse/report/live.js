@@ -56,6 +56,7 @@ function show(state) {
 // A sequence has frames in place of iterations: each has its own picture.
 function nameFrames() {
   byId("counted").textContent = byId("across").options[0].textContent = "frames";
+  byId("image").closest(".panes").classList.add("frames");
   byId("image").nextElementSibling.textContent = byId("image").alt = "Frame";
 }
 

@@ -253,6 +253,7 @@ def run(
                 "status": "done" if is_whole else f"ended: {fault}" if fault else "interrupted",
                 "frames": len(history),
                 "loss": history[-1].loss,
+                "fit": first.fit and first.fit.as_dict(),
                 "followed": count,
                 "frames_per_second": count / following if count else None,
                 "solved_per_second": count / solving if count else None,
