@@ -17,7 +17,7 @@ from envmap_inverse.cli import app
 ROOT = Path(__file__).parent.parent
 GENERATED = Path(__file__).parent / "generated"
 
-os.environ.update(COLUMNS="92", NO_COLOR="1", TERM="dumb")
+os.environ.update(COLUMNS="84", NO_COLOR="1", TERM="dumb")
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 project = "envmap_inverse"
@@ -37,6 +37,7 @@ exclude_patterns = [
     "generated/gallery/*.py",
     "**/sg_execution_times.rst",
 ]
+smartquotes_action = "qe"  # quotes and ellipses; "--" begins an option
 nitpicky = True
 nitpick_ignore_regex = [  # types of other libraries, and of modules that have no page
     ("py:.*", r"(numpy|pathlib|collections|envmap_inverse\.\w+)\..*"),
@@ -55,6 +56,7 @@ nb_execution_timeout = 300
 nb_merge_streams = True
 
 autodoc_member_order = "bysource"
+autodoc_type_aliases = {name: name for name in ("ArrayLike", "Array", "Image", "ViewLike")}
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 napoleon_google_docstring = True
@@ -66,9 +68,13 @@ html_title = "envmap_inverse"
 html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": False,
+    "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {"index": []}
+html_sidebars = {  # those of sections alone have anything to show
+    **{page.stem: [] for page in Path(__file__).parent.glob("*.md")},
+    "generated/commands": [],
+}
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 
@@ -104,11 +110,16 @@ class _Written:
         return str(figure_rst(shown, gallery["src_dir"]))
 
 
+def _relight_first(name: str) -> tuple[bool, str]:
+    """Key by which the examples are sorted."""
+    return name != "relight.py", name
+
+
 sphinx_gallery_conf = {
     "examples_dirs": "generated/examples",
     "gallery_dirs": "generated/gallery",
     "filename_pattern": r"\.py$",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": _relight_first,
     "image_scrapers": (_Written(),),
     "reset_argv": _gallery_arguments,
     "abort_on_example_error": True,
@@ -148,7 +159,8 @@ def _generated() -> dict[str, str]:
     for path in sorted((ROOT / "examples").glob("*.py")):
         title = path.stem.replace("_", " ").capitalize()
         heading = f'"""\n{title}\n{"=" * len(title)}\n\n'
-        found[f"examples/{path.name}"] = path.read_text(encoding="utf-8").replace('"""', heading, 1)
+        text = path.read_text(encoding="utf-8").replace('"""', heading, 1)
+        found[f"examples/{path.name}"] = text.replace("\n    python ", "\n::\n\n    python ", 1)
     return found
 
 
