@@ -7,12 +7,26 @@ import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+import numpy.typing
 import typer
 
-import envmap_inverse
-from envmap_inverse.cli import app
+
+class _Named:
+    """Stands for `ArrayLike`, of which Sphinx shows all members."""
+
+
+class _Array(Generic[TypeVar("T")]):  # type: ignore[misc]
+    """Stands for `NDArray`, of which Sphinx shows that it is an `ndarray[tuple[Any, ...], ...]`."""
+
+
+for _name, _kind in (("ArrayLike", _Named), ("NDArray", _Array)):
+    _kind.__module__, _kind.__name__, _kind.__qualname__ = "numpy.typing", _name, _name
+    setattr(numpy.typing, _name, _kind)
+
+import envmap_inverse  # noqa: E402
+from envmap_inverse.cli import app  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 GENERATED = Path(__file__).parent / "generated"
@@ -56,7 +70,6 @@ nb_execution_timeout = 300
 nb_merge_streams = True
 
 autodoc_member_order = "bysource"
-autodoc_type_aliases = {name: name for name in ("ArrayLike", "Array", "Image", "ViewLike")}
 autodoc_typehints = "description"
 autodoc_typehints_description_target = "documented"
 napoleon_google_docstring = True
