@@ -51,7 +51,6 @@ exclude_patterns = [
     "generated/gallery/*.py",
     "**/sg_execution_times.rst",
 ]
-smartquotes_action = "qe"  # quotes and ellipses; "--" begins an option
 nitpicky = True
 nitpick_ignore_regex = [  # types of other libraries, and of modules that have no page
     ("py:.*", r"(numpy|pathlib|collections|envmap_inverse\.\w+)\..*"),
@@ -151,7 +150,7 @@ def _commands() -> str:
     for name in ("", *(name for name in commands if name != "help")):
         said = io.StringIO()
         with redirect_stdout(said):
-            app([*name.split(), "--help"], standalone_mode=False)
+            app([*name.split(), "--help"], prog_name="envmap-inverse", standalone_mode=False)
         title = f"envmap-inverse {name}".strip()
         parts.append(f"## {title}\n\n```text\n{said.getvalue().rstrip()}\n```\n")
     return "\n".join(parts)
