@@ -38,6 +38,7 @@ from envmap_inverse.solving.notebook_progress import shown_in_notebook
 from envmap_inverse.solving.outliers import warn_of_outliers, without_outliers
 from envmap_inverse.solving.result import Estimate
 from envmap_inverse.system.arrays import HOST
+from envmap_inverse.system.blas import single_threaded_blas
 from envmap_inverse.system.progress import Stage, is_watched, stage
 
 __all__ = ["Estimate", "estimate", "numbers_of", "solve", "with_refinement"]
@@ -152,7 +153,7 @@ def solve(
     start = time.perf_counter()
     scene = problem.scene
     _LOGGER.info("%s, %s, %s", optimizer, counted(len(problem.views), "view"), problem.loss)
-    with scene.envmap.holding(scene.envmap.texels):
+    with scene.envmap.holding(scene.envmap.texels), single_threaded_blas():
         with _reported(on_iteration, optimizer.num_steps, words or numbers_of) as reporting:
             solution = loop.run(optimizer, problem, reporting, keeper)
         started_coverage = time.perf_counter()
