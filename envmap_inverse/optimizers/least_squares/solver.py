@@ -123,16 +123,10 @@ class LeastSquares:
         self.loss = self.pictures.mean_loss(self.predicted)
         return self.report()
 
-    def advance(self, *, is_near: bool = False) -> Step:
-        """Warm up and take a round that no held-out pixel takes part in.
-
-        Args:
-            is_near: whether smooth changes of the map are right, as those of a map that has solved
-                almost the same problem.
-        """
+    def advance(self) -> Step:
+        """Warm up and take a round that no held-out pixel takes part in."""
         self._warm_up()
-        if not is_near:
-            self._correct()
+        self._correct()
         self._round(stopping.ENOUGH_TO_GO_ON)
         self.loss = self.pictures.mean_loss(self.predicted)
         return self.report()
