@@ -214,6 +214,7 @@ class LeastSquares:
             status=self._verdict(),
             held_out=self.held_out.result,
             is_settled=self._is_settled,
+            steps="rounds",
         )
 
     def _verdict(self) -> str:
