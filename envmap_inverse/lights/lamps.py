@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from envmap_inverse.lights.light import Light, Recovered
 from envmap_inverse.natural_light import filled
-from envmap_inverse.sphere.basins import basins
+from envmap_inverse.sphere.basins import basins, grown
 from envmap_inverse.sphere.latlong import texel_directions, texel_solid_angles
 from envmap_inverse.sphere.lights import LUMINANCE
 
@@ -24,6 +24,9 @@ CONTRAST = 3.0
 
 SADDLE = 0.5
 """Lamps that touch are two if the light between them falls below this share of the fainter peak."""
+
+EDGE, WIDEST = 0.05, math.radians(30)
+"""Lamps of up to that diameter reach on down to this share of their peak, as blur widens edges."""
 
 MIN_SHARE = 0.01
 """A lamp has at least this share of all luminance, beyond the light around it."""
@@ -149,6 +152,9 @@ def find_lamps(light: Light | Recovered | ArrayLike) -> Lamps:
 
     A texel is bright if its luminance exceeds 3 times the mean over the sphere. Bright texels that
     touch belong to one lamp, unless the light between two peaks falls below half of the fainter.
+    Rough objects blur the edges of lamps: those of up to 30 degrees reach on as long as the light
+    falls, down to a twentieth of their peak, or to the mean if that is more.
+
     Under the lamps the map goes on as around them: its logarithm is harmonic there, and it is no
     brighter than the mean. What exceeds that is the lamp's; with less than 1 % of the map's
     luminance it is none.
@@ -177,10 +183,9 @@ def find_lamps(light: Light | Recovered | ArrayLike) -> Lamps:
     weights = texel_solid_angles(*texels.shape[:2])
     luminance = texels @ np.asarray(LUMINANCE)
     total = max(float(np.sum(luminance * weights)), np.finfo(float).tiny)
-    is_bright = luminance * 4 * np.pi > CONTRAST * total
-    rest = _rest(texels, is_bright, total / (4 * np.pi))
+    numbered = _regions(luminance, weights, total / (4 * np.pi))
+    rest = _rest(texels, numbered > 0, total / (4 * np.pi))
     found, regions = [], np.zeros(luminance.shape, np.intp)
-    numbered = basins(luminance, is_bright, SADDLE)
     shares = np.bincount(
         numbered.ravel(), (((texels - rest) @ np.asarray(LUMINANCE)) * weights).ravel() / total
     )[1:]
@@ -193,6 +198,19 @@ def find_lamps(light: Light | Recovered | ArrayLike) -> Lamps:
             regions[numbered == number + 1] = len(found)
     residual = np.where(regions[:, :, None] > 0, rest, known.texels).astype(np.float32)
     return Lamps(lamps=tuple(found), residual=residual, regions=regions, texels=known.texels)
+
+
+def _regions(luminance: Array, weights: Array, mean: float) -> NDArray[np.intp]:
+    """Numbers from 1 of the regions that may be lamps, or 0, shape (H, W)."""
+    numbered = basins(luminance, luminance > CONTRAST * mean, SADDLE)
+    floors = np.full(int(numbered.max()), CONTRAST * mean)
+    for number in range(len(floors)):
+        region = numbered == number + 1
+        excess = luminance[region] - mean
+        if _solid_angle(excess * weights[region], weights[region]) <= _cap(WIDEST):
+            peak = float(luminance[region].max())
+            floors[number] = min(CONTRAST * mean, max(EDGE * peak, mean))
+    return grown(luminance, numbered, floors)
 
 
 def _rest(texels: Array, is_bright: NDArray[np.bool_], mean: float) -> Array:
@@ -249,9 +267,18 @@ def _measured(excess: Array, weights: Array, places: Array) -> tuple[Array, Arra
     grey = sent @ np.asarray(LUMINANCE)
     moment = grey @ places
     direction = moment / max(float(np.linalg.norm(moment)), 1e-30)
-    squares = float(np.sum(grey**2 / weights))
-    solid_angle = min(float(np.sum(grey)) ** 2 / max(squares, 1e-30), 4 * math.pi)
-    return direction, (places @ direction) @ sent, solid_angle
+    return direction, (places @ direction) @ sent, _solid_angle(grey, weights)
+
+
+def _solid_angle(sent: Array, weights: Array) -> float:
+    """Solid angle of a disc with the same sum, and sum of squares, of light sent by texels."""
+    squares = float(np.sum(sent**2 / weights))
+    return min(float(np.sum(sent)) ** 2 / max(squares, 1e-30), 4 * math.pi)
+
+
+def _cap(diameter: float) -> float:
+    """Solid angle of a disc."""
+    return 2 * math.pi * (1 - math.cos(diameter / 2))
 
 
 def _detail(light: Light, region: NDArray[np.bool_]) -> Array:

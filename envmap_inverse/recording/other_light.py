@@ -30,20 +30,21 @@ def other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.f
 
 
 def light_alone(
-    scene: Scene, texels: NDArray[np.float32], sensors: Sequence[int], spp: int
+    scene: Scene, texels: NDArray[np.float32], sensors: Sequence[int], spp: int, seed: int = 0
 ) -> NDArray[np.float32]:
-    """Images lit by a map alone, shape (pixels, 3), with the same random numbers at each call.
+    """Images lit by a map alone, shape (pixels, 3).
 
     Args:
         scene: whose own map is not looked at.
         texels: shape (H, W, 3); may be negative.
         sensors: of the images, which are below each other.
         spp: samples per pixel.
+        seed: the same one gives the same random numbers.
     """
     has_others = len(scene.mi_scene.emitters()) > 1
-    images = {}
+    black, images = np.zeros_like(texels), {}
     for sensor in dict.fromkeys(sensors):
-        image = render(scene, texels, spp=spp, sensor=sensor)
-        dark = render(scene, np.zeros_like(texels), spp=spp, sensor=sensor) if has_others else 0
+        image = render(scene, texels, spp=spp, seed=seed, sensor=sensor)
+        dark = render(scene, black, spp=spp, seed=seed, sensor=sensor) if has_others else 0
         images[sensor] = (image - dark).reshape(-1, 3)
     return np.concatenate([images[sensor] for sensor in sensors])

@@ -26,7 +26,7 @@ __all__ = ["LINKED", "WORDS", "Figure", "date", "files_beside", "key_figures"]
 LINKED = (
     *(layout.ENVMAP, layout.ENVMAP_PNG, layout.DEVIATION, layout.COVERAGE, layout.GROUND_TRUTH),
     *(layout.UNWRAP, layout.render(0), layout.RENDER_PNG, layout.SUMMARY, layout.HISTORY),
-    *(layout.SETTINGS, layout.RESPONSE, layout.VIDEO),
+    *(layout.SETTINGS, layout.RESPONSE, layout.VIDEO, layout.SEQUENCE_VIDEO, layout.LIGHTS),
 )
 """Files of a run that its page has links to."""
 
@@ -117,16 +117,16 @@ def _counts(run: Run, index: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
     return np.asarray(shrink(is_counted, MAX_PIXELS)[..., 0] > 0.5)
 
 
-def date(run: Run) -> str:
-    """When a run ended; empty if it is not a folder."""
-    summary = run.path / layout.SUMMARY
+def date(folder: Path) -> str:
+    """When the run of a folder ended; empty if it is none."""
+    summary = folder / layout.SUMMARY
     if not summary.is_file():
         return ""
     return f"{datetime.fromtimestamp(summary.stat().st_mtime).astimezone():%Y-%m-%d, %H:%M}"
 
 
-def files_beside(run: Run, page_folder: Path) -> list[tuple[str, str]]:
+def files_beside(folder: Path, page_folder: Path) -> list[tuple[str, str]]:
     """Names of a run's files that lie in the folder of the page, and their relative addresses."""
-    if run.path.resolve() != page_folder.resolve():
+    if folder.resolve() != page_folder.resolve():
         return []
-    return [(name, quote(name)) for name in LINKED if (run.path / name).is_file()]
+    return [(name, quote(name)) for name in LINKED if (folder / name).is_file()]

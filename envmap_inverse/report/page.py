@@ -16,6 +16,7 @@ from envmap_inverse.report import figures, response, tables
 from envmap_inverse.report.comparing import cautions, first_of_equals, loss_kinds
 from envmap_inverse.report.figures import files_beside
 from envmap_inverse.report.lamps import LampsPane, lamps_pane
+from envmap_inverse.report.phases import phases
 from envmap_inverse.report.pictures import (
     DIFFERENCE_GAIN,
     MAX_PIXELS,
@@ -165,12 +166,13 @@ def page(runs: Sequence[Run], folder: Path) -> str:
         runs=runs,
         tables=tables,
         figures=figures,
-        files=files_beside(runs[0], folder) if len(runs) == 1 else [],
+        files=files_beside(runs[0].path, folder) if len(runs) == 1 else [],
         shots=shots,
         glance=list(_glance(runs, rasters, exposure)),
         response_lines=response.response_lines,
         response_size=(response.WIDTH, response.HEIGHT, response.STOPS),
         exposures_found=response.exposures_found,
+        phases=phases,
         places=places,
         pictures=list(_pictures(runs, names, rasters, exposure)),
         cautions=list(cautions(runs)),

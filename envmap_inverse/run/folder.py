@@ -324,6 +324,7 @@ class RunFolder:
             motion=motion(result.texels, problem.initial, result.coverage),
             held_out=result.held_out,
             parameterization=result.parameterization,
+            lacking=result.lacking,
         )
         for number, residuals in enumerate(fit.residuals):
             write_image(begin(layout.residual(number)), residuals)

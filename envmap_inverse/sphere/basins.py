@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["basins"]
+__all__ = ["basins", "grown"]
 
 
 def basins(
@@ -61,6 +62,35 @@ def basins(
         order = np.unique(roots, return_inverse=True)[1]
         numbers[bright] = 1 + order[region[bright]]
     return numbers.reshape(height, width)
+
+
+def grown(
+    values: NDArray[np.float64], numbers: NDArray[np.intp], floors: NDArray[np.float64]
+) -> NDArray[np.intp]:
+    """Let regions reach on as long as the values fall, each down to a floor of its own.
+
+    The brightest texels spread first: where two regions meet, each keeps its own slope.
+
+    Args:
+        values: shape (H, W).
+        numbers: of the regions, as `basins` gives them, shape (H, W).
+        floors: value that the texels of each region exceed, shape (regions,).
+
+    Returns:
+        The numbers of the grown regions, shape (H, W).
+    """
+    height, width = values.shape
+    flat, found = values.ravel(), numbers.flatten()
+    edge = [(-flat[texel], int(texel)) for texel in np.flatnonzero(found)]
+    heapq.heapify(edge)
+    while edge:
+        _, texel = heapq.heappop(edge)
+        number = found[texel]
+        for other in _neighbours(texel, height, width):
+            if found[other] == 0 and floors[number - 1] < flat[other] <= flat[texel]:
+                found[other] = number
+                heapq.heappush(edge, (-flat[other], other))
+    return found.reshape(height, width)
 
 
 def _neighbours(texel: int, height: int, width: int) -> Iterator[int]:

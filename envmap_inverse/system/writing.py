@@ -56,6 +56,8 @@ def new_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """
     temporary = temporary_name(path)
     with naming_file(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise OSError(errno.EINVAL, "is a device or a pipe; name a file")
         try:
             with temporary.open("x+b") as file:
                 yield file

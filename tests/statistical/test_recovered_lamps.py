@@ -24,6 +24,11 @@ def in_the_museum() -> Pair:
     return recovered("mirror", "museum")
 
 
+@pytest.fixture(scope="module")
+def in_the_museum_rough() -> Pair:
+    return recovered("rough", "museum")
+
+
 def recovered(material: str, name: str) -> Pair:
     scene = bundled_scene("ball", material)
     scene.set_film_size(128, 0)
@@ -55,6 +60,11 @@ def test_the_lamps_of_a_room_are_found_in_a_mirror(in_the_museum: Pair) -> None:
     found, true = ei.find_lamps(result).lamps, ei.find_lamps(truth).lamps
     for lamp in true[:3]:
         check(max(found, key=lambda each: each.direction @ lamp.direction), lamp)
+
+
+def test_the_lamp_of_a_room_is_found_in_a_rough_ball(in_the_museum_rough: Pair) -> None:
+    result, truth = in_the_museum_rough
+    check(ei.find_lamps(result).lamps[0], ei.find_lamps(truth).lamps[0])
 
 
 def test_harmonics_lie_within_their_intervals(under_the_sun: Pair) -> None:

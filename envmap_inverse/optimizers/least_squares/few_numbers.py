@@ -30,10 +30,10 @@ ALIKE = np.float32(2)
 """How many pixels count as one, as errors of the model are alike in neighbours: with it the errors
 of harmonics are 0.6 to 1 of their deviations where their order is high enough."""
 
-MAX_STEPS = 10
-CLOSE = 1e-3
-"""Steps for numbers that the map does not follow from linearly, and the share of the objective
-below which a gain is none."""
+MAX_STEPS = 4
+CLOSE, LEAST_GAIN = 1e-3, 0.02
+"""Steps a round for numbers that the map does not follow from linearly; the share of the objective
+below which a gain is none, and the gain: by that one, numbers move a fifth of their deviations."""
 
 DAMPING, MOST_DAMPING = 1e-3, 1.0
 """Of the first step, and from where on none is tried, as shares of the Hessian's diagonal."""
@@ -106,7 +106,7 @@ class FewNumbers:
             solver.held_out.measure(self.transport, solver.texels, solver.predicted)
             solver.see_all()
         if index == self.settings.rounds:
-            self._shown.look_closely()
+            self._shown.look_closely(self.numbers)
         target = self._target()
         if index == 0:
             self._begin(target)
@@ -185,7 +185,7 @@ class FewNumbers:
             hessian, pull = self._normal(self.numbers, target)
             while damping <= MOST_DAMPING:
                 step = self._step(self.numbers, hessian, pull, damping)
-                if pull @ step - step @ hessian @ step / 2 < CLOSE * before:
+                if pull @ step - step @ hessian @ step / 2 < max(CLOSE * before, LEAST_GAIN):
                     return
                 after = self._objective(self.numbers + step, target)
                 if after < before:
@@ -212,26 +212,31 @@ class FewNumbers:
         return step
 
     def _normal(self, numbers: Array, target: _Target) -> tuple[Array, Array]:
-        """Hessian of the objective, and minus its gradient."""
+        """Hessian of the objective, and minus its gradient.
+
+        Products of pictures of the spot are those of the one with the other; see `ShownMaps`.
+        """
         family = self._family
         tangents = family.tangents(numbers)
-        columns = self._shown.columns(tangents)
-        missing = to_host(target.values) - to_host(self._shown.predict(numbers))
+        first, second = self._shown.columns(tangents)
+        missing = [to_host(target.values - each) for each in self._shown.predictions(numbers)]
         weights = to_host(target.weights)
-        hessian = family.precision.copy()
+        known = np.zeros_like(family.precision)
         pull = family.precision @ (family.mean - numbers)
         for channel in range(3):
-            seen, mix = columns[channel], tangents.mix[:, :, channel]
-            weighted = seen * weights[:, channel]
-            hessian += mix.T @ ((weighted @ seen.T).astype(np.float64) @ mix)
-            pull += mix.T @ (weighted @ missing[:, channel]).astype(np.float64)
-        return hessian, pull
+            mix, weight = tangents.mix[:, :, channel], weights[:, channel]
+            product = (first[channel] * weight) @ second[channel].T
+            known += mix.T @ (((product + product.T) / 2).astype(np.float64) @ mix)
+            pulled = first[channel] @ (weight * missing[1][:, channel])
+            pulled += second[channel] @ (weight * missing[0][:, channel])
+            pull += mix.T @ (pulled / 2).astype(np.float64)
+        return family.precision + _positive(known), pull
 
     def _objective(self, numbers: Array, target: _Target) -> float:
-        missing = target.values - self._shown.predict(numbers)
+        first, second = self._shown.predictions(numbers)
         away = numbers - self._family.mean
-        squares = float(np.sum(target.weights * missing**2))
-        return squares / 2 + float(away @ self._family.precision @ away) / 2
+        squares = np.sum(target.weights * (target.values - first) * (target.values - second))
+        return float(squares) / 2 + float(away @ self._family.precision @ away) / 2
 
     def _show(self) -> None:
         """Take the map of the numbers; of its noise in the recording, spots have no part."""
@@ -276,7 +281,8 @@ class FewNumbers:
         if not lacking.any():
             return covariance, lacking
         tangents = self._family.tangents(self.numbers)
-        weighted = self._shown.columns(tangents) * to_host(target.weights).T[:, None]
+        first, second = self._shown.columns(tangents)
+        weighted = (first + second) / 2 * to_host(target.weights).T[:, None]
         pulls = np.stack(
             [self._pulled(weighted[:, number].T) for number in range(weighted.shape[1])]
         )
@@ -303,3 +309,9 @@ class FewNumbers:
         seen = np.sum(np.where(counts, shares, np.float32(0)), axis=0)
         variance = to_host(excess) / np.maximum(to_host(seen), 1e-30)
         return np.asarray(np.sqrt(np.maximum(variance, 0)))
+
+
+def _positive(matrix: Array) -> Array:
+    """The nearest symmetric matrix without negative eigenvalues, which noise of spots can make."""
+    values, vectors = np.linalg.eigh(matrix)
+    return np.asarray((vectors * np.maximum(values, 0)) @ vectors.T)

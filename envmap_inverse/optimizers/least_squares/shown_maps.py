@@ -20,9 +20,15 @@ __all__ = ["ShownMaps"]
 
 Array = NDArray[Any]
 
-SPOT_SPP, LAST_SPP, LAST_PATHS, KEPT = 16, 128, 2**21, 16
-"""Paths per pixel of pictures of spots; of those in the last step, if so many paths are enough; and
-how many of these pictures are kept. Their noise makes spots look fainter than they are."""
+SPOT_SPP, LAST_SPP, LAST_PATHS, KEPT = 16, 128, 2**21, 32
+"""Paths per pixel of each half of a spot's picture; of those in the last round, if so many paths
+are enough; and how many of these halves are kept."""
+
+SPARSE, MORE = 0.25, 4
+"""Share of noise in a spot's picture from which on the last round has so many times the paths."""
+
+HALVES = 0, 1
+"""Seeds of the two pictures of a spot."""
 
 CORRECTION_SPP = 64
 """Paths per pixel of the picture that takes the recording's noise away."""
@@ -33,6 +39,10 @@ class ShownMaps:
 
     Few recorded paths of a dull object meet a spot: its picture is rendered, by paths that look for
     light. Where light is near, nothing is rendered, as Mitsuba does not know it.
+
+    Each spot is rendered twice, with other paths. In a product of both pictures noise is zero on
+    average; in the square of one it adds to the spot's own, which would then be found too faint:
+    by a quarter on a mirror, which shows the sun in a few pixels.
 
     Attributes:
         level: radiance over that of the family's maps.
@@ -47,7 +57,7 @@ class ShownMaps:
         self._problem, self._transport, self._family = problem, transport, family
         self.level, self._spp = 1.0, SPOT_SPP
         self._columns: Array | None = None
-        self._spots: dict[tuple[bytes, int], Pixels] = {}
+        self._spots: dict[tuple[bytes, int, int], Pixels] = {}
         self._correction: Pixels | float = 0.0
         self._can_render = problem.scene.surroundings is None
         tangents = family.tangents(family.mean)
@@ -61,22 +71,38 @@ class ShownMaps:
 
     def predict(self, numbers: Array) -> Pixels:
         """The pictures by some numbers, shape (pixels, 3)."""
+        first, second = self.predictions(numbers)
+        return first if first is second else (first + second) / np.float32(2)
+
+    def predictions(self, numbers: Array) -> tuple[Pixels, Pixels]:
+        """The same, by each of the two pictures of the spot."""
         broad, spot = self._family.parts(numbers)
         pixels = self._transport.matvec(self.as_texels(self.level * broad))
         if self._family.is_shape.any():
             pixels = pixels + self._correction
-        return pixels if spot is None else pixels + self._of_spot(spot)
+        if spot is None:
+            return pixels, pixels
+        first, second = (pixels + self._of_spot(spot, half) for half in HALVES)
+        return first, second
 
-    def columns(self, tangents: Tangents) -> Array:
-        """How the pictures show each of the maps, and each spot, shape (3, maps, pixels)."""
+    def columns(self, tangents: Tangents) -> tuple[Array, Array]:
+        """How the pictures show each of the maps, and each spot, shapes (3, maps, pixels).
+
+        Two of them, by each of the two pictures of the spots.
+        """
         if self._columns is None or self._family.is_shape.any():
-            shown = [
-                *(self._transport.matvec(self.as_texels(self.level * m)) for m in tangents.maps),
-                *(self._of_spot(spot) for spot in tangents.spots),
-            ]
-            shown = [to_host(each) for each in shown]
-            self._columns = np.stack([np.stack([s[:, k] for s in shown]) for k in range(3)])
-        return self._columns
+            shown = [self._transport.matvec(self.as_texels(self.level * m)) for m in tangents.maps]
+            self._columns = _by_channel(shown)
+        if not tangents.spots:
+            return self._columns, self._columns
+        first, second = (
+            np.concatenate(
+                [self._columns, _by_channel([self._of_spot(s, half) for s in tangents.spots])],
+                axis=1,
+            )
+            for half in HALVES
+        )
+        return first, second
 
     def correct(self, numbers: Array) -> None:
         """Find what the recording's noise adds to the picture of a map, by rendering it."""
@@ -85,9 +111,16 @@ class ShownMaps:
             rendered = self._rendered(np.asarray(to_host(texels)), CORRECTION_SPP)
             self._correction = rendered - self._transport.matvec(texels)
 
-    def look_closely(self) -> None:
-        """Render the pictures of spots with less noise from now on."""
-        self._spp = max(SPOT_SPP, min(LAST_SPP, LAST_PATHS // self._transport.shape[0]))
+    def look_closely(self, numbers: Array) -> None:
+        """Render the pictures of spots with less noise from now on, in mirrors most of all."""
+        _, spot = self._family.parts(numbers)
+        if spot is None or not self._can_render:
+            return
+        first, second = (to_host(self._of_spot(spot, half)) for half in HALVES)
+        squares = float(np.sum(first**2 + second**2)) / 2
+        is_sparse = float(np.sum(first * second)) < (1 - SPARSE) * squares
+        most = LAST_SPP * (MORE if is_sparse else 1)
+        self._spp = max(SPOT_SPP, min(most, LAST_PATHS // self._transport.shape[0]))
 
     def as_texels(self, texels: Array) -> Array:
         """A map of shape (H * W, 1 or 3) where the recording lies."""
@@ -95,13 +128,13 @@ class ShownMaps:
         found: Array = as_columns(self._transport.library.array(whole))
         return found
 
-    def _of_spot(self, spot: Spot) -> Pixels:
-        key = spot.place.tobytes(), self._spp
+    def _of_spot(self, spot: Spot, half: int) -> Pixels:
+        key = spot.place.tobytes(), self._spp, half
         if key not in self._spots:
             self._spots = dict(list(self._spots.items())[-KEPT:])
             texels = self.as_texels(spot.share)
             self._spots[key] = (
-                self._rendered(np.asarray(to_host(texels)), self._spp)
+                self._rendered(np.asarray(to_host(texels)), self._spp, half)
                 if self._can_render
                 else self._transport.matvec(texels)
             )
@@ -109,11 +142,17 @@ class ShownMaps:
         found: Pixels = self._spots[key] * light
         return found
 
-    def _rendered(self, texels: NDArray[np.float32], spp: int) -> Pixels:
+    def _rendered(self, texels: NDArray[np.float32], spp: int, seed: int = 0) -> Pixels:
         """The pictures by a map (H * W, 3), by paths that look for light."""
         width, height = self._transport.resolution
         sensors = [view.sensor for view in self._problem.views]
         shown = np.ascontiguousarray(texels.reshape(height, width, 3))
-        image = light_alone(self._problem.scene, shown, sensors, spp)
+        image = light_alone(self._problem.scene, shown, sensors, spp, seed)
         found: Pixels = as_columns(self._transport.library.array(image))
         return found
+
+
+def _by_channel(pictures: list[Pixels]) -> Array:
+    """Pictures (pixels, 3) as one array (3, pictures, pixels)."""
+    shown = [to_host(each) for each in pictures]
+    return np.stack([np.stack([each[:, k] for each in shown]) for k in range(3)])

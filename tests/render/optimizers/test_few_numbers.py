@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from envmap_inverse.backend import select_variant
 from envmap_inverse.errors import InputError
 from envmap_inverse.light_models.family import texels_of
 from envmap_inverse.optimizers import automatic_basis, loop
+from envmap_inverse.optimizers.least_squares import shown_maps
 from envmap_inverse.problem.numbers_posterior import NumbersPosterior
 from envmap_inverse.problem.problem import Problem
+from envmap_inverse.recording.other_light import light_alone
 from envmap_inverse.sphere import harmonic_basis
 from envmap_inverse.sphere.latlong import angle_between, texel_directions, texel_solid_angles
 
@@ -208,3 +211,27 @@ def test_what_only_adam_can_solve_for_is_refused(choice: object, found: str) -> 
 def test_what_only_transport_can_solve_for_is_refused_by_adam() -> None:
     with pytest.raises(InputError, match=r"Adam cannot solve for SunSky\(\), which is for Transp"):
         ei.Adam(parameterization=ei.SunSky())
+
+
+def test_noise_in_the_picture_of_the_sun_does_not_count_as_sunlight(
+    make_scene: MakeScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A square of one noisy picture is larger than the sun's; a product of two is not."""
+
+    def noisy(*arguments: Any) -> np.ndarray:
+        image = light_alone(*arguments)
+        seed = arguments[-1]
+        return image * np.random.default_rng(seed).exponential(size=image.shape)
+
+    monkeypatch.setattr(shown_maps, "light_alone", noisy)
+    scene = make_scene("diffuse", size=(32, 32), texels=map_of(ei.SunSky(), DAY))
+    problem = Problem.create(scene, ei.render(scene), loss=ei.QuasiLikelihood(), priors=())
+    family = ei.SunSky().family((WIDTH, HEIGHT))
+    shown = shown_maps.ShownMaps(problem, ei.LightTransport.record(scene, spp=4), family)
+    tangents = family.tangents(DAY)
+    sun = tangents.spots[0]
+    exact = light_alone(scene, (sun.share * sun.light).reshape(HEIGHT, WIDTH, 3), [0], 256)
+    first, second = (each[:, -len(tangents.spots)].T for each in shown.columns(tangents))
+    square = np.sum(exact**2)
+    assert np.sum(first * second) == pytest.approx(square, rel=0.15)
+    assert np.sum(first**2) > 1.7 * square

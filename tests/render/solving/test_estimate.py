@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import envmap_inverse as ei
 from envmap_inverse.optimizers.choices import default_optimizer
@@ -252,3 +253,18 @@ def test_a_start_map_is_no_file_name(scene: ei.Scene, reference: NDArray[np.floa
         ei.InputError, match=r"initial map: is the name 'start\.exr'; read the file"
     ):
         ei.estimate(scene, reference, initial="start.exr")
+
+
+def test_blas_has_one_thread_during_an_estimate(
+    scene: ei.Scene, reference: NDArray[np.float32]
+) -> None:
+    found: set[int] = set()
+
+    def look(_: ei.Iteration) -> None:
+        found.update(
+            pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"
+        )
+
+    with threadpool_limits(2, user_api="blas"):
+        ei.estimate(scene, reference, optimizer=QUICK, on_iteration=look)
+    assert found == {1}

@@ -6,11 +6,8 @@ import base64
 import io
 import json
 import re
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -81,27 +78,6 @@ def test_a_stage_has_the_lamp_and_the_map(light: Light, lamp: ei.Lamp, tmp_path:
 def test_a_stage_cannot_name_some_files(light: Light, tmp_path: Path) -> None:
     with pytest.raises(ei.InputError, match="a USD stage cannot name a file with @"):
         usd_files(light, tmp_path / "a@b.usda")
-
-
-def test_a_script_for_blender_runs(
-    light: Light, lamp: ei.Lamp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """`bpy` in place of Blender itself, which is too large to install for a test."""
-    script = written(blender_files(light, tmp_path / 'my "light".py'))
-    bpy = MagicMock()
-    lamps: list[Any] = []
-    bpy.data.lights.new = lambda *_: lamps.append(SimpleNamespace()) or lamps[-1]
-    vectors: list[Any] = []
-    monkeypatch.setitem(sys.modules, "bpy", bpy)
-    mathutils = SimpleNamespace(Vector=lambda vector: vectors.append(vector) or MagicMock())
-    monkeypatch.setitem(sys.modules, "mathutils", mathutils)
-    exec(compile(script.read_text(), script, "exec"), {"__file__": str(script)})
-    (file,) = bpy.data.images.load.call_args.args
-    assert reddest(ei.read_image(file)) == pytest.approx((0.5, 0.5), abs=0.01)  # its +X
-    x, y, z = lamp.direction
-    assert vectors == [pytest.approx((x, -z, y))]
-    assert np.array(lamps[0].color) * lamps[0].energy == pytest.approx(lamp.irradiance)
-    assert lamps[0].angle == pytest.approx(lamp.angular_diameter)
 
 
 def test_a_page_has_the_map_and_the_lamp(light: Light, lamp: ei.Lamp, tmp_path: Path) -> None:

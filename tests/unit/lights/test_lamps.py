@@ -49,6 +49,28 @@ def test_two_lamps_side_by_side_are_two() -> None:
     assert [lamp.kind for lamp in ei.find_lamps(texels).lamps] == ["area", "area"]
 
 
+def test_a_blurred_lamp_keeps_its_light() -> None:
+    """As a rough object shows it: 13 times the mean at its peak, so that its edge is a quarter."""
+    direction, width = (0.6, 0.64, -0.48), math.radians(8)
+    away = angle_between(texel_directions(HEIGHT, WIDTH), direction)
+    blurred = (0.1 + 4 * np.exp(-((away / width) ** 2) / 2)).astype(np.float32)
+    blurred = np.repeat(blurred[:, :, None], 3, axis=2)
+    (lamp,) = ei.find_lamps(blurred).lamps
+    # of a Gaussian; a surface that faces it sees its sides at an angle
+    whole = 4 * 2 * np.pi * width**2
+    assert lamp.irradiance == pytest.approx([whole] * 3, rel=0.1)
+
+
+def test_a_window_does_not_reach_into_its_glow() -> None:
+    direction = (0.6, 0.64, -0.48)
+    window = disc(direction, 50, 3)
+    assert np.median(window) == pytest.approx(0.1)
+    glow = disc(direction, 70, 0.4) - np.float32(0.1)
+    regions = ei.find_lamps(window + glow).regions
+    away = np.degrees(angle_between(texel_directions(HEIGHT, WIDTH), direction))
+    assert (regions[away > 26] == 0).all()
+
+
 def test_a_small_lamp_is_directional() -> None:
     texels = np.full((HEIGHT, WIDTH, 3), 0.1, np.float32)
     texels[20, 7] = 1000

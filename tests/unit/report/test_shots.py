@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from envmap_inverse.images import read_image, write_image
 from envmap_inverse.report import write_report
-from envmap_inverse.report.matching import light_numbers
+from envmap_inverse.report.matching import lamp_labels, light_numbers
 from envmap_inverse.report.shots import shots, white
 from envmap_inverse.run.reading import Run
+from envmap_inverse.sphere.lights import Lights
 
 MakeRun = Callable[..., Path]
 
@@ -52,3 +54,17 @@ def test_a_light_has_the_number_of_the_true_light_that_it_is() -> None:
     assert light_numbers(np.array([near_y, -z, x]), np.array([x, y])) == [2, 3, 1]
     assert light_numbers(np.array([y, x]), None) == [1, 2]
     assert light_numbers(np.zeros((0, 3)), np.array([x])) == []
+
+
+def test_lamps_of_one_light_have_its_number_and_a_letter_each() -> None:
+    x, y, z = np.eye(3)
+    near_y = np.array([0.0998, 0.995, 0])
+    lights = Lights(
+        directions=np.stack([x, y]),
+        shares=np.ones(2),
+        solid_angles=np.full(2, 0.02),
+        irradiances=np.ones((2, 3)),
+    )
+    assert lamp_labels(np.stack([near_y, z, y, x]), lights, [2, 1]) == ["1a", "3", "1b", "2"]
+    nothing = replace(lights, directions=np.zeros((0, 3)), solid_angles=np.zeros(0))
+    assert lamp_labels(np.stack([z]), nothing, []) == ["1"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from envmap_inverse.sphere.basins import basins
+from envmap_inverse.sphere.basins import basins, grown
 
 
 def regions_of(rows: list[list[float]], saddle: float = 0.5) -> list[list[int]]:
@@ -31,3 +31,12 @@ def test_regions_go_on_across_the_seam_and_over_the_pole() -> None:
 
 def test_nothing_bright_makes_no_region() -> None:
     assert regions_of([[0] * 3, [0] * 3]) == [[0] * 3, [0] * 3]
+
+
+def test_regions_reach_on_downhill_to_their_floors() -> None:
+    values = np.array([[0] * 7, [0, 2, 5, 9, 4, 6, 0], [0] * 7], float)
+    numbers = np.zeros((3, 7), np.intp)
+    numbers[1, 3] = 1
+    assert grown(values, numbers, np.array([4.5]))[1].tolist() == [0, 0, 1, 1, 0, 0, 0]
+    # Not across the dip on the right, from where the values rise again.
+    assert grown(values, numbers, np.array([1.0]))[1].tolist() == [0, 1, 1, 1, 1, 0, 0]
