@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +22,7 @@ from envmap_inverse.report.pictures import MAX_PIXELS
 from envmap_inverse.run.reading import Run
 from envmap_inverse.solving import layout
 
-__all__ = ["LINKED", "WORDS", "Figure", "date", "files_beside", "key_figures"]
+__all__ = ["LINKED", "WORDS", "Figure", "date", "files_beside", "key_figures", "link_to_report"]
 
 LINKED = (
     *(layout.ENVMAP, layout.ENVMAP_PNG, layout.DEVIATION, layout.COVERAGE, layout.GROUND_TRUTH),
@@ -123,6 +124,12 @@ def date(folder: Path) -> str:
     if not summary.is_file():
         return ""
     return f"{datetime.fromtimestamp(summary.stat().st_mtime).astimezone():%Y-%m-%d, %H:%M}"
+
+
+def link_to_report(folder: Path, page_folder: Path) -> str:
+    """Relative address of a run's own report, seen from a page's folder; empty if it has none."""
+    report = folder.resolve() / layout.REPORT
+    return quote(os.path.relpath(report, page_folder.resolve())) if report.is_file() else ""
 
 
 def files_beside(folder: Path, page_folder: Path) -> list[tuple[str, str]]:

@@ -14,7 +14,7 @@ from envmap_inverse.images import shrink, tonemap
 from envmap_inverse.images.false_colours import VIRIDIS
 from envmap_inverse.report import figures, response, tables
 from envmap_inverse.report.comparing import cautions, first_of_equals, loss_kinds
-from envmap_inverse.report.figures import files_beside
+from envmap_inverse.report.figures import files_beside, link_to_report
 from envmap_inverse.report.lamps import LampsPane, lamps_pane
 from envmap_inverse.report.phases import phases
 from envmap_inverse.report.pictures import (
@@ -28,7 +28,7 @@ from envmap_inverse.report.pictures import (
     jpeg,
 )
 from envmap_inverse.report.places import places
-from envmap_inverse.report.shots import file_names, shots, white
+from envmap_inverse.report.shots import NOISE, file_names, is_relative, shots, white
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
 from envmap_inverse.report.standalone import frame_of, safe_json, template
 from envmap_inverse.report.stills import outlier_stills, residual_stills
@@ -168,11 +168,14 @@ def page(runs: Sequence[Run], folder: Path) -> str:
         figures=figures,
         files=files_beside(runs[0].path, folder) if len(runs) == 1 else [],
         shots=shots,
+        noise_in_words=NOISE,
         glance=list(_glance(runs, rasters, exposure)),
         response_lines=response.response_lines,
         response_size=(response.WIDTH, response.HEIGHT, response.STOPS),
         exposures_found=response.exposures_found,
-        phases=phases,
+        bars=phases([run.summary for run in runs if run.pictures]),
+        is_relative=any(is_relative(run.summary) for run in runs),
+        reports=[link_to_report(run.path, folder) for run in runs],
         places=places,
         pictures=list(_pictures(runs, names, rasters, exposure)),
         cautions=list(cautions(runs)),
