@@ -38,7 +38,7 @@ def test_pictures_have_their_file_names_exposures_and_clipped_shares(
     assert table.rows == [("photo.jpg", ["2.000", "25 %", "50 %"])]
     text = write_report(folder).read_text()
     assert '<span class="file">photo.jpg</span>' in text
-    assert "relative irradiance of red, green, blue" in text
+    assert "red, green, blue, relative</th>" in text
     assert "W/m²" not in text.partition("<script")[0]
 
 
