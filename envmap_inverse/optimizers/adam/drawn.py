@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from typing import Any
 
@@ -50,7 +51,7 @@ class Drawn:
 
     def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`."""
-        return dr.custom(_Map, self, resolution, parameters)
+        return dr.custom(_operation(), self, resolution, parameters)
 
     def from_texels(self, texels: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`: numbers whose light is from where most of the map's is."""
@@ -82,24 +83,28 @@ class Drawn:
         return np.clip(free, self._family.low, self._family.high), free
 
 
-class _Map(dr.CustomOp):  # type: ignore[misc]
-    """Flat RGBA of parameters."""
+@functools.cache
+def _operation() -> Any:
+    """An operation of Dr.Jit, which must not be loaded at import: flat RGBA of parameters."""
 
-    def eval(self, drawn: Drawn, resolution: tuple[int, int], parameters: Any) -> Any:
-        self.drawn, self.resolution = drawn, resolution
-        self.parameters = np.array(parameters, np.float64)
-        width, height = resolution
-        texels = drawn.map_of(self.parameters).reshape(height, width, 3)
-        return mi.Float(flatten_rgba(texels.astype(np.float32)))
+    class Draw(dr.CustomOp):  # type: ignore[misc]
+        def eval(self, drawn: Drawn, resolution: tuple[int, int], parameters: Any) -> Any:
+            self.drawn, self.resolution = drawn, resolution
+            self.parameters = np.array(parameters, np.float64)
+            width, height = resolution
+            texels = drawn.map_of(self.parameters).reshape(height, width, 3)
+            return mi.Float(flatten_rgba(texels.astype(np.float32)))
 
-    def backward(self) -> None:
-        flat = np.array(self.grad_out())
-        gradient = unflatten_rgba(flat, self.resolution).reshape(-1, 3).astype(np.float64)
-        pulled = self.drawn.pulled(self.parameters, gradient)
-        self.set_grad_in("parameters", mi.Float(pulled.astype(np.float32)))
+        def backward(self) -> None:
+            flat = np.array(self.grad_out())
+            gradient = unflatten_rgba(flat, self.resolution).reshape(-1, 3).astype(np.float64)
+            pulled = self.drawn.pulled(self.parameters, gradient)
+            self.set_grad_in("parameters", mi.Float(pulled.astype(np.float32)))
 
-    def name(self) -> str:
-        return "map of few numbers"
+        def name(self) -> str:
+            return "map of few numbers"
+
+    return Draw
 
 
 def rough_guess(problem: Problem, seed: int) -> NDArray[np.float32]:

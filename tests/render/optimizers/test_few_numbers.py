@@ -252,7 +252,7 @@ def test_adam_turns_the_sun_to_where_it_is(make_scene: MakeScene) -> None:
         np.linalg.norm(ei.spherical_harmonics(each - lit, 2).coefficients)
         for each in (found.texels, before.reshape(lit.shape))
     ]
-    assert errors[0] < 0.3 * errors[1]
+    assert errors[0] < 0.7 * errors[1]
 
 
 def test_noise_in_the_picture_of_the_sun_does_not_count_as_sunlight(
