@@ -34,6 +34,7 @@ from envmap_inverse.solving.outliers import without_outliers
 from envmap_inverse.solving.saving import write_maps
 from envmap_inverse.system.folder_lock import FolderLock
 from envmap_inverse.system.progress import Stage, stage
+from envmap_inverse.system.reading import read_whole
 from envmap_inverse.system.strict_json import to_json
 from envmap_inverse.system.structured import parse_json, parse_toml
 from envmap_inverse.system.writing import unfinished_files, write_bytes
@@ -196,7 +197,7 @@ class RunFolder:
         """What a file of the run to resume holds; nothing if it is missing or damaged."""
         path = self.path / name
         try:
-            return dict(parse(path.read_bytes())) if path.exists() else {}
+            return dict(parse(read_whole(path))) if path.exists() else {}
         except (TypeError, ValueError) as error:
             warnings.warn(f"{path}: is damaged ({in_one_line(error)}); done without", stacklevel=2)
             return {}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -235,6 +236,16 @@ def test_a_damaged_file_does_not_keep_a_run_from_going_on(
     (tmp_path / "run" / name).write_bytes(data)
     with pytest.warns(UserWarning, match=rf"{name}: is damaged \("), open_run(resume=True):
         pass
+
+
+@pytest.mark.parametrize("name", ["run.toml", "summary.json"])
+def test_a_pipe_in_a_folder_is_not_waited_for(open_run: OpenRun, tmp_path: Path, name: str) -> None:
+    with open_run():
+        pass
+    (tmp_path / "run" / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / "run" / name)
+    with pytest.raises(InputError, match="it is a pipe or a device"):
+        open_run(resume=True)
 
 
 def test_names_that_are_no_utf8_do_not_end_a_run(open_run: OpenRun, tmp_path: Path) -> None:
