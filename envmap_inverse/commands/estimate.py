@@ -99,6 +99,7 @@ from envmap_inverse.run.notes import collected_warnings
 from envmap_inverse.run.sequence import SequenceFolder
 from envmap_inverse.run.session import CHECKPOINT_EVERY
 from envmap_inverse.solving.result import MAX_SAMPLES
+from envmap_inverse.solving.sequence import check_sequence
 from envmap_inverse.system.process import seconds_since_start
 
 __all__ = ["estimate"]
@@ -307,6 +308,7 @@ def estimate(
             return time.perf_counter() - begun
 
         if tie is not None:
+            check_sequence(terms, tie)
             maps = SequenceFolder(output, settings, **kept)
             follow(maps, problem, terms, tie, taken, wish, loading=begin(), live=view, **going)
             return

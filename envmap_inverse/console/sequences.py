@@ -35,7 +35,7 @@ from envmap_inverse.report.sequence import write_sequence_report
 from envmap_inverse.run import sequence
 from envmap_inverse.run.frames import check_ffmpeg
 from envmap_inverse.run.summary import fit_in_words
-from envmap_inverse.solving.sequence import as_taken, check_sequence
+from envmap_inverse.solving.sequence import as_taken
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
 from envmap_inverse.system.pulse import beat
@@ -84,7 +84,10 @@ def tie_of(option: str | None, *, sequence: bool) -> Temporal | None:
         if not is_number(option):
             raise InputError(f"--temporal {option!r}: give auto or a number, e.g. 0.1")
         weight = float(option)
-    return Temporal(weight=weight) if sequence else None
+    try:
+        return Temporal(weight=weight) if sequence else None
+    except InputError as error:
+        raise InputError(f"--temporal: {error}") from None
 
 
 def first_of(faults: Faults, shots: Shots, options: Mapping[str, Any]) -> Shots:
@@ -226,7 +229,6 @@ def follow(
         InputError: if a frame is wrong; the maps before it have been written.
         Exit: with 130 or 143 if a signal ended the run.
     """
-    check_sequence(optimizer, temporal)
     frames = _Frames(
         shots=shots,
         reading=wish.reading,

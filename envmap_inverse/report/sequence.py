@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,15 @@ from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import write_bytes
 from envmap_inverse.report import figures, tables
 from envmap_inverse.report.numbers import number
+from envmap_inverse.report.phases import phases
 from envmap_inverse.report.pictures import Sheet
+from envmap_inverse.report.shots import is_relative
 from envmap_inverse.report.standalone import frame_of, safe_json, template
 from envmap_inverse.run.summary import fit_in_words
 from envmap_inverse.run.thumbnails import Thumbnails
 from envmap_inverse.solving import layout
+from envmap_inverse.system.reading import read_whole
+from envmap_inverse.system.structured import parse_json
 
 __all__ = ["is_sequence", "write_sequence_report"]
 
@@ -105,11 +108,11 @@ def write_sequence_report(folder: Path, output: Path | None = None) -> Path:
     """
     path = output or folder / layout.REPORT
     try:
-        summary = json.loads((folder / layout.SUMMARY).read_bytes())
-        tracks = json.loads((folder / layout.LIGHTS).read_bytes())["lights"]
+        summary = parse_json(read_whole(folder / layout.SUMMARY))
+        tracks = parse_json(read_whole(folder / layout.LIGHTS))["lights"]
         lights = [LightOverTime.of(number, track) for number, track in enumerate(tracks, 1)]
-        lines = (folder / layout.HISTORY).read_text(encoding="utf-8").splitlines()
-        history = [{**line, "index": line["index"] + 1} for line in map(json.loads, lines)]
+        lines = read_whole(folder / layout.HISTORY).splitlines()
+        history = [{**line, "index": line["index"] + 1} for line in map(parse_json, lines)]
         kept = Thumbnails.read(folder / layout.THUMBNAILS)
         text = _page(folder, path.parent, summary, history, kept, lights)
     except (OSError, KeyError, ValueError, TypeError) as error:
@@ -134,6 +137,7 @@ def _page(
     data = {
         "runs": [{"name": "", "frames": frames, "history": shown}],
         "lights": [vars(light) for light in lights],
+        "isRelative": is_relative(summary),
     }
     return template("sequence.html").render(
         **frame_of(STYLES, SCRIPTS),
@@ -141,6 +145,8 @@ def _page(
         summary=summary,
         size=kept.envmaps.shape[2:0:-1],
         words=WORDS,
+        is_relative=is_relative(summary),
+        bar=phases([summary])[0],
         fit=tables.in_a_sentence(fit_in_words(summary["fit"])) if summary.get("fit") else "",
         date=figures.date(folder),
         files=figures.files_beside(folder, output),

@@ -107,7 +107,7 @@ def temporary_name(path: Path) -> Path:
 
     Knowing the name beforehand, the caller can remove the file whenever a signal arrives.
     """
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}"  # "." has no name
 
 
 def unfinished_files(folder: Path, names: re.Pattern[str]) -> list[Path]:
