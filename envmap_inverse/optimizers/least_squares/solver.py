@@ -189,7 +189,7 @@ class LeastSquares:
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
         texels, like = state["texels"], self.initial
-        fits = (texels.shape, texels.dtype) == (like.shape, like.dtype)
+        fits = "unresolved" in state and (texels.shape, texels.dtype) == (like.shape, like.dtype)
         if not (fits and np.isfinite(texels).all()):
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         self.held_out.measures = self.transport.library.array(state["held_out"])
