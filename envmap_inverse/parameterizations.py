@@ -375,7 +375,7 @@ def _directions(resolution: tuple[int, int]) -> tuple[Any, Any, Any, Any]:
 
 
 PARAMETERIZATIONS: tuple[type[Parameterization], ...] = (Direct, Exp, Pyramid, Softplus, SH, SG)
-"""Those that Adam can solve for, which the tests try."""
+"""Those whose maps Dr.Jit draws."""
 
 CHOICES: tuple[type[Any], ...] = (*PARAMETERIZATIONS, SunSky)
 """The parameterizations that `--parameterization` offers."""

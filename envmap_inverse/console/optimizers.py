@@ -81,7 +81,7 @@ ParameterizationSpec = Annotated[
         help=f"What is solved for: {names_of(CHOICES)} ('envmap-inverse "
         "parameterizations' explains them); by default Direct, Pyramid if robust. Transport takes "
         "Direct, SH, SG, SunSky, or auto, the one that predicts pixels best that it did not see; "
-        "Adam all but SunSky.",
+        "Adam all but auto.",
     ),
 ]
 PathsOrSamples = Annotated[

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-from envmap_inverse.run.reading import Run
+from typing import Any
 
 __all__ = ["Phase", "phases"]
 
 PHASES = ("record", "load", "solve", "files", "assemble", "other", "coverage", "start")
 """Each has its number's colour, on all pages."""
-ALIASES = {"optimize": "solve", "refine": "coverage"}
+ALIASES = {"optimize": "solve", "refine": "coverage", "follow": "coverage"}
 """Phases that share a colour, as no run has both, or one of them is short."""
 
 
@@ -34,16 +33,14 @@ class Phase:
     colour: int
 
 
-def phases(runs: Sequence[Run]) -> list[list[Phase]]:
+def phases(summaries: Sequence[Mapping[str, Any]]) -> list[list[Phase]]:
     """Seconds by phase of each run, and the rest, leaving out phases that are sums of others.
 
     All bars have one scale: that of the longest run fills it.
     """
     found = []
-    for run in runs:
-        if not run.pictures:
-            continue
-        seconds = dict(run.summary["seconds"])
+    for summary in summaries:
+        seconds = dict(summary["seconds"])
         total = seconds.pop("total")
         if "record" in seconds and "solve" in seconds:
             seconds.pop("optimize", None)

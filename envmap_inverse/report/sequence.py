@@ -14,7 +14,9 @@ from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import write_bytes
 from envmap_inverse.report import figures, tables
 from envmap_inverse.report.numbers import number
+from envmap_inverse.report.phases import phases
 from envmap_inverse.report.pictures import Sheet
+from envmap_inverse.report.shots import is_relative
 from envmap_inverse.report.standalone import frame_of, safe_json, template
 from envmap_inverse.run.summary import fit_in_words
 from envmap_inverse.run.thumbnails import Thumbnails
@@ -135,6 +137,7 @@ def _page(
     data = {
         "runs": [{"name": "", "frames": frames, "history": shown}],
         "lights": [vars(light) for light in lights],
+        "isRelative": is_relative(summary),
     }
     return template("sequence.html").render(
         **frame_of(STYLES, SCRIPTS),
@@ -142,6 +145,8 @@ def _page(
         summary=summary,
         size=kept.envmaps.shape[2:0:-1],
         words=WORDS,
+        is_relative=is_relative(summary),
+        bar=phases([summary])[0],
         fit=tables.in_a_sentence(fit_in_words(summary["fit"])) if summary.get("fit") else "",
         date=figures.date(folder),
         files=figures.files_beside(folder, output),

@@ -20,6 +20,7 @@ from envmap_inverse.problem.brackets import common_response
 from envmap_inverse.problem.plausibility import warn_of_dark_pixels
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
+from envmap_inverse.problem.view import View
 from envmap_inverse.run.frames import FrameWriter, check_ffmpeg
 from envmap_inverse.run.history import History, Measuring
 from envmap_inverse.run.summary import summary_of_run
@@ -208,14 +209,13 @@ class RunFolder:
         """Fix what all iterations are shown and measured by.
 
         Args:
-            problem: the radiance of its first reference sets the exposure of all pictures; its
-                ground truth, if known, measures each map.
+            problem: the radiance of the reference that clips least sets the exposure of all
+                pictures; its ground truth, if known, measures each map.
             earlier: iterations of the run that this one goes on with.
         """
         self._history.begin(earlier)
         reference, ground_truth = problem.views[0].image, problem.ground_truth
-        radiance = reference / problem.exposures[0]
-        self._exposure = display_exposure(radiance)
+        self._exposure = _exposure_for(problem.views, problem.exposures)
         self._ground_truth = ground_truth
         write_image(self.path / layout.reference(0), reference)
         if ground_truth is not None:
@@ -223,6 +223,7 @@ class RunFolder:
         if earlier:
             self._restore_thumbnails(len(earlier))
         if self._wants_frames:
+            radiance = reference / problem.exposures[0]
             self._write_png(self.path / layout.REFERENCE_FRAME, radiance)
             self._frames = FrameWriter(self.path, self._exposure, earlier)
 
@@ -299,7 +300,7 @@ class RunFolder:
             return path
 
         if result.exposures is not None:
-            self._exposure = display_exposure(problem.views[0].image / result.exposures[0])
+            self._exposure = _exposure_for(problem.views, result.exposures, are_known=True)
         response = common_response(problem.views)
         if response is not None:
             write_bytes(begin(layout.RESPONSE), response.as_csv().encode())
@@ -359,6 +360,15 @@ class RunFolder:
 
     def _write_png(self, path: Path, image: NDArray[np.float32]) -> None:
         write_bytes(path, encode_png(tonemap(image, self._exposure)))
+
+
+def _exposure_for(
+    views: Sequence[View], exposures: NDArray[np.float32], *, are_known: bool = False
+) -> float:
+    """The exposure to show pictures at: that of the first view, or of that which clips least."""
+    are_known = are_known or all(view.knows_exposure for view in views)
+    number = int(np.argmin([np.mean(view.is_over) for view in views])) if are_known else 0
+    return display_exposure(views[number].image / exposures[number])
 
 
 def _black_and_white(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -26,6 +26,7 @@ def drawing(monkeypatch: pytest.MonkeyPatch, make_scene: Callable[..., ei.Scene]
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     monkeypatch.setattr(module, "PATHS", 2**10)
+    monkeypatch.setattr("envmap_inverse.optimizers.transport.usual_spp", lambda _: 16)
     monkeypatch.setattr(module, "bundled_scene", lambda _, material: make_scene(material))
     return module
 

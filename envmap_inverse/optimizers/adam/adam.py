@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
 from envmap_inverse.errors import InputError, check_counts, check_positive, check_seed
+from envmap_inverse.light_models.family import Sums
 from envmap_inverse.losses import MSE, Loss
+from envmap_inverse.optimizers.adam.drawn import Drawn, rough_guess
 from envmap_inverse.optimizers.adam.sources import (
     GradientSource,
     RecordedGradients,
@@ -71,7 +73,8 @@ class Adam:
         frozen: record the rendering once and replay it (`dr.freeze`): the same numbers, faster.
         recorded_spp: if not 0, trace so many paths per pixel once and use the recorded light
             transport in place of rendering (`spp` then has no effect).
-        parameterization: what the parameters are.
+        parameterization: what the parameters are; those of `SunSky` are its numbers in units of
+            their deviations before a picture is seen, and its steps are not frozen.
         final_rate: step size at the end as a share of that at the start; it falls along half a
             cosine (Loshchilov and Hutter 2017).
         averaging: if not 0, the result is the average of the maps so far, the t-th one weighing
@@ -98,7 +101,7 @@ class Adam:
     max_dropped: int = 10
     frozen: bool = True
     recorded_spp: int = 0
-    parameterization: Parameterization = field(default_factory=Direct)
+    parameterization: Parameterization | Sums = field(default_factory=Direct)
     final_rate: float = 1.0
     averaging: float = 0.0
     patience: int = 0
@@ -115,6 +118,11 @@ class Adam:
             raise InputError(f"averaging must not be negative; found {self.averaging}")
         check_seed(self.seed)
         check_for_adam(self.parameterization)
+        if self.recorded_spp and not hasattr(self.parameterization, "to_texels"):
+            raise InputError(
+                f"recorded_spp: hardly any recorded path meets the sun of {self.parameterization}; "
+                "leave it 0, or take Transport"
+            )
         check_positive(
             learning_rate=self.learning_rate, final_rate=self.final_rate, epsilon=self.epsilon
         )
@@ -185,12 +193,12 @@ class Adam:
 
 
 def check_for_adam(choice: Any) -> None:
-    """Refuse a parameterization that only `Transport` can solve for.
+    """Refuse what is no parameterization, such as "auto".
 
     Raises:
         InputError: if Adam has no derivatives by its numbers.
     """
-    if not hasattr(choice, "to_texels"):
+    if not hasattr(choice, "to_texels") and not hasattr(choice, "family"):
         raise InputError(
             f"parameterization: Adam cannot solve for {choice}, which is for Transport"
         )
@@ -208,7 +216,8 @@ class _Descending:
         self.observed = self.source.load([fitted for fitted, _ in splits])
         if adam.patience:
             self.held_out = self.source.load([measured for _, measured in splits])
-        to_texels = _to_texels(adam, self.envmap.resolution)
+        chosen, begin = _parameterized(adam, problem)
+        to_texels = _to_texels(chosen, self.envmap.resolution)
         advance = stepper(
             to_texels,
             beta1=adam.beta1,
@@ -216,10 +225,11 @@ class _Descending:
             epsilon=adam.epsilon,
             averages=adam.averaging > 0,
         )
-        self.advance = freeze(advance) if adam.frozen else advance
+        is_frozen = adam.frozen and getattr(chosen, "is_frozen", True)
+        self.advance = freeze(advance) if is_frozen else advance
         self.schedule = _schedule(adam)
-        rgba = mi.Float(latlong.flatten_rgba(problem.initial))
-        parameters = adam.parameterization.from_texels(rgba, self.envmap.resolution)
+        rgba = mi.Float(latlong.flatten_rgba(begin))
+        parameters = chosen.from_texels(rgba, self.envmap.resolution)
         self.now = AdamState(descent=Descent.begin(parameters, to_texels(parameters)))
         truth = problem.ground_truth
         self.truth = None if truth is None else mi.Float(latlong.flatten_rgba(truth))
@@ -328,11 +338,20 @@ def _schedule(adam: Adam) -> tuple[Any, Any]:
     return mi.Float(adam.learning_rate * (correction * rate)), mi.Float(share)
 
 
-def _to_texels(adam: Adam, resolution: tuple[int, int]) -> Callable[[Any], Any]:
+def _parameterized(adam: Adam, problem: Problem) -> tuple[Parameterization, NDArray[np.float32]]:
+    """The parameterization, if need be of a family that NumPy draws; and the start map."""
+    choice: Any = adam.parameterization
+    if hasattr(choice, "to_texels"):
+        return choice, problem.initial
+    guess = rough_guess(problem, adam.seed)
+    return Drawn(choice.family(problem.scene.envmap.resolution), guess), guess
+
+
+def _to_texels(chosen: Parameterization, resolution: tuple[int, int]) -> Callable[[Any], Any]:
     """A function from parameters to flat RGBA with alpha 1."""
 
     def to_texels(parameters: Any) -> Any:
-        texels = adam.parameterization.to_texels(parameters, resolution)
+        texels = chosen.to_texels(parameters, resolution)
         is_alpha = dr.arange(mi.UInt32, dr.width(texels)) & 3 == 3
         return dr.select(is_alpha, 1, texels)
 

@@ -136,7 +136,7 @@ class RobustLeastSquares:
             if abs(number - before) <= SAME * number or time.perf_counter() > self._ends:
                 break
             solver = self._without(outliers, solver)
-            solver.advance(is_near=True)
+            solver.advance()
             left_out = outliers
         self._solver, self._outliers = solver, left_out
 

@@ -123,16 +123,10 @@ class LeastSquares:
         self.loss = self.pictures.mean_loss(self.predicted)
         return self.report()
 
-    def advance(self, *, is_near: bool = False) -> Step:
-        """Warm up and take a round that no held-out pixel takes part in.
-
-        Args:
-            is_near: whether smooth changes of the map are right, as those of a map that has solved
-                almost the same problem.
-        """
+    def advance(self) -> Step:
+        """Warm up and take a round that no held-out pixel takes part in."""
         self._warm_up()
-        if not is_near:
-            self._correct()
+        self._correct()
         self._round(stopping.ENOUGH_TO_GO_ON)
         self.loss = self.pictures.mean_loss(self.predicted)
         return self.report()
@@ -195,7 +189,7 @@ class LeastSquares:
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
         texels, like = state["texels"], self.initial
-        fits = (texels.shape, texels.dtype) == (like.shape, like.dtype)
+        fits = "unresolved" in state and (texels.shape, texels.dtype) == (like.shape, like.dtype)
         if not (fits and np.isfinite(texels).all()):
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         self.held_out.measures = self.transport.library.array(state["held_out"])

@@ -14,12 +14,18 @@ from envmap_inverse.backend import select_variant
 from envmap_inverse.errors import InputError
 from envmap_inverse.light_models.family import texels_of
 from envmap_inverse.optimizers import automatic_basis, loop
+from envmap_inverse.optimizers.adam.drawn import Drawn
 from envmap_inverse.optimizers.least_squares import shown_maps
 from envmap_inverse.problem.numbers_posterior import NumbersPosterior
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.other_light import light_alone
 from envmap_inverse.sphere import harmonic_basis
-from envmap_inverse.sphere.latlong import angle_between, texel_directions, texel_solid_angles
+from envmap_inverse.sphere.latlong import (
+    angle_between,
+    flatten_rgba,
+    texel_directions,
+    texel_solid_angles,
+)
 
 MakeScene = Callable[..., ei.Scene]
 HEIGHT, WIDTH = 17, 32
@@ -208,9 +214,45 @@ def test_what_only_adam_can_solve_for_is_refused(choice: object, found: str) -> 
         ei.Transport(parameterization=choice)  # type: ignore[arg-type]
 
 
-def test_what_only_transport_can_solve_for_is_refused_by_adam() -> None:
-    with pytest.raises(InputError, match=r"Adam cannot solve for SunSky\(\), which is for Transp"):
-        ei.Adam(parameterization=ei.SunSky())
+def test_adam_refuses_what_is_not_a_parameterization() -> None:
+    with pytest.raises(InputError, match=r"Adam cannot solve for auto, which is for Transport"):
+        ei.Adam(parameterization="auto")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"recorded_spp: hardly any recorded path meets the sun"):
+        ei.Adam(parameterization=ei.SunSky(), recorded_spp=4)
+
+
+def test_the_gradient_of_a_day_is_its_directional_derivative(rng: np.random.Generator) -> None:
+    select_variant()
+    from envmap_inverse.backend import dr, mi
+
+    day = Drawn(ei.SunSky().family((WIDTH, HEIGHT)), np.full((HEIGHT, WIDTH, 3), 0.5))
+    falls = np.maximum(texel_directions(HEIGHT, WIDTH) @ SUN, 0)
+    pull = (falls * texel_solid_angles(HEIGHT, WIDTH))[:, :, None] * np.array([1, 0.8, 0.6])
+    at, along = 0.3 * rng.standard_normal((2, len(DAY)))
+    ahead, behind = (day.map_of(at + sign * 0.02 * along) for sign in (1, -1))
+    expected = np.sum((ahead - behind) * pull.reshape(-1, 3)) / 0.04
+    numbers = mi.Float(at)
+    dr.enable_grad(numbers)
+    texels = day.to_texels(numbers, (WIDTH, HEIGHT))
+    dr.backward(texels * mi.Float(flatten_rgba(pull.astype(np.float32))))
+    assert np.array(dr.grad(numbers)) @ along == pytest.approx(expected, rel=0.02)
+
+
+def test_adam_turns_the_sun_to_where_it_is(make_scene: MakeScene) -> None:
+    """From where most light of the map comes from, which the sky draws towards the zenith."""
+    lit = map_of(ei.SunSky(), DAY)
+    scene = make_scene("diffuse", size=(16, 16), texels=lit)
+    adam = ei.Adam(iterations=25, learning_rate=0.05, spp=4, parameterization=ei.SunSky())
+    image = ei.render(scene, spp=64, seed=3)
+    found = ei.estimate(scene, image, optimizer=adam, initial=lit)
+    assert found.history[-1].loss < 0.2 * found.history[0].loss
+    start = Drawn(ei.SunSky().family((WIDTH, HEIGHT)), lit)
+    before = start.map_of(np.array(start.from_texels(flatten_rgba(lit), (WIDTH, HEIGHT))))
+    errors = [
+        np.linalg.norm(ei.spherical_harmonics(each - lit, 2).coefficients)
+        for each in (found.texels, before.reshape(lit.shape))
+    ]
+    assert errors[0] < 0.7 * errors[1]
 
 
 def test_noise_in_the_picture_of_the_sun_does_not_count_as_sunlight(

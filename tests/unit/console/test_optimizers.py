@@ -8,7 +8,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 
-from envmap_inverse import Adam, InputError, Pyramid, Softplus, Transport
+from envmap_inverse import Adam, InputError, Pyramid, Softplus, SunSky, Transport
 from envmap_inverse.console.optimizers import make_optimizer, optimizer_settings
 from envmap_inverse.console.options import kind_of
 from envmap_inverse.optimizers.choices import OPTIMIZERS
@@ -133,11 +133,7 @@ def test_what_does_not_fit_is_refused(
         made(spec, **options)
 
 
-@pytest.mark.parametrize(("spec", "robust"), [("adam", False), (None, True)])
-def test_what_only_transport_solves_for_is_refused_with_the_way_out(
-    spec: str | None, robust: bool
-) -> None:
-    message = r"--parameterization: Adam cannot solve for SunSky.*; leave --optimizer and --robust"
-    with pytest.raises(InputError, match=message):
-        make_optimizer(spec, robust=robust, parameterization="SunSky")
-    assert make_optimizer(None, robust=False, parameterization="sunsky").num_steps > 1
+@pytest.mark.parametrize(("spec", "robust"), [(None, False), ("adam", False), (None, True)])
+def test_all_optimizers_solve_for_sun_and_sky(spec: str | None, robust: bool) -> None:
+    made = make_optimizer(spec, robust=robust, parameterization="sunsky")
+    assert made.parameterization == SunSky()  # type: ignore[attr-defined]

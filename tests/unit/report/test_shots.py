@@ -36,7 +36,19 @@ def test_pictures_have_their_file_names_exposures_and_clipped_shares(
     table = shots(Run.read(folder).summary)
     assert table is not None
     assert table.rows == [("photo.jpg", ["2.000", "25 %", "50 %"])]
-    assert '<span class="file">photo.jpg</span>' in write_report(folder).read_text()
+    text = write_report(folder).read_text()
+    assert '<span class="file">photo.jpg</span>' in text
+    assert "red, green, blue, relative</th>" in text
+    assert "W/m²" not in text.partition("<script")[0]
+
+
+def test_pictures_have_their_noise_and_what_was_left_out() -> None:
+    noise = {"read": 0.002, "shot": 1e-5, "relative": 0.01}
+    known = {"exposures": [[1.0] * 3], "clipped_share": [{"over": 0, "under": 0}], "settings": {}}
+    table = shots({**known, "noise": [noise], "outlier_share": [0.013]})
+    assert table is not None
+    assert table.columns[3:] == ["noise: read", "noise: shot", "noise: relative", "left out"]
+    assert table.rows == [("picture 1", ["1.000", "0 %", "0 %", "0.002", "1e-05", "0.01", "1.3 %"])]
 
 
 def test_a_clipped_picture_is_white_from_just_below_its_largest_value(
