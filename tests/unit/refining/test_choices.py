@@ -43,7 +43,7 @@ def test_a_width_is_positive(key: str) -> None:
 
 
 def test_a_factor_is_greater_than_one() -> None:
-    with pytest.raises(ei.InputError, match="factor must (be greater than|lie between) 1"):
+    with pytest.raises(ei.InputError, match="factor must lie between 1 and"):
         ei.Within(factor=0.8)
 
 
