@@ -140,7 +140,7 @@ def test_counts_of_numpy_and_none_are_taken() -> None:
 
 @pytest.mark.parametrize("number", [1e-300, 1e-16, 1e16, 1e300, pytest.param(10**400, id="huge")])
 def test_a_number_that_overflows_in_float32_is_refused(number: float) -> None:
-    with pytest.raises(InputError, match="weight must lie between 1e-15 and 1e.15; found"):
+    with pytest.raises(InputError, match=r"weight must lie between 1e-15 and 1e.15; found"):
         check_positive(weight=number)
 
 
