@@ -10,7 +10,7 @@ import reprlib
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 __all__ = [
     "LARGEST",
@@ -23,6 +23,7 @@ __all__ = [
     "UnknownArgumentError",
     "cannot_write",
     "check_counts",
+    "check_numbers",
     "check_path",
     "check_positive",
     "check_seed",
@@ -156,6 +157,26 @@ class BackendError(RuntimeError):
     """
 
 
+def check_numbers(*, least: float = -LARGEST, most: float = LARGEST, **values: Any) -> None:
+    """Check numbers, given by name.
+
+    Args:
+        least: the smallest number allowed.
+        most: the largest.
+        **values: the numbers.
+
+    Raises:
+        InputError: if one is no number, or out of this range.
+    """
+    for name, value in values.items():
+        if not isinstance(value, numbers.Real):
+            raise InputError(f"{name} must be a number; found {in_short(value)}")
+        if not bool(least <= value <= most):  # type: ignore[operator]
+            raise InputError(
+                f"{name} must lie between {least:g} and {most:g}; found {in_short(value)}"
+            )
+
+
 def check_positive(**values: float) -> None:
     """Check numbers, given by name.
 
@@ -164,14 +185,9 @@ def check_positive(**values: float) -> None:
             it in float32 overflows.
     """
     for name, value in values.items():
-        if not isinstance(value, numbers.Real):
-            raise InputError(f"{name} must be a number; found {in_short(value)}")
-        if not value > 0 or value == math.inf:
+        if isinstance(value, numbers.Real) and (not value > 0 or value == math.inf):
             raise InputError(f"{name} must be positive; found {value}")
-        if not SMALLEST <= value <= LARGEST:
-            raise InputError(
-                f"{name} must lie from {SMALLEST:g} to {LARGEST:g}; found {in_short(value)}"
-            )
+        check_numbers(least=SMALLEST, most=LARGEST, **{name: value})
 
 
 def check_share(**values: float) -> None:
@@ -180,9 +196,7 @@ def check_share(**values: float) -> None:
     Raises:
         InputError: if one is not from `LEAST_SHARE` to 1.
     """
-    for name, value in values.items():
-        if not LEAST_SHARE <= value <= 1:
-            raise InputError(f"{name} must lie from {LEAST_SHARE:g} to 1; found {value:g}")
+    check_numbers(least=LEAST_SHARE, most=1, **values)
 
 
 def check_counts(*, least: int = 1, most: int = 2**63 - 1, **values: int | None) -> None:

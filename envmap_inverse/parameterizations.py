@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import InputError, check_counts, check_positive
+from envmap_inverse.errors import check_counts, check_numbers, check_positive
 from envmap_inverse.light_models.days import Days
 from envmap_inverse.light_models.family import Family, Linear
 from envmap_inverse.light_models.lobes import AMPLITUDES, Lobes, sharpness_of
@@ -232,8 +232,8 @@ class SH:
 
     def __post_init__(self) -> None:
         """Check the number."""
-        if not 0 <= self.order <= harmonic_basis.MAX_ORDER:
-            raise InputError(f"order must lie between 0 and 8; found {self.order}")
+        check_numbers(order=self.order, least=0, most=harmonic_basis.MAX_ORDER)
+        check_counts(order=self.order, least=0)
 
     def to_texels(self, parameters: Any, resolution: tuple[int, int]) -> Any:
         """See `Parameterization`."""

@@ -110,11 +110,11 @@ def run(
             starting=starting,
             notes=notes,
         )
+        beat(can_resume=is_all and result.status == "interrupted")
         seconds = dict(summary["seconds"])
         if write_more is not None:
             write_more(summary)
         page = _write_report(run_folder.path, seconds) if report else None
-    beat(can_resume=is_all and result.status == "interrupted")
     _print_summary(run_folder.path, summary, seconds, watch.first)
     if result.status == "interrupted":
         _print_interruption(summary["iterations"], optimizer.num_steps, can_resume=is_all)

@@ -252,10 +252,10 @@ def follow(
             seconds={"start": starting, "load": loading},
             notes=notes,
         )
+        beat(can_resume=summary["status"] != "done")
         if report:
             with stage("Writing report.html"):
                 page = write_sequence_report(folder.path)
-    beat(can_resume=summary["status"] != "done")
     _say(folder.path, summary)
     if report:
         tell(f"report in {page}")

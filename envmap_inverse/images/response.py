@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.errors import InputError, MissingFileError
+from envmap_inverse.errors import InputError, MissingFileError, check_path
 from envmap_inverse.images.colour import LINEAR, SRGB, Curve, power
 
 __all__ = ["AUTO", "EXIF_TOLERANCE", "Bracket", "Response", "as_response", "exif_tolerance"]
@@ -138,7 +138,7 @@ def as_response(choice: str | Path) -> Response:
         InputError: if it is none of these.
         MissingFileError: if there is no such file.
     """
-    text = str(choice)
+    text = str(check_path(choice))
     if text.lower() == "srgb":
         return Response(name="sRGB", curves=SRGB.curves)
     if text.lower() == "linear":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import check_counts, check_numbers
 from envmap_inverse.lights.light import Light, Recovered
 from envmap_inverse.sphere.latlong import blur, resample, texel_directions, texel_solid_angles
 
@@ -132,8 +132,8 @@ def spherical_gaussians(
     """
     from scipy.optimize import least_squares  # noqa: PLC0415 - slow to import
 
-    if not 1 <= lobes <= MAX_LOBES:
-        raise InputError(f"lobes must lie between 1 and {MAX_LOBES}; found {lobes}")
+    check_numbers(lobes=lobes, least=1, most=MAX_LOBES)
+    check_counts(lobes=lobes)
     known = Light.of(light)
     target = np.maximum(_coarse(known.texels), 0)
     problem = _Problem(target)

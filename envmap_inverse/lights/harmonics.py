@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, check_counts, check_numbers
 from envmap_inverse.lights.light import Light, Recovered
 from envmap_inverse.sphere import harmonic_basis
 from envmap_inverse.sphere.latlong import texel_directions
@@ -209,8 +209,8 @@ def spherical_harmonics(light: Light | Recovered | ArrayLike, order: int = 2) ->
         >>> np.asarray(ei.spherical_harmonics(sky)).round(3)[0]
         array([3.545, 3.545, 3.545])
     """
-    if not 0 <= order <= harmonic_basis.MAX_ORDER:
-        raise InputError(f"order must lie between 0 and {harmonic_basis.MAX_ORDER}; found {order}")
+    check_numbers(order=order, least=0, most=harmonic_basis.MAX_ORDER)
+    check_counts(order=order, least=0)
     known = Light.of(light)
     covariance = None
     if known.samples is not None:

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import Faults, InputError, counted
+from envmap_inverse.errors import Faults, InputError, check_numbers, counted
 from envmap_inverse.losses import Censored, Loss
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.plausibility import (
@@ -111,7 +112,11 @@ class Problem:
             raise InputError(
                 f"initial map: is the name {str(initial)!r}; read the file with ei.read_image"
             )
-        if isinstance(initial, numbers.Real) or getattr(initial, "ndim", None) == 0:
+        if getattr(initial, "ndim", None) == 0:
+            initial = np.asarray(initial).item()
+        if isinstance(initial, numbers.Real):
+            number: dict[str, Any] = {"initial map": initial}
+            check_numbers(**number)
             initial = np.full((height, width, 3), initial, np.float32)
         warn_of_scale(scene.envmap.original_scale)
         truth = None

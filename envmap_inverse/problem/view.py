@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import LARGEST, SMALLEST, InputError, in_short
+from envmap_inverse.errors import (
+    LARGEST,
+    SMALLEST,
+    InputError,
+    check_counts,
+    check_numbers,
+    in_short,
+)
 from envmap_inverse.images import Picture, read_picture
 from envmap_inverse.images.arrays import as_numbers, as_radiance, check_finite
 from envmap_inverse.images.response import AUTO, Response, as_response
@@ -109,7 +116,8 @@ class View:
 
     def __post_init__(self) -> None:
         """Read the file, if the image is named, and check shapes and values."""
-        if self.response != AUTO and not isinstance(self.response, Response):
+        check_counts(**{f"{self.name}: sensor": self.sensor}, least=0)
+        if not isinstance(self.response, Response) and in_short(self.response) != repr(AUTO):
             object.__setattr__(
                 self, "response", naming_input(self.name, as_response, self.response)
             )
@@ -138,9 +146,12 @@ class View:
             )
 
     def _check_noise_and_levels(self) -> None:
-        if not (isinstance(self.noise, Noise) or self.noise == "auto"):
+        if not isinstance(self.noise, Noise) and in_short(self.noise) != "'auto'":
             found = in_short(self.noise)
             raise InputError(f"{self.name}: noise must be a Noise or 'auto'; found {found}")
+        for level in (self.white, self.black):
+            if level is not None:
+                check_numbers(**{f"{self.name}: white and black": level})
         white = np.inf if self.white is None else self.white
         black = -np.inf if self.black is None else self.black
         if not black < white:
@@ -323,7 +334,8 @@ def _as_rgb(array: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _checked_exposure(name: str, exposure: ArrayLike) -> float | NDArray[np.float32]:
-    array = np.asarray(exposure, np.float64)
+    given = naming_input(f"{name}: exposure", as_numbers, exposure)
+    array = given.astype(np.float64)
     if array.shape not in {(), (3,)} or not ((array >= SMALLEST) & (array <= LARGEST)).all():
         found = array if array.size <= 3 else in_short(array)
         raise InputError(

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from envmap_inverse.errors import InputError, check_positive, did_you_mean
+from envmap_inverse.errors import (
+    InputError,
+    check_counts,
+    check_numbers,
+    check_positive,
+    did_you_mean,
+    in_short,
+)
 
 __all__ = ["KINDS", "Refine", "Refined", "Within", "allowed_keys"]
 
@@ -42,11 +49,10 @@ class Within:
             value = getattr(self, name)
             if value is not None:
                 check_positive(**{f"refine: {name}": value})
-        if self.factor is not None and not 1 < self.factor <= MAX_FACTOR:
-            raise InputError(
-                f"refine: factor must be greater than 1, and {MAX_FACTOR:g} at most; found "
-                f"{self.factor:g}"
-            )
+        if self.factor is not None:
+            check_numbers(**{"refine: factor": self.factor}, least=1, most=MAX_FACTOR)
+            if self.factor == 1:
+                raise InputError("refine: factor must be greater than 1; found 1")
 
 
 _DEFAULTS = {
@@ -103,16 +109,16 @@ class Refine:
 
     def __post_init__(self) -> None:
         """Check that something is chosen, with keys that its kind takes."""
-        if not any(getattr(self, kind) for kind in KINDS):
-            raise InputError(f"refine: nothing is chosen; choose of {', '.join(KINDS)}")
-        if self.film < 8:
-            raise InputError(f"refine: film must be at least 8 pixels; found {self.film}")
+        check_counts(least=8, **{"refine: film": self.film})
         for kind in KINDS:
             chosen = getattr(self, kind)
             if not isinstance(chosen, Within | bool):
-                raise InputError(f"refine: {kind} must be True or a Within; found {chosen!r}")
+                found = in_short(chosen)
+                raise InputError(f"refine: {kind} must be True or a Within; found {found}")
             for key in () if isinstance(chosen, bool) else _given(chosen):
                 _check_key(kind, key)
+        if not any(getattr(self, kind) for kind in KINDS):
+            raise InputError(f"refine: nothing is chosen; choose of {', '.join(KINDS)}")
 
     def within(self, kind: str) -> Within | None:
         """How well a kind of numbers is known, defaults included; None if it is not refined."""

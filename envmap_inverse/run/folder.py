@@ -179,7 +179,10 @@ class RunFolder:
         """
         summary = self._earlier(layout.SUMMARY, parse_json)
         if summary.get("status") == "done":
-            raise InputError(f"{self.path}: its run is complete; there is nothing to resume")
+            raise InputError(
+                f"{self.path}: its run is complete; there is nothing to resume "
+                f"('envmap-inverse report' makes its page anew)"
+            )
         before, now = self._earlier(layout.SETTINGS, parse_toml), _for_toml(self._settings)
         names = (before.keys() | now.keys()) - {"output"} if before else set()
         different = [

@@ -342,7 +342,7 @@ def conductor(reflectance: str) -> dict[str, Any]:
             f"--reflectance {reflectance!r}: give a number from 0 to 1, or a metal: "
             f"{', '.join(plain)}"
         ) from None
-    check_share(**{"--reflectance": share})
+    check_share(**{f"--reflectance {reflectance}:": share})
     return {
         "type": "conductor",
         "material": "none",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError, check_counts, check_seed
+from envmap_inverse.errors import InputError, check_counts, check_numbers, check_path, check_seed
 from envmap_inverse.problem.numbers_posterior import AnyPosterior
 from envmap_inverse.problem.solution import HeldOut, Record
 from envmap_inverse.recording.light_transport import LightTransport
@@ -116,6 +116,7 @@ class Estimate:
         Raises:
             InputError: if the probability is none, or the optimizer reports no uncertainty.
         """
+        check_numbers(probability=probability, least=0, most=1)
         if not 0 < probability < 1:
             raise InputError(f"probability must lie between 0 and 1; found {probability}")
         return self._known_posterior().interval(probability)
@@ -137,8 +138,9 @@ class Estimate:
             InputError: if count < 1, or the optimizer reports no uncertainty.
         """
         check_counts(count=count, most=MAX_SAMPLES)
+        check_numbers(count=count)  # None
         check_seed(seed)
-        return self._known_posterior().samples(count, seed)
+        return self._known_posterior().samples(int(count), seed)
 
     def variance_of(self, weights: ArrayLike) -> float:
         """Variance of a sum of the map's values, such as an irradiance or the energy of a lamp.
@@ -206,7 +208,7 @@ class Estimate:
                 `overwrite` is not set, or holds a run of the command line.
             OSError: if the disk is full.
         """
-        save(self, Path(folder), overwrite=overwrite)
+        save(self, check_path(folder), overwrite=overwrite)
 
     def plot(self, *, ground_truth: ArrayLike | None = None) -> Figure:
         """A matplotlib figure of the map, its coverage and the loss (extra `plot`).

@@ -9,7 +9,7 @@ from typing import cast
 
 from numpy.typing import ArrayLike
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, in_short
 from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.temporal import Temporal
@@ -77,10 +77,13 @@ def estimate_sequence(
     check_kinds(scene, optimizer, loss, priors)
     chosen = optimizer or Transport()
     check_sequence(chosen, temporal)
+    try:
+        rest = iter(frames)
+    except TypeError:
+        raise InputError(f"frames: found {in_short(frames)}; give a list of pictures") from None
     wanted = loss or chosen.default_loss
 
     def results() -> Iterator[Estimate]:
-        rest = iter(frames)
         first = next(rest, None)
         if first is None:
             raise InputError("frames: there are none; give one at least")

@@ -29,7 +29,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "evaluate": ("map.exr", "map.hdr"),
     "export": ("map.exr", "--to", "mitsuba", "-o", "made.xml", "--overwrite"),
     "convert": ("map.exr", "made.png", "--overwrite"),
-    "pattern": ("made.hdr", "--overwrite"),
+    "pattern": ("made.hdr", "--size", "16", "--overwrite"),
     "report": ("finished", "-o", "made.html"),
 }
 """Arguments with which each command that takes options succeeds."""

@@ -35,7 +35,7 @@ OPTIONS: dict[str, tuple[object, ...]] = {
 }
 if find_spec("ray"):
     OPTIONS["workers"] = ("--optimizer", "transport", "--spp", 16, "--workers", 2)
-KILLS = {"adam": 2, "transport": 2, "sequence": 1}
+KILLS = {"adam": 1, "transport": 2, "sequence": 1}
 """How often a run is killed in the short version, which leaves the others out."""
 
 

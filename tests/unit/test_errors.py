@@ -140,11 +140,11 @@ def test_counts_of_numpy_and_none_are_taken() -> None:
 
 @pytest.mark.parametrize("number", [1e-300, 1e-16, 1e16, 1e300, pytest.param(10**400, id="huge")])
 def test_a_number_that_overflows_in_float32_is_refused(number: float) -> None:
-    with pytest.raises(InputError, match=r"weight must lie from 1e-15 to 1e\+15; found \S{,80}$"):
+    with pytest.raises(InputError, match=r"weight must lie between 1e-15 and 1e.15; found"):
         check_positive(weight=number)
 
 
 @pytest.mark.parametrize("share", [0, 1e-7, 1.001, float("nan")])
 def test_a_share_of_light_that_tells_nothing_of_it_is_refused(share: float) -> None:
-    with pytest.raises(InputError, match="albedo must lie from 1e-06 to 1; found"):
+    with pytest.raises(InputError, match="albedo must lie between 1e-06 and 1; found"):
         check_share(albedo=share)
