@@ -161,8 +161,7 @@ def _verdict(parts: Sequence[Residuals], chi2: float, correlation: float) -> tup
         more = filter(None, (motion_in_words(parts[0]), objects_in_words(parts[0])))
         reasons.append(
             f"neighbouring residuals are alike (correlation {correlation:.2f}); check camera, "
-            "geometry, material and its texture, integrator and colour space, or take more "
-            + "; ".join(["iterations of Adam", *more])
+            + "; ".join(["geometry, material and its texture, integrator and colour space", *more])
         )
     if reasons and (levels or chi2 >= NOT):
         return "no", reasons + others
