@@ -6,6 +6,7 @@ itself, as importing any part of it imports all.
 
 import os
 import re
+import resource
 import sys
 
 from envmap_inverse_supervisor import Pulse, supervise
@@ -13,6 +14,8 @@ from envmap_inverse_supervisor import Pulse, supervise
 __all__ = ["main"]
 
 STARTING = "Starting ..."
+LEAST_MEMORY = {resource.RLIMIT_AS: 384 * 2**20, resource.RLIMIT_DATA: 192 * 2**20}
+"""Limits in which libraries load; in less, OpenBLAS asks for memory again and again for ever."""
 TOO_LITTLE = "out of memory: 0.5 GiB are needed; end other programs or raise the limit (ulimit)"
 
 
@@ -29,6 +32,7 @@ def _run(pulse: Pulse | None) -> None:
     # Its small products gain nothing from more, and idle threads of it spin beside ours.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     try:
+        _check_limits()
         from envmap_inverse.cli import main as run  # noqa: PLC0415 - this takes the time
         from envmap_inverse.system.pulse import report_to  # noqa: PLC0415
     except KeyboardInterrupt:
@@ -51,3 +55,9 @@ def _run(pulse: Pulse | None) -> None:
 
 def _is_quiet(words: list[str]) -> bool:
     return not {"-q", "--quiet"}.isdisjoint(words)
+
+
+def _check_limits() -> None:
+    for kind, least in LEAST_MEMORY.items():
+        if 0 <= resource.getrlimit(kind)[0] < least:
+            raise MemoryError

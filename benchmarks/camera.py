@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -19,6 +19,8 @@ from benchmarks.settings import Settings
 from benchmarks.simulated_camera import CAMERAS, Pixels, SimulatedCamera
 from benchmarks.tables import Table
 from envmap_inverse.bundled import map_file
+from envmap_inverse.console.ball_outlines import seen_together
+from envmap_inverse.console.balls import find_balls
 from envmap_inverse.images import read_image, read_picture
 from envmap_inverse.images.response import Response
 from envmap_inverse.metrics import angular_error
@@ -40,6 +42,9 @@ REFLECTANCE = "0.9"
 HIDDEN = 28.0
 """Degrees from the direction away from the camera within which maps are not compared: at the rim of
 a ball of 72 pixels' radius, pictures that are moved by 2 pixels end there."""
+
+ASIDE = 0.5
+"""Pixels by which the outline is moved, to see whether the fit notices."""
 
 LAMP = 0.005
 """Share of the sphere that is the lamp: its brightest part. The room is the median."""
@@ -72,7 +77,9 @@ def camera(settings: Settings) -> Table:
         "EXIF, unwrapped; ours by sRGB with exposures found with the map. Lamp over room: the "
         f"brightest {LAMP:.1%} of the sphere over the median, over that of these maps. Colour "
         "angle: ours. Truth: ours against the true light, both no brighter than the shortest "
-        "exposure's white.",
+        "exposure's white. Outline: pixels by which the one that is found is off, of a radius of "
+        f"72, right, down or in radius. Loss aside: with the outline {ASIDE} pixels too far right, "
+        "over that with the true one: does the fit tell?",
         columns={
             "camera": "",
             "map": "",
@@ -88,6 +95,8 @@ def camera(settings: Settings) -> Table:
             "colour angle": ".2f",
             "log RMSE: truth": ".3f",
             "lamp / room: truth": ".2f",
+            "outline": ".2f",
+            "loss aside": ".2f",
         },
         rows=_rows(settings),
     )
@@ -105,7 +114,8 @@ def _row(bracket: _Bracket) -> tuple[Any, ...]:
     exif /= exif[0]
     views = with_found_responses(_views(bracket, exposure="auto"))
     found = np.array([float(view.exposure) for view in views])  # type: ignore[arg-type]
-    reference = _estimate(bracket, _true_views(bracket))
+    true_views = _true_views(bracket)
+    reference = _estimate(bracket, true_views)
     ours = _estimate(bracket, views)
     by_srgb = _estimate(bracket, _views(bracket, exposure="auto", response="srgb"))
     pairs = ((ours, reference), _classical(bracket, exif), (by_srgb, reference))
@@ -123,6 +133,8 @@ def _row(bracket: _Bracket) -> tuple[Any, ...]:
         angular_error(ours, reference, weights=is_seen),
         _scaled_log_rmse(shown, bracket.truth, is_seen),
         _lamp_over_room(shown) / _lamp_over_room(bracket.truth),
+        _outline_off(bracket),
+        _loss_aside(bracket, true_views),
     )
 
 
@@ -175,6 +187,27 @@ def _inverse(curve: Callable[[Pixels, int], Pixels], shot: int) -> Callable[[Pix
 def _estimate(bracket: _Bracket, views: Sequence[ei.View]) -> Map:
     """The map of the registered views, as the commands find it."""
     return ei.estimate(bracket.scene, list(registered(views)), optimizer=ei.Transport()).texels
+
+
+def _outline_off(bracket: _Bracket) -> float:
+    """Pixels by which the outline that is found in the first picture is off."""
+    views = [ei.View(path) for path in bracket.paths]  # type: ignore[arg-type]
+    found = seen_together(views, find_balls(views, [None] * len(views)))[0]
+    true = bracket.shot.in_window
+    return max(abs(found.x - true.x), abs(found.y - true.y), abs(found.radius - true.radius))
+
+
+def _loss_aside(bracket: _Bracket, views: Sequence[ei.View]) -> float:
+    """The loss of the best map if the outline is taken to lie aside, over that of the true one."""
+    moved = list(registered(views))
+    circle, camera = bracket.shot.circle, bracket.shot.camera("camera")
+    aside = replace(bracket.shot, circle=replace(circle, x=circle.x + ASIDE)).camera("camera")
+    losses = []
+    for place in (aside.to_world, camera.to_world):
+        bracket.scene.set_sensors([replace(camera, to_world=place)])
+        result = ei.estimate(bracket.scene, moved, optimizer=ei.Transport())
+        losses.append(result.history[-1].loss)
+    return losses[0] / losses[1]
 
 
 def _classical(bracket: _Bracket, exposures: NDArray[np.float64]) -> tuple[Map, Map]:

@@ -7,17 +7,31 @@ import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+import numpy.typing
 import typer
 
-import envmap_inverse
-from envmap_inverse.cli import app
+
+class _Named:
+    """Stands for `ArrayLike`, of which Sphinx shows all members."""
+
+
+class _Array(Generic[TypeVar("T")]):  # type: ignore[misc]
+    """Stands for `NDArray`, of which Sphinx shows that it is an `ndarray[tuple[Any, ...], ...]`."""
+
+
+for _name, _kind in (("ArrayLike", _Named), ("NDArray", _Array)):
+    _kind.__module__, _kind.__name__, _kind.__qualname__ = "numpy.typing", _name, _name
+    setattr(numpy.typing, _name, _kind)
+
+import envmap_inverse  # noqa: E402
+from envmap_inverse.cli import app  # noqa: E402
 
 ROOT = Path(__file__).parent.parent
 GENERATED = Path(__file__).parent / "generated"
 
-os.environ.update(COLUMNS="92", NO_COLOR="1", TERM="dumb")
+os.environ.update(COLUMNS="84", NO_COLOR="1", TERM="dumb")
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 project = "envmap_inverse"
@@ -66,9 +80,13 @@ html_title = "envmap_inverse"
 html_theme_options = {
     "navbar_align": "left",
     "show_prev_next": False,
+    "show_toc_level": 2,
     "secondary_sidebar_items": ["page-toc"],
 }
-html_sidebars = {"index": []}
+html_sidebars = {  # those of sections alone have anything to show
+    **{page.stem: [] for page in Path(__file__).parent.glob("*.md")},
+    "generated/commands": [],
+}
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 
@@ -104,11 +122,16 @@ class _Written:
         return str(figure_rst(shown, gallery["src_dir"]))
 
 
+def _relight_first(name: str) -> tuple[bool, str]:
+    """Key by which the examples are sorted."""
+    return name != "relight.py", name
+
+
 sphinx_gallery_conf = {
     "examples_dirs": "generated/examples",
     "gallery_dirs": "generated/gallery",
     "filename_pattern": r"\.py$",
-    "within_subsection_order": "FileNameSortKey",
+    "within_subsection_order": _relight_first,
     "image_scrapers": (_Written(),),
     "reset_argv": _gallery_arguments,
     "abort_on_example_error": True,
@@ -127,7 +150,7 @@ def _commands() -> str:
     for name in ("", *(name for name in commands if name != "help")):
         said = io.StringIO()
         with redirect_stdout(said):
-            app([*name.split(), "--help"], standalone_mode=False)
+            app([*name.split(), "--help"], prog_name="envmap-inverse", standalone_mode=False)
         title = f"envmap-inverse {name}".strip()
         parts.append(f"## {title}\n\n```text\n{said.getvalue().rstrip()}\n```\n")
     return "\n".join(parts)
@@ -148,7 +171,8 @@ def _generated() -> dict[str, str]:
     for path in sorted((ROOT / "examples").glob("*.py")):
         title = path.stem.replace("_", " ").capitalize()
         heading = f'"""\n{title}\n{"=" * len(title)}\n\n'
-        found[f"examples/{path.name}"] = path.read_text(encoding="utf-8").replace('"""', heading, 1)
+        text = path.read_text(encoding="utf-8").replace('"""', heading, 1)
+        found[f"examples/{path.name}"] = text.replace("\n    python ", "\n::\n\n    python ", 1)
     return found
 
 

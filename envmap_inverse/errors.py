@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 __all__ = [
+    "LARGEST",
+    "SMALLEST",
     "BackendError",
     "CombinedInputError",
     "Faults",
@@ -24,6 +26,7 @@ __all__ = [
     "check_path",
     "check_positive",
     "check_seed",
+    "check_share",
     "counted",
     "did_you_mean",
     "in_one_line",
@@ -35,6 +38,12 @@ __all__ = [
 
 _P = ParamSpec("_P")
 _T = TypeVar("_T")
+
+SMALLEST, LARGEST = 1e-15, 1e15
+"""Bounds of positive numbers: their squares are far from those of float32."""
+
+LEAST_SHARE = 1e-6
+"""Of the light that a surface reflects, from which the light can be told."""
 
 _OUT_OF_MEMORY = re.compile(
     "bad_alloc|out of memory|allocate|MemoryError|map segment|Resource temporarily unavailable",
@@ -151,13 +160,29 @@ def check_positive(**values: float) -> None:
     """Check numbers, given by name.
 
     Raises:
-        InputError: if one is not above 0, not finite, or not a number.
+        InputError: if one is not above 0, not a number, or so large or small that computing with
+            it in float32 overflows.
     """
     for name, value in values.items():
         if not isinstance(value, numbers.Real):
             raise InputError(f"{name} must be a number; found {in_short(value)}")
-        if not (math.isfinite(value) and value > 0):
+        if not value > 0 or value == math.inf:
             raise InputError(f"{name} must be positive; found {value}")
+        if not SMALLEST <= value <= LARGEST:
+            raise InputError(
+                f"{name} must lie from {SMALLEST:g} to {LARGEST:g}; found {in_short(value)}"
+            )
+
+
+def check_share(**values: float) -> None:
+    """Check shares of light that a surface reflects, given by name.
+
+    Raises:
+        InputError: if one is not from `LEAST_SHARE` to 1.
+    """
+    for name, value in values.items():
+        if not LEAST_SHARE <= value <= 1:
+            raise InputError(f"{name} must lie from {LEAST_SHARE:g} to 1; found {value:g}")
 
 
 def check_counts(*, least: int = 1, most: int = 2**63 - 1, **values: int | None) -> None:

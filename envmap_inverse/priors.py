@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, check_positive
 from envmap_inverse.quadratics import Quadratic, Relative, laplacian
 from envmap_inverse.sphere import latlong
 from envmap_inverse.system.arrays import as_columns, as_floats, constants, library_of
@@ -366,10 +366,6 @@ def _number(weight: Weight) -> float:
 
 
 def _check_positive(**values: Weight) -> None:
-    for name, value in values.items():
-        if value == "auto" and name == "weight":
-            continue
-        if not isinstance(value, int | float):
-            raise InputError(f"{name} must be a number; found {value!r}")
-        if not (np.isfinite(value) and value > 0):
-            raise InputError(f"{name} must be positive; found {value}")
+    """Check that all are positive numbers, or that the weight is "auto"."""
+    numbers: Any = {k: v for k, v in values.items() if k != "weight" or v != "auto"}
+    check_positive(**numbers)

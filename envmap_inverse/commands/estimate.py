@@ -99,6 +99,7 @@ from envmap_inverse.run.notes import collected_warnings
 from envmap_inverse.run.sequence import SequenceFolder
 from envmap_inverse.run.session import CHECKPOINT_EVERY
 from envmap_inverse.solving.result import MAX_SAMPLES
+from envmap_inverse.solving.sequence import check_sequence
 from envmap_inverse.system.process import seconds_since_start
 
 __all__ = ["estimate"]
@@ -292,7 +293,7 @@ def estimate(
             *(place, mesh, method, goal, shots, reading, films),
             *(register == Register.auto, cameras, samples, trust_input),
         )
-        watched: Any = {"live": live and not sequence, "host": live_host, "port": live_port}
+        watched: Any = {"live": live, "host": live_host, "port": live_port}
         view = held.enter_context(live_view(output, **watched))
         problem, spec, terms, made = stated(faults, wish)
         check_room(problem, terms, output, frames=frames)
@@ -307,8 +308,9 @@ def estimate(
             return time.perf_counter() - begun
 
         if tie is not None:
+            check_sequence(terms, tie)
             maps = SequenceFolder(output, settings, **kept)
-            follow(maps, problem, terms, tie, taken, wish, loading=begin(), **going)
+            follow(maps, problem, terms, tie, taken, wish, loading=begin(), live=view, **going)
             return
         folder = RunFolder(output, settings, frames=frames, samples=samples, **kept)
         run(folder, problem, terms, loading=begin(), live=view, refine=goal.refine, **going)

@@ -48,7 +48,7 @@ def record(
     size: FilmSize = None,
     map_size: MapSize = None,
     spp: Annotated[
-        int | None, panelled("Pictures", help="Paths per pixel: by default as for estimate.")
+        int | None, panelled("Pictures", min=1, help="Paths per pixel: by default as for estimate.")
     ] = None,
     seed: Seed = 0,
     distance: LightDistance = None,

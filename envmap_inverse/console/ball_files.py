@@ -71,7 +71,9 @@ def write_unwrap(folder: Path, made: Stated, left_out: float, summary: Mapping[s
     """
     exposures = summary["exposures"]
     found = made.problem.exposures if exposures is None else np.array(exposures)
-    width, height = made.problem.scene.envmap.resolution
+    num_texels = math.prod(made.problem.scene.envmap.resolution)
+    height = max(2, round(math.sqrt(num_texels / 2)))  # a map of another shape is not unwrapped
+    width = 2 * height
     directions = texel_directions(height, width)
     light = weights = np.zeros((height, width, 1))
     for viewpoint in sorted(set(made.viewpoints)):

@@ -52,6 +52,7 @@ DEFAULT_REFLECTANCE = "0.9"
 MIN_LAMP = 0.5
 """Share of the variance of a diffuse ball's pixels that one lamp must explain to be the start."""
 
+LEAST_DISTANCE, MAX_DISTANCE = 1.01, 1e6
 DEFAULT_DISTANCE = 20.0
 """Radii between the camera and the ball, where nothing says how many."""
 
@@ -91,11 +92,11 @@ class Lens:
             raise InputError("--fov and --distance: give one of them")
         if self.fov is not None and not 0 < self.fov < 180:
             raise InputError(f"--fov {self.fov:g}: give degrees above 0 and below 180")
-        wrong = [distance for distance in self.distances if not 1 < distance < 1e6]
+        wrong = [each for each in self.distances if not LEAST_DISTANCE <= each <= MAX_DISTANCE]
         if wrong:
             raise InputError(
-                f"--distance {wrong[0]:g}: give radii from the camera to the ball's centre, more "
-                "than 1"
+                f"--distance {wrong[0]:g}: give radii from the camera to the ball's centre, from "
+                f"{LEAST_DISTANCE:g} to {MAX_DISTANCE:g}"
             )
         if not abs(self.front) < 1e6:
             raise InputError(f"--front {self.front}: give degrees")
@@ -110,6 +111,15 @@ class Lens:
             circle: the ball's outline in it.
             distance: of the camera in radii, if it is given.
         """
+        shot, source = self._shot(view, circle, distance)
+        if not LEAST_DISTANCE <= shot.distance <= MAX_DISTANCE:
+            raise InputError(
+                f"{view.name}: the camera would be {shot.distance:g} radii from the ball's centre "
+                f"({source}); give --distance"
+            )
+        return shot, source
+
+    def _shot(self, view: View, circle: Circle, distance: float | None) -> tuple[BallShot, str]:
         height, width, _ = view.image.shape
         size, turned = (width, height), {"front": self.front}
         if distance is not None:
@@ -132,7 +142,7 @@ def ball_material(reflectance: str | None, named: str | None) -> dict[str, Any]:
         InputError: if both are given, or one is wrong.
     """
     if named is None:
-        return conductor(reflectance or DEFAULT_REFLECTANCE)
+        return conductor(DEFAULT_REFLECTANCE if reflectance is None else reflectance)
     if reflectance is not None:
         raise InputError("--reflectance and --material: give one of them")
     return make_material(named)

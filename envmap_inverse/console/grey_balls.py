@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from envmap_inverse.console.options import panelled
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import LEAST_SHARE, InputError
 from envmap_inverse.problem.view import View
 from envmap_inverse.scene.ball import GREY_REFLECTANCE
 from envmap_inverse.sphere.circles import Circle
@@ -60,7 +60,7 @@ class GreyBall:
             (share,) = more or (GREY_REFLECTANCE,)
         except ValueError:
             x = y = radius = share = math.nan
-        if not (math.isfinite(x + y + radius) and radius >= 2 and 0 < share <= 1):
+        if not (math.isfinite(x + y + radius) and radius >= 2 and LEAST_SHARE <= share <= 1):
             raise InputError(
                 f"--grey-ball {text!r}: give x,y,r in pixels from the picture's upper left corner, "
                 "and perhaps the share of the light that it reflects, e.g. 640.5,480,210,0.18"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from envmap_inverse.errors import cannot_write
 __all__ = ["show_warning", "start_logging"]
 
 _LOGGER = logging.getLogger("envmap_inverse")
+_OF_NUMPY = re.compile(r"(overflow|underflow|invalid value|divide by zero) encountered in ")
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
@@ -29,6 +32,7 @@ def start_logging(verbose: int, *, quiet: bool, log_file: Path | None) -> None:
         InputError: if the file cannot be written.
     """
     console.set_quiet(quiet)
+    _warn_of_overflow.cache_clear()
     logging.raiseExceptions = False  # a full disk loses lines of the log, not the run
     terminal = _StandardError()
     terminal.setLevel(_LEVELS[min(verbose, 2)])
@@ -48,8 +52,20 @@ def start_logging(verbose: int, *, quiet: bool, log_file: Path | None) -> None:
 
 
 def show_warning(message: Warning | str, *_: Any, **__: Any) -> None:
-    """Write a warning as one line."""
-    _LOGGER.warning("%s", message)
+    """Write a warning as one line; NumPy's words about overflows are explained, once."""
+    if _OF_NUMPY.match(str(message)) is None:
+        _LOGGER.warning("%s", message)
+        return
+    _LOGGER.debug("%s", message)
+    _warn_of_overflow()
+
+
+@functools.cache
+def _warn_of_overflow() -> None:
+    _LOGGER.warning(
+        "numbers became too large or too small to compute with: look at the result with care, and "
+        "at options and files for numbers unlike those of other runs"
+    )
 
 
 class _StandardError(logging.Handler):

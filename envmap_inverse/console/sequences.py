@@ -30,10 +30,12 @@ from envmap_inverse.problem.cutting import part_of
 from envmap_inverse.problem.fitting import resized
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.view import View
+from envmap_inverse.report.live import LiveView
 from envmap_inverse.report.sequence import write_sequence_report
 from envmap_inverse.run import sequence
 from envmap_inverse.run.frames import check_ffmpeg
-from envmap_inverse.solving.sequence import as_taken, check_sequence
+from envmap_inverse.run.summary import fit_in_words
+from envmap_inverse.solving.sequence import as_taken
 from envmap_inverse.system.process import seconds_since_start
 from envmap_inverse.system.progress import stage
 from envmap_inverse.system.pulse import beat
@@ -43,7 +45,7 @@ __all__ = ["Sequence_", "Tie", "first_of", "follow", "tie_of"]
 AHEAD = 3
 """Frames that are read before they are asked for."""
 
-ALONE = ("refine", "crop", "ground-truth", "samples", "frames", "live")
+ALONE = ("refine", "crop", "ground-truth", "samples", "frames")
 """Options that do not go with sequences."""
 
 _T = TypeVar("_T")
@@ -82,7 +84,10 @@ def tie_of(option: str | None, *, sequence: bool) -> Temporal | None:
         if not is_number(option):
             raise InputError(f"--temporal {option!r}: give auto or a number, e.g. 0.1")
         weight = float(option)
-    return Temporal(weight=weight) if sequence else None
+    try:
+        return Temporal(weight=weight) if sequence else None
+    except InputError as error:
+        raise InputError(f"--temporal: {error}") from None
 
 
 def first_of(faults: Faults, shots: Shots, options: Mapping[str, Any]) -> Shots:
@@ -214,6 +219,7 @@ def follow(
     loading: float,
     notes: Sequence[str],
     report: bool,
+    live: LiveView | None,
     checkpoint_every: float,
     threads: int | None,
 ) -> None:
@@ -223,7 +229,6 @@ def follow(
         InputError: if a frame is wrong; the maps before it have been written.
         Exit: with 130 or 143 if a signal ended the run.
     """
-    check_sequence(optimizer, temporal)
     frames = _Frames(
         shots=shots,
         reading=wish.reading,
@@ -232,11 +237,17 @@ def follow(
         trust_input=wish.trust_input,
     )
     watch = _Signal()
+    is_counted = not is_video(shots.pictures[0])
+    num_frames = len(shots.pictures) if is_counted else None
+    if live is not None:
+        live.plan(num_frames, command_to_resume(sys.argv[1:]), counted="frames")
     beat(can_resume=True)
     with stop_at_signal(watch), shown(), limited_threads(threads):
         summary, fault = sequence.run(
             *(folder, problem, optimizer, temporal, frames.from_number),  # type: ignore[arg-type]
             is_stopped=lambda: watch.signal is not None,
+            watchers=() if live is None else (live,),
+            num_frames=num_frames,
             checkpoint_every=checkpoint_every,
             seconds={"start": starting, "load": loading},
             notes=notes,
@@ -250,6 +261,8 @@ def follow(
         tell(f"report in {page}")
     if summary["status"] != "done":
         tell(f"go on with: {command_to_resume(sys.argv[1:])}")
+    if live is not None:
+        live.end(summary["status"], page if report else None)
     tell(phases_in_words(seconds_since_start(), _phases(summary["seconds"])))
     if fault is not None:
         raise fault
@@ -266,6 +279,8 @@ class _Signal:
 
 def _say(folder: Path, summary: Mapping[str, Any]) -> None:
     """Print how a sequence went."""
+    if summary["fit"]:
+        tell(f"fit of the first frame: {fit_in_words(summary['fit'])}")
     if summary["followed"]:
         tell(
             f"{counted(summary['followed'], 'frame')} after the first: "

@@ -30,9 +30,10 @@ highlights off."""
 REACH = 0.2
 """Difference of values over which contrast is alike."""
 
-ALIKE = 0.01
-"""Variance of the contrast of one of several curves about their mean, over that of a curve. Curves
-of pictures are known only up to a common one, unless they are as alike as they can be."""
+ALIKE = 0.006
+"""Variance of the shape of one of several curves about their mean, over that of a curve. Curves of
+pictures are known only up to a common one, unless they are as alike as they can be; the power they
+share, as it is the one that exposures tell."""
 
 SIZE = 1024
 _VALUES = np.arange(1, SIZE + 1) / SIZE
@@ -84,10 +85,11 @@ def prior_covariance(num_curves: int) -> Array:
         return np.zeros((0, 0))
     knots = np.arange(NUM_KNOTS) / (NUM_KNOTS - 1)
     scale = CONTRAST * np.array(ENDS)
-    smooth = np.exp(-(((knots[:, None] - knots) / REACH) ** 2) / 2) * np.outer(scale, scale)
-    one = POWER**2 + smooth + 1e-4 * np.eye(NUM_KNOTS)
-    apart = ALIKE * np.eye(num_curves) if num_curves > 1 else 0.0
-    return np.asarray(np.kron(np.ones((num_curves, num_curves)) + apart, one))
+    shape = np.exp(-(((knots[:, None] - knots) / REACH) ** 2) / 2) * np.outer(scale, scale)
+    shape += 1e-4 * np.eye(NUM_KNOTS)
+    apart = ALIKE * np.eye(num_curves) if num_curves > 1 else np.zeros((1, 1))
+    shared = np.ones((num_curves, num_curves))
+    return np.asarray(np.kron(shared, POWER**2 + shape) + np.kron(apart, shape))
 
 
 def _integrals(functions: Array) -> Array:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import LARGEST, InputError, in_short
 from envmap_inverse.system.arrays import as_floats
 
 __all__ = ["Noise", "estimate_noise", "expected_variance"]
@@ -55,8 +55,10 @@ class Noise:
         """Check the numbers."""
         for name in ("read", "shot", "relative"):
             value = getattr(self, name)
-            if not (np.isfinite(value) and value >= 0):
-                raise InputError(f"noise: {name} must be 0 or a positive number; found {value}")
+            if not 0 <= value <= LARGEST:
+                raise InputError(
+                    f"noise: {name} must lie from 0 to {LARGEST:g}; found {in_short(value)}"
+                )
 
     def variance(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Variance of a picture's values, from those that the light would give without noise."""

@@ -117,6 +117,7 @@ class Solution:
         parameterization: the few numbers that were solved for, such as "SH(order=2)"; empty if they
             are those of the texels.
         is_settled: whether the optimizer knows that further steps would be in vain.
+        steps: what its user calls them, to ask for more where a run ended too early.
 
     Example:
         >>> ei.Solution(texels=np.ones((8, 16, 3), np.float32))
@@ -136,6 +137,7 @@ class Solution:
     held_out: HeldOut | None = None
     parameterization: str = ""
     is_settled: bool = False
+    steps: str = "iterations"
 
     def __repr__(self) -> str:
         """One line."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError, in_short
+from envmap_inverse.errors import LARGEST, SMALLEST, InputError, in_short
 from envmap_inverse.images import Picture, read_picture
 from envmap_inverse.images.arrays import as_numbers, as_radiance, check_finite
 from envmap_inverse.images.response import AUTO, Response, as_response
@@ -323,11 +323,14 @@ def _as_rgb(array: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _checked_exposure(name: str, exposure: ArrayLike) -> float | NDArray[np.float32]:
-    array = np.asarray(exposure, np.float32)
-    if array.shape not in {(), (3,)} or not (np.isfinite(array) & (array > 0)).all():
+    array = np.asarray(exposure, np.float64)
+    if array.shape not in {(), (3,)} or not ((array >= SMALLEST) & (array <= LARGEST)).all():
         found = array if array.size <= 3 else in_short(array)
-        raise InputError(f"{name}: exposure must be one or three positive numbers; found {found}")
-    return array if array.ndim else float(array)
+        raise InputError(
+            f"{name}: exposure must be one or three positive numbers, from {SMALLEST:g} to "
+            f"{LARGEST:g}; found {found}"
+        )
+    return array.astype(np.float32) if array.ndim else float(array)
 
 
 def _checked_mask(name: str, mask: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.float32]:

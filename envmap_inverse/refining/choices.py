@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from envmap_inverse.errors import InputError, did_you_mean
+from envmap_inverse.errors import InputError, check_positive, did_you_mean
 
 __all__ = ["KINDS", "Refine", "Refined", "Within", "allowed_keys"]
+
+MAX_FACTOR = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +40,13 @@ class Within:
         """Check the numbers."""
         for name in ("pixels", "degrees", "percent"):
             value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise InputError(f"refine: {name} must be positive; found {value}")
-        if self.factor is not None and not self.factor > 1:
-            raise InputError(f"refine: factor must be greater than 1; found {self.factor}")
+            if value is not None:
+                check_positive(**{f"refine: {name}": value})
+        if self.factor is not None and not 1 < self.factor <= MAX_FACTOR:
+            raise InputError(
+                f"refine: factor must be greater than 1, and {MAX_FACTOR:g} at most; found "
+                f"{self.factor:g}"
+            )
 
 
 _DEFAULTS = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from envmap_inverse.errors import cannot_write
+from envmap_inverse.errors import InputError, cannot_write, in_one_line
 from envmap_inverse.images import display_exposure, write_bytes
 from envmap_inverse.report.page import page
 from envmap_inverse.report.sequence import is_sequence, write_sequence_report
@@ -33,9 +34,10 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     Raises:
         InputError: if the folder holds no finished run, or the page cannot be written.
     """
-    if is_sequence(folder):
-        return write_sequence_report(folder, output)
-    return _write([Run.read(folder)], output or folder / layout.REPORT)
+    with _noticing_damage([folder]):
+        if is_sequence(folder):
+            return write_sequence_report(folder, output)
+        return _write([Run.read(folder)], output or folder / layout.REPORT)
 
 
 def write_comparison(folders: Sequence[Path], output: Path) -> Path:
@@ -51,7 +53,8 @@ def write_comparison(folders: Sequence[Path], output: Path) -> Path:
     Raises:
         InputError: if a folder holds no finished run, or the page cannot be written.
     """
-    return _write([Run.read(folder) for folder in folders], output)
+    with _noticing_damage(folders):
+        return _write([Run.read(folder) for folder in folders], output)
 
 
 def write_evaluation(
@@ -112,6 +115,19 @@ def write_evaluation(
         thumbnails=None,
     )
     return _write([evaluation], output)
+
+
+@contextmanager
+def _noticing_damage(folders: Sequence[Path]) -> Iterator[None]:
+    """Say that what a page is made of is not what a run writes, if it cannot be shown."""
+    try:
+        yield
+    except InputError:
+        raise
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        named = " or ".join(str(folder / layout.SUMMARY) for folder in folders)
+        reason = f"{type(error).__name__}: {in_one_line(error)}"
+        raise InputError(f"{named}: is damaged ({reason}); repeat the run") from error
 
 
 def _write(runs: Sequence[Run], output: Path) -> Path:

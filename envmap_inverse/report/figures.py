@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -21,12 +22,21 @@ from envmap_inverse.report.pictures import MAX_PIXELS
 from envmap_inverse.run.reading import Run
 from envmap_inverse.solving import layout
 
-__all__ = ["LINKED", "WORDS", "Figure", "date", "files_beside", "key_figures"]
+__all__ = [
+    "LINKED",
+    "WORDS",
+    "Figure",
+    "counted",
+    "date",
+    "files_beside",
+    "key_figures",
+    "link_to_report",
+]
 
 LINKED = (
     *(layout.ENVMAP, layout.ENVMAP_PNG, layout.DEVIATION, layout.COVERAGE, layout.GROUND_TRUTH),
     *(layout.UNWRAP, layout.render(0), layout.RENDER_PNG, layout.SUMMARY, layout.HISTORY),
-    *(layout.SETTINGS, layout.RESPONSE, layout.VIDEO),
+    *(layout.SETTINGS, layout.RESPONSE, layout.VIDEO, layout.SEQUENCE_VIDEO, layout.LIGHTS),
 )
 """Files of a run that its page has links to."""
 
@@ -107,26 +117,40 @@ def _errors_of_fit(run: Run) -> tuple[float | None, float]:
     return psnr, flips / num_pixels
 
 
-def _counts(run: Run, index: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Which pixels of a picture of a shape count: those with residuals, or all if none has any."""
+def counted(run: Run, index: int) -> NDArray[np.float32] | None:
+    """1 where pixels of a picture have residuals, else 0, shape (h, w, 3); None if all have."""
     reference, _ = run.pictures[index]
     found = run.residuals[index] if index < len(run.residuals) else None
     if found is None or found.shape != reference.shape or not found.any():
+        return None
+    has_any = np.any(found, axis=2, keepdims=True)
+    return None if has_any.all() else np.repeat(has_any, 3, axis=2).astype(np.float32)
+
+
+def _counts(run: Run, index: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Which pixels of a picture, shrunk to a shape, count."""
+    found = counted(run, index)
+    if found is None:
         return np.ones(shape, bool)
-    is_counted = np.any(found, axis=2, keepdims=True).astype(np.float32)
-    return np.asarray(shrink(is_counted, MAX_PIXELS)[..., 0] > 0.5)
+    return np.asarray(shrink(found, MAX_PIXELS)[..., 0] > 0.5)
 
 
-def date(run: Run) -> str:
-    """When a run ended; empty if it is not a folder."""
-    summary = run.path / layout.SUMMARY
+def date(folder: Path) -> str:
+    """When the run of a folder ended; empty if it is none."""
+    summary = folder / layout.SUMMARY
     if not summary.is_file():
         return ""
     return f"{datetime.fromtimestamp(summary.stat().st_mtime).astimezone():%Y-%m-%d, %H:%M}"
 
 
-def files_beside(run: Run, page_folder: Path) -> list[tuple[str, str]]:
+def link_to_report(folder: Path, page_folder: Path) -> str:
+    """Relative address of a run's own report, seen from a page's folder; empty if it has none."""
+    report = folder.resolve() / layout.REPORT
+    return quote(os.path.relpath(report, page_folder.resolve())) if report.is_file() else ""
+
+
+def files_beside(folder: Path, page_folder: Path) -> list[tuple[str, str]]:
     """Names of a run's files that lie in the folder of the page, and their relative addresses."""
-    if run.path.resolve() != page_folder.resolve():
+    if folder.resolve() != page_folder.resolve():
         return []
-    return [(name, quote(name)) for name in LINKED if (run.path / name).is_file()]
+    return [(name, quote(name)) for name in LINKED if (folder / name).is_file()]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_lowercase
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,10 +14,16 @@ from envmap_inverse.images import shrink, tonemap
 from envmap_inverse.lights.harmonics import spherical_harmonics
 from envmap_inverse.lights.lamps import Lamp, find_lamps
 from envmap_inverse.lights.light import Light
-from envmap_inverse.report.matching import light_numbers
+from envmap_inverse.report.matching import lamp_labels, light_numbers
 from envmap_inverse.report.pictures import jpeg
 from envmap_inverse.run.light import read_light
-from envmap_inverse.sphere.latlong import direction_to_uv, resample, texel_directions
+from envmap_inverse.sphere.latlong import (
+    direction_to_uv,
+    resample,
+    texel_directions,
+    texel_solid_angles,
+)
+from envmap_inverse.sphere.lights import Lights, find_lights
 
 __all__ = ["LampMark", "LampsPane", "lamps_pane"]
 
@@ -37,7 +44,7 @@ class LampMark:
     """A lamp on the map; points are those of an SVG polygon.
 
     Attributes:
-        number: the same for a true lamp and the recovered one that matches it.
+        label: number of the light that it is, or is part of.
         place: x and y of the lamp.
         disc: a disc of its solid angle.
         ellipse: two standard deviations of its direction; None if they are not known.
@@ -47,7 +54,7 @@ class LampMark:
         share: of the map's luminance.
     """
 
-    number: int
+    label: str
     place: tuple[float, float]
     disc: str
     ellipse: str | None
@@ -65,7 +72,7 @@ class LampsPane:
         caption: name of the map.
         picture: data URI of the map.
         irradiance: data URI of the irradiance over pi by normal, from harmonics of order 2.
-        marks: the lamps, the brightest first.
+        marks: the lamps, by their labels.
     """
 
     caption: str
@@ -88,19 +95,21 @@ def lamps_pane(
         texels: shape (H, W, 3).
         folder: of the run, whose samples give the ellipses; None if there is none.
         exposure: factor on radiance before it is shown.
-        truth: the true map, whose lamps give the numbers; None if it is not known.
+        truth: the true map, whose lights give the numbers; None if it is not known.
     """
     light = _light(texels, folder)
     lamps = find_lamps(light).lamps
-    true = None if truth is None else _directions(find_lamps(_light(truth, None)).lamps)
-    numbers = light_numbers(_directions(lamps), true)
+    lights = _lights(texels)
+    numbers = light_numbers(lights.directions, None if truth is None else _lights(truth).directions)
+    labels = lamp_labels(_directions(lamps), lights, numbers)
+    marks = [_mark(lamp, label) for lamp, label in zip(lamps, labels, strict=True)]
     harmonics = spherical_harmonics(light.texels, 2)
     normals = harmonics.irradiance(texel_directions(64, 128)) / np.pi
     return LampsPane(
         caption=caption,
         picture=jpeg(tonemap(shrink(light.texels, MAX_TEXELS), exposure)),
         irradiance=jpeg(tonemap(np.maximum(normals, 0).astype(np.float32), exposure)),
-        marks=[_mark(lamp, number) for lamp, number in zip(lamps, numbers, strict=True)],
+        marks=sorted(marks, key=lambda mark: (len(mark.label.rstrip(ascii_lowercase)), mark.label)),
     )
 
 
@@ -113,11 +122,15 @@ def _light(texels: NDArray[np.float32], folder: Path | None) -> Light:
     return Light(texels=texels) if folder is None else read_light(folder)
 
 
+def _lights(texels: NDArray[np.float32]) -> Lights:
+    return find_lights(texels, texel_solid_angles(*texels.shape[:2]))
+
+
 def _directions(lamps: Sequence[Lamp]) -> Array:
     return np.array([lamp.direction for lamp in lamps]).reshape(-1, 3)
 
 
-def _mark(lamp: Lamp, number: int) -> LampMark:
+def _mark(lamp: Lamp, label: str) -> LampMark:
     across = np.linalg.svd(lamp.direction[None])[2][1:]
     ellipse = degrees = None
     if lamp.direction_covariance is not None:
@@ -128,7 +141,7 @@ def _mark(lamp: Lamp, number: int) -> LampMark:
     known = lamp.irradiance_deviation
     x, y = _places(lamp.direction[None])[0]
     return LampMark(
-        number=number,
+        label=label,
         place=(float(x), float(y)),
         disc=_outline(lamp.direction, np.tan(lamp.angular_diameter / 2) * across),
         ellipse=ellipse,

@@ -46,18 +46,26 @@ function show(state) {
       `The address ends with the command; the report stays in ${folder}.`;
   byId("left").hidden = !isOver;
   if (isOver) showLeft(state);
-  showDoing(isOver ? null : state.doing, state.iterations);
+  if (state.counted === "frames") nameFrames();
+  showDoing(isOver ? null : state.doing, state.steps);
   showPictures(state);
-  if (state.lines.length) showLines(state.lines, state.iterations);
+  if (state.lines.length) showLines(state.lines, state.steps);
   return isOver;
 }
 
+// A sequence has frames in place of iterations: each has its own picture.
+function nameFrames() {
+  byId("counted").textContent = byId("across").options[0].textContent = "frames";
+  byId("image").closest(".panes").classList.add("frames");
+  byId("image").nextElementSibling.textContent = byId("image").alt = "Frame";
+}
+
 // What the run does now, such as reading and writing files, and how long that may take.
-function showDoing(doing, iterations) {
+function showDoing(doing, steps) {
   const words = doing ? [doing.name] : [];
   if (doing?.detail) words.push(doing.detail);
   if (doing?.share) words.push(`${Math.round(100 * doing.share)} %`);
-  const isEven = doing?.name !== "Solving" || iterations >= FEW_STEPS;
+  const isEven = doing?.name !== "Solving" || steps >= FEW_STEPS;
   if (isEven && doing?.share > 0.005 && doing.share < 1 && doing.seconds > 1) {
     const seconds = (doing.seconds * (1 - doing.share)) / doing.share;
     words.push(`about ${seconds < 90 ? `${Math.ceil(seconds)} s` : `${Math.ceil(seconds / 60)} min`} left`);
@@ -102,11 +110,12 @@ function showPictures({ pictures, shown: index }) {
   }
 }
 
-function showLines(lines, iterations) {
+function showLines(lines, steps) {
   known.push(...lines);
   const line = lines[lines.length - 1];
-  byId("iteration").textContent = `${line.index + 1} of ${iterations}`;
-  setProgress((line.index + 1) / iterations);
+  const count = line.index + 1;
+  byId("iteration").textContent = steps ? `${count} of ${steps}` : String(count);
+  setProgress(steps ? count / steps : null);
   byId("seconds").textContent = line.seconds.toFixed(1);
   for (const key of ["loss", "error"]) {
     byId(key).parentElement.hidden = !hasValue(line, key);

@@ -104,7 +104,7 @@ class LiveView(AbstractContextManager["LiveView"]):
         self._token = secrets.token_urlsafe(16)
         self._folder, self._host = folder, host
         self._num_steps: int | None = None
-        self._resume = ""
+        self._resume, self._counted = "", "iterations"
         self._exposure = 1.0
         self._pictures: dict[str, _Picture] = {}
         self._shown = -1  # iteration of the pictures
@@ -141,9 +141,15 @@ class LiveView(AbstractContextManager["LiveView"]):
         self._server.shutdown()
         self._server.server_close()
 
-    def plan(self, num_steps: int, resume: str = "") -> None:
-        """Take the largest number of iterations, and the command that resumes a stopped run."""
-        self._num_steps, self._resume = num_steps, resume
+    def plan(self, num_steps: int | None, resume: str = "", counted: str = "iterations") -> None:
+        """Take what is ahead.
+
+        Args:
+            num_steps: the largest number of iterations, or of frames; None if that is not known.
+            resume: the command that resumes a stopped run.
+            counted: what each step is, "iterations" or "frames" of a sequence.
+        """
+        self._num_steps, self._resume, self._counted = num_steps, resume, counted
 
     def begin(self, problem: Problem, earlier: Sequence[Record]) -> None:
         """Show the first reference, and the iterations of the run that this one continues.
@@ -152,7 +158,8 @@ class LiveView(AbstractContextManager["LiveView"]):
         """
         reference = problem.views[0].image / problem.exposures[0]
         self._exposure = display_exposure(reference)
-        self._pictures["reference.jpg"] = _Picture(reference, self._exposure)
+        name = "reference.jpg" if self._counted == "iterations" else "image.jpg"
+        self._pictures[name] = _Picture(reference, self._exposure)
         self._history = [_line(record) for record in earlier]
 
     def add(self, iteration: Iteration) -> None:
@@ -228,7 +235,8 @@ class LiveView(AbstractContextManager["LiveView"]):
             "status": status,
             "hasReport": self._report is not None,
             "doing": _doing(),
-            "iterations": self._num_steps,
+            "counted": self._counted,
+            "steps": self._num_steps,
             "pictures": list(self._pictures),
             "shown": self._shown,
             "next": end,

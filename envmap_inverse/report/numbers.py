@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["number"]
+__all__ = ["number", "three_digits"]
 
 
 def number(value: Any) -> str:
@@ -21,3 +21,8 @@ def number(value: Any) -> str:
         digits = len(str(int(abs(value))))
         return f"{value:,.{max(4 - digits, 0)}f}"
     return f"{value:.4g}"
+
+
+def three_digits(value: float) -> str:
+    """Format a number to three digits, zeros included."""
+    return f"{value:#.3g}".removesuffix(".")

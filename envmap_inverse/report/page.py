@@ -14,8 +14,9 @@ from envmap_inverse.images import shrink, tonemap
 from envmap_inverse.images.false_colours import VIRIDIS
 from envmap_inverse.report import figures, response, tables
 from envmap_inverse.report.comparing import cautions, first_of_equals, loss_kinds
-from envmap_inverse.report.figures import files_beside
+from envmap_inverse.report.figures import counted, files_beside, link_to_report
 from envmap_inverse.report.lamps import LampsPane, lamps_pane
+from envmap_inverse.report.phases import phases
 from envmap_inverse.report.pictures import (
     DIFFERENCE_GAIN,
     MAX_PIXELS,
@@ -27,7 +28,7 @@ from envmap_inverse.report.pictures import (
     jpeg,
 )
 from envmap_inverse.report.places import places
-from envmap_inverse.report.shots import file_names, shots, white
+from envmap_inverse.report.shots import NOISE, file_names, is_relative, shots, white
 from envmap_inverse.report.spheres import STILL_SIZE, balls, still_view
 from envmap_inverse.report.standalone import frame_of, safe_json, template
 from envmap_inverse.report.stills import outlier_stills, residual_stills
@@ -66,6 +67,7 @@ class Pane:
         size: width and height of that picture, in pixels.
         raster: name of its radiance.
         minus: name of the radiance subtracted from it.
+        counts: name of what says where that counts; None if everywhere.
         white: of that, the values from which red, green and blue are clipped.
         file: name of the file that it was read from.
         run: number of the run that it belongs to.
@@ -76,6 +78,7 @@ class Pane:
     size: tuple[int, int]
     raster: str
     minus: str | None = None
+    counts: str | None = None
     white: tuple[float, float, float] | None = None
     file: str | None = None
     run: int | None = None
@@ -165,12 +168,16 @@ def page(runs: Sequence[Run], folder: Path) -> str:
         runs=runs,
         tables=tables,
         figures=figures,
-        files=files_beside(runs[0], folder) if len(runs) == 1 else [],
+        files=files_beside(runs[0].path, folder) if len(runs) == 1 else [],
         shots=shots,
+        noise_in_words=NOISE,
         glance=list(_glance(runs, rasters, exposure)),
         response_lines=response.response_lines,
         response_size=(response.WIDTH, response.HEIGHT, response.STOPS),
         exposures_found=response.exposures_found,
+        bars=phases([run.summary for run in runs if run.pictures]),
+        is_relative=any(is_relative(run.summary) for run in runs),
+        reports=[link_to_report(run.path, folder) for run in runs],
         places=places,
         pictures=list(_pictures(runs, names, rasters, exposure)),
         cautions=list(cautions(runs)),
@@ -209,10 +216,7 @@ def _pictures(
             shown = _pane(f"Reference{of}", reference, rasters, exposure)
             yield replace(shown, file=files[number - 1] if files else None)
             yield _pane(f"Fit{of}", fit, rasters, exposure, run=0)
-            clipped = white(runs[0], number - 1)
-            yield _difference(
-                f"Difference{of}", reference, fit, rasters, exposure, run=0, clipped=clipped
-            )
+            yield _difference(f"Difference{of}", runs, (0, number - 1), rasters, exposure)
         return
     pairs = [run.pictures[0] for run in runs]
     for number in first_of_equals([reference for reference, _ in pairs]):
@@ -220,16 +224,17 @@ def _pictures(
         yield _pane(caption, pairs[number][0], rasters, exposure)
     for number, (_, fit) in enumerate(pairs):
         yield _pane(f"Fit, {names[number]}", fit, rasters, exposure, run=number)
-    for number, pair in enumerate(pairs):
-        caption, clipped = f"Difference, {names[number]}", white(runs[number], 0)
-        yield _difference(caption, *pair, rasters, exposure, run=number, clipped=clipped)
+    for number, name in enumerate(names):
+        yield _difference(f"Difference, {name}", runs, (number, 0), rasters, exposure)
 
 
 def _glance(runs: Sequence[Run], rasters: _Rasters, exposure: float) -> Iterator[Pane]:
-    """The map of a single run, and its first picture beside the fit, small."""
+    """The map of a single run, and the picture of which the least is clipped beside its fit."""
     if len(runs) > 1 or not runs[0].pictures:
         return
-    reference, fit = runs[0].pictures[0]
+    shares = [s["over"] + s["under"] for s in runs[0].summary.get("clipped_share") or ()]
+    known = shares[: len(runs[0].pictures)]
+    reference, fit = runs[0].pictures[known.index(min(known)) if known else 0]
     shown = {"Recovered map": runs[0].envmap, "Reference": reference, "Fit": fit}
     for caption, image in shown.items():
         small = tonemap(shrink(image, STILL_PIXELS), exposure)
@@ -305,23 +310,26 @@ def _pane(
 
 def _difference(
     caption: str,
-    reference: Image,
-    fit: Image,
+    runs: Sequence[Run],
+    place: tuple[int, int],
     rasters: _Rasters,
     exposure: float,
-    *,
-    run: int,
-    clipped: tuple[float, float, float] | None,
 ) -> Pane:
-    signed = difference(_small(fit), _small(reference), exposure, clipped)
+    """The difference of a picture and its fit; `place` has the numbers of the run and picture."""
+    number, picture = place
+    reference, fit = runs[number].pictures[picture]
+    clipped, counts = white(runs[number], picture), counted(runs[number], picture)
+    shown = None if counts is None else _small(counts)
+    signed = difference(_small(fit), _small(reference), exposure, clipped, shown)
     return Pane(
         caption=caption,
         picture=jpeg(signed),
         size=(signed.shape[1], signed.shape[0]),
         raster=rasters.name(fit),
         minus=rasters.name(reference),
+        counts=None if counts is None else rasters.name(counts),
         white=clipped,
-        run=run,
+        run=number,
     )
 
 

@@ -7,12 +7,13 @@ const DIVIDER_REACH = 24; // CSS pixels within which the divider is grabbed
 // What one figure shows: a raster or the difference of two, maybe under false colours.
 class Layer {
   constructor(figure) {
-    const { raster, minus, white, deviation, truth } = figure.dataset;
+    const { raster, minus, white, counts, deviation, truth } = figure.dataset;
     this.caption = figure.querySelector(".name").textContent;
     this.run = figure.dataset.run;
     this.raster = Raster.named(raster);
     this.minus = minus && Raster.named(minus);
     this.white = white?.split(" ").map(Number); // from which the subtracted one is clipped
+    this.counts = counts && Raster.named(counts);
     this.deviation = deviation && Raster.named(deviation);
     this.truth = truth && Raster.named(truth);
     this.marks = []; // points of the unit square, and their numbers
@@ -26,7 +27,7 @@ class Layer {
   }
 
   paint() {
-    if (this.minus) this.raster.paintDifference(this.canvas, this.minus, this.white);
+    if (this.minus) this.raster.paintDifference(this.canvas, this.minus, this.white, this.counts);
     else this.raster.paint(this.canvas);
   }
 

@@ -25,6 +25,7 @@ DIM, MARK = 0.6, (255, 60, 220)
 LARGEST_HALF = 65504.0
 STEP_BIAS = 128
 """Added to what is packed, so that small steps have high bytes of 0."""
+UNCOUNTED = 64
 HATCH, HATCH_EVERY = (120, 120, 120), 6
 """Colour of the hatching, and pixels between its lines."""
 
@@ -124,19 +125,24 @@ def difference(
     reference: ArrayLike,
     exposure: float,
     white: tuple[float, float, float] | None = None,
+    counts: NDArray[np.floating] | None = None,
 ) -> Uint8Image:
     """The mean over RGB of image - reference: orange where it is too bright, blue where too dark.
 
-    A clipped value is a bound, so that what is brighter there is hatched.
+    A clipped value is a bound, so that what is brighter there is hatched. What does not count is
+    grey.
 
     Args:
         image: shape (h, w, 3).
         reference: of the same shape.
         exposure: factor on the difference, besides DIFFERENCE_GAIN.
         white: values of the reference from which its red, green and blue are clipped.
+        counts: 1 where pixels count and 0 where not, shape (h, w, 3); None if all do.
     """
     signed = (np.asarray(image) - np.asarray(reference)).mean(axis=2)
     colours = _signed(signed * exposure * DIFFERENCE_GAIN)
+    if counts is not None:
+        colours = np.where(counts < 0.5, np.uint8(UNCOUNTED), colours)
     if white is None:
         return colours
     rows, columns = np.indices(signed.shape)

@@ -140,8 +140,9 @@ class Raster {
   }
 
   // Paint how much brighter it is than another of its size; pictures.py has the same. Where that
-  // one is clipped, from the values `white` on, what is brighter is hatched.
-  paintDifference(canvas, other, white) {
+  // one is clipped, from the values `white` on, what is brighter is hatched. What does not count,
+  // where `counts` is 0, is grey.
+  paintDifference(canvas, other, white, counts) {
     const isBound = (k) => [0, 1, 2].some((c) => HALF_TO_FLOAT[b[k + c]] * other.scale >= white[c]);
     const [a, b] = [this.halves, other.halves];
     const gain = (display.differenceGain * display.exposure) / 3; // of a mean of three
@@ -155,6 +156,10 @@ class Raster {
         if (white && signed > 0 && isBound(from)) {
           const [row, column] = [Math.floor(to / 4 / this.width), (to / 4) % this.width];
           rgba.fill((row + column) % HATCH_EVERY < 1 ? HATCH : 0, to, to + 3);
+          continue;
+        }
+        if (counts && HALF_TO_FLOAT[counts.halves[from]] < 0.5) {
+          rgba.fill(UNCOUNTED, to, to + 3);
           continue;
         }
         for (let k = 0; k < 3; k++) rgba[to + k] = strength * colour[k];
@@ -195,6 +200,7 @@ function joined(bytes, width, height) {
 const OVER = [255, 140, 40];
 const UNDER = [50, 150, 255];
 const [HATCH, HATCH_EVERY] = [120, 6];
+const UNCOUNTED = 64;
 
 // A number to some digits.
 function written(x, count = 3) {

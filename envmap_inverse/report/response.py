@@ -59,7 +59,7 @@ def exposures_found(summary: Mapping[str, Any]) -> Table | None:
                 name,
                 [
                     f"{exposure:.4g}",
-                    f"{deviation:.1%}",
+                    f"{100 * deviation:.1f} %",
                     *([f"{by_exif[number]:.4g}"] if by_exif else []),
                 ],
             )

@@ -7,6 +7,7 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const byId = (id) => document.getElementById(id);
 
 function begin() {
+  if (data.isRelative) QUANTITIES.irradiance = "Irradiance of a surface that faces it, relative";
   const curves = data.lights.length > 0 && new Curves(byId("curves"), data.lights);
   const scrubber = new Scrubber(byId("iterations"), data.runs);
   scrubber.onChange = (_, index) => {

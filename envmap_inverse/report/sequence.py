@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,17 @@ from markupsafe import Markup
 
 from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import write_bytes
+from envmap_inverse.report import figures, tables
 from envmap_inverse.report.numbers import number
+from envmap_inverse.report.phases import phases
 from envmap_inverse.report.pictures import Sheet
+from envmap_inverse.report.shots import is_relative
 from envmap_inverse.report.standalone import frame_of, safe_json, template
+from envmap_inverse.run.summary import fit_in_words
 from envmap_inverse.run.thumbnails import Thumbnails
 from envmap_inverse.solving import layout
+from envmap_inverse.system.reading import read_whole
+from envmap_inverse.system.structured import parse_json
 
 __all__ = ["is_sequence", "write_sequence_report"]
 
@@ -26,6 +31,16 @@ SCRIPTS = (
     *("vendor/uPlot.iife.min.js", "rasters.js", "canvases.js", "curves.js", "scrubber.js"),
     *("theme.js", "sequence.js"),
 )
+
+WORDS = {
+    "maps": "frames that have a map, in frames/",
+    "lights followed": "lights that stand out in some frame, told apart by their direction",
+    figures.WAIT: figures.WORDS[figures.WAIT],
+    "seconds of recording": "tracing the light transport, once for all frames",
+    "frames a second, with reading and writing": "after the first frame; higher is better",
+    "frames a second, solving alone": "of those, without files; higher is better",
+}
+"""What each figure is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +80,10 @@ class LightOverTime:
         irradiances = [line["irradiance"] for line in self.history]
         return [
             f"{first['index']}–{last['index']}",
-            *(f"{line['azimuth']:.1f}°, {line['elevation']:.1f}°" for line in (first, last)),
+            *(
+                f"{line['azimuth']:.1f}°, {line['elevation']:.1f}°".replace("-", "−")
+                for line in (first, last)
+            ),
             f"{min(irradiances):.3g} to {max(irradiances):.3g}",
         ]
 
@@ -90,13 +108,13 @@ def write_sequence_report(folder: Path, output: Path | None = None) -> Path:
     """
     path = output or folder / layout.REPORT
     try:
-        summary = json.loads((folder / layout.SUMMARY).read_bytes())
-        tracks = json.loads((folder / layout.LIGHTS).read_bytes())["lights"]
+        summary = parse_json(read_whole(folder / layout.SUMMARY))
+        tracks = parse_json(read_whole(folder / layout.LIGHTS))["lights"]
         lights = [LightOverTime.of(number, track) for number, track in enumerate(tracks, 1)]
-        lines = (folder / layout.HISTORY).read_text(encoding="utf-8").splitlines()
-        history = [{**line, "index": line["index"] + 1} for line in map(json.loads, lines)]
+        lines = read_whole(folder / layout.HISTORY).splitlines()
+        history = [{**line, "index": line["index"] + 1} for line in map(parse_json, lines)]
         kept = Thumbnails.read(folder / layout.THUMBNAILS)
-        text = _page(folder, summary, history, kept, lights)
+        text = _page(folder, path.parent, summary, history, kept, lights)
     except (OSError, KeyError, ValueError, TypeError) as error:
         raise InputError(f"{folder}: holds no whole sequence; repeat it: {error}") from None
     try:
@@ -108,6 +126,7 @@ def write_sequence_report(folder: Path, output: Path | None = None) -> Path:
 
 def _page(
     folder: Path,
+    output: Path,
     summary: Mapping[str, Any],
     history: Sequence[Mapping[str, Any]],
     kept: Thumbnails,
@@ -118,35 +137,39 @@ def _page(
     data = {
         "runs": [{"name": "", "frames": frames, "history": shown}],
         "lights": [vars(light) for light in lights],
+        "isRelative": is_relative(summary),
     }
     return template("sequence.html").render(
         **frame_of(STYLES, SCRIPTS),
         title=folder.resolve().name,
         summary=summary,
         size=kept.envmaps.shape[2:0:-1],
+        words=WORDS,
+        is_relative=is_relative(summary),
+        bar=phases([summary])[0],
+        fit=tables.in_a_sentence(fit_in_words(summary["fit"])) if summary.get("fit") else "",
+        date=figures.date(folder),
+        files=figures.files_beside(folder, output),
         figures=_figures(summary, lights),
-        sheets=[("The pictures", Sheet.of(kept.images)), ("The maps", Sheet.of(kept.envmaps))],
+        sheets=[("The picture", Sheet.of(kept.images)), ("The map", Sheet.of(kept.envmaps))],
         frames=frames,
         lights=lights,
-        settings=_by_name(summary["settings"]),
-        versions=_by_name(summary["versions"]),
+        command=tables.command_to_repeat(folder),
+        settings=tables.by_name([summary["settings"]], [""]),
+        versions=tables.by_name([summary["versions"]], [""]),
         data=Markup(safe_json(data)),
     )
 
 
 def _figures(summary: Mapping[str, Any], lights: Sequence[LightOverTime]) -> dict[str, str]:
     """The most important numbers, by name."""
-    figures = {
+    found = {
         "maps": str(summary["frames"]),
         "lights followed": str(len(lights)),
         "seconds in all": number(summary["seconds"]["total"]),
-        "of recording": number(summary["seconds"].get("record", 0.0)),
+        "seconds of recording": number(summary["seconds"].get("record", 0.0)),
     }
     if summary["followed"]:
-        figures["frames a second, with reading and writing"] = number(summary["frames_per_second"])
-        figures["frames a second, solving alone"] = number(summary["solved_per_second"])
-    return figures
-
-
-def _by_name(values: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(name, number(value) if value is not None else "–") for name, value in values.items()]
+        found["frames a second, with reading and writing"] = number(summary["frames_per_second"])
+        found["frames a second, solving alone"] = number(summary["solved_per_second"])
+    return found

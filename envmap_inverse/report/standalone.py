@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
-from envmap_inverse.report.numbers import number
+from envmap_inverse.report.numbers import number, three_digits
 from envmap_inverse.version import __version__
 
 if TYPE_CHECKING:
@@ -70,4 +70,5 @@ def template(name: str) -> jinja2.Template:
         loader=jinja2.FunctionLoader(resource),
     )
     environment.filters["number"] = number
+    environment.filters["three_digits"] = three_digits
     return environment.get_template(name)

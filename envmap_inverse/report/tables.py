@@ -27,17 +27,18 @@ from envmap_inverse.sphere.lights import Lights, find_lights
 __all__ = [
     "QUANTITIES",
     "Light",
-    "Phase",
     "Table",
+    "by_name",
     "command",
+    "command_to_repeat",
     "fit",
     "glance",
     "history",
+    "in_a_sentence",
     "is_clipped",
     "lights",
     "metrics",
     "names",
-    "phases",
     "protocols",
     "refined",
     "resumption",
@@ -56,13 +57,13 @@ METRIC_NAMES = {
     "normalized_rmse": "normalized RMSE",
 }
 MAX_LIGHTS = 5
+MAX_LISTED = 8
+"""Values of a setting, such as names of pictures, of which all are shown."""
 QUANTITIES = {"coverage": "coverage", "deviation": "standard deviation"}
 GROUPS = ("seen", "unseen")
+UNSET: tuple[Any, ...] = (None, False, "", [])
+"""Values of options that ask for nothing."""
 HISTORY_ROWS = 12
-PHASES = ("record", "load", "solve", "files", "assemble", "other", "coverage", "start")
-"""Each has its number's colour, on all pages."""
-ALIASES = {"optimize": "solve", "refine": "coverage"}
-"""Phases that share a colour, as no run has both, or one of them is short."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,25 +117,6 @@ class Protocol(NamedTuple):
     table: Table
 
 
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """A part of the bar that shows how long a run took.
-
-    Attributes:
-        name: name of the phase.
-        seconds: seconds that it took.
-        start: share of the bar before it.
-        share: its share of the bar.
-        colour: number of its colour.
-    """
-
-    name: str
-    seconds: float
-    start: float
-    share: float
-    colour: int
-
-
 def names(runs: Sequence[Run]) -> list[str]:
     """Name each run by its optimizer, or by its folder if two runs have the same optimizer."""
     folders = [run.path.resolve() for run in runs]
@@ -173,13 +155,18 @@ def fit(run: Run) -> str:
     found = run.summary.get("fit")
     if not found:
         return ""
-    words = fit_in_words(found)
-    return f"{words[0].upper()}{words[1:]}."
+    return in_a_sentence(fit_in_words(found))
+
+
+def in_a_sentence(words: str) -> str:
+    """Words of the terminal with a capital letter, a full stop and signs as in print."""
+    end = "" if words.endswith(".") else "."
+    return f"{words[0].upper()}{words[1:]}{end}".replace("+-", "±")
 
 
 def few_numbers(run: Run) -> list[str]:
     """Which few numbers were solved for in place of texels, and those of sun and sky."""
-    return [f"{line[0].upper()}{line[1:]}." for line in few_numbers_in_words(run.summary)]
+    return list(map(in_a_sentence, few_numbers_in_words(run.summary)))
 
 
 def glance(runs: Sequence[Run], names: Sequence[str]) -> Table:
@@ -242,33 +229,6 @@ def _lights(texels: NDArray[np.float32]) -> Lights:
     return find_lights(texels, texel_solid_angles(*texels.shape[:2]))
 
 
-def phases(runs: Sequence[Run]) -> list[list[Phase]]:
-    """Seconds by phase of each run, and the rest, leaving out phases that are sums of others.
-
-    All bars have one scale: that of the longest run fills it.
-    """
-    found = []
-    for run in runs:
-        if not run.pictures:
-            continue
-        seconds = dict(run.summary["seconds"])
-        total = seconds.pop("total")
-        if "record" in seconds and "solve" in seconds:
-            seconds.pop("optimize", None)
-        found.append({**seconds, "other": max(total - sum(seconds.values()), 0.0)})
-    longest = max((sum(seconds.values()) for seconds in found), default=0.0) or 1.0
-    return [list(_bar(seconds, longest)) for seconds in found]
-
-
-def _bar(seconds: Mapping[str, float], longest: float) -> Iterator[Phase]:
-    start = 0.0
-    for name, value in seconds.items():
-        share, known = value / longest, ALIASES.get(name, name)
-        colour = PHASES.index(known if known in PHASES else "other")
-        yield Phase(name=name, seconds=value, start=start, share=share, colour=colour)
-        start += share
-
-
 def protocols(run: Run) -> list[Protocol]:
     """Errors of objects lit by both maps, for each protocol that was asked for."""
     found = []
@@ -300,13 +260,13 @@ def refined(run: Run) -> Table | None:
 
 
 def settings(runs: Sequence[Run], names: Sequence[str]) -> Table:
-    """Every option of the runs, those that differ first."""
-    return _by_key([run.summary["settings"] for run in runs], names)
+    """The options that a run names, those that differ first."""
+    return by_name([run.summary["settings"] for run in runs], names)
 
 
 def versions(runs: Sequence[Run], names: Sequence[str]) -> Table:
     """The versions of the software that made the runs."""
-    return _by_key([run.summary["versions"] for run in runs], names)
+    return by_name([run.summary["versions"] for run in runs], names)
 
 
 def history(run: Run) -> Table:
@@ -327,11 +287,16 @@ def command(run: Run) -> str:
     if not run.pictures:
         return str(run.summary["command"])
     if "scene" in chosen:
-        words = ["estimate", "--config", str(run.path.resolve() / layout.SETTINGS), "-o", "again"]
-    else:
-        options = ("size", "iterations", "optimizer")
-        words = ["demo", *(f"--{key}={chosen[key]}" for key in options if key in chosen)]
+        return command_to_repeat(run.path)
+    options = ("size", "iterations", "optimizer")
+    words = ["demo", *(f"--{key}={chosen[key]}" for key in options if key in chosen)]
     return shlex.join(["envmap-inverse", *words])
+
+
+def command_to_repeat(folder: Path) -> str:
+    """The command that repeats the run of a folder by its settings."""
+    settings = str(folder.resolve() / layout.SETTINGS)
+    return shlex.join(["envmap-inverse", "estimate", "--config", settings, "-o", "again"])
 
 
 def resumption(run: Run) -> str:
@@ -349,9 +314,12 @@ def _optimizer(run: Run) -> str:
     return str(run.summary["settings"].get("optimizer") or "transport").partition(":")[0]
 
 
-def _by_key(mappings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
+def by_name(mappings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Table:
+    """Values by name, a column for each mapping, without what no mapping has a value for."""
     marked = differing(mappings)
-    keys = dict.fromkeys(key for mapping in mappings for key in mapping)
+    keys = dict.fromkeys(
+        key for mapping in mappings for key, value in mapping.items() if value not in UNSET
+    )
     rows = [
         (key.replace("_", " "), [_words(mapping.get(key)) for mapping in mappings])
         for key in sorted(keys, key=lambda key: key not in marked)
@@ -363,6 +331,8 @@ def _by_key(mappings: Sequence[Mapping[str, Any]], names: Sequence[str]) -> Tabl
 def _words(value: Any) -> str:
     if value is None:
         return ""
+    if isinstance(value, list) and len(value) > MAX_LISTED:
+        return _words([*value[: MAX_LISTED // 2], f"... {len(value)} in all ...", value[-1]])
     if isinstance(value, list):
         return "\n".join(map(_words, value))
     return value if isinstance(value, str) else json.dumps(value)

@@ -20,6 +20,7 @@ from envmap_inverse.problem.brackets import common_response
 from envmap_inverse.problem.plausibility import warn_of_dark_pixels
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
+from envmap_inverse.problem.view import View
 from envmap_inverse.run.frames import FrameWriter, check_ffmpeg
 from envmap_inverse.run.history import History, Measuring
 from envmap_inverse.run.summary import summary_of_run
@@ -33,6 +34,7 @@ from envmap_inverse.solving.outliers import without_outliers
 from envmap_inverse.solving.saving import write_maps
 from envmap_inverse.system.folder_lock import FolderLock
 from envmap_inverse.system.progress import Stage, stage
+from envmap_inverse.system.reading import read_whole
 from envmap_inverse.system.strict_json import to_json
 from envmap_inverse.system.structured import parse_json, parse_toml
 from envmap_inverse.system.writing import unfinished_files, write_bytes
@@ -195,7 +197,7 @@ class RunFolder:
         """What a file of the run to resume holds; nothing if it is missing or damaged."""
         path = self.path / name
         try:
-            return dict(parse(path.read_bytes())) if path.exists() else {}
+            return dict(parse(read_whole(path))) if path.exists() else {}
         except (TypeError, ValueError) as error:
             warnings.warn(f"{path}: is damaged ({in_one_line(error)}); done without", stacklevel=2)
             return {}
@@ -204,14 +206,13 @@ class RunFolder:
         """Fix what all iterations are shown and measured by.
 
         Args:
-            problem: the radiance of its first reference sets the exposure of all pictures; its
-                ground truth, if known, measures each map.
+            problem: the radiance of the reference that clips least sets the exposure of all
+                pictures; its ground truth, if known, measures each map.
             earlier: iterations of the run that this one goes on with.
         """
         self._history.begin(earlier)
         reference, ground_truth = problem.views[0].image, problem.ground_truth
-        radiance = reference / problem.exposures[0]
-        self._exposure = display_exposure(radiance)
+        self._exposure = _exposure_for(problem.views, problem.exposures)
         self._ground_truth = ground_truth
         write_image(self.path / layout.reference(0), reference)
         if ground_truth is not None:
@@ -219,6 +220,7 @@ class RunFolder:
         if earlier:
             self._restore_thumbnails(len(earlier))
         if self._wants_frames:
+            radiance = reference / problem.exposures[0]
             self._write_png(self.path / layout.REFERENCE_FRAME, radiance)
             self._frames = FrameWriter(self.path, self._exposure, earlier)
 
@@ -295,7 +297,7 @@ class RunFolder:
             return path
 
         if result.exposures is not None:
-            self._exposure = display_exposure(problem.views[0].image / result.exposures[0])
+            self._exposure = _exposure_for(problem.views, result.exposures, are_known=True)
         response = common_response(problem.views)
         if response is not None:
             write_bytes(begin(layout.RESPONSE), response.as_csv().encode())
@@ -323,6 +325,7 @@ class RunFolder:
             motion=motion(result.texels, problem.initial, result.coverage),
             held_out=result.held_out,
             parameterization=result.parameterization,
+            lacking=result.lacking,
         )
         for number, residuals in enumerate(fit.residuals):
             write_image(begin(layout.residual(number)), residuals)
@@ -354,6 +357,15 @@ class RunFolder:
 
     def _write_png(self, path: Path, image: NDArray[np.float32]) -> None:
         write_bytes(path, encode_png(tonemap(image, self._exposure)))
+
+
+def _exposure_for(
+    views: Sequence[View], exposures: NDArray[np.float32], *, are_known: bool = False
+) -> float:
+    """The exposure to show pictures at: that of the first view, or of that which clips least."""
+    are_known = are_known or all(view.knows_exposure for view in views)
+    number = int(np.argmin([np.mean(view.is_over) for view in views])) if are_known else 0
+    return display_exposure(views[number].image / exposures[number])
 
 
 def _black_and_white(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -15,6 +15,7 @@ from envmap_inverse.metrics import angular_error, log_rmse, rmse
 from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.solving.layout import HISTORY
 from envmap_inverse.solving.saving import line_of
+from envmap_inverse.system.reading import read_whole
 from envmap_inverse.system.writing import append_line
 
 __all__ = ["History", "Measuring"]
@@ -39,7 +40,7 @@ class History:
 
     def begin(self, earlier: Sequence[Record]) -> None:
         """Cut the file to some iterations; those of its lines that fit stay as they are."""
-        found = self._path.read_bytes().splitlines()
+        found = read_whole(self._path).splitlines()
         lines = [
             found[record.index].decode()
             if record.index < len(found) and _is_of(found[record.index], record)

@@ -16,6 +16,7 @@ from envmap_inverse.images import read_image
 from envmap_inverse.problem.solution import Record
 from envmap_inverse.run.thumbnails import Thumbnails
 from envmap_inverse.solving import layout
+from envmap_inverse.system.reading import read_whole
 from envmap_inverse.system.structured import parse_json
 
 __all__ = ["Run"]
@@ -74,7 +75,7 @@ class Run:
             raise InputError(f"{path}: holds no finished run; it has no {layout.SUMMARY}")
         try:
             summary = parse_json((path / layout.SUMMARY).read_bytes())
-            lines = (path / layout.HISTORY).read_bytes().splitlines()
+            lines = read_whole(path / layout.HISTORY).splitlines()
             history = [parse_json(line) for line in lines]
             _check_keys(summary, SUMMARY_KEYS)
             for line in history:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from envmap_inverse.refining.search import Refinement, Refiner
 from envmap_inverse.solving import layout
+from envmap_inverse.system.reading import read_whole
 from envmap_inverse.system.strict_json import to_json
 from envmap_inverse.system.structured import parse_json
 from envmap_inverse.system.writing import write_bytes
@@ -47,8 +49,15 @@ def kept_refinement(
 def _read(path: Path) -> dict[str, Any] | None:
     """The content of the file; None if there is none, or it is damaged."""
     try:
-        found = parse_json(path.read_bytes())
+        found = parse_json(read_whole(path))
     except (OSError, ValueError):
         return None
-    is_whole = isinstance(found, dict) and {"marks", "coordinates", "deviations"} <= found.keys()
-    return found if is_whole else None
+    if not (isinstance(found, dict) and {"marks", "coordinates", "deviations"} <= found.keys()):
+        return None
+    numbers = found["coordinates"], found["deviations"]
+    is_whole = all(isinstance(each, list) and all(map(_is_number, each)) for each in numbers)
+    return found if is_whole and len(numbers[0]) == len(numbers[1]) else None
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

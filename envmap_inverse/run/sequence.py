@@ -24,6 +24,7 @@ from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.run.checkpoints import Checkpoints, fingerprints
 from envmap_inverse.run.folder import RunFolder
 from envmap_inverse.run.frames import FRAMES_PER_SECOND, Video, with_caption
+from envmap_inverse.run.session import Follower as Watcher
 from envmap_inverse.run.thumbnails import ThumbnailWriter
 from envmap_inverse.solving import layout
 from envmap_inverse.solving.estimate import Estimate
@@ -60,27 +61,17 @@ class SequenceFolder(RunFolder):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="maps")
         self._waiting: deque[Future[None]] = deque()
 
-    def write(
-        self, record: Record, texels: NDArray[np.float32], image: NDArray[np.float32]
-    ) -> None:
+    def add(self, iteration: Iteration) -> None:
         """Write the map of a frame, beside what comes next, and the frame's line.
 
         Args:
-            record: its number, loss and seconds.
-            texels: the map.
-            image: the picture.
+            iteration: its number, loss and seconds, its map and its picture.
         """
-        path = self._maps / layout.map_of_frame(record.index)
-        self._waiting.append(self._pool.submit(write_image, path, texels))
+        path = self._maps / layout.map_of_frame(iteration.index)
+        self._waiting.append(self._pool.submit(write_image, path, iteration.texels))
         while len(self._waiting) > WAITING or (self._waiting and self._waiting[0].done()):
             self._waiting.popleft().result()
-        self.add(
-            Iteration(
-                **record.as_dict(),
-                texels_on_device=lambda: texels,
-                image_on_device=lambda: image,
-            )
-        )
+        super().add(iteration)
 
     def flush(self) -> None:
         """Bring all maps so far to the disk."""
@@ -159,6 +150,37 @@ class _KeepsRecording:
         """Return nothing."""
 
 
+class _Frames:
+    """Hands frames to the folder and to whoever else watches.
+
+    Attributes:
+        history: the line of each frame so far.
+    """
+
+    def __init__(
+        self, watchers: Sequence[Watcher], problem: Problem, earlier: Sequence[Record]
+    ) -> None:
+        """Begin with the frames of a run that this one continues."""
+        self._watchers, self.history = watchers, list(earlier)
+        for watcher in watchers:
+            watcher.begin(problem, earlier)
+
+    def add(self, result: Estimate, image: NDArray[np.float32]) -> None:
+        """Take the result of the next frame, and its picture."""
+        last = result.history[-1]
+        frame = Iteration(
+            index=len(self.history),
+            loss=last.loss,
+            error=None,
+            seconds=last.seconds,
+            texels_on_device=lambda: result.texels,
+            image_on_device=lambda: image,
+        )
+        self.history.append(Record(**frame.as_dict()))
+        for watcher in self._watchers:
+            watcher.add(frame)
+
+
 def run(
     folder: SequenceFolder,
     problem: Problem,
@@ -167,6 +189,8 @@ def run(
     frames: Callable[[int], Iterable[View]],
     *,
     is_stopped: Callable[[], bool],
+    watchers: Sequence[Watcher] = (),
+    num_frames: int | None = None,
     checkpoint_every: float,
     frames_per_second: float | None = None,
     seconds: Mapping[str, float],
@@ -181,6 +205,8 @@ def run(
         temporal: ties the maps.
         frames: returns the frames from a number on, as `as_taken` makes them.
         is_stopped: whether the run is to end.
+        watchers: see each frame, as an iteration with its picture.
+        num_frames: of the whole sequence, if that is known.
         checkpoint_every: seconds between two checkpoints.
         frames_per_second: of the video.
         seconds: spent before, by phase.
@@ -194,27 +220,26 @@ def run(
         marks = {**fingerprints(problem, optimizer), "the tie": repr(temporal)}
         checkpoints = Checkpoints(folder.path, marks, every=checkpoint_every, before=folder.flush)
         earlier, state = checkpoints.restore() or ([], {})
-        history = list(earlier)
-        folder.begin(problem, earlier)
+        kept = _Frames((folder, *watchers), problem, earlier)
+        history = kept.history
         follower = Follower(problem, optimizer, temporal, _KeepsRecording(checkpoints))
         first = follower.begin()
         if earlier:
             follower.restore(state, len(earlier))
         else:
-            history.append(_record(first, 0))
-            folder.write(history[0], first.texels, problem.views[0].image)
+            kept.add(first, problem.views[0].image)
         fault, solving, started, done_before = None, 0.0, time.perf_counter(), len(history)
-        with stage("Following the light") as shown:
+        to_do = None if num_frames is None else num_frames - done_before
+        with stage("Following the light", to_do or None) as shown:
             try:
                 for view in frames(len(history)):
                     if is_stopped():
                         break
                     result = follower.follow([view])
                     solving += result.seconds
-                    history.append(_record(result, len(history)))
-                    folder.write(history[-1], result.texels, view.image)
+                    kept.add(result, view.image)
                     checkpoints.offer(lambda: (history, follower.state()))
-                    shown.advance(len(history), *_words(history, time.perf_counter() - started))
+                    shown.advance(len(history) - done_before, *_words(history, num_frames))
             except InputError as error:
                 fault = error
         following = time.perf_counter() - started
@@ -228,6 +253,7 @@ def run(
                 "status": "done" if is_whole else f"ended: {fault}" if fault else "interrupted",
                 "frames": len(history),
                 "loss": history[-1].loss,
+                "fit": first.fit and first.fit.as_dict(),
                 "followed": count,
                 "frames_per_second": count / following if count else None,
                 "solved_per_second": count / solving if count else None,
@@ -246,15 +272,9 @@ def run(
     return summary, fault
 
 
-def _record(result: Estimate, number: int) -> Record:
-    """The line of a frame: the loss of its map, and its seconds."""
-    return Record(
-        index=number, loss=result.history[-1].loss, error=None, seconds=result.history[-1].seconds
-    )
-
-
-def _words(history: Sequence[Record], seconds: float) -> tuple[str, str]:
+def _words(history: Sequence[Record], num_frames: int | None) -> tuple[str, str]:
     """A detail and, now and then, a line about the frames so far."""
-    numbers = f"loss {history[-1].loss:.4g}"
-    is_due = len(history) % EVERY == 0
-    return numbers, f"Frame {len(history):04d}: {numbers}" if is_due and seconds else ""
+    count, loss = len(history), f"loss {history[-1].loss:.4g}"
+    of = "" if num_frames is None else f" of {num_frames}"
+    is_due = count % EVERY == 0
+    return f"frame {count}{of}, {loss}", f"Frame {count:04d}: {loss}" if is_due else ""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from envmap_inverse.errors import InputError
 from envmap_inverse.images import Uint8Image, shrink, tonemap, write_bytes
 from envmap_inverse.problem.solution import Iteration
+from envmap_inverse.system.reading import check_regular
 from envmap_inverse.system.sealed_arrays import write_arrays
 
 __all__ = ["ThumbnailWriter", "Thumbnails"]
@@ -47,6 +48,7 @@ class Thumbnails:
             InputError: if the file is damaged.
         """
         try:
+            check_regular(path)
             with np.load(path, allow_pickle=False) as arrays:
                 return cls(**arrays)
         except Exception as error:  # noqa: BLE001 - decoders raise whatever they like

@@ -313,5 +313,6 @@ def _check_name(kind: str, name: str, known: Mapping[str, Any] | Sequence[str]) 
     if name not in known:
         near = did_you_mean(name, list(known))
         raise InputError(
-            f"no {kind} {name!r} can be refined; there are: {', '.join(known) or 'none'}{near}"
+            f"refine: no {kind} {name!r} can be refined; there are: "
+            f"{', '.join(known) or 'none'}{near}"
         )

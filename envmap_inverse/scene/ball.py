@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.backend import mi
-from envmap_inverse.errors import InputError
+from envmap_inverse.errors import InputError, check_share
 from envmap_inverse.scene.cameras import Camera
 from envmap_inverse.scene.windows import Window
 from envmap_inverse.sphere.circles import Circle
@@ -342,8 +342,7 @@ def conductor(reflectance: str) -> dict[str, Any]:
             f"--reflectance {reflectance!r}: give a number from 0 to 1, or a metal: "
             f"{', '.join(plain)}"
         ) from None
-    if not 0 < share <= 1:
-        raise InputError(f"--reflectance {reflectance}: must be above 0, and 1 at most")
+    check_share(**{"--reflectance": share})
     return {
         "type": "conductor",
         "material": "none",

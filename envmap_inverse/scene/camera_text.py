@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from envmap_inverse.errors import InputError
+from envmap_inverse.system.reading import read_whole
 
 __all__ = ["naming_place", "read_bytes", "read_text"]
 
@@ -30,7 +31,7 @@ def read_bytes(path: Path) -> bytes:
         InputError: if it cannot be read.
     """
     try:
-        return path.read_bytes()
+        return read_whole(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from envmap_inverse.errors import InputError, did_you_mean
+from envmap_inverse.errors import InputError, check_share, did_you_mean
 
 __all__ = ["MATERIALS", "Finish", "Material", "material"]
 
@@ -98,8 +98,8 @@ class Finish:
         """Check the numbers."""
         for name in ("reflectance", "roughness"):
             value = getattr(self, name)
-            if value is not None and not 0 < value <= 1:
-                raise InputError(f"{name} must be above 0, and 1 at most; found {value:g}")
+            if value is not None:
+                check_share(**{name: value})
 
 
 def material(name: str, finish: Finish | None = None) -> dict[str, Any]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from envmap_inverse.backend import dr, mi
-from envmap_inverse.errors import InputError, in_short
+from envmap_inverse.errors import InputError, check_positive, in_short
 
 __all__ = ["NearBox", "NearSphere", "Surroundings", "surroundings_of"]
 
@@ -125,9 +124,8 @@ def surroundings_of(text: str) -> Surroundings:
 
 
 def _check(name: str, values: list[float]) -> None:
-    if not all(math.isfinite(value) and value > 0 for value in values):
-        found = in_short(values[0] if len(values) == 1 else tuple(values))
-        raise InputError(f"{name} must be positive and finite; found {found}")
+    for value in values:
+        check_positive(**{name: value})
 
 
 def _check_centre(centre: Any) -> None:

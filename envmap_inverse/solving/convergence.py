@@ -33,7 +33,7 @@ DONE = 1e-4
 """A loss that is so small a share of the highest one has nowhere to fall."""
 
 
-def unfinished(losses: Sequence[float]) -> str:
+def unfinished(losses: Sequence[float], steps: str = "iterations") -> str:
     """Why a loss says that its run ended too early; empty if it does not.
 
     From 12 steps on the means of the last two quarters are compared, their standard error being
@@ -41,6 +41,7 @@ def unfinished(losses: Sequence[float]) -> str:
 
     Args:
         losses: of each step.
+        steps: what the user of the optimizer calls them.
     """
     history = np.asarray(losses, np.float64)
     if len(history) < 2 or not np.isfinite(history).all():
@@ -66,7 +67,7 @@ def unfinished(losses: Sequence[float]) -> str:
     part = "step" if length == 1 else "quarter"
     return (
         f"the loss was still falling when the run ended, by {100 * share_of_level:.2g} % in its "
-        f"last {part}: the map is unfinished; take more iterations, or a start map (initial) as "
+        f"last {part}: the map is unfinished; take more {steps}, or a start map (initial) as "
         "bright as the light"
     )
 

@@ -158,8 +158,10 @@ def solve(
             solution = loop.run(optimizer, problem, reporting, keeper)
         started_coverage = time.perf_counter()
         coverage = _coverage(problem) if solution.coverage is None else solution.coverage
-    if solution.status == "done" and not solution.is_settled:
-        _warn_if_unfinished(solution)
+    found = _unfinished(solution)
+    lacking = f"more {solution.steps}" if found else ""
+    if found and solution.status == "done":
+        warnings.warn(found, stacklevel=3)
     if solution.outliers is not None:
         warn_of_outliers(problem.views, solution.outliers)
     seconds = time.perf_counter()
@@ -180,17 +182,20 @@ def solve(
         outliers=solution.outliers,
         held_out=solution.held_out,
         parameterization=solution.parameterization,
-        judged=partial(_judged, problem, solution, coverage),
+        lacking=lacking,
+        judged=partial(_judged, problem, solution, coverage, lacking),
     )
 
 
-def _warn_if_unfinished(solution: Solution) -> None:
-    found = unfinished([record.loss for record in solution.history])
-    if found:
-        warnings.warn(found, stacklevel=4)
+def _unfinished(solution: Solution) -> str:
+    """Why a run ended too early; empty if it did not."""
+    losses = [record.loss for record in solution.history]
+    return "" if solution.is_settled else unfinished(losses, solution.steps)
 
 
-def _judged(problem: Problem, solution: Solution, coverage: NDArray[np.float32]) -> Fit:
+def _judged(
+    problem: Problem, solution: Solution, coverage: NDArray[np.float32], lacking: str
+) -> Fit:
     """Render the first views under a solution, twice each, and compare."""
     views = problem.views[:MAX_JUDGED]
     rendered = cache(partial(render_twice, problem.scene, solution.texels, FIT_SPP))
@@ -204,6 +209,7 @@ def _judged(problem: Problem, solution: Solution, coverage: NDArray[np.float32])
         objects=[_objects(problem.scene, view.sensor) for view in views],
         held_out=solution.held_out,
         parameterization=solution.parameterization,
+        lacking=lacking,
     )
 
 

@@ -90,6 +90,7 @@ def judge(
     objects: Sequence[NDArray[np.bool_] | None] | None = None,
     held_out: HeldOut | None = None,
     parameterization: str = "",
+    lacking: str = "",
 ) -> Fit:
     """Compare pictures with renderings of the recovered map.
 
@@ -103,6 +104,7 @@ def judge(
             None if that is not known.
         held_out: how well pixels were predicted that the map was not fitted to, if that is known.
         parameterization: the few numbers that the map follows from; empty for texels.
+        lacking: what the run lacks if it ended too early, such as "more iterations".
 
     Returns:
         The fit of all views together.
@@ -129,7 +131,7 @@ def judge(
         )
     squares = np.concatenate([part.values[part.counts] ** 2 for part in parts])
     chi2, correlation = float(np.mean(squares)), _correlation(parts, squares)
-    verdict, reasons = _verdict(parts, chi2, correlation)
+    verdict, reasons = _verdict(parts, chi2, correlation, f", or take {lacking}" if lacking else "")
     if verdict != WITHIN and motion < STILL:
         reasons.insert(0, _stillness_in_words(motion))
     if verdict != WITHIN and parameterization:
@@ -151,9 +153,11 @@ def _correlation(parts: Sequence[Residuals], squares: NDArray[np.float64]) -> fl
     return float(np.mean(first * second) / variance) if len(first) and variance else 0.0
 
 
-def _verdict(parts: Sequence[Residuals], chi2: float, correlation: float) -> tuple[str, list[str]]:
+def _verdict(
+    parts: Sequence[Residuals], chi2: float, correlation: float, or_more: str
+) -> tuple[str, list[str]]:
     """The verdict, and its reasons: those of the first picture that has some."""
-    levels = list(filter(None, map(level_in_words, parts)))
+    levels = [f"{words}{or_more}" for words in map(level_in_words, parts) if words]
     kinds = clipping_in_words, patch_in_words, rim_in_words, background_in_words
     others = [words for kind in kinds for words in map(kind, parts) if words]
     reasons = levels[:1]
@@ -161,7 +165,8 @@ def _verdict(parts: Sequence[Residuals], chi2: float, correlation: float) -> tup
         more = filter(None, (motion_in_words(parts[0]), objects_in_words(parts[0])))
         reasons.append(
             f"neighbouring residuals are alike (correlation {correlation:.2f}); check camera, "
-            + "; ".join(["geometry, material and its texture, integrator and colour space", *more])
+            f"geometry, material and its texture, integrator and colour space{or_more}"
+            + "".join(f"; {words}" for words in more)
         )
     if reasons and (levels or chi2 >= NOT):
         return "no", reasons + others
@@ -181,8 +186,8 @@ def _coarseness_in_words(parameterization: str) -> str:
 
 def _stillness_in_words(motion: float) -> str:
     return (
-        f"the map hardly left its start (by {100 * motion:.2g} %): take more iterations, a higher "
-        "learning rate, or a start map as bright as the light"
+        f"the map hardly left its start (by {100 * motion:.2g} %): take more or longer steps, or "
+        "a start map as bright as the light"
     )
 
 

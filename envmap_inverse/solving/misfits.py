@@ -93,7 +93,7 @@ def level_in_words(residuals: Residuals) -> str:
     words = ":".join(f"{ratio:.3g}" for ratio in ratios)
     return (
         f"{view.name} is {words} times (red:green:blue) as bright as its rendering; check units, "
-        "exposure, colour space and other emitters, or take more iterations"
+        "exposure, colour space and other emitters"
     )
 
 

@@ -139,7 +139,7 @@ def _draw_curve(axes: Axes, name: str, points: list[tuple[int, float]]) -> None:
     axes.plot(*zip(*points, strict=True), color=LINE_COLOUR, marker=marker, markersize=4)
     axes.grid(visible=True, which="both", alpha=0.25)
     values = [value for _, value in points]
-    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    plain = FuncFormatter(lambda value, _: _short(value))
     axes.yaxis.set_major_formatter(plain)
     is_short = max(values) < 10 * min(values)
     axes.yaxis.set_minor_formatter(plain if is_short else NullFormatter())
@@ -156,7 +156,7 @@ def _facts(texels: Image, seen: Image, history: Sequence[Record], seconds: float
         f"loss {last.loss:.4g}",
     ]
     if last.error is not None:
-        facts.append(f"sum of squared errors {last.error:.4g}")
+        facts.append(f"sum of squared errors {_short(last.error)}")
     facts.append(f"{(seen > 0).mean():.0%} of the texels seen")
     return ", ".join(facts)
 
@@ -207,6 +207,11 @@ def _panel(content: str, name: str, note: str = "") -> str:
     )
 
 
+def _short(value: float) -> str:
+    """A number as the report writes it, to three digits below 1000."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
+
+
 def _svg(points: list[tuple[int, float]]) -> str:
     """A line against a logarithmic axis, its extremes labelled; text takes the page's colour."""
     chosen = points[:: -(-len(points) // MAX_POINTS)]
@@ -220,8 +225,8 @@ def _svg(points: list[tuple[int, float]]) -> str:
     line = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(across, down, strict=True))
     bottom = CURVE_HEIGHT - 26
     labels = [
-        (54, 16, "end", f"{high:.3g}"),
-        (54, bottom + 4, "end", f"{low:.3g}"),
+        (54, 16, "end", _short(high)),
+        (54, bottom + 4, "end", _short(low)),
         (60, CURVE_HEIGHT - 6, "start", f"{int(x[0])}"),
         (WIDTH - 10, CURVE_HEIGHT - 6, "end", f"{int(x[-1])}"),
     ]

@@ -52,6 +52,7 @@ class Estimate:
             optimizer holds none out.
         parameterization: the few numbers that were solved for, such as "SH(order=2)"; empty if they
             are those of the texels.
+        lacking: what a run that ended too early lacks, such as "more iterations"; empty for others.
         refinement: the numbers of the scene that were refined; None if none were.
         judged: renders the pictures under the map, for `fit`.
         posterior: how sure the map is; from `Transport`. It holds the recorded light transport.
@@ -77,6 +78,7 @@ class Estimate:
     outliers: tuple[NDArray[np.bool_], ...] | None = None
     held_out: HeldOut | None = None
     parameterization: str = ""
+    lacking: str = ""
     refinement: Refinement | None = None
     judged: Callable[[], Fit] | None = field(default=None, repr=False)
     posterior: AnyPosterior | None = field(default=None, repr=False)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import in_one_line
+from envmap_inverse.system.reading import check_regular
 from envmap_inverse.system.writing import new_file
 
 __all__ = ["read_arrays", "write_arrays"]
@@ -56,6 +57,7 @@ def read_arrays(path: Path, *, is_mapped: bool = False) -> dict[str, NDArray[Any
         OSError: if it cannot be read.
         ValueError: if anything in it has changed, or it is not such a file.
     """
+    check_regular(path)
     with path.open("rb") as file:
         if file.seek(0, 2) < SEAL_LENGTH:
             raise ValueError("it is cut off")

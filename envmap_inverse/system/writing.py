@@ -56,6 +56,8 @@ def new_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """
     temporary = temporary_name(path)
     with naming_file(path):
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise OSError(errno.EINVAL, "is a device or a pipe; name a file")
         try:
             with temporary.open("x+b") as file:
                 yield file
@@ -105,7 +107,7 @@ def temporary_name(path: Path) -> Path:
 
     Knowing the name beforehand, the caller can remove the file whenever a signal arrives.
     """
-    return path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    return path.parent / f".{path.name}.{secrets.token_hex(4)}"  # "." has no name
 
 
 def unfinished_files(folder: Path, names: re.Pattern[str]) -> list[Path]:

@@ -68,6 +68,26 @@ def test_the_page_follows_the_run_without_a_complaint(opened: Any, view: LiveVie
     assert opened.complaints == []
 
 
+def test_of_a_sequence_each_frame_is_shown_until_the_report_is_there(
+    open_page: Open, browser: Any, tmp_path: Path, sequence: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("envmap_inverse.report.live.FAREWELL", 0)
+    page = open_page(browser).page
+    with LiveView(tmp_path / "run") as view:
+        view.plan(24, "envmap-inverse estimate --sequence --resume", counted="frames")
+        view.begin(posed(np.ones((16, 32, 3), np.float32)), [])
+        page.goto(view.address)
+        expect(page.locator("#image")).to_have_js_property("naturalWidth", 32)
+        assert not page.locator("#reference").is_visible()
+        view.add(iteration(0))
+        view.add(iteration(1))
+        expect(page.locator("#iteration")).to_have_text("2 of 24")
+        expect(page.locator("#counted")).to_have_text("frames")
+        expect(page.locator("#pictures figcaption:visible")).to_have_text(["Frame", "Map"])
+        view.end("done", sequence)
+        expect(page.locator("#iterations h2")).to_have_text("Over time")
+
+
 def test_before_the_first_iteration_the_page_says_what_is_done_and_how_long_that_takes(
     open_page: Open, browser: Any, tmp_path: Path
 ) -> None:

@@ -6,7 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+
+from envmap_inverse.images import read_image, write_image
+from envmap_inverse.report import write_report
 
 Open = Callable[..., Any]
 
@@ -116,3 +120,19 @@ def test_histograms_move_with_the_exposure_and_the_grid_names_directions(opened:
     assert opened.pixels(MAP) == before[1]
     page.check("[data-grid]")
     assert opened.pixels(MAP) != before[1]
+
+
+def test_what_does_not_count_is_grey_in_the_difference(
+    open_page: Open, browser: Any, make_run: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = make_run(tmp_path / "run")
+    residuals = np.ones_like(read_image(folder / "reference.exr"))
+    residuals[:8] = 0  # the upper half
+    write_image(folder / "residual.exr", residuals)
+    opened = open_page(browser, write_report(folder))
+    script = """canvas => [0.25, 0.75].map((share) => [...canvas.getContext("2d")
+        .getImageData(canvas.width / 2, share * canvas.height, 1, 1).data])"""
+    upper, lower = opened.page.locator("#picture figure.pane canvas >> nth=2").evaluate(script)
+    assert upper == [64, 64, 64, 255]
+    assert lower != upper
+    assert "Grey does not count" in opened.page.inner_text("#picture")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import shlex
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -13,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import documented
 import numpy as np
 import pytest
 import solids
@@ -24,26 +23,18 @@ from envmap_inverse.images import tonemap, write_image
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-PAGES += sorted((ROOT / "docs" / "tutorials").glob("*.md"))
-ELSEWHERE = {"--workers", "--ray", "--refine", ":"}
-"""Words of lines that take long, and run in test_workers.py, test_refine.py and test_ball.py."""
+PAGES = documented.PAGES + documented.TUTORIALS
 SMALLER = {"640,480,800,600": "2,2,4,4"}
 MORE = {
     "estimate": ["--overwrite", "--no-report", "--trust-input", "--map-size", "16x8"],
     "ball": ["--overwrite", "--no-report", "--map-size", "16x8"],
     "convert": ["--overwrite"],
+    "export": ["--overwrite"],
+    "pattern": ["--overwrite", "--size", "64"],
 }
-BALL_SIZE = 160, 120
-
-
-def commands(page: Path) -> list[list[str]]:
-    """The words of each line that calls the program, without comments."""
-    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
-    lines = re.findall(r"^ {4}envmap-inverse (.*)$", text, re.MULTILINE)
-    found = [shlex.split(line, comments=True) for line in lines]
-    return [words for words in found if not ELSEWHERE & set(words)]
+QUICK = [*MORE["estimate"], "--size", "4", "--spp", "2"]
+"""Of runs that refine the scene."""
+BALL_SIZE = 128, 96
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +51,7 @@ def workshop(
     for place in ("views/0.exr", "views/1.exr", "frames/0.exr", "frames/1.exr"):
         (folder / place).parent.mkdir(exist_ok=True)
         write_image(folder / place, picture)
-    for name in ("envmap.exr", "studio.hdr", "studio.exr", "light.exr"):
+    for name in ("envmap.exr", "true.exr", "studio.hdr", "studio.exr", "light.exr"):
         write_image(folder / name, random_map())
     for name in ("front_mask.png", "back_mask.png"):
         write_image(folder / name, np.ones((8, 8, 3), np.float32))
@@ -78,14 +69,36 @@ def workshop(
         (folder / place).parent.mkdir(exist_ok=True)
         with Image.open(shots[number]) as shot:
             shot.resize(BALL_SIZE).save(folder / place, exif=shot.getexif(), quality=95)
+    ei.estimate(scene, picture, optimizer=ei.Transport(spp=16)).save(folder / "run")
     return folder
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)], ids=lambda p: p.stem)
-def test_the_commands_of_a_page_run(page: Path, call: Call, workshop: Path, tmp_path: Path) -> None:
-    folder = Path(shutil.copytree(workshop, tmp_path / "work"))
-    for words in commands(page):
+@pytest.fixture(scope="module")
+def already_run() -> set[tuple[str, ...]]:
+    """Commands of other pages."""
+    return set()
+
+
+def lines(page: Path) -> list[list[str]]:
+    found = documented.commands(page)
+    return [words for words in found if not documented.ELSEWHERE.keys() & set(words)]
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if lines(page)], ids=lambda p: p.stem)
+def test_the_commands_of_a_page_run(
+    page: Path, call: Call, workshop: Path, already_run: set[tuple[str, ...]]
+) -> None:
+    for words in lines(page):
+        if tuple(words) in already_run:
+            continue
+        already_run.add(tuple(words))
         smaller = [SMALLER.get(word, word) for word in words]
-        files = [sorted(map(str, folder.glob(word))) if "*" in word else [word] for word in smaller]
-        done = call(*chain(*files), *MORE.get(words[0], ()), cwd=folder)
+        files = [
+            sorted(str(path.relative_to(workshop)) for path in workshop.glob(word))
+            if "*" in word
+            else [word]
+            for word in smaller
+        ]
+        more = QUICK if "--refine" in words else MORE.get(words[0], ())
+        done = call(*chain(*files), *more, cwd=workshop)
         assert done.returncode == 0, (words, done.stderr)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,20 +71,27 @@ def test_a_broken_frame_ends_a_sequence_that_can_be_resumed(
     assert (tmp_path / "page.html").stat().st_size > 50_000
 
 
-def test_ctrl_c_keeps_the_maps_so_far(
+def test_ctrl_c_keeps_the_maps_so_far_and_ends_the_live_view(
     start: Callable[..., subprocess.Popen[str]], inputs: Path, frames: Path, tmp_path: Path
 ) -> None:
     for number in range(11, 400):
         (frames / f"f{number}.exr").hardlink_to(frames / "f2.exr")
     arguments = ("estimate", inputs / "scene.xml", frames, "-o", tmp_path / "run", "--sequence")
-    with start(*arguments, "--trust-input", "--no-report") as process:
+    with start(*arguments, "--trust-input", "--no-report", "--live") as process:
         for line in process.stdout:
+            if line.startswith("live view at "):
+                address = line.split()[-1]
             if line.startswith("Frame 0025"):
+                with urllib.request.urlopen(f"{address}state.json?after=24") as answer:
+                    state = json.loads(answer.read())
                 process.send_signal(signal.SIGINT)
                 break
         stdout, stderr = process.communicate(timeout=120)
     assert (process.returncode, stderr) == (130, "")
     assert "go on with: envmap-inverse estimate" in stdout
+    assert (state["counted"], state["steps"], state["status"]) == ("frames", 392, "running")
+    assert state["lines"][0]["index"] == 24
+    assert state["resume"].endswith("--live --resume")
     summary = summary_of(tmp_path / "run")
     assert summary["status"] == "interrupted"
     assert 25 <= summary["frames"] < 392

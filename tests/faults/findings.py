@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
 __all__ = ["Findings", "Report"]
@@ -35,12 +35,14 @@ class Findings:
 
     Attributes:
         statuses: how many of a kind ended with each status.
+        spent: seconds that each kind took.
         slowest: report of the slowest.
         memory: peak bytes of the largest worker.
         failures: what is wrong, by the number of the mutant.
     """
 
     statuses: Counter[tuple[str, int]] = field(default_factory=Counter)
+    spent: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
     seconds: float = 0.0
     memory: int = 0
     failures: dict[int, str] = field(default_factory=dict)
@@ -48,6 +50,7 @@ class Findings:
     def add(self, report: Report) -> None:
         """Count one."""
         self.statuses[report.kind, report.status] += 1
+        self.spent[report.kind] += report.seconds
         self.seconds = max(self.seconds, report.seconds)
         self.memory = max(self.memory, report.memory)
         if report.failure:
@@ -63,6 +66,7 @@ class Findings:
                 for (name, status), count in sorted(self.statuses.items())
                 if name == kind
             )
+            + f", in {self.spent[kind]:.0f} s"
             for kind in kinds
         ]
         lines.append(f"slowest {self.seconds:.1f} s, largest {self.memory / 2**20:.0f} MiB")

@@ -26,6 +26,8 @@ from typing import Any
 import numpy as np
 from findings import Findings, Report
 from generate import GENERATORS, Trial
+from generate_options import option
+from generate_runs import run
 from mutate import mutated
 from plugins import known_plugins, scene_of_plugin
 from seeds import resuming, seal, write_seeds
@@ -50,6 +52,7 @@ SHARES |= {
     "tif": 8,
 }
 SHARES |= {"config": 20, "camera": 12, "name": 12, "environment": 3, "streams": 3}
+SHARES |= {"option": 30, "run": 15}
 TEXT = {"obj", "xml", "toml", "json", "txt"}
 MAX_SECONDS = 20
 """Of the processor; the watchdog ends what waits."""
@@ -175,6 +178,11 @@ def _try(number: int, seed: int, seeds: dict[str, list[Path]]) -> Report:
     if kind == "plugin":
         Path("mutant.plugin").write_text(_scene_of_plugin(random))
         return _tried(number, random, kind, Path(), Path("mutant.plugin"))
+    if kind == "option":
+        commands: Any = cli.app
+        return _followed(number, kind, option(random, commands.commands))
+    if kind == "run":
+        return _followed(number, kind, run(random))
     if kind in GENERATORS:
         more = [_options()] if kind == "config" else []
         return _followed(number, kind, GENERATORS[kind](random, *more))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import json
+import os
 import re
 import struct
 import sys
@@ -128,6 +130,7 @@ def write_seeds(folder: Path) -> dict[str, list[Path]]:
         "txt": ["model/cameras.txt", "model/images.txt"],
         "bin": ["binary-model/cameras.bin", "binary-model/images.bin"],
     }
+    _write_for_options(folder)
     found = {kind: [folder / name for name in listed] for kind, listed in names.items()}
     return found | {"checkpoint": _interrupt_runs(folder)}
 
@@ -139,6 +142,24 @@ def resuming(checkpoint: str) -> list[str]:
         *("estimate", "plain.xml", "reference.exr", "-o", "out", "--resume", "--no-report"),
         *("--optimizer", optimizer, "--spp", "1", "--iterations", "3", "--checkpoint-every", "0"),
     ]
+
+
+def _write_for_options(folder: Path) -> None:
+    """A picture of a ball, a response, a recording, runs that are complete, and a pipe."""
+    rows, columns = np.mgrid[-12:12, -12:12] + 0.5
+    is_ball = np.hypot(rows, columns) < 9
+    write_image(folder / "ball.png", np.repeat(0.1 + 0.4 * is_ball[..., None], 3, axis=2))
+    (folder / "response.csv").write_text("value,linear\n0,0\n100,0.2\n255,1\n")
+    os.mkfifo(folder / "pipe")
+    estimate = ("estimate", "plain.xml", "--optimizer", "transport", "--iterations", "2", "-o")
+    for command in (
+        ("record", "plain.xml", "-o", "recording.npz", "--spp", "1"),
+        (*estimate, "finished", "reference.exr", "--samples", "2", "--ground-truth", "map.exr"),
+        (*estimate, "sequence", "reference.exr", "reference.exr", "--sequence"),
+    ):
+        sys.argv = ["envmap-inverse", "-q", *command, "--trust-input"]
+        with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+            main()
 
 
 def _interrupt_runs(folder: Path) -> list[Path]:

@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import re
 import runpy
+from collections.abc import Callable
 from pathlib import Path
 
+import documented
 import pytest
 
 import envmap_inverse as ei
@@ -48,3 +50,24 @@ def test_links_of_a_site_that_lead_nowhere_are_found(tmp_path: Path) -> None:
         "a page.html: no.png: no such file",
         "index.html: a%20page.html#gone: no element has this id",
     ]
+
+
+def test_every_line_of_a_block_is_run_or_named_with_the_reason() -> None:
+    pages = documented.PAGES + documented.TUTORIALS
+    others = [line for page in pages for line in documented.other_lines(page)]
+    unknown = [line for line in others if not line.startswith(tuple(documented.NOT_RUN))]
+    assert unknown == []
+    words = {word for page in pages for line in documented.commands(page) for word in line}
+    stale = {start for start in documented.NOT_RUN if not any(map(starting(start), others))}
+    assert stale | (documented.ELSEWHERE.keys() - words) == set()
+
+
+def starting(start: str) -> Callable[[str], bool]:
+    return lambda line: line.startswith(start)
+
+
+def test_fenced_blocks_are_python_or_of_sphinx() -> None:
+    kinds = {kind for page in documented.PAGES for kind, _ in documented.fences(page)}
+    assert kinds <= {"python", "{eval-rst}", "{toctree}", "{list-table}"}
+    kinds = {kind for page in documented.TUTORIALS for kind, _ in documented.fences(page)}
+    assert kinds <= {"{code-cell}", "{toctree}"}  # cells run when the site is built

@@ -10,7 +10,9 @@ from envmap_inverse.errors import (
     Faults,
     InputError,
     check_counts,
+    check_positive,
     check_seed,
+    check_share,
     did_you_mean,
     in_short,
     is_out_of_memory,
@@ -134,3 +136,15 @@ def test_a_count_out_of_its_range_is_refused(number: int, words: str) -> None:
 def test_counts_of_numpy_and_none_are_taken() -> None:
     check_counts(spp=np.int64(3), rounds=None)
     check_seed(np.uint32(3))
+
+
+@pytest.mark.parametrize("number", [1e-300, 1e-16, 1e16, 1e300, pytest.param(10**400, id="huge")])
+def test_a_number_that_overflows_in_float32_is_refused(number: float) -> None:
+    with pytest.raises(InputError, match=r"weight must lie from 1e-15 to 1e\+15; found \S{,80}$"):
+        check_positive(weight=number)
+
+
+@pytest.mark.parametrize("share", [0, 1e-7, 1.001, float("nan")])
+def test_a_share_of_light_that_tells_nothing_of_it_is_refused(share: float) -> None:
+    with pytest.raises(InputError, match="albedo must lie from 1e-06 to 1; found"):
+        check_share(albedo=share)

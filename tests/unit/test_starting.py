@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import resource
 import subprocess
 import sys
 
@@ -86,6 +87,19 @@ def test_too_little_memory_to_start_is_one_line(
 
     monkeypatch.delitem(sys.modules, "envmap_inverse.cli")
     monkeypatch.setattr(sys, "meta_path", [Failing(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        command._run(None)
+    assert ended.value.code == 1
+    assert capsys.readouterr().err == f"error: {command.TOO_LITTLE}\n"
+
+
+@pytest.mark.parametrize("kind", list(command.LEAST_MEMORY))
+def test_a_limit_in_which_openblas_would_not_end_is_refused_before_imports(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: int
+) -> None:
+    least = command.LEAST_MEMORY[kind]
+    limits = {kind: (least - 1, -1)}
+    monkeypatch.setattr(resource, "getrlimit", lambda asked: limits.get(asked, (-1, -1)))
     with pytest.raises(SystemExit) as ended:
         command._run(None)
     assert ended.value.code == 1

@@ -41,6 +41,7 @@ class HeldOutPixels:
 
     Attributes:
         chosen: their numbers.
+        pixels: the same where the recording lies.
         until: index of the round that sees all pixels.
         weights: of the other pixels, shape (pixels of all views, 3).
         measures: of each pixel held out its squared residual over the variance, and its loss, means
@@ -75,7 +76,7 @@ class HeldOutPixels:
         is_in = np.ones((len(pictures.weights), 1), np.float32)
         is_in[chosen] = 0
         library = library_of(pictures.weights)
-        self._pictures, self.chosen, self._chosen = pictures, chosen, library.array(chosen)
+        self._pictures, self.chosen, self.pixels = pictures, chosen, library.array(chosen)
         self.weights: Pixels = pictures.weights * library.array(is_in)
         self.measures: Any = library.array(np.zeros((2, 0), np.float32))
 
@@ -85,7 +86,7 @@ class HeldOutPixels:
         What the prediction owes to texels that the other pixels do not know well adds to its
         variance: texels are taken for independent, given what is around them.
         """
-        if len(self._chosen) == 0:
+        if len(self.pixels) == 0:
             return
         pictures = self._pictures
         light = np.maximum(pictures.light(predicted), np.float32(DARK))
@@ -97,14 +98,14 @@ class HeldOutPixels:
         of_texels = np.float32(TEXEL**2) * texels**2 / (1 + np.float32(TEXEL**2) * known)
         variance += transport.sum_of_squares(of_texels)
         squares = (predicted - pictures.observed) ** 2 / variance
-        losses = np.mean(pictures.losses_at(self._chosen, predicted), axis=1)
+        losses = np.mean(pictures.losses_at(self.pixels, predicted), axis=1)
         self.measures = np.stack([self._means(squares), losses])
 
     def loss(self, predicted: Pixels) -> float:
         """The mean loss of the pixels by a prediction; of all if none is held out."""
         if len(self.chosen) == 0:
             return self._pictures.mean_loss(predicted)
-        return float(np.mean(self._pictures.losses_at(self._chosen, predicted)))
+        return float(np.mean(self._pictures.losses_at(self.pixels, predicted)))
 
     @property
     def result(self) -> HeldOut | None:
@@ -124,7 +125,7 @@ class HeldOutPixels:
         losses = self.measures[1]
         if len(losses) == 0:
             return False
-        others = np.mean(self._pictures.losses_at(self._chosen, predicted), axis=1)
+        others = np.mean(self._pictures.losses_at(self.pixels, predicted), axis=1)
         excess = losses - np.float32(ratio) * others
         mean = np.mean(excess)
         variance = np.mean((excess - mean) ** 2)
@@ -132,4 +133,4 @@ class HeldOutPixels:
 
     def _means(self, values: Pixels) -> Any:
         """The means over the channels of the pixels' values."""
-        return np.mean(values[self._chosen], axis=1)
+        return np.mean(values[self.pixels], axis=1)

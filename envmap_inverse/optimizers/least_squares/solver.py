@@ -24,7 +24,7 @@ from envmap_inverse.optimizers.least_squares.multiplicative import factors
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 from envmap_inverse.optimizers.least_squares.verdict import verdict
-from envmap_inverse.optimizers.least_squares.weighting import balance, weighting
+from envmap_inverse.optimizers.least_squares.weighting import Spread, balance
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.problem import Problem
@@ -105,6 +105,7 @@ class LeastSquares:
         self.texels: Texels = np.where(self.seen, self.centre, unseen)
         self.is_finished = self._is_settled = False
         self._kept: Texels | None = None
+        self.share_unresolved = 1.0
         self.loss = np.inf
 
     # The steps of a run
@@ -181,16 +182,18 @@ class LeastSquares:
         return {
             "texels": to_host(self.texels),
             "held_out": to_host(self.held_out.measures),
+            "unresolved": np.array(self.share_unresolved),
             "is_settled": np.array([self._is_settled, self._kept is not None, self.is_finished]),
         }
 
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
         texels, like = state["texels"], self.initial
-        fits = (texels.shape, texels.dtype) == (like.shape, like.dtype)
+        fits = "unresolved" in state and (texels.shape, texels.dtype) == (like.shape, like.dtype)
         if not (fits and np.isfinite(texels).all()):
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         self.held_out.measures = self.transport.library.array(state["held_out"])
+        self.share_unresolved = float(state["unresolved"])
         self._is_settled, sees_all, self.is_finished = state["is_settled"].tolist()
         if sees_all:
             self.see_all()
@@ -211,6 +214,7 @@ class LeastSquares:
             status=self._verdict(),
             held_out=self.held_out.result,
             is_settled=self._is_settled,
+            steps="rounds",
         )
 
     def _verdict(self) -> str:
@@ -334,10 +338,13 @@ class LeastSquares:
 
     def weighting(self) -> tuple[Pixels, float]:
         """Weights of the squared differences, and by how much more the priors count."""
-        return weighting(
-            *(self.transport, self.pictures, self.weights * self._balance),
-            *(self.texels, self.predicted, self.settings.noise_floor),
-        )
+        spread = Spread.of(self.transport, self.pictures, self.texels, self.predicted)
+        floor = self.settings.noise_floor
+        if self._kept is None:
+            held_out = self.held_out.pixels
+            missing = self.pictures.observed[held_out] - self.predicted[held_out]
+            self.share_unresolved = spread.share_unresolved(held_out, missing, floor)
+        return spread.weighting(self.weights * self._balance, floor, self.share_unresolved)
 
     def _balanced(self) -> Pixels | np.float32:
         """See `balance`; 1 where no picture says what another one leaves open."""

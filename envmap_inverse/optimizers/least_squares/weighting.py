@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,13 @@ from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import as_columns
 
-__all__ = ["balance", "unresolved", "weighting"]
+__all__ = ["Spread", "balance", "unresolved"]
 
 NOISY = 3.0
 """Where noise rules the pictures, priors count that much more."""
+
+LEFT = 1 / 16
+"""Mean squared difference that too coarse texels leave, over the variance of `unresolved`."""
 
 STEPS = 4
 """Of the balance, after which it changes little."""
@@ -24,42 +28,94 @@ Texels = NDArray[Any]
 """Shape (H * W, 3)."""
 
 
-def weighting(
-    transport: LightTransport,
-    pictures: Pictures,
-    weights: Pixels,
-    texels: Texels,
-    predicted: Pixels,
-    noise_floor: float,
-) -> tuple[Pixels, float]:
-    """Weights of the squared differences, and by how much more the priors count.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Spread:
+    """Why pictures differ from what a map predicts, value by value.
 
-    The weights are those of the loss and of the values. Variance of the residuals stands beside the
-    square of what the loss calls large: that of the pictures, of the recording and of the light
-    that the map does not resolve.
-
-    Where noise of the pictures rules, priors count up to 3 times as much: the square root of its
-    share in the variance of the residuals, averaged over the pixels, says how far it rules.
-
-    Args:
-        transport: the recording.
-        pictures: what is fitted.
-        weights: of the values.
-        texels: the present map.
-        predicted: the pictures by it.
-        noise_floor: relative noise below which noise does not count.
+    Attributes:
+        of_loss: the loss's weights of squared differences.
+        noise: variance of the pictures' noise.
+        recorded: that of the recording.
+        unresolved: that of the light that the map may not resolve, as its texels differ.
     """
-    floor = np.float32(noise_floor**2)
-    of_loss, noise = pictures.loss_weights(predicted), pictures.noise(predicted)
-    others = transport.variance(texels)
-    others += transport.sum_of_squares(unresolved(texels, transport.resolution))
-    shares = elementwise(lambda w, n: w * n / (floor + w * n), of_loss, noise)
-    found = elementwise(
-        lambda of_value, w, n, r: of_value * w / (1 + w * (n + r) / floor),
-        *(weights, of_loss, noise, others),
-    )
-    share = np.sum(weights * shares) / np.sum(weights)
-    return found, 1 + (NOISY - 1) * float(np.sqrt(share))
+
+    of_loss: Pixels
+    noise: Pixels
+    recorded: Pixels
+    unresolved: Pixels
+
+    @classmethod
+    def of(
+        cls, transport: LightTransport, pictures: Pictures, texels: Texels, predicted: Pixels
+    ) -> Spread:
+        """The spread of pictures about a prediction.
+
+        Args:
+            transport: the recording.
+            pictures: what is fitted.
+            texels: the present map.
+            predicted: the pictures by it.
+        """
+        return cls(
+            of_loss=pictures.loss_weights(predicted),
+            noise=pictures.noise(predicted),
+            recorded=transport.variance(texels),
+            unresolved=transport.sum_of_squares(unresolved(texels, transport.resolution)),
+        )
+
+    def share_unresolved(
+        self, held_out: NDArray[np.int64], missing: Pixels, noise_floor: float
+    ) -> float:
+        """How much of the unresolved light the map does not resolve, by pixels it did not see.
+
+        A map whose texels are as fine as the light explains pixels beside a lamp though its texels
+        differ there; one of coarser texels does not, and leaves about a sixteenth of its texels'
+        variance, alike in all pixels that see them. Those held-out pixels are compared in which
+        this variance is the largest.
+
+        Args:
+            held_out: their numbers.
+            missing: their differences.
+            noise_floor: relative noise below which noise does not count.
+
+        Returns:
+            From 0 to 1; 1 if no pixel is held out, 0 if unresolved light rules none.
+        """
+        if len(held_out) == 0:
+            return 1.0
+        parts = (self.of_loss, self.noise, self.recorded, self.unresolved)
+        of_loss, noise, recorded, light = (part[held_out] for part in parts)
+        known = noise + recorded
+        rules = light > known + np.float32(noise_floor**2) / np.maximum(of_loss, np.float32(1e-30))
+        if not rules.any():
+            return 0.0
+        left = np.maximum(missing**2 - known, 0)[rules] / light[rules]
+        return min(1.0, float(np.mean(left)) / LEFT)
+
+    def weighting(self, weights: Pixels, noise_floor: float, share: float) -> tuple[Pixels, float]:
+        """Weights of the squared differences, and by how much more the priors count.
+
+        The weights are those of the loss and of the values. Variance of the differences stands
+        beside the square of what the loss calls large.
+
+        Where noise of the pictures rules, priors count up to 3 times as much: the square root of
+        its share in the variance of the differences, averaged over the pixels, says how far it
+        rules.
+
+        Args:
+            weights: of the values.
+            noise_floor: relative noise below which noise does not count.
+            share: of the unresolved light that is not resolved.
+        """
+        floor = np.float32(noise_floor**2)
+        others = self.recorded + np.float32(share) * self.unresolved
+        shares = elementwise(lambda w, n: w * n / (floor + w * n), self.of_loss, self.noise)
+        found = elementwise(
+            lambda of_value, w, n, r: of_value * w / (1 + w * (n + r) / floor),
+            *(weights, self.of_loss, self.noise, others),
+        )
+        ruled = np.sum(weights * shares) / np.sum(weights)
+        return found, 1 + (NOISY - 1) * float(np.sqrt(ruled))
 
 
 def unresolved(texels: Texels, resolution: tuple[int, int]) -> Texels:

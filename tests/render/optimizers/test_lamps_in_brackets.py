@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 import envmap_inverse as ei
 from envmap_inverse.bundled import bundled_scene
 from envmap_inverse.optimizers.least_squares.pictures import Pictures
+from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings
 from envmap_inverse.optimizers.least_squares.weighting import balance, unresolved
 from envmap_inverse.problem.problem import Problem
-from envmap_inverse.sphere.latlong import texel_solid_angles
+from envmap_inverse.sphere.latlong import resample, texel_solid_angles
 
 ROOM, LAMP = 0.2, 50.0
 BRACKET = (1.0, 0.2, 0.04, 0.015)
@@ -83,6 +84,25 @@ def test_what_only_the_short_exposure_shows_counts_as_much_as_the_rest(
     assert (np.abs(after[lamps] - 1) < np.abs(before[lamps] - 1)).mean() > 0.9
     assert np.median(after[lamps]) == pytest.approx(1, abs=0.05)
     assert factors.max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("texels", "least", "most"), [((128, 64), 0.5, 1.0), ((32, 16), 0.0, 0.2)], ids=["no", "yes"]
+)
+def test_held_out_pixels_show_whether_the_map_resolves_the_lamps(
+    scene: ei.Scene, room: Image, texels: tuple[int, int], least: float, most: float
+) -> None:
+    scene.set_film_size(64, 0)
+    scene.set_map_size(*texels)
+    scene.set_envmap(resample(room, texels[1], texels[0]))
+    taken = ei.render(scene, spp=64, seed=5)
+    scene.set_map_size(32, 16)
+    problem = Problem.create(scene, ei.View(taken), loss=ei.QuasiLikelihood())
+    solver = LeastSquares(Settings(), problem, ei.LightTransport.record(scene, spp=64))
+    solver.run()
+    scene.set_film_size(32, 0)
+    scene.set_map_size(64, 32)
+    assert least <= solver.share_unresolved <= most
 
 
 def test_a_map_resolves_what_does_not_change_from_texel_to_texel() -> None:

@@ -63,7 +63,7 @@ def test_a_finish_sets_reflectance_and_roughness() -> None:
         ("crome", {}, "'crome': unknown; .*did you mean 'chrome'"),
         ("grey-diffuse", {"roughness": 0.2}, "'grey-diffuse': has no roughness"),
         ("glass", {"reflectance": 0.2}, "'glass': has no reflectance"),
-        ("chrome", {"roughness": 2}, "roughness must be above 0, and 1 at most; found 2"),
+        ("chrome", {"roughness": 2}, "roughness must lie from 1e-06 to 1; found 2"),
     ],
 )
 def test_a_material_that_cannot_be_is_refused(

@@ -21,14 +21,17 @@ def scene(make_scene: MakeScene) -> ei.Scene:
 
 
 @pytest.mark.parametrize(
-    "optimizer",
-    [ei.Adam(iterations=30), ei.Transport(spp=64, rounds=1, iterations=1, warm_up=0)],
+    ("optimizer", "steps"),
+    [
+        (ei.Adam(iterations=30), "iterations"),
+        (ei.Transport(spp=64, rounds=1, iterations=1, warm_up=0), "rounds"),
+    ],
     ids=["adam", "transport"],
 )
 def test_a_run_that_ends_too_early_says_so(
-    scene: ei.Scene, optimizer: ei.Adam | ei.Transport
+    scene: ei.Scene, optimizer: ei.Adam | ei.Transport, steps: str
 ) -> None:
-    with pytest.warns(UserWarning, match=FALLING):
+    with pytest.warns(UserWarning, match=f"{FALLING}.*; take more {steps}"):
         ei.estimate(scene, ei.render(scene, spp=64), optimizer=optimizer, initial=3.0)
 
 

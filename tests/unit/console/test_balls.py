@@ -47,3 +47,10 @@ def test_a_circle_that_is_given_says_what_the_others_look_like(views: list[View]
 def test_a_given_circle_outside_its_picture_is_refused(views: list[View]) -> None:
     with pytest.raises(InputError, match=r"sticks out of the picture by 40\.0 pixels"):
         balls.find_balls(views, [circle(90.0)] * 4)
+
+
+@pytest.mark.parametrize("fov", [179.9999, 1e-6])
+def test_a_camera_inside_the_ball_or_out_of_reach_is_refused(fov: float) -> None:
+    view = View(np.ones((100, 100, 3)), name="x.png")
+    with pytest.raises(InputError, match=r"x\.png: the camera would be .* radii .*\(--fov\)"):
+        balls.Lens(fov=fov).shot(view, circle(40.0))

@@ -18,6 +18,7 @@ from envmap_inverse.console.options import (
     sensor_numbers,
     spec_of,
 )
+from envmap_inverse.errors import LARGEST, SMALLEST
 
 KINDS = (losses.LOSSES, parameterizations.PARAMETERIZATIONS, priors.PRIORS)
 CHOICES = [
@@ -27,7 +28,7 @@ CHOICES = [
     if kind is not losses.Censored  # its levels are the views'
 ]
 
-positive = st.floats(min_value=1e-300, max_value=1e300)
+positive = st.floats(min_value=SMALLEST, max_value=LARGEST)
 
 
 @pytest.mark.parametrize(("kinds", "kind"), CHOICES)

@@ -160,7 +160,7 @@ def test_masks_that_do_not_fit_are_refused() -> None:
     ("text", "message"),
     [
         ("rad=0.1", "--noise 'rad=0.1': no key 'rad'; its keys are: read, shot, relative; did you"),
-        ("read=-1", "--noise 'read=-1': noise: read must be 0 or a positive number; found -1"),
+        ("read=-1", "--noise 'read=-1': noise: read must lie from 0 to 1e.15; found -1"),
         ("loud", "--noise 'loud': 'loud' is not key=value"),
     ],
 )

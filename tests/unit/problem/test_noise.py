@@ -65,7 +65,7 @@ def test_small_pictures_tell_nothing_or_something_finite(size: tuple[int, int]) 
 @pytest.mark.parametrize("name", ["read", "shot", "relative"])
 @pytest.mark.parametrize("value", [-1.0, np.nan, np.inf])
 def test_noise_that_cannot_be_is_refused(name: str, value: float) -> None:
-    with pytest.raises(InputError, match=f"noise: {name} must be 0 or a positive number"):
+    with pytest.raises(InputError, match=f"noise: {name} must lie from 0 to 1e.15"):
         Noise(**{name: value})
 
 

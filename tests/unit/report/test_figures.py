@@ -45,7 +45,7 @@ def test_a_page_has_links_to_the_files_beside_it_and_to_no_others(
     assert set(links) <= {path.name for path in folder.iterdir()}
     elsewhere = write_report(folder, tmp_path / "page.html").read_text(encoding="utf-8")
     assert "envmap.exr</a>" not in elsewhere
-    assert files_beside(Run.read(folder), tmp_path) == []
+    assert files_beside(folder, tmp_path) == []
 
 
 def test_psnr_and_flip_count_pixels_that_have_residuals(make_run: MakeRun, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from envmap_inverse.report.pictures import (
     HATCH,
     SIGMAS,
     STEP_BIAS,
+    UNCOUNTED,
     Heat,
     Raster,
     Sheet,
@@ -120,3 +121,11 @@ def test_what_is_brighter_than_a_clipped_value_is_hatched_not_too_bright() -> No
     assert (over[:, 0] > over[:, 2]).all()
     under = difference(reference - 0.2, reference, 1, (0.99,) * 3)
     assert (under[:, :, 2] > under[:, :, 0]).all()
+
+
+def test_what_does_not_count_is_grey_in_a_difference() -> None:
+    counts = np.ones((4, 4, 3))
+    counts[:, :2] = 0
+    found = difference(np.ones((4, 4, 3)), np.zeros((4, 4, 3)), 1, counts=counts)
+    assert (found[:, :2] == UNCOUNTED).all()
+    assert (found[:, 2:, 0] > found[:, 2:, 2]).all()

@@ -228,3 +228,16 @@ def test_outliers_are_marked_where_the_run_has_them(make_run: MakeRun, tmp_path:
     mask[1, 1:] = 255
     (folder / "outliers.png").write_bytes(encode_png(mask))
     assert 'alt="Outliers: 25 % of its pixels"' in write_report(folder).read_text()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("exposure", "x"), ("clipped_share", [1]), ("seconds", 3), ("exposures", 1)]
+)
+def test_a_summary_of_other_kinds_of_values_is_damaged(
+    make_run: MakeRun, tmp_path: Path, key: str, value: object
+) -> None:
+    folder = make_run(tmp_path / "run")
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps(summary | {key: value}))
+    with pytest.raises(InputError, match=r"run/summary\.json: is damaged \(\w+Error: .*; repeat"):
+        write_report(folder)

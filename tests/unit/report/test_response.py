@@ -41,4 +41,4 @@ def test_exposures_are_listed_without_exif_too() -> None:
     table = exposures_found(summary("srgb"))
     assert table is not None
     assert table.columns == ["found", "deviation"]
-    assert table.rows[1] == ("picture 2", ["0.25", "3.1%"])
+    assert table.rows[1] == ("picture 2", ["0.25", "3.1 %"])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from envmap_inverse.report import tables
 from envmap_inverse.report.comparing import cautions
+from envmap_inverse.report.phases import phases
 from envmap_inverse.run.reading import Run
 from envmap_inverse.sphere.latlong import texel_directions
 
@@ -95,7 +96,7 @@ def test_a_light_is_told_by_where_it_is_and_what_it_sends() -> None:
 
 
 def test_the_phases_fill_the_bar(make_run: MakeRun, tmp_path: Path) -> None:
-    (bar,) = tables.phases([Run.read(make_run(tmp_path / "run"))])
+    (bar,) = phases([Run.read(make_run(tmp_path / "run")).summary])
     assert {phase.name: phase.seconds for phase in bar} == {
         "load": 1,
         "record": 1,
@@ -111,7 +112,7 @@ def test_bars_of_several_runs_have_one_scale_and_one_colour_per_phase(
 ) -> None:
     runs = [Run.read(make_run(tmp_path / name)) for name in ("short", "long")]
     runs[1].summary["seconds"] = {"total": 12, "files": 6, "load": 6}
-    short, long = tables.phases(runs)
+    short, long = phases([run.summary for run in runs])
     assert sum(phase.share for phase in long) == pytest.approx(1)
     assert sum(phase.share for phase in short) == pytest.approx(1 / 2)
     colours = [{phase.name: phase.colour for phase in bar} for bar in (short, long)]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from posed import posed
 from run_files import names_in
 
-from envmap_inverse import InputError, Iteration
+from envmap_inverse import InputError, Iteration, View
 from envmap_inverse.images import read_image
 from envmap_inverse.problem.solution import Record
 from envmap_inverse.run import folder as artifacts
@@ -237,6 +238,16 @@ def test_a_damaged_file_does_not_keep_a_run_from_going_on(
         pass
 
 
+@pytest.mark.parametrize("name", ["run.toml", "summary.json"])
+def test_a_pipe_in_a_folder_is_not_waited_for(open_run: OpenRun, tmp_path: Path, name: str) -> None:
+    with open_run():
+        pass
+    (tmp_path / "run" / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / "run" / name)
+    with pytest.raises(InputError, match="it is a pipe or a device"):
+        open_run(resume=True)
+
+
 def test_names_that_are_no_utf8_do_not_end_a_run(open_run: OpenRun, tmp_path: Path) -> None:
     settings = {"reference": ["odd\udcff.exr"]}
     with open_run(settings=settings):
@@ -244,3 +255,18 @@ def test_names_that_are_no_utf8_do_not_end_a_run(open_run: OpenRun, tmp_path: Pa
     assert tomllib.loads((tmp_path / "run" / "run.toml").read_text()) == {"reference": ["odd?.exr"]}
     with open_run(settings=settings, resume=True):
         pass
+
+
+def test_pictures_are_shown_for_the_reference_that_clips_least(
+    open_run: OpenRun, tmp_path: Path
+) -> None:
+    radiance = np.linspace(0, 4, 36, dtype=np.float32).reshape(6, 6)[:, :, None].repeat(3, axis=2)
+    views = tuple(
+        View(np.minimum(exposure * radiance, 1), exposure=exposure, white=1.0)
+        for exposure in (1.0, 0.25)
+    )
+    problem = posed(views[0].image)
+    problem.views, problem.exposures = views, np.float32([[1.0] * 3, [0.25] * 3])
+    run = open_run()
+    run.begin(problem, [])
+    assert run._exposure == pytest.approx(0.8 / np.percentile(radiance, 95), rel=1e-3)

@@ -44,7 +44,14 @@ def test_an_interrupted_search_is_not_kept(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", json.dumps({"marks": MARKS})])
+@pytest.mark.parametrize(
+    "content",
+    [
+        *("", "[]", "{}", json.dumps({"marks": MARKS})),
+        json.dumps({"marks": MARKS, "coordinates": ["x"], "deviations": [1]}),
+        json.dumps({"marks": MARKS, "coordinates": [1], "deviations": 1}),
+    ],
+)
 def test_a_damaged_file_is_replaced(tmp_path: Path, content: str) -> None:
     (tmp_path / "refined.json").write_text(content)
     assert kept(tmp_path, FOUND) == FOUND

@@ -106,6 +106,13 @@ def test_a_misfit_of_a_map_that_did_not_move_says_so(light: Image) -> None:
     assert "hardly" not in judge([view], [(light, light)], ONES, motion=0.5).reason
 
 
+def test_a_misfit_of_a_run_that_ended_too_early_asks_for_more(light: Image) -> None:
+    view = ei.View(2 * light, noise=ei.Noise())
+    assert "or take" not in judge([view], [(light, light)], ONES).reason
+    found = judge([view], [(light, light)], ONES, lacking="more rounds")
+    assert found.reason.endswith("other emitters, or take more rounds")
+
+
 def test_a_fit_needs_no_motion(light: Image) -> None:
     view = ei.View(light, noise=ei.Noise())
     assert judge([view], [(light, light)], ONES, motion=0).verdict == "within noise"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile
 
@@ -55,6 +56,12 @@ def test_a_file_that_is_cut_off_is_noticed(sealed: Path, length: int) -> None:
     sealed.write_bytes(sealed.read_bytes()[:length])
     with pytest.raises(ValueError, match=r"cut off|checksum"):
         read_arrays(sealed)
+
+
+def test_a_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(OSError, match="it is a pipe or a device"):
+        read_arrays(tmp_path / "pipe.npz")
 
 
 def test_such_a_file_is_one_that_numpy_reads(sealed: Path) -> None:

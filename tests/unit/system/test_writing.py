@@ -99,3 +99,11 @@ def test_an_unfinished_file_is_known_by_the_whole_of_its_name(name: str, other: 
         left.touch()
         found = unfinished_files(Path(folder), re.compile(re.escape(other)))
         assert found == ([left] if other == name else [])
+
+
+def test_a_device_or_a_pipe_is_not_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match=f"is a device or a pipe; name a file: '{tmp_path}/pipe'"):
+        write_bytes(tmp_path / "pipe", b"page")
+    assert (tmp_path / "pipe").is_fifo()
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
