@@ -131,14 +131,14 @@ def _filtered(texels: NDArray[np.float32], directions: Array, roughness: float) 
         whole = Latlong(height, width, rows="corner", offset=0.0)
         return np.asarray(whole.look_up(texels)(directions))
     coarse = resample(texels, *GRID).reshape(-1, 3)
-    sources = texel_directions(*GRID).reshape(-1, 3)
-    areas = texel_solid_angles(*GRID).reshape(-1)
+    sources = texel_directions(*GRID).reshape(-1, 3).astype(np.float32)
+    areas = texel_solid_angles(*GRID).reshape(-1).astype(np.float32)
     alpha = roughness**2
     found = np.empty((len(directions), 3))
     for start in range(0, len(directions), CHUNK):
-        cosines = directions[start : start + CHUNK] @ sources.T
+        cosines = directions[start : start + CHUNK].astype(np.float32) @ sources.T
         half = (1 + cosines) / 2  # the squared cosine of the half vector
-        lobes = np.maximum(cosines, 0) / (half * (alpha**2 - 1) + 1) ** 2 * areas
+        lobes = np.maximum(cosines, 0) / (half * np.float32(alpha**2 - 1) + 1) ** 2 * areas
         found[start : start + CHUNK] = lobes @ coarse / lobes.sum(axis=1, keepdims=True)
     return found
 

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import envmap_inverse as ei
+from envmap_inverse.export import gltf
 from envmap_inverse.export.blender import blender_files
-from envmap_inverse.export.gltf import SIZES, _filtered, gltf_files
+from envmap_inverse.export.gltf import _filtered, gltf_files
 from envmap_inverse.export.lit_scene import LitScene
 from envmap_inverse.export.three import three_files
 from envmap_inverse.export.usd import usd_files
@@ -24,7 +25,13 @@ from envmap_inverse.lights.light import Light
 from envmap_inverse.sphere.latlong import texel_directions
 
 HEIGHT, WIDTH = 65, 128
+SIZES = 16, 8, 4
 LAMP = 20, 37
+
+
+@pytest.fixture(autouse=True)
+def small_faces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gltf, "SIZES", SIZES)
 
 
 @pytest.fixture
