@@ -31,7 +31,7 @@ from envmap_inverse.cli import app  # noqa: E402
 ROOT = Path(__file__).parent.parent
 GENERATED = Path(__file__).parent / "generated"
 
-os.environ.update(COLUMNS="84", NO_COLOR="1", TERM="dumb")
+os.environ.update(COLUMNS="78", NO_COLOR="1", TERM="dumb")
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 project = "envmap_inverse"
@@ -74,6 +74,10 @@ autodoc_typehints_description_target = "documented"
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
+
+linkcheck_timeout = 20
+linkcheck_retries = 2
+linkcheck_anchors = False  # pages of others name theirs by scripts
 
 html_theme = "pydata_sphinx_theme"
 html_title = "envmap_inverse"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Setting
 from envmap_inverse.parameterizations import SG, SH, Direct, Parameterization, SunSky
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import LightTransport
+from envmap_inverse.system.progress import stage
 
 __all__ = ["AUTO", "check_parameterization", "chosen", "family_of", "settled"]
 
@@ -80,19 +81,28 @@ def chosen(
     splits = [split(view, HELD_OUT, random) for view in problem.views]
     fitted, measured = (tuple(views) for views in zip(*splits, strict=True))
     part, losses, is_outdoors = replace(problem, views=fitted), {}, False
-    for candidate in reversed(CANDIDATES):
-        if isinstance(candidate, SunSky) and not is_outdoors:
-            continue
-        family = family_of(candidate, transport)
-        solver = (
-            LeastSquares(settings, part, transport)
-            if family is None
-            else FewNumbers(settings, part, transport, family)
-        )
-        solver.run()
-        losses[candidate] = measured_losses(solver, measured)
-        if isinstance(solver, LeastSquares):
-            is_outdoors = sun_and_sky(solver.as_map(solver.texels)).is_outdoors
+    with stage("Comparing parameterizations", len(CANDIDATES)) as comparing:
+        for number, candidate in enumerate(reversed(CANDIDATES)):
+            if isinstance(candidate, SunSky) and not is_outdoors:
+                continue
+            comparing.advance(number, str(candidate))
+            family = family_of(candidate, transport)
+            solver = (
+                LeastSquares(settings, part, transport)
+                if family is None
+                else FewNumbers(settings, part, transport, family)
+            )
+            solver.run()
+            losses[candidate] = measured_losses(solver, measured)
+            if isinstance(solver, LeastSquares):
+                is_outdoors = sun_and_sky(solver.as_map(solver.texels)).is_outdoors
+        found: Parameterization | Sums = _best(losses)
+        comparing.advance(len(CANDIDATES), line=f"{found} predicts unseen pixels best")
+    return found
+
+
+def _best(losses: Mapping[Any, NDArray[Any]]) -> Any:
+    """The first of the candidates that is about as good as the best."""
     best = min(losses.values(), key=lambda each: float(np.mean(each)))
     return next(
         candidate

@@ -229,10 +229,10 @@ def _pictures(
 
 
 def _glance(runs: Sequence[Run], rasters: _Rasters, exposure: float) -> Iterator[Pane]:
-    """The map of a single run, and the picture that clips least beside its fit, small."""
+    """The map of a single run, and the picture of which the least is clipped beside its fit."""
     if len(runs) > 1 or not runs[0].pictures:
         return
-    shares = [share["over"] for share in runs[0].summary.get("clipped_share") or ()]
+    shares = [s["over"] + s["under"] for s in runs[0].summary.get("clipped_share") or ()]
     known = shares[: len(runs[0].pictures)]
     reference, fit = runs[0].pictures[known.index(min(known)) if known else 0]
     shown = {"Recovered map": runs[0].envmap, "Reference": reference, "Fit": fit}

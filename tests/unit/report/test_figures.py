@@ -11,7 +11,7 @@ import pytest
 
 from envmap_inverse.image_metrics import ldr_flip
 from envmap_inverse.images import write_image
-from envmap_inverse.report import write_report
+from envmap_inverse.report import write_comparison, write_report
 from envmap_inverse.report.figures import FLIP, PSNR, WORDS, files_beside, key_figures
 from envmap_inverse.run.reading import Run
 
@@ -64,3 +64,13 @@ def test_psnr_and_flip_count_pixels_that_have_residuals(make_run: MakeRun, tmp_p
     counted = np.broadcast_to(np.arange(16)[:, None] > 0, (16, 24))
     expected = ldr_flip(np.clip(fit, 0, 1), reference, mask=counted)
     assert float(figures[FLIP]) == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_comparison_has_links_to_the_reports_of_its_runs(
+    make_run: MakeRun, tmp_path: Path
+) -> None:
+    runs = [make_run(tmp_path / name, seed=seed) for seed, name in enumerate(("one run", "two"))]
+    write_report(runs[0])
+    text = write_comparison(runs, tmp_path / "pages.html").read_text(encoding="utf-8")
+    assert text.count('/report.html"') == 1
+    assert '<strong><a href="one%20run/report.html">' in text
