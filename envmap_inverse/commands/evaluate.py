@@ -15,7 +15,13 @@ import typer
 from numpy.typing import ArrayLike, NDArray
 from rich.table import Table
 
-from envmap_inverse.console.options import RowConvention, TrustInput, given_files, panelled
+from envmap_inverse.console.options import (
+    RowConvention,
+    TrustInput,
+    check_page,
+    given_files,
+    panelled,
+)
 from envmap_inverse.console.output import note, say, say_table
 from envmap_inverse.console.parsing import faults_of, report_if_incomplete
 from envmap_inverse.console.progress import PlainProgress
@@ -114,6 +120,7 @@ def evaluate(
         envmap-inverse evaluate run/envmap.exr true.exr --protocol relight -o page.html
     """
     faults = faults_of(context)
+    faults.attempt(check_page, output)
     report_if_incomplete(context)
     with stage("Reading maps"):
         files = dict.fromkeys(given_files(estimate, truth, coverage))

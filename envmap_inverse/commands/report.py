@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from envmap_inverse.console.options import check_page
 from envmap_inverse.console.output import say
 from envmap_inverse.errors import InputError
 from envmap_inverse.report import write_comparison, write_report
@@ -35,6 +36,7 @@ def report(
         envmap-inverse report run
         envmap-inverse report first second -o compare.html
     """
+    check_page(output)
     with stage(f"Writing {'report.html' if output is None else output.name}"):
         if len(run) == 1:
             page = write_report(run[0], output)

@@ -33,6 +33,7 @@ __all__ = [
     "Spp",
     "TrustInput",
     "check_new",
+    "check_page",
     "definitions",
     "given_files",
     "given_settings",
@@ -182,6 +183,16 @@ def check_new(path: Path, *, overwrite: bool) -> None:
     """
     if path.exists() and not overwrite:
         raise InputError(f"{path}: is there already; name another file, or add --overwrite")
+
+
+def check_page(path: Path | None) -> None:
+    """Refuse another ending than that of a page, as pages replace what there is.
+
+    Raises:
+        InputError: if the name does not end in .html.
+    """
+    if path is not None and path.suffix.lower() not in {".html", ".htm"}:
+        raise InputError(f"-o {path}: pages are .html files; give it that ending")
 
 
 def definitions(option: list[str] | None) -> dict[str, str]:

@@ -38,6 +38,8 @@ SIZES = (*range(-1, 5), 8, 17, 10**6, 10**12)
 SMALL = (*(str(number) for number in (*range(-2, 9), 12, 24)), "0.5", "0.18", "1e-7", "1e7")
 FILES = ("plain.xml", "reference.exr", "map.exr", "photo.png", "run.toml", "transforms.json")
 FILES += ("finished", "model", "response.csv", "recording.npz", "pipe", "missing", "/dev/zero", "")
+OUTPUTS = ("made", "made.exr", "made.html", "", ".", "missing/made.exr", "pipe", "model")
+"""No file that is read later, and no device of the machine."""
 OTHERS = {"AXIS": "y", "METAL": "Au", "ID": "my_envmap", "ADDRESS": "x:1"}
 LEFT_OUT = {"protocol", "live", "live_host", "live_port", "workers", "ray", "resume", "stall_limit"}
 """What takes a minute or waits, or what other tests attack."""
@@ -86,7 +88,7 @@ def _value(random: Random, param: Any) -> str:
     if "float" in kind:
         return str(random.choice([*map(str, REAL), *SMALL]))
     if "Path" in kind:
-        return str(random.choice(FILES))
+        return str(random.choice(OUTPUTS if param.name == "output" else FILES))
     return _shaped(random, param.metavar or "NAME", param.help or "")
 
 

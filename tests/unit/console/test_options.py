@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from envmap_inverse import InputError, losses, parameterizations, priors
 from envmap_inverse.console.config import read_config
 from envmap_inverse.console.options import (
+    check_page,
     definitions,
     given_files,
     make_choice,
@@ -126,3 +127,9 @@ def test_definitions_are_names_and_values() -> None:
 def test_a_definition_without_a_name_or_a_value_is_refused(word: str) -> None:
     with pytest.raises(InputError, match=f"--define '{re.escape(word)}': give NAME=VALUE"):
         definitions([word])
+
+
+@pytest.mark.parametrize("name", ["photo.png", "page", ""])
+def test_a_page_does_not_take_the_place_of_another_kind_of_file(name: str) -> None:
+    with pytest.raises(InputError, match=r"pages are \.html files"):
+        check_page(Path(name))
