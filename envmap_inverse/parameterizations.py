@@ -69,7 +69,7 @@ panoramas of Poly Haven, for l from 1 to 8 (2.7, 1.3, 1.1, 1.0, 0.7, 0.6, 0.5, 0
 MAX_LEVELS = 20
 """A map has at most 2^14 columns."""
 
-MAX_LOBES, MAX_FREE_LOBES = 1024, 64
+MAX_LOBES, MAX_FREE_LOBES = 256, 64
 
 
 @dataclass(frozen=True, kw_only=True)

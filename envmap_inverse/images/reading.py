@@ -11,9 +11,13 @@ from numpy.typing import NDArray
 
 from envmap_inverse.errors import InputError, MissingFileError, check_path, in_one_line
 from envmap_inverse.images.formats import format_of
+from envmap_inverse.images.jpeg import Jpeg
 from envmap_inverse.images.picture import Picture, Reading
 
 _LOGGER = logging.getLogger(__name__)
+
+JPEG = b"\xff\xd8\xff"
+"""How a JPEG begins. Whatever its name, it is read as one: others take a damaged one for whole."""
 
 __all__ = ["clipping_levels", "read_image", "read_mask", "read_noted", "read_picture"]
 
@@ -46,6 +50,8 @@ def read_picture(
     if path.stat().st_size == 0:
         raise InputError(f"{path}: the file is empty")
     try:
+        with path.open("rb") as file:
+            kind = Jpeg() if file.read(len(JPEG)) == JPEG else kind
         picture = kind.read(path, Reading(gamma=gamma, layer=layer))
     except InputError as error:
         named = str(error).startswith(f"{path}: ")

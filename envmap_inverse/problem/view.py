@@ -151,7 +151,8 @@ class View:
             raise InputError(f"{self.name}: noise must be a Noise or 'auto'; found {found}")
         for level in (self.white, self.black):
             if level is not None:
-                check_numbers(**{f"{self.name}: white and black": level})
+                name = f"{self.name}: white and black"
+                check_numbers(least=-np.inf, most=np.inf, **{name: level})
         white = np.inf if self.white is None else self.white
         black = -np.inf if self.black is None else self.black
         if not black < white:

@@ -56,8 +56,8 @@ def read_arrays(path: Path, *, is_mapped: bool = False) -> dict[str, NDArray[Any
         OSError: if it cannot be read.
         ValueError: if anything in it has changed, or it is not such a file.
     """
-    if path.exists() and not path.is_file():  # a pipe may never end
-        raise ValueError("it is no file")
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise ValueError("it is a pipe or a device")
     with path.open("rb") as file:
         if file.seek(0, 2) < SEAL_LENGTH:
             raise ValueError("it is cut off")

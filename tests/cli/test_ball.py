@@ -173,7 +173,7 @@ def test_all_that_is_wrong_is_reported_a_line_each(
     assert (done.returncode, done.stdout) == (2, "")
     lines = done.stderr.splitlines()
     for start in (
-        *("--fov and --distance", "--reflectance must", "--photographer 120", "--circle '1,2'"),
+        *("--fov and --distance", "--reflectance 2: must", "--photographer 120", "--circle '1,2'"),
         f"{photos / 'gone.jpg'}: no such image file",
     ):
         assert sum(line.startswith(f"error: {start}") for line in lines) == 1, start

@@ -73,19 +73,19 @@ def stepper(
         dr.enable_grad(x)
         dr.backward(to_texels(x) * gradient)
         g = dr.grad(x)
-        is_good = dr.all(dr.isfinite(g)) & dr.isfinite(loss)
         mean = beta1 * before.mean + (1 - beta1) * g
         square = beta2 * before.square + (1 - beta2) * dr.square(g)
         size = dr.gather(mi.Float, sizes, before.taken)
         stepped = before.parameters - size * mean / dr.sqrt(square + epsilon**2)
-        parameters = dr.select(is_good, stepped, before.parameters)
-        texels = average = to_texels(parameters)
+        texels = to_texels(stepped)
+        is_good = dr.all(dr.isfinite(g)) & dr.all(dr.isfinite(texels)) & dr.isfinite(loss)
+        texels = average = dr.select(is_good, texels, before.texels)
         if averages:
             share = dr.gather(mi.Float, shares, before.taken)
             moved = before.average + share * (texels - before.average)
             average = dr.select(is_good, moved, before.average)
         return Descent(
-            parameters=parameters,
+            parameters=dr.select(is_good, stepped, before.parameters),
             mean=dr.select(is_good, mean, before.mean),
             square=dr.select(is_good, square, before.square),
             texels=texels,

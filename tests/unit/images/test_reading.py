@@ -253,3 +253,15 @@ def test_a_file_whose_name_is_no_utf8_is_read(tmp_path: Path, ending: str) -> No
     odd = tmp_path / os.fsdecode(b"odd\xff." + ending.encode())
     (tmp_path / f"plain.{ending}").rename(odd)
     assert read_image(odd).shape == (4, 6, 3)
+
+
+@pytest.mark.parametrize("ending", ["tif", "jxl", "png"])
+def test_a_jpeg_of_another_name_is_read_as_one(ending: str, tmp_path: Path) -> None:
+    path, true = tmp_path / f"a.{ending}", tmp_path / "a.jpg"
+    image = np.random.default_rng(1).random((16, 24, 3), np.float32)
+    write_image(true, image)
+    path.write_bytes(true.read_bytes())
+    np.testing.assert_array_equal(read_image(path), read_image(true))
+    path.write_bytes(true.read_bytes()[:700] + b"\xff" * 300)
+    with pytest.raises(InputError, match=rf"a\.{ending}: cannot be decoded, damaged"):
+        read_image(path)
