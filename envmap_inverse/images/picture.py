@@ -29,6 +29,10 @@ class Reading:
     layer: str | None = None
 
 
+LEAST_EXPOSURE, MOST_EXPOSURE = 1e-7, 1e7
+"""Cameras reach from 1/8000 s at ISO 50 and f/22, 1e-5, to half a minute at ISO 25,600, 4e5."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CameraSettings:
     """The camera's settings from EXIF; None for those that it lacks.
@@ -49,10 +53,14 @@ class CameraSettings:
 
     @property
     def exposure(self) -> float | None:
-        """Seconds times ISO over the square of the f-number; None unless all three are known."""
+        """Seconds times ISO over the square of the f-number.
+
+        None unless all three are known, and if it is so large or small that they cannot be true.
+        """
         if self.exposure_time is None or self.iso is None or self.f_number is None:
             return None
-        return self.exposure_time * self.iso / self.f_number**2
+        found = self.exposure_time * self.iso / self.f_number**2
+        return found if LEAST_EXPOSURE <= found <= MOST_EXPOSURE else None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

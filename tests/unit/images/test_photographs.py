@@ -134,6 +134,11 @@ def test_without_exif_nothing_is_known(tmp_path: Path) -> None:
     assert CameraSettings().exposure is None
 
 
+@pytest.mark.parametrize(("time", "f_number"), [(1e-9, 8.0), (1e12, 8.0), (0.01, 1e6)])
+def test_an_exposure_that_no_camera_takes_is_unknown(time: float, f_number: float) -> None:
+    assert CameraSettings(exposure_time=time, f_number=f_number, iso=100).exposure is None
+
+
 @pytest.mark.parametrize("value", [IFDRational(1, 0), IFDRational(0, 1), IFDRational(-1, 3)])
 def test_settings_that_no_camera_has_are_unknown(tmp_path: Path, value: IFDRational) -> None:
     exif = exif_of(ExposureTime=value)
