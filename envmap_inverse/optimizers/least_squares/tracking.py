@@ -96,7 +96,14 @@ class Tracker(LeastSquares):
         self._majorant: Texels | None = None
         self._bounds = self._least_values()
         _, self._factor = self.weighting()
-        self._forms = list(self._quadratics(self._factor))
+        self._known = [texels] * len(self.problem.priors)
+        self._forms = list(map(self._form, range(len(self._known))))
+
+    def _form(self, number: int) -> Quadratic:
+        """The form of a prior near the map that it knows."""
+        shape = self.problem.initial.shape
+        known, centre = (each.reshape(shape) for each in (self._known[number], self.centre))
+        return self.problem.priors[number].quadratic(known, centre).times(self._factor)
 
     def _least_values(self) -> Texels:
         has_priors = bool(self.problem.priors)
@@ -135,7 +142,13 @@ class Tracker(LeastSquares):
             **self._changes.state(),
             "ages": self._ages,
             "waits": self._waits,
-            "restarts": np.array(self._num_restarts),
+            "counts": np.array([self._num_restarts, self._num_followed]),
+            "factor": np.array(self._factor),
+            "known": np.array(self._known),
+            "centre": self.centre,
+            "recorded": self._recorded,
+            "least": self._bounds,
+            "majorant": np.zeros(0) if self._majorant is None else self._majorant,
         }
 
     def restore(self, state: Mapping[str, NDArray[Any]], num_done: int) -> None:
@@ -143,8 +156,12 @@ class Tracker(LeastSquares):
         super().restore(state, num_done)
         self._changes.restore(state)
         self._ages, self._waits = state["ages"], state["waits"]
-        self._num_restarts = int(state["restarts"])
-        self._go_on_from(self.texels)
+        self._num_restarts, self._num_followed = state["counts"].tolist()
+        self._factor, self.centre = float(state["factor"]), state["centre"]
+        self._known = list(state["known"])
+        self._forms = list(map(self._form, range(len(self._known))))
+        self._recorded, self._bounds = state["recorded"], state["least"]
+        self._majorant = state["majorant"] if state["majorant"].size else None
 
     def _changed(self) -> tuple[Texels, NDArray[np.bool_]]:
         """How far the light of each texel has changed, as a gain, and which to solve for anew.
@@ -255,11 +272,8 @@ class Tracker(LeastSquares):
         number = self._num_followed % (1 + len(self._forms))
         self._num_followed += 1
         if number < len(self._forms):
-            shape = self.problem.initial.shape
-            form = self.problem.priors[number].quadratic(
-                self.texels.reshape(shape), self.centre.reshape(shape)
-            )
-            self._forms[number] = form.times(self._factor)
+            self._known[number] = self.texels
+            self._forms[number] = self._form(number)
         else:
             self._recorded = self.transport.variance(self.texels)
             self._bounds = self._least_values()

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 import envmap_inverse as ei
 from envmap_inverse.metrics import log_rmse
 from envmap_inverse.optimizers.least_squares.temporal import LEAST_GAIN, Changes, gain_of
+from envmap_inverse.problem.problem import Problem
+from envmap_inverse.solving.sequence import Follower
 
 Image = NDArray[np.float32]
 
@@ -182,3 +184,26 @@ def test_noise_alone_is_no_change(rng: np.random.Generator) -> None:
     assert np.mean(changes.excess) == pytest.approx(1, rel=0.3)
     assert not changes.is_strong.any()
     assert np.mean(gain_of(changes.excess)) < LEAST_GAIN + 0.07
+
+
+def test_a_sequence_goes_on_from_any_frame_with_the_same_bits(room: ei.Scene, shoot: Any) -> None:
+    columns = (6, 6, 6, 7, 7, 7, 12)
+    frames = [ei.View(shoot(lit(column))) for column in columns]
+    problem = Problem.create(
+        room, [frames[0]], loss=FEW.default_loss, priors=FEW.default_priors, initial=None
+    )
+
+    def begun() -> Follower:
+        follower = Follower(problem, FEW, ei.Temporal())
+        follower.begin()
+        return follower
+
+    whole, states, maps = begun(), [], []
+    for frame in frames[1:]:
+        states.append({name: np.array(value) for name, value in whole.state().items()})
+        maps.append(whole.follow([frame]).texels)
+    for number in (1, 3, 5):
+        again = begun()
+        again.restore(states[number], number + 1)
+        for frame, expected in zip(frames[number + 1 :], maps[number:], strict=True):
+            np.testing.assert_array_equal(again.follow([frame]).texels, expected)
