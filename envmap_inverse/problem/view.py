@@ -150,9 +150,9 @@ class View:
             found = in_short(self.noise)
             raise InputError(f"{self.name}: noise must be a Noise or 'auto'; found {found}")
         for level in (self.white, self.black):
-            if level is not None:
-                name = f"{self.name}: white and black"
-                check_numbers(least=-np.inf, most=np.inf, **{name: level})
+            is_open = isinstance(level, float | np.floating) and np.isinf(level)
+            if not (level is None or is_open):
+                check_numbers(**{f"{self.name}: white and black": level})
         white = np.inf if self.white is None else self.white
         black = -np.inf if self.black is None else self.black
         if not black < white:
