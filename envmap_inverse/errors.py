@@ -32,6 +32,7 @@ __all__ = [
     "did_you_mean",
     "in_one_line",
     "in_short",
+    "is_auto",
     "is_out_of_memory",
     "nearest",
     "tells_of_memory",
@@ -155,6 +156,11 @@ class BackendError(RuntimeError):
         ... except ei.BackendError as error:
         ...     print(error)
     """
+
+
+def is_auto(value: object) -> bool:
+    """Whether a value is the word "auto"; arrays, of which == gives arrays, are not."""
+    return isinstance(value, str) and value == "auto"
 
 
 def check_numbers(*, least: float = -LARGEST, most: float = LARGEST, **values: Any) -> None:

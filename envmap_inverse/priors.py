@@ -18,7 +18,7 @@ from typing import Any, Literal, Protocol, cast
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from envmap_inverse.errors import InputError, check_positive, in_short
+from envmap_inverse.errors import InputError, check_positive, is_auto
 from envmap_inverse.quadratics import Quadratic, Relative, laplacian
 from envmap_inverse.sphere import latlong
 from envmap_inverse.system.arrays import as_columns, as_floats, constants, library_of
@@ -367,5 +367,5 @@ def _number(weight: Weight) -> float:
 
 def _check_positive(**values: Weight) -> None:
     """Check that all are positive numbers, or that the weight is "auto"."""
-    numbers: Any = {k: v for k, v in values.items() if k != "weight" or in_short(v) != "'auto'"}
+    numbers: Any = {k: v for k, v in values.items() if k != "weight" or not is_auto(v)}
     check_positive(**numbers)

@@ -18,6 +18,7 @@ from envmap_inverse.errors import (
     check_counts,
     check_numbers,
     in_short,
+    is_auto,
 )
 from envmap_inverse.images import Picture, read_picture
 from envmap_inverse.images.arrays import as_numbers, as_radiance, check_finite
@@ -117,7 +118,7 @@ class View:
     def __post_init__(self) -> None:
         """Read the file, if the image is named, and check shapes and values."""
         check_counts(**{f"{self.name}: sensor": self.sensor}, least=0)
-        if not isinstance(self.response, Response) and in_short(self.response) != repr(AUTO):
+        if not (isinstance(self.response, Response) or is_auto(self.response)):
             object.__setattr__(
                 self, "response", naming_input(self.name, as_response, self.response)
             )
@@ -146,7 +147,7 @@ class View:
             )
 
     def _check_noise_and_levels(self) -> None:
-        if not isinstance(self.noise, Noise) and in_short(self.noise) != "'auto'":
+        if not (isinstance(self.noise, Noise) or is_auto(self.noise)):
             found = in_short(self.noise)
             raise InputError(f"{self.name}: noise must be a Noise or 'auto'; found {found}")
         for level in (self.white, self.black):

@@ -5,16 +5,21 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-__all__ = ["check_regular", "read_whole"]
+__all__ = ["check_regular", "is_endless", "read_whole"]
+
+
+def is_endless(path: Path) -> bool:
+    """Whether there is a pipe or a device, which may never end."""
+    return path.exists() and not (path.is_file() or path.is_dir())
 
 
 def check_regular(path: Path) -> None:
-    """Check that a file that exists is neither a pipe nor a device, which may never end.
+    """Check that a file is neither a pipe nor a device; there need not be one.
 
     Raises:
         OSError: if it is one.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    if is_endless(path):
         raise OSError(errno.EINVAL, "it is a pipe or a device", str(path))
 
 

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.errors import in_one_line
+from envmap_inverse.system.reading import is_endless
 from envmap_inverse.system.writing import new_file
 
 __all__ = ["read_arrays", "write_arrays"]
@@ -56,7 +57,7 @@ def read_arrays(path: Path, *, is_mapped: bool = False) -> dict[str, NDArray[Any
         OSError: if it cannot be read.
         ValueError: if anything in it has changed, or it is not such a file.
     """
-    if path.exists() and not (path.is_file() or path.is_dir()):
+    if is_endless(path):
         raise ValueError("it is a pipe or a device")
     with path.open("rb") as file:
         if file.seek(0, 2) < SEAL_LENGTH:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from envmap_inverse.errors import in_one_line
+from envmap_inverse.system.reading import is_endless
 
 __all__ = [
     "append_line",
@@ -56,7 +57,7 @@ def new_file(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     """
     temporary = temporary_name(path)
     with naming_file(path):
-        if path.exists() and not (path.is_file() or path.is_dir()):
+        if is_endless(path):
             raise OSError(errno.EINVAL, "is a device or a pipe; name a file")
         try:
             with temporary.open("x+b") as file:
