@@ -24,6 +24,9 @@ FINE = 0.5
 ALIKE = np.float32(8)
 """How many pixels count as one, at least, as errors of the model are alike in neighbours."""
 
+LEAST_SIDE = 4
+"""Of squares of neighbours, in pixels, for which every other row and column stands."""
+
 PARTS = 12, 24
 """Rows and columns of parts of the sphere."""
 
@@ -81,6 +84,7 @@ class ReducedTransport:
         *,
         degree: int,
         max_pixels: int,
+        is_rough: bool = False,
     ) -> None:
         """Take pixels and texels together.
 
@@ -90,11 +94,16 @@ class ReducedTransport:
             precision: of each pixel's value, 0 where it does not count, shape (pixels, 3).
             degree: of the harmonics.
             max_pixels: neighbouring pixels are taken together until so many are left.
+            is_rough: whether every other row and column of pixels may stand for many neighbours'
+                transport, though not for their values.
         """
         width, height = transport.resolution
         self._transport, self._texels, self._precision = transport, texels, precision
         self.waves = Waves(transport.resolution, degree)
-        self._groups = transport.library.matrix(_pixel_groups(transport.image_sizes, max_pixels))
+        sizes = transport.image_sizes
+        side = _side(sizes, max_pixels)
+        self._groups = transport.library.matrix(_pixel_groups(sizes, side))
+        self._chosen = like(_chosen(sizes, 2 if is_rough and side >= LEAST_SIDE else 1), texels)
         cells = transport.library.matrix(_texel_groups((height, width), self.waves.grid))
         reduced = [self._reduced(channel, cells) for channel in range(3)]
         self._matrices, self._counts, self.weights = zip(*reduced, strict=True)
@@ -104,9 +113,10 @@ class ReducedTransport:
         """T x0 by groups of pixels and texels; which groups count, and their precision."""
         texels, precision = self._texels[:, channel], self._precision[:, channel]
         diags = self._transport.library.sparse.diags
-        weights = self._groups @ precision
-        counts = weights > 0
-        mean = diags(1 / weights[counts]) @ self._groups[counts] @ diags(precision)
+        chosen = self._chosen * precision
+        weights, of_chosen = self._groups @ precision, self._groups @ chosen
+        counts = of_chosen > 0
+        mean = diags(1 / of_chosen[counts]) @ self._groups[counts] @ diags(chosen)
         spread = diags(texels) @ cells
         matrix = self._transport.reduced(channel, mean, spread)
         return matrix.astype(np.float32), counts, weights[counts]
@@ -194,10 +204,9 @@ class ReducedTransport:
         return found
 
 
-def _pixel_groups(sizes: Sequence[tuple[int, int]], max_pixels: int) -> Any:
+def _pixel_groups(sizes: Sequence[tuple[int, int]], side: int) -> Any:
     """A matrix of ones, (groups, pixels), of squares of pixels of a view."""
     total = sum(width * height for width, height in sizes)
-    side = max(math.ceil((total / max_pixels) ** 0.5), 1)
     labels, start = [], 0
     for width, height in sizes:
         columns = math.ceil(width / side)
@@ -207,6 +216,20 @@ def _pixel_groups(sizes: Sequence[tuple[int, int]], max_pixels: int) -> Any:
     label = np.concatenate(labels)
     own = np.arange(total)
     return sparse.csr_matrix((np.ones(total, np.float32), (label, own)), (start, total))
+
+
+def _side(sizes: Sequence[tuple[int, int]], max_pixels: int) -> int:
+    """Pixels on a side of the squares."""
+    total = sum(width * height for width, height in sizes)
+    return max(math.ceil((total / max_pixels) ** 0.5), 1)
+
+
+def _chosen(sizes: Sequence[tuple[int, int]], step: int) -> NDArray[np.float32]:
+    """1 for pixels in every so manieth row and column, 0 for the others, shape (pixels,)."""
+    chosen = [np.zeros((height, width), np.float32) for width, height in sizes]
+    for pixels in chosen:
+        pixels[::step, ::step] = 1
+    return np.concatenate([pixels.ravel() for pixels in chosen])
 
 
 def _texel_groups(size: tuple[int, int], grid: tuple[int, int]) -> Any:

@@ -344,10 +344,11 @@ class LightTransport:
 
     def reduced(self, channel: int, pixels: Any, texels: Any) -> Any:
         """The product pixels @ T @ texels of a channel with two sparse matrices."""
-        rows = pixels @ self.copies
-        if self.library.is_on_card or len(self.ends) < 2:
-            return self.shards.summed("reduced", channel, texels, kept=self.shards.kept(rows))
-        return self.shards.summed("reduced", channel, texels, kept=self.shards.kept(rows.tocsc()))
+        rows = pixels if self._is_one_to_one else pixels @ self.copies
+        if not self.library.is_on_card:
+            rows = rows.tocsc(copy=True)
+            rows.eliminate_zeros()
+        return self.shards.summed("reduced", channel, texels, kept=self.shards.kept(rows))
 
     @functools.cached_property
     def copies(self) -> Any:

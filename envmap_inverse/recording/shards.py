@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
@@ -124,7 +125,16 @@ class Shard:
 
     def reduced(self, channel: int, cells: Any, groups: Any) -> Any:
         """A channel by groups of rows, (groups, rows), and cells of texels, (texels, cells)."""
-        return (groups @ self.channels[channel]).tocsr() @ cells
+        blocks = [block for block in self.blocks if block.channel == channel]
+
+        def of_block(block: Block) -> Any:
+            part, matrix = groups[:, block.rows], block.matrix
+            if not self.library.is_on_card:  # rows of no group take no time
+                used = np.flatnonzero(np.diff(part.indptr))
+                part, matrix = part[:, used].tocsr(), matrix[used]
+            return part @ (matrix @ cells)
+
+        return functools.reduce(operator.add, self._each(of_block, blocks))
 
     def _each(self, function: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
         """Map a function over items: on all of the processor's cores, or in turn on the card."""

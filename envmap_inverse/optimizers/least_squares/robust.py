@@ -175,7 +175,7 @@ class RobustLeastSquares:
         solver = LeastSquares(
             *(self._settings, problem, self._transport),
             phases=self._phases,
-            held_out=self._first.held_out.chosen,
+            earlier=self._first,
         )
         if before is not None:
             solver.begin_at(np.float32(before.unit / solver.unit) * before.without_held_out)

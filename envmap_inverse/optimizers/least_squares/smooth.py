@@ -66,7 +66,9 @@ def smooth_factor(
     light = np.maximum(texels, np.float32(DARK))
     variance = variance * np.maximum(1, missing**2 / (OUTLYING**2 * variance))
     precision = precision_of(transport, light, variance)
-    reduced = ReducedTransport(transport, light, precision, degree=DEGREE, max_pixels=MAX_PIXELS)
+    reduced = ReducedTransport(
+        transport, light, precision, degree=DEGREE, max_pixels=MAX_PIXELS, is_rough=True
+    )
     still = like(np.zeros((reduced.size, 1)), texels)
     change = reduced.nearest(still, reduced.means(missing))
     return as_columns(np.exp(reduced.waves.logs(change)[:, :, 0]))
