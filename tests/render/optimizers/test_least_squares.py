@@ -10,8 +10,10 @@ from scipy.optimize import nnls
 
 import envmap_inverse as ei
 from envmap_inverse import losses, metrics, priors
+from envmap_inverse.optimizers.least_squares import smooth
 from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares
+from envmap_inverse.problem import reduced
 from envmap_inverse.problem.problem import Problem
 
 MakeScene = Callable[..., ei.Scene]
@@ -294,6 +296,28 @@ def test_a_smooth_factor_brings_light_to_where_it_comes_from(
     assert after < 0.35 * before
     left = transport.matvec(factor * start) - transport.matvec(truth)
     assert np.abs(left).mean() < 0.05 * np.abs(missing).mean()
+
+
+def test_a_quarter_of_the_pixels_shows_how_light_is_spread(
+    make_scene: MakeScene, random_map: MakeMap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Values count in all pixels: noise is averaged as if all of them stood for themselves."""
+    truth = random_map(16, 32)
+    scene = make_scene("diffuse", size=(24, 24), texels=truth)
+    transport = ei.LightTransport.record(scene, spp=64)
+    noise = np.random.default_rng(1).normal(0, 0.05, (24 * 24, 3)).astype(np.float32)
+    start = np.ones((16 * 32, 3), np.float32)
+    observed = transport.matvec(truth.reshape(-1, 3)) + noise
+    missing = observed - transport.matvec(start)
+    variance = np.full_like(missing, 0.05**2)
+    monkeypatch.setattr(smooth, "MAX_PIXELS", 36)  # squares of 4 x 4
+    left = []
+    for least_side in (4, 5):
+        monkeypatch.setattr(reduced, "LEAST_SIDE", least_side)
+        factor = smooth_factor(transport, start, missing, variance)
+        explained = transport.matvec(factor * start) - transport.matvec(start)
+        left.append(np.abs(missing - noise - explained).mean())
+    assert left[0] < 1.05 * left[1] < 0.6 * np.abs(missing).mean()
 
 
 def test_what_does_not_count_has_no_say_in_the_smooth_factor(make_scene: MakeScene) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from comparing import assert_bit_equal, assert_same_result
 from numpy.typing import NDArray
+from scipy import sparse
 
 import envmap_inverse as ei
 from envmap_inverse.recording import shards
@@ -60,6 +61,21 @@ def test_products_are_those_of_one_shard(
     ]:
         found, expected = (getattr(each, name)(*arguments) for each in (in_shards, whole))
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-7)
+
+
+def test_a_reduced_channel_is_the_product_with_both_groupings(
+    in_shards: ei.LightTransport, rng: np.random.Generator
+) -> None:
+    """Some groups have no pixel, some pixels count as nothing, and some have no row."""
+    groups = rng.random((9, 128), np.float32) * (rng.random((9, 128)) < 0.1)
+    groups[:, ::5] = 0
+    cells = rng.random((in_shards.shape[1], 6), np.float32)
+    pixels = sparse.csr_matrix(groups)
+    pixels.data[::7] = 0
+    for channel in range(3):
+        found = in_shards.reduced(channel, pixels, sparse.csr_matrix(cells))
+        dense = in_shards.linear_operator(channel) @ cells
+        np.testing.assert_allclose(found.toarray(), pixels @ dense, rtol=1e-4, atol=1e-7)
 
 
 def test_shards_survive_the_file(in_shards: ei.LightTransport, tmp_path: Path) -> None:
