@@ -16,7 +16,7 @@ from envmap_inverse.problem.waves import Waves, hessian_of
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import as_floats, like
 
-__all__ = ["ALIKE", "ReducedTransport", "breadth", "precision_of"]
+__all__ = ["ALIKE", "ReducedTransport", "breadth", "precision_of", "some_breadths"]
 
 FINE = 0.5
 """Standard deviation of log radiance that is finer than the harmonics."""
@@ -55,9 +55,17 @@ def precision_of(
 
 def breadth(transport: LightTransport) -> NDArray[np.float32]:
     """How many parts of the sphere of 15 degrees each pixel sees, shape (pixels, 1)."""
+    return transport.breadth(_parts(transport))
+
+
+def some_breadths(transport: LightTransport, number: int) -> NDArray[np.float32]:
+    """The same of so many pixels or somewhat more, evenly spaced, shape (pixels,)."""
+    return transport.some_breadths(_parts(transport), number)
+
+
+def _parts(transport: LightTransport) -> Any:
     width, height = transport.resolution
-    groups = transport.library.matrix(_texel_groups((height, width), PARTS))
-    return transport.breadth(groups)
+    return transport.library.matrix(_texel_groups((height, width), PARTS))
 
 
 class ReducedTransport:
@@ -221,7 +229,7 @@ def _pixel_groups(sizes: Sequence[tuple[int, int]], side: int) -> Any:
 def _side(sizes: Sequence[tuple[int, int]], max_pixels: int) -> int:
     """Pixels on a side of the squares."""
     total = sum(width * height for width, height in sizes)
-    return max(math.ceil((total / max_pixels) ** 0.5), 1)
+    return max(math.ceil(math.sqrt(total / max_pixels)), 1)
 
 
 def _chosen(sizes: Sequence[tuple[int, int]], step: int) -> NDArray[np.float32]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
 from envmap_inverse.errors import InputError
+from envmap_inverse.recording.blocks import on_all_cores
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.scene.tracing import Paths
 from envmap_inverse.system.arrays import library_of
@@ -162,12 +163,16 @@ def joined(red_green: Sequence[Any], blue_squares: Sequence[Any]) -> Matrices:
             return library.sparse.csr_matrix((data, _indices(parts), ends), shape)
         return matrix_of(data, indices, ends, shape)
 
-    return (
-        matrix(red_green, lambda data: data.real),
-        matrix(red_green, lambda data: data.imag),
-        matrix(blue_squares, lambda data: data.real),
-        matrix(blue_squares, lambda data: data.imag),
+    red, green, blue, squares = (map if library.is_on_card else on_all_cores)(
+        lambda part: matrix(*part),
+        [
+            (red_green, lambda data: data.real),
+            (red_green, lambda data: data.imag),
+            (blue_squares, lambda data: data.real),
+            (blue_squares, lambda data: data.imag),
+        ],
     )
+    return red, green, blue, squares
 
 
 def _ends(parts: Sequence[Any]) -> Any:

@@ -340,7 +340,13 @@ class LightTransport:
         Args:
             groups: a sparse matrix of ones, (texels, groups).
         """
-        return self._of_pixels(self.shards.rows("breadth", groups))
+        return self._of_pixels(self.shards.rows("breadth", groups, 1))
+
+    def some_breadths(self, groups: Any, number: int) -> NDArray[np.float32]:
+        """The same of so many recorded pixels or somewhat more, evenly spaced, shape (pixels,)."""
+        step = max(self.shards.shape[0] // number, 1)
+        found: NDArray[np.float32] = self.shards.rows("breadth", groups, step)[0]
+        return found
 
     def reduced(self, channel: int, pixels: Any, texels: Any) -> Any:
         """The product pixels @ T @ texels of a channel with two sparse matrices."""

@@ -113,9 +113,12 @@ class Shard:
         """The diagonal of that matrix; shape (3, texels)."""
         return self._summed(lambda block: block.squares.T @ weights[block.channel][block.rows])
 
-    def breadth(self, groups: Any) -> Any:
-        """The square of the sum over groups of texels, over the sum of squares; shape (1, rows)."""
-        parts = (self.channels[1] @ groups).tocsr()
+    def breadth(self, groups: Any, step: int) -> Any:
+        """The square of the sum over groups of texels, over the sum of squares.
+
+        That of every so manieth row; shape (1, rows).
+        """
+        parts = (self.channels[1][::step] @ groups).tocsr()
         sums, squares = (
             self.library.numpy.asarray(p.sum(axis=1), np.float32) for p in (parts, parts.power(2))
         )

@@ -175,7 +175,7 @@ class RobustLeastSquares:
         solver = LeastSquares(
             *(self._settings, problem, self._transport),
             phases=self._phases,
-            earlier=self._first,
+            held_out=self._first.held_out.chosen,
         )
         if before is not None:
             solver.begin_at(np.float32(before.unit / solver.unit) * before.without_held_out)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from envmap_inverse.problem.reduced import ReducedTransport, breadth, precision_of
+from envmap_inverse.problem.reduced import ReducedTransport, precision_of, some_breadths
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import as_columns, like
 
@@ -22,6 +22,9 @@ MAX_PIXELS = 2048
 MANY_PARTS, LEAST_BLURRED = 6.0, 0.1
 """Parts of the sphere from which a pixel sees blurred light, and the least share of such pixels."""
 
+NUM_PIXELS = 4096
+"""Pixels that show whether light is blurred."""
+
 OUTLYING = 3.0
 """Standard deviations from which a pixel pulls no harder (Huber 1964)."""
 
@@ -29,17 +32,11 @@ DARK = 1e-3
 """Share of the pictures' mean radiance below which texels count as so bright."""
 
 
-def is_blurred(transport: LightTransport, weights: NDArray[np.float32]) -> bool:
-    """Whether a part of the pixels sees much of the sphere, so that smooth changes matter.
-
-    Args:
-        transport: the recording.
-        weights: of the pixels, 0 where one does not count, shape (pixels, 3).
-    """
+def is_blurred(transport: LightTransport) -> bool:
+    """Whether a part of the pixels sees much of the sphere, so that smooth changes matter."""
     if transport.spp < MANY_PARTS:
         return False
-    counts = weights.any(axis=1)
-    return bool(np.mean(breadth(transport)[counts] > MANY_PARTS) > LEAST_BLURRED)
+    return bool(np.mean(some_breadths(transport, NUM_PIXELS) > MANY_PARTS) > LEAST_BLURRED)
 
 
 def smooth_factor(

@@ -71,7 +71,7 @@ class LeastSquares:
         transport: LightTransport,
         *,
         phases: Mapping[str, float] | None = None,
-        earlier: LeastSquares | None = None,
+        held_out: NDArray[np.int64] | None = None,
     ) -> None:
         """Scale everything to the pictures' mean.
 
@@ -80,21 +80,16 @@ class LeastSquares:
             problem: what to solve.
             transport: the recording of the problem's views.
             phases: seconds that led here, for the solution.
-            earlier: a solver of more of the pixels, which chose those to hold out.
+            held_out: an earlier choice of pixels to hold out; see `HeldOutPixels`.
         """
         self.phases = dict(phases or {})
         self.settings, self.problem, self.transport = settings, problem, transport
         self.pictures = Pictures(problem, transport.offset, transport.library)
         self.gains, self.unit = self.pictures.gains, self.pictures.unit
-        chosen = earlier.held_out.chosen if earlier else None
-        self.held_out = HeldOutPixels(problem.views, self.pictures, settings.rounds, chosen)
+        self.held_out = HeldOutPixels(problem.views, self.pictures, settings.rounds, held_out)
         self.weights = self.held_out.weights
         self._balance = self._balanced()
-        self.is_smoothed: bool = (
-            earlier.is_smoothed
-            if earlier
-            else bool(problem.priors) and is_blurred(transport, self.weights)
-        )
+        self.is_smoothed = bool(problem.priors) and is_blurred(transport)
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0)) / np.float32(self.unit)
         self.initial: Texels = as_columns(transport.library.array(start))
         self.is_filled, self.seen = True, self._seen()
