@@ -71,12 +71,22 @@ class Progressive:
         """Take the one step of another pass, or the next one of the last."""
         if not (self._passes and self._passes[-1].is_last):
             self._begin_another()
-        step = (
-            self._solver.advance()
-            if isinstance(self._solver, LeastSquares)
-            else self._solver.step(index + 1 - len(self._passes))
-        )
+        step = self._advanced(index + 1 - len(self._passes))
         return replace(step, ending="done") if time.perf_counter() > self._ends else step
+
+    def _advanced(self, number: int) -> Step:
+        """Take a step of the present pass, the so manieth of the last.
+
+        Where light is blurred, the map after the last warm-up is worse than that of the pass
+        before, and is not shown: the first round goes with it.
+        """
+        if isinstance(self._solver, LeastSquares):
+            return self._solver.advance()
+        if not (len(self._passes) > 1 and self._solver.is_smoothed):
+            return self._solver.step(number)
+        if number == 0:
+            self._solver.step(0)
+        return self._solver.step(number + 1)
 
     @property
     def is_finished(self) -> bool:

@@ -93,6 +93,11 @@ class RobustLeastSquares:
         """The present map."""
         return self._solver.texels
 
+    @property
+    def is_smoothed(self) -> bool:
+        """See `LeastSquares`."""
+        return self._solver.is_smoothed
+
     def share_of_paths(self) -> float:
         """See `LeastSquares`."""
         return self._solver.share_of_paths()

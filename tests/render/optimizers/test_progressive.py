@@ -10,7 +10,8 @@ from keepers import Memory
 from numpy.typing import NDArray
 
 import envmap_inverse as ei
-from envmap_inverse.metrics import sum_of_squared_errors
+from envmap_inverse.bundled import bundled_scene, map_file
+from envmap_inverse.metrics import log_rmse, sum_of_squared_errors
 from envmap_inverse.optimizers import loop
 from envmap_inverse.problem.problem import Problem
 
@@ -41,6 +42,21 @@ def test_each_pass_shows_a_map_that_is_better(
     start = sum_of_squared_errors(np.full_like(smooth_map, picture.mean()), smooth_map)
     assert errors[0] < 0.5 * start
     assert len(told) == len(result.history) <= optimizer.num_steps
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("material", ["rough", "plastic"])
+def test_where_light_is_blurred_every_map_is_better_than_the_one_before(material: str) -> None:
+    scene = bundled_scene("bunny", material)
+    scene.set_film_size(128, 0)
+    truth = ei.read_image(map_file("windows"))
+    scene.set_envmap(truth)
+    told: list[ei.Iteration] = []
+    optimizer = ei.Transport(spp=64, max_outliers=0)
+    ei.estimate(scene, ei.render(scene, spp=64), optimizer=optimizer, on_iteration=told.append)
+    errors = [log_rmse(iteration.texels, truth) for iteration in told]
+    assert len(errors) >= 4
+    assert errors == sorted(errors, reverse=True)
 
 
 def test_the_last_recording_is_that_of_all_paths(smooth_scene: ei.Scene, picture: Image) -> None:
