@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from envmap_inverse.images import shrink, tonemap
 from envmap_inverse.images.false_colours import VIRIDIS
-from envmap_inverse.report import figures, response, tables
+from envmap_inverse.report import figures, repeating, response, tables
 from envmap_inverse.report.comparing import cautions, first_of_equals, loss_kinds
 from envmap_inverse.report.figures import counted, files_beside, link_to_report
 from envmap_inverse.report.lamps import LampsPane, lamps_pane
@@ -167,14 +167,13 @@ def page(runs: Sequence[Run], folder: Path) -> str:
         names=names,
         runs=runs,
         tables=tables,
+        repeating=repeating,
         figures=figures,
         files=files_beside(runs[0].path, folder) if len(runs) == 1 else [],
         shots=shots,
         noise_in_words=NOISE,
         glance=list(_glance(runs, rasters, exposure)),
-        response_lines=response.response_lines,
-        response_size=(response.WIDTH, response.HEIGHT, response.STOPS),
-        exposures_found=response.exposures_found,
+        response=response,
         bars=phases([run.summary for run in runs if run.pictures]),
         is_relative=any(is_relative(run.summary) for run in runs),
         reports=[link_to_report(run.path, folder) for run in runs],

@@ -53,14 +53,14 @@ def exposures_found(summary: Mapping[str, Any]) -> Table | None:
         return None
     by_exif, names = known["by_exif"], picture_names(summary, len(known["exposures"]))
     return Table(
-        columns=["found", "deviation", *(["EXIF"] if by_exif else [])],
+        columns=["found", "deviation", *(["EXIF", "off EXIF"] if by_exif else [])],
         rows=[
             (
                 name,
                 [
                     f"{exposure:.4g}",
                     f"{100 * deviation:.1f} %",
-                    *([f"{by_exif[number]:.4g}"] if by_exif else []),
+                    *(_beside(exposure, by_exif[number]) if by_exif else ()),
                 ],
             )
             for number, (name, exposure, deviation) in enumerate(
@@ -68,6 +68,10 @@ def exposures_found(summary: Mapping[str, Any]) -> Table | None:
             )
         ],
     )
+
+
+def _beside(exposure: float, by_exif: float) -> tuple[str, str]:
+    return f"{by_exif:.4g}", f"{100 * (exposure / by_exif - 1):+.1f} %"
 
 
 def _found(known: Mapping[str, Any], stored: np.ndarray) -> Iterator[Line]:

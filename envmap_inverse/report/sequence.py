@@ -16,6 +16,7 @@ from envmap_inverse.report import figures, tables
 from envmap_inverse.report.numbers import number
 from envmap_inverse.report.phases import phases
 from envmap_inverse.report.pictures import Sheet
+from envmap_inverse.report.repeating import command_to_repeat
 from envmap_inverse.report.shots import is_relative
 from envmap_inverse.report.standalone import frame_of, safe_json, template
 from envmap_inverse.run.summary import fit_in_words
@@ -154,7 +155,7 @@ def _page(
         sheets=[("The picture", Sheet.of(kept.images)), ("The map", Sheet.of(kept.envmaps))],
         frames=frames,
         lights=lights,
-        command=tables.command_to_repeat(folder),
+        command=command_to_repeat(folder),
         settings=tables.by_name([summary["settings"]], [""]),
         versions=tables.by_name([summary["versions"]], [""]),
         data=Markup(safe_json(data)),

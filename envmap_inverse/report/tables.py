@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,6 @@ from envmap_inverse.report.matching import light_numbers
 from envmap_inverse.report.numbers import number
 from envmap_inverse.run.reading import Run
 from envmap_inverse.run.summary import few_numbers_in_words, fit_in_words
-from envmap_inverse.solving import layout
 from envmap_inverse.sphere.latlong import texel_solid_angles
 from envmap_inverse.sphere.lights import Lights, find_lights
 
@@ -29,8 +27,6 @@ __all__ = [
     "Light",
     "Table",
     "by_name",
-    "command",
-    "command_to_repeat",
     "fit",
     "glance",
     "history",
@@ -41,7 +37,6 @@ __all__ = [
     "names",
     "protocols",
     "refined",
-    "resumption",
     "settings",
     "subtitle",
     "versions",
@@ -279,34 +274,6 @@ def history(run: Run) -> Table:
         columns=columns,
         rows=[(str(line["index"]), [number(line[key]) for key in columns]) for line in shown],
     )
-
-
-def command(run: Run) -> str:
-    """The command that repeats a run."""
-    chosen = run.summary["settings"]
-    if not run.pictures:
-        return str(run.summary["command"])
-    if "scene" in chosen:
-        return command_to_repeat(run.path)
-    options = ("size", "iterations", "optimizer")
-    words = ["demo", *(f"--{key}={chosen[key]}" for key in options if key in chosen)]
-    return shlex.join(["envmap-inverse", *words])
-
-
-def command_to_repeat(folder: Path) -> str:
-    """The command that repeats the run of a folder by its settings."""
-    settings = str(folder.resolve() / layout.SETTINGS)
-    return shlex.join(["envmap-inverse", "estimate", "--config", settings, "-o", "again"])
-
-
-def resumption(run: Run) -> str:
-    """The command that goes on with an interrupted run; empty if there is none."""
-    settings = run.path.resolve() / layout.SETTINGS
-    is_stopped = run.summary["status"] == "interrupted"
-    if not (is_stopped and "scene" in run.summary["settings"] and settings.is_file()):
-        return ""
-    words = ["estimate", "--config", str(settings), "-o", str(settings.parent), "--resume"]
-    return shlex.join(["envmap-inverse", *words])
 
 
 def _optimizer(run: Run) -> str:

@@ -42,3 +42,12 @@ def test_exposures_are_listed_without_exif_too() -> None:
     assert table is not None
     assert table.columns == ["found", "deviation"]
     assert table.rows[1] == ("picture 2", ["0.25", "3.1 %"])
+
+
+def test_exposures_are_compared_with_exif() -> None:
+    known = summary("srgb")
+    known["response"]["by_exif"] = [1.0, 0.24]  # type: ignore[index]
+    table = exposures_found(known)
+    assert table is not None
+    assert table.columns == ["found", "deviation", "EXIF", "off EXIF"]
+    assert table.rows[1] == ("picture 2", ["0.25", "3.1 %", "0.24", "+4.2 %"])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from envmap_inverse.report import tables
+from envmap_inverse.report import repeating, tables
 from envmap_inverse.report.comparing import cautions
 from envmap_inverse.report.phases import phases
 from envmap_inverse.run.reading import Run
@@ -141,7 +141,7 @@ def test_runs_of_other_scenes_pictures_and_truths_are_told(
 
 def test_the_command_repeats_an_estimate_by_its_settings(make_run: MakeRun, tmp_path: Path) -> None:
     folder = make_run(tmp_path / "a run", scene="scene.xml")
-    words = shlex.split(tables.command(Run.read(folder)))
+    words = shlex.split(repeating.command(Run.read(folder)))
     expected = ["estimate", "--config", str(folder / "run.toml"), "-o", "again"]
     assert words == ["envmap-inverse", *expected]
 
@@ -149,11 +149,11 @@ def test_the_command_repeats_an_estimate_by_its_settings(make_run: MakeRun, tmp_
 def test_an_interrupted_run_has_the_command_that_goes_on(make_run: MakeRun, tmp_path: Path) -> None:
     run = Run.read(make_run(tmp_path / "a run", scene="scene.xml"))
     (run.path / "run.toml").touch()
-    assert tables.resumption(run) == ""
+    assert repeating.resumption(run) == ""
     run.summary["status"] = "interrupted"
     folder = str(run.path)
     expected = ["estimate", "--config", f"{folder}/run.toml", "-o", folder, "--resume"]
-    assert shlex.split(tables.resumption(run)) == ["envmap-inverse", *expected]
+    assert shlex.split(repeating.resumption(run)) == ["envmap-inverse", *expected]
 
 
 @settings(max_examples=25)
