@@ -48,6 +48,7 @@ from envmap_inverse.console.pictures import (
     Reading,
     Register,
     read_views,
+    say_how_read,
 )
 from envmap_inverse.console.running import run
 from envmap_inverse.console.scenes import MapSize, map_size_of
@@ -210,6 +211,7 @@ def ball(
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
         views = _read(faults, taken, reading, trust_input=trust_input)
+        say_how_read(views)
         assert lens is not None  # else a fault is reported
         made = stated(
             views,

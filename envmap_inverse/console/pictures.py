@@ -27,6 +27,7 @@ __all__ = [
     "noise_of",
     "read_views",
     "response_of",
+    "say_how_read",
     "say_shifts",
     "say_who_took_what",
 ]
@@ -179,6 +180,13 @@ def say_who_took_what(scene: Scene, views: Sequence[View]) -> None:
         off = () if view.shift is None else (_shift_in_words(view.shift),)
         words = f"picture {number}: {view.name} ({width} x {height}), {sensor}"
         tell("; ".join((words, *cut, *off, *notes)))
+
+
+def say_how_read(views: Sequence[View]) -> None:
+    """Print what was done to each picture's values, rows and columns."""
+    for view in views:
+        if view.picture is not None and view.picture.notes:
+            tell(f"{view.name}: {'; '.join(view.picture.notes)}")
 
 
 def say_shifts(views: Sequence[View]) -> None:

@@ -39,18 +39,21 @@ class Raw:
             raise InputError(
                 f"{path}: raw files need another package: pip install 'envmap-inverse[raw]'"
             ) from None
-        with plain_name(path) as name, rawpy.imread(name) as file:
-            check_size(path, file.sizes.width, file.sizes.height)
-            turn = _ORIENTATIONS.get(file.sizes.flip, 1)
-            values = file.postprocess(
-                gamma=(1, 1),
-                no_auto_bright=True,
-                output_bps=16,
-                output_color=rawpy.ColorSpace.sRGB,
-                use_camera_wb=True,
-                user_flip=0,
-                highlight_mode=rawpy.HighlightMode.Clip,
-            )
+        try:
+            with plain_name(path) as name, rawpy.imread(name) as file:
+                check_size(path, file.sizes.width, file.sizes.height)
+                turn = _ORIENTATIONS.get(file.sizes.flip, 1)
+                values = file.postprocess(
+                    gamma=(1, 1),
+                    no_auto_bright=True,
+                    output_bps=16,
+                    output_color=rawpy.ColorSpace.sRGB,
+                    use_camera_wb=True,
+                    user_flip=0,
+                    highlight_mode=rawpy.HighlightMode.Clip,
+                )
+        except rawpy.LibRawError as error:  # its message is bytes
+            raise ValueError(b"; ".join(error.args).decode(errors="replace")) from error
         return Picture(
             image=values.astype(np.float32) / np.float32(65535),
             orientation=turn,

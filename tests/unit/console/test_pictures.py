@@ -11,7 +11,13 @@ import pytest
 from PIL import ExifTags, Image
 
 from envmap_inverse import InputError
-from envmap_inverse.console.pictures import Reading, noise_of, read_views, say_who_took_what
+from envmap_inverse.console.pictures import (
+    Reading,
+    noise_of,
+    read_views,
+    say_how_read,
+    say_who_took_what,
+)
 from envmap_inverse.console.shots import (
     crops_of,
     exposures_of,
@@ -256,6 +262,11 @@ def test_the_run_says_which_sensor_took_a_picture_and_how_it_was_read(
     assert capsys.readouterr().out == (
         f"picture 1: {tmp_path / 'a.png'} (4 x 3), sensor 2 front; turned upright (EXIF "
         "orientation 3); masked by its alpha, 8.33 % of it\n"
+    )
+    say_how_read(views)
+    assert capsys.readouterr().out == (
+        f"{tmp_path / 'a.png'}: turned upright (EXIF orientation 3); masked by its alpha, "
+        "8.33 % of it\n"
     )
 
 

@@ -334,3 +334,10 @@ def test_every_format_refuses_what_it_is_not(tmp_path: Path, ending: str) -> Non
 def test_endings_are_listed_once() -> None:
     assert len(endings()) == len(set(endings()))
     assert set(endings(written=True)) == {".exr", ".hdr", ".png", ".npy", ".jpg", ".jpeg"}
+
+
+def test_what_libraw_says_of_a_damaged_raw_file_is_text(tmp_path: Path) -> None:
+    pytest.importorskip("rawpy")
+    (tmp_path / "a.nef").write_bytes(b"no raw file" * 100)
+    with pytest.raises(InputError, match=r"not an image: [A-Z][a-z]"):
+        read_picture(tmp_path / "a.nef")
