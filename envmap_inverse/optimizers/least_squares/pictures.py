@@ -32,6 +32,7 @@ class Pictures:
         images: the values of the pictures, 0 where they do not count.
         observed: the pictures in radiance by the present exposures, without the offset.
         is_exact: which values are not clipped.
+        is_over: which values are clipped at the top.
         gains: the exposures.
         unit: the pictures' mean radiance.
         offset: the other emitters' light.
@@ -70,9 +71,9 @@ class Pictures:
         self.images: Pixels = np.where(
             self.weights > 0, self._stacked(v.image for v in views), np.float32(0)
         )
-        self._is_over = self._stacked((v.is_over for v in views), bool)
+        self.is_over = self._stacked((v.is_over for v in views), bool)
         self._is_under = self._stacked((v.is_under for v in views), bool)
-        self.is_exact = ~(self._is_over | self._is_under)
+        self.is_exact = ~(self.is_over | self._is_under)
 
     def show(self, views: Sequence[View]) -> None:
         """Take other pictures, of the same weights and of known exposures; the unit stays."""
@@ -84,7 +85,7 @@ class Pictures:
         """The values nearest to a prediction that the pictures allow."""
         if self.is_exact.all():
             return self.observed
-        above = np.where(self._is_over, np.maximum(self.observed, predicted), self.observed)
+        above = np.where(self.is_over, np.maximum(self.observed, predicted), self.observed)
         return np.where(self._is_under, np.minimum(self.observed, predicted), above)
 
     def pulls(self, predicted: Pixels) -> Pixels:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from envmap_inverse import metrics
 from envmap_inverse.errors import InputError
-from envmap_inverse.natural_light import filled_light
 from envmap_inverse.optimizers.least_squares import stopping
 from envmap_inverse.optimizers.least_squares.conjugate_gradients import (
     conjugate_gradients,
     projected_step,
 )
+from envmap_inverse.optimizers.least_squares.filling import measured, with_filled
 from envmap_inverse.optimizers.least_squares.held_out import HeldOutPixels
 from envmap_inverse.optimizers.least_squares.levels import least_values, scaled_start
 from envmap_inverse.optimizers.least_squares.multiplicative import factors
@@ -92,7 +92,8 @@ class LeastSquares:
         self.is_smoothed = bool(problem.priors) and is_blurred(transport)
         start = np.maximum(problem.initial.reshape(-1, 3), np.float32(0)) / np.float32(self.unit)
         self.initial: Texels = as_columns(transport.library.array(start))
-        self.is_filled, self.seen = True, self._seen()
+        self.is_filled = True
+        self._look()
         self.begin()
 
     def begin(self) -> None:
@@ -157,7 +158,7 @@ class LeastSquares:
         """Hold no pixel out any longer."""
         self._kept = self.texels
         self.weights = self.pictures.weights
-        self.seen = self._seen()
+        self._look()
 
     def report(self) -> Step:
         """The present map as that of an iteration; made when asked for."""
@@ -168,7 +169,7 @@ class LeastSquares:
             light = to_host(predicted) * np.float32(self.unit) + offset
             return np.ascontiguousarray(light.reshape(height, width, 3))
 
-        texels = partial(self._filled, self.texels, self.seen)
+        texels = partial(self._filled, self.texels, self.seen, self.measured)
         return Step(loss=self.loss, error=self._error(), texels=texels, image=image)
 
     def run(self) -> None:
@@ -205,7 +206,7 @@ class LeastSquares:
     def solution(self) -> Solution:
         """See `Solver`."""
         return Solution(
-            texels=self._filled(self.texels, self.seen),
+            texels=self._filled(self.texels, self.seen, self.measured),
             coverage=self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit)),
             posterior=Posterior(self.transport, self.texels, self._variance(), self.unit),
             exposures=self.gains.exposures,
@@ -239,11 +240,14 @@ class LeastSquares:
                 break
         self.pictures.fit_gains(self.predicted)
 
-    def _seen(self) -> NDArray[np.bool_]:
-        """Which texels the pixels see that the next steps see, shape (H * W, 3)."""
+    def _look(self) -> None:
+        """Note which texels the pixels see, and measure, that the next steps see."""
         columns = self.transport.rmatvec(self.weights)
-        seen: NDArray[np.bool_] = columns > 1e-7 * columns.max()
-        return seen
+        self.seen: NDArray[np.bool_] = columns > 1e-7 * columns.max()  # shape (H * W, 3)
+        self.measured = self.seen.any(axis=1)
+        if self.pictures.is_over.any():
+            not_over = self.transport.rmatvec(self.weights * ~self.pictures.is_over)
+            self.measured &= measured(columns, not_over)
 
     def _round(self, enough: float = stopping.ENOUGH) -> None:
         least = least_values(self.texels, self.transport.resolution, bool(self.problem.priors))
@@ -377,17 +381,17 @@ class LeastSquares:
     def _error(self) -> float | None:
         if (truth := self.problem.ground_truth) is None:
             return None
-        found = self._filled(self.texels, self.seen)
+        found = self._filled(self.texels, self.seen, self.measured)
         return float(metrics.sum_of_squared_errors(found, truth))
 
-    def _filled(self, texels: Texels, seen: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """A map, with what nothing sees filled in; without priors it keeps the start values."""
+    def _filled(self, texels: Texels, *parts: NDArray[np.bool_]) -> NDArray[np.float32]:
+        """A map, filled in where it is not seen or measured; not so without priors."""
         if not (self.problem.priors and self.is_filled):
             return self.as_map(texels)
         width, height = self.transport.resolution
-        known, *maps = map(to_host, (seen.any(axis=1), texels, self.centre))
-        light, start = (each.reshape(height, width, 3) for each in maps)
-        return self.as_map(filled_light(light, start, known.reshape(height, width)))
+        light, start = (to_host(a).reshape(height, width, 3) for a in (texels, self.centre))
+        seen, known = (to_host(part).reshape(height, width, -1).any(axis=2) for part in parts)
+        return self.as_map(with_filled(light, start, seen, known))
 
     def _variance(self) -> Pixels:
         variance = self.pictures.variance(self.predicted, self.transport.variance(self.texels))
