@@ -145,6 +145,15 @@ def ball(
             "with --without-photographer, which this implies.",
         ),
     ] = None,
+    mask_person: Annotated[
+        list[str] | None,
+        panelled(
+            "Light",
+            metavar="FILE,...",
+            help="Mask of whole pictures, for all or for each: what is black, such as the person "
+            "whom the ball mirrors, is left out and filled in smoothly.",
+        ),
+    ] = None,
     map_size: MapSize = None,
     register: RegisterPictures = Register.auto,
     exposure: ExposureOfEach = None,
@@ -206,7 +215,7 @@ def ball(
             alpha=alpha,
             layer=layer,
         )
-        taken = Shots.parse(faults, pictures, exposure=exposure)
+        taken = Shots.parse(faults, pictures, exposure, mask_person, mask_option="--mask-person")
         circles = faults.attempt(circles_of, circle, viewpoints) or []
         report_if_incomplete(context)
         faults.attempt(check_free, output, overwrite=overwrite, resume=resume)
@@ -254,7 +263,8 @@ def _read(faults: Faults, taken: Shots, reading: Reading, *, trust_input: bool) 
     """
     with stage(f"Reading {taken.count}"):
         if not trust_input:
-            read_apart(faults, None, taken.pictures, layers=taken.layers(reading.layer))
+            layers = taken.layers(reading.layer)
+            read_apart(faults, None, taken.pictures, taken.mask_files, layers=layers)
         if not taken.is_whole:
             faults.report()
         views = faults.need(

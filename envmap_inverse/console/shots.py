@@ -71,6 +71,7 @@ class Shots:
         sensor: str | None = None,
         *,
         videos: bool = False,
+        mask_option: str = "--mask",
     ) -> Shots:
         """Find the pictures, and parse their options; `faults` keeps what is wrong."""
         faults.attempt(sensor_numbers, sensor or "0")
@@ -82,7 +83,7 @@ class Shots:
             exposures=faults.attempt(exposures_of, exposure, count) or [],
             crops=faults.attempt(crops_of, crop, count) or [],
             is_exposure_given=exposure is not None,
-            masks=faults.attempt(one_each, "--mask", named or ["none"], count) or [],
+            masks=faults.attempt(one_each, mask_option, named or ["none"], count) or [],
             named_masks=named,
             sensor=sensor,
         )

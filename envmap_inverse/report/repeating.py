@@ -27,6 +27,7 @@ OF_BALL: Mapping[str, Any] = MappingProxyType(
         "front": 0.0,
         "without_photographer": False,
         "photographer": None,
+        "mask_person": [],
         "map_size": None,
         "register": "auto",
         "exposure": "auto",

@@ -234,3 +234,25 @@ def test_two_viewpoints_fill_each_others_holes(call: Call, tmp_path: Path) -> No
 
 def _towards(turned: tuple[float, float, float]) -> np.ndarray:
     return replace(BallShot.at_distance((80, 80), WIDE, 20.0), turned=turned).towards_camera
+
+
+def test_a_person_is_masked_in_all_pictures(photos: Path, call: Call, tmp_path: Path) -> None:
+    mask = np.full((40, 40), 255, np.uint8)
+    mask[14:26, 8:16] = 0
+    Image.fromarray(mask).save(tmp_path / "person.png")
+    names = (photos / "long.jpg", photos / "short.jpg")
+    options = ("--map-size", "32x16", "--no-report", "-q")
+    call("ball", *names, *GIVEN, *options, "-o", "all", cwd=tmp_path)
+    masked = ("--mask-person", "person.png", "-o", "masked")
+    done = call("ball", *names, *GIVEN, *options, *masked, cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    seen, less = (read_image(tmp_path / name / "seen.exr")[..., 0] for name in ("all", "masked"))
+    hidden = (seen > 0) & (less == 0)
+    assert 0.02 < hidden.mean() < 0.2
+    assert hidden[:, :16].sum() == hidden.sum()  # the left of the ball mirrors what is on the left
+    found = read_image(tmp_path / "masked" / "envmap.exr")
+    np.testing.assert_allclose(np.median(found[hidden]), 0.2, rtol=0.2)
+    wrong = ("--mask-person", "person.png,person.png,person.png", "-o", "wrong")
+    done = call("ball", *names, *GIVEN, *options, *wrong, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--mask-person has 3 values for 2 pictures; give 1 or 2" in done.stderr
