@@ -26,6 +26,7 @@ from benchmarks.camera import camera
 from benchmarks.camera_noise import camera_noise, wrong_cameras
 from benchmarks.gpu import gpu
 from benchmarks.isolation import isolation
+from benchmarks.lens import lens
 from benchmarks.live import live
 from benchmarks.live_attack import live_attack
 from benchmarks.noise import noise
@@ -63,6 +64,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "calibration": calibration,
     "outliers": outliers,
     "camera": camera,
+    "lens": lens,
     "camera-noise": camera_noise,
     "wrong-cameras": wrong_cameras,
     "wrong-scenes": wrong_scenes,
@@ -87,6 +89,7 @@ TOO_LONG = (
     "noise",
     "outliers",
     "camera",
+    "lens",
     "camera-noise",
     "wrong-cameras",
     "wrong-scenes",
