@@ -9,6 +9,7 @@ import numpy as np
 
 from envmap_inverse.console.output import tell
 from envmap_inverse.errors import counted
+from envmap_inverse.images.picture import CameraSettings
 from envmap_inverse.images.response import Bracket
 from envmap_inverse.problem.brackets import (
     LEAST_RANGE,
@@ -89,7 +90,7 @@ def _is_photograph(view: View) -> bool:
     picture = view.picture
     if picture is None or picture.stored is None or view.response != "auto":
         return False
-    return picture.camera.exposure_time is not None
+    return picture.camera != CameraSettings()
 
 
 def _say(bracket: Bracket) -> None:

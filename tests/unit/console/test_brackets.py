@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from envmap_inverse.console.brackets import developed
 from envmap_inverse.console.pictures import response_of
@@ -78,3 +78,16 @@ def test_wrong_responses_are_named(response: str, gamma: float | None, fault: st
     with pytest.raises(InputError) as caught:
         response_of(response, gamma)
     assert str(caught.value).startswith(fault)
+
+
+def test_a_focal_length_alone_says_that_a_picture_is_a_photograph(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exif = Image.Exif()
+    exif.get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm] = 28
+    Image.new("RGB", (16, 12), (90, 90, 90)).save(tmp_path / "a.jpg", exif=exif)
+    developed([View(tmp_path / "a.jpg")], is_exposure_given=False)
+    assert "one picture says nothing of its camera's" in capsys.readouterr().out
+    Image.new("RGB", (16, 12), (90, 90, 90)).save(tmp_path / "b.jpg")
+    developed([View(tmp_path / "b.jpg")], is_exposure_given=False)
+    assert capsys.readouterr().out == ""
