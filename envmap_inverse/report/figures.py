@@ -34,8 +34,15 @@ __all__ = [
 ]
 
 LINKED = (
-    *(layout.ENVMAP, layout.ENVMAP_PNG, layout.DEVIATION, layout.COVERAGE, layout.GROUND_TRUTH),
-    *(layout.UNWRAP, layout.render(0), layout.RENDER_PNG, layout.SUMMARY, layout.HISTORY),
+    *(layout.ENVMAP, layout.ENVMAP_PNG, layout.DEVIATION, layout.COVERAGE, layout.SEEN),
+    *(
+        layout.GROUND_TRUTH,
+        layout.UNWRAP,
+        layout.render(0),
+        layout.RENDER_PNG,
+        layout.SUMMARY,
+        layout.HISTORY,
+    ),
     *(layout.SETTINGS, layout.RESPONSE, layout.VIDEO, layout.SEQUENCE_VIDEO, layout.LIGHTS),
 )
 """Files of a run that its page has links to."""

@@ -55,6 +55,15 @@ def test_a_page_names_no_address_but_that_of_the_plotting_library(page: Page) ->
     assert addresses == {"https://github.com/leeoniya/uPlot"}
 
 
+def test_a_page_says_how_much_of_the_map_is_filled_in(make_run: MakeRun, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "run")
+    words = "What no picture sees is filled in"
+    assert f"{words}: 10.0 % of the texels" in write_report(folder).read_text()
+    summary = json.loads((folder / "summary.json").read_text())
+    (folder / "summary.json").write_text(json.dumps({**summary, "seen_share": 1.0}))
+    assert words not in write_report(folder).read_text()
+
+
 def test_a_page_shows_markup_as_text(make_run: MakeRun, tmp_path: Path) -> None:
     evil = "</script><script>alert(1)</script>"
     folder = make_run(tmp_path / "<b>&run", scene=f"/tmp/{evil}.xml", reference=[evil])
