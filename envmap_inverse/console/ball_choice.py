@@ -28,10 +28,12 @@ class BallChoice:
     Attributes:
         bsdf: its material.
         grey: a grey ball beside it in the first viewpoint's pictures.
+        num_viewpoints: how many viewpoints its pictures have.
     """
 
     bsdf: dict[str, Any]
     grey: GreyBall | None = None
+    num_viewpoints: int = 1
 
     @classmethod
     def parse(
@@ -44,8 +46,9 @@ class BallChoice:
     ) -> BallChoice:
         """Parse --reflectance, --material and --grey-ball; `faults` keeps what is wrong."""
         bsdf = faults.attempt(ball_material, reflectance, material) or {"type": "conductor"}
-        plain = cls(bsdf=bsdf)
-        if plain.is_diffuse and max(viewpoints, default=0):
+        count = 1 + max(viewpoints, default=0)
+        plain = cls(bsdf=bsdf, num_viewpoints=count)
+        if plain.is_diffuse and count > 1:
             faults.keep(
                 InputError(
                     "':' and --material: several viewpoints are for mirrors, as a diffuse ball "
@@ -53,7 +56,7 @@ class BallChoice:
                 )
             )
         grey = faults.attempt(GreyBall.parse, grey_ball, is_diffuse=plain.is_diffuse)
-        return cls(bsdf=bsdf, grey=grey)
+        return cls(bsdf=bsdf, grey=grey, num_viewpoints=count)
 
     @property
     def is_diffuse(self) -> bool:
@@ -62,8 +65,17 @@ class BallChoice:
 
     @property
     def optimizer(self) -> Transport:
-        """What solves for the map."""
-        return Transport(warm_up=FEW_STEPS) if self.is_diffuse else Transport()
+        """What solves for the map.
+
+        From one viewpoint a mirror shows every direction once: pixels that seem to go with no map
+        show light that is finer than the map, such as lamps.
+        """
+        if self.is_diffuse:
+            return Transport(warm_up=FEW_STEPS)
+        is_mirror = self.bsdf.get("bsdf", self.bsdf)["type"] == "conductor"
+        return (
+            Transport(max_outliers=0.0) if is_mirror and self.num_viewpoints == 1 else Transport()
+        )
 
     def left_out(self, angle: float | None, *, is_wanted: bool) -> float:
         """Degrees from the camera within which light is left out.
