@@ -35,8 +35,8 @@ def curves(settings: Settings) -> Table:
 
 def _rows(settings: Settings, size: int) -> Iterator[tuple[Any, ...]]:
     case = bundled_case(size)
-    iterations = settings.pick((10, 30, 100), (10, 30, 100, 300, 1000))
-    paths = settings.pick((1, 4, 16, 64), (1, 4, 16, 64, 256))
+    iterations = settings.steps((2, 4), (10, 30, 100), (10, 30, 100, 300, 1000))
+    paths = settings.steps((1, 4), (1, 4, 16, 64), (1, 4, 16, 64, 256))
     methods = _methods(iterations, paths)
     runs = interleaved(
         {key: lambda m=method: timed(m, case) for key, method in methods.items()},

@@ -32,7 +32,7 @@ WARM_UP = 6
 
 def sequences(settings: Settings) -> Table:
     """Follow constant light, and a sun, beside independent solutions."""
-    size, count = settings.film(256), settings.pick(16, 48)
+    size, count = settings.film(256), settings.steps(WARM_UP + 2, 16, 48)
     return Table(
         name="sequences",
         title=f"Sequences, mirror, {size} x {size}",

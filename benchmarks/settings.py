@@ -15,7 +15,8 @@ class Settings:
 
     Attributes:
         quick: fewer sizes and repeats.
-        shrink: divides the side of every film; 16 shows in a minute or two that all parts run.
+        shrink: divides the side of every film, and shortens some runs; 16 shows in a minute or two
+            that all parts run.
     """
 
     quick: bool = False
@@ -28,6 +29,10 @@ class Settings:
     def repeats(self, quick: int, full: int) -> int:
         """How often to measure: once where films are shrunk, so that only the parts are tried."""
         return 1 if self.shrink > 1 else self.pick(quick, full)
+
+    def steps(self, trial: T, quick: T, full: T) -> T:
+        """How long the runs are: as short as can be where films are shrunk."""
+        return trial if self.shrink > 1 else self.pick(quick, full)
 
     def film(self, size: int) -> int:
         """Side of a film in pixels."""

@@ -19,6 +19,8 @@ FRAMES = """{"w": 9, "h": 8, "fl_x": 9, "frames": [
     {"file_path": "a.png", "transform_matrix": [[1,0,0,0], [0,1,0,0], [0,0,1,1.5]]},
     {"file_path": "b.png", "transform_matrix": [[1,0,0,0], [0,1,0,0], [0,0,1,4]]}]}"""
 ESTIMATE = ("estimate", "scene.xml", "reference.exr", "-o", "out")
+TRUSTED = (*ESTIMATE, "--trust-input")
+"""Of which only the options are wrong."""
 
 
 @pytest.fixture
@@ -28,12 +30,12 @@ def folder(inputs: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def refused(call: Call, folder: Path) -> Callable[..., str]:
+def refused(guarded_call: Call, folder: Path) -> Callable[..., str]:
     """Runs a command that must be refused and leave nothing behind; returns its one line."""
 
     def run(*arguments: Any) -> str:
         before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
-        done = call(*arguments, cwd=folder)
+        done = guarded_call(*arguments, cwd=folder)
         assert done.returncode == 2, (done.returncode, done.stderr)
         assert done.stdout == ""
         assert re.fullmatch(r"error: .+\n", done.stderr), done.stderr
@@ -176,17 +178,17 @@ def test_a_reference_without_rgb(refused: Callable[..., str], folder: Path) -> N
 def test_an_option_that_cannot_be(
     refused: Callable[..., str], option: str, value: Any, message: str
 ) -> None:
-    assert re.search(message, refused(*ESTIMATE, option, value))
+    assert re.search(message, refused(*TRUSTED, option, value))
 
 
 def test_an_option_of_adam_for_the_transport_optimizer(refused: Callable[..., str]) -> None:
-    line = refused(*ESTIMATE, "--optimizer", "transport", "--robust")
+    line = refused(*TRUSTED, "--optimizer", "transport", "--robust")
     assert "--robust: the transport optimizer has no such option" in line
 
 
 def test_an_unknown_option_in_a_config(refused: Callable[..., str], folder: Path) -> None:
     (folder / "run.toml").write_text("iteration = 3\n")
-    line = refused(*ESTIMATE, "--config", "run.toml")
+    line = refused(*TRUSTED, "--config", "run.toml")
     assert "--config run.toml: unknown option 'iteration'" in line
 
 
@@ -202,12 +204,12 @@ def test_an_output_folder_that_cannot_be_made(refused: Callable[..., str]) -> No
 
 
 def test_all_that_is_wrong_is_told_at_once(
-    call: Call, folder: Path, make_run: Callable[..., Path]
+    guarded_call: Call, folder: Path, make_run: Callable[..., Path]
 ) -> None:
     make_run(folder / "out")
     (folder / "damaged.exr").write_text("not an image\n" * 100)
     options = ("--loss", "Hubr", "--prior", "Tikhonov:wight=1", "--mask", "none.png")
-    done = call(
+    done = guarded_call(
         "estimate", "scene.xml", "missing.exr", "damaged.exr", "-o", "out", *options, cwd=folder
     )
     assert (done.returncode, done.stdout) == (2, "")
@@ -224,10 +226,10 @@ def test_all_that_is_wrong_is_told_at_once(
         assert re.match(f"error: {pattern}", line), line
 
 
-def test_every_picture_that_cannot_be_read_is_named(call: Call, folder: Path) -> None:
+def test_every_picture_that_cannot_be_read_is_named(guarded_call: Call, folder: Path) -> None:
     (folder / "damaged.exr").write_text("not an image")
     pictures = ("missing.exr", "reference.exr", "damaged.exr")
-    done = call(
+    done = guarded_call(
         *("estimate", "scene.xml", *pictures, "-o", "out", "--sensor", 0, "--loss", "L7"),
         cwd=folder,
     )

@@ -58,10 +58,10 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_a_bracket_becomes_a_map(photos: Path, call: Call, tmp_path: Path) -> None:
+def test_a_bracket_becomes_a_map(photos: Path, guarded_call: Call, tmp_path: Path) -> None:
     options = ("--map-size", "32x16", "--without-photographer", "--save-scene", "--no-report")
     names = (photos / "long.jpg", photos / "short.jpg")
-    done = call("ball", *names, *GIVEN, *options, "-o", "light", cwd=tmp_path)
+    done = guarded_call("ball", *names, *GIVEN, *options, "-o", "light", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     assert "ball given at x 20.3, y 19.6, radius 16.4 pixels" in done.stdout
     assert "camera 20.0 radii from the ball (by default" in done.stdout
@@ -77,7 +77,7 @@ def test_a_bracket_becomes_a_map(photos: Path, call: Call, tmp_path: Path) -> No
 
     command = next(line for line in done.stdout.splitlines() if "go on with: " in line)
     words = command.split("go on with: envmap-inverse ")[1].replace("NEW", "again").split()
-    again = call(*words, "--map-size", "32x16", "--no-report", cwd=tmp_path)
+    again = guarded_call(*words, "--map-size", "32x16", "--no-report", cwd=tmp_path)
     assert (again.returncode, again.stderr) == (0, "")
     texels = read_image(tmp_path / "again" / "envmap.exr")
     assert abs(int(texels[..., 1].argmax()) - (5 * 32 + 10)) <= 1

@@ -86,7 +86,7 @@ def lines(page: Path) -> list[list[str]]:
 
 @pytest.mark.parametrize("page", [page for page in PAGES if lines(page)], ids=lambda p: p.stem)
 def test_the_commands_of_a_page_run(
-    page: Path, call: Call, workshop: Path, already_run: set[tuple[str, ...]]
+    page: Path, guarded_call: Call, workshop: Path, already_run: set[tuple[str, ...]]
 ) -> None:
     for words in lines(page):
         if tuple(words) in already_run:
@@ -100,5 +100,5 @@ def test_the_commands_of_a_page_run(
             for word in smaller
         ]
         more = QUICK if "--refine" in words else MORE.get(words[0], ())
-        done = call(*chain(*files), *more, cwd=workshop)
+        done = guarded_call(*chain(*files), *more, cwd=workshop)
         assert done.returncode == 0, (words, done.stderr)

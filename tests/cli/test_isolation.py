@@ -195,19 +195,19 @@ def test_what_the_child_refuses_is_refused_with_its_words(reader: Reader, inputs
 
 @pytest.mark.parametrize("trusting", [False, True])
 def test_files_are_read_apart_unless_they_are_trusted(
-    call: Call, inputs: Path, trusting: bool
+    guarded_call: Call, inputs: Path, trusting: bool
 ) -> None:
-    done = call("-v", "params", "scene.xml", *["--trust-input"] * trusting, cwd=inputs)
+    done = guarded_call("-v", "params", "scene.xml", *["--trust-input"] * trusting, cwd=inputs)
     assert done.returncode == 0
     assert ("guarded process" in done.stderr) != trusting
     assert "info: loaded scene.xml" in done.stderr
 
 
 def test_a_config_cannot_have_its_own_input_trusted(
-    call: Call, inputs: Path, tmp_path: Path
+    guarded_call: Call, inputs: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "run.toml").write_text("trust_input = true\n")
     arguments = ("estimate", "scene.xml", "reference.exr", "-o", tmp_path / "run")
-    done = call(*arguments, "--config", tmp_path / "run.toml", cwd=inputs)
+    done = guarded_call(*arguments, "--config", tmp_path / "run.toml", cwd=inputs)
     assert done.returncode == 2
     assert "unknown option 'trust_input'" in done.stderr

@@ -11,7 +11,7 @@ import pytest
 
 @pytest.mark.slow
 def test_mutated_files_are_refused_in_one_line_or_read(tmp_path: Path, is_long: bool) -> None:
-    num_mutants, seed = (20_000, 1) if is_long else (240, 0)
+    num_mutants, seed = (20_000, 1) if is_long else (120, 0)
     options = ("--mutants", num_mutants, "--seed", seed, "-o", tmp_path)
     done = subprocess.run(
         [sys.executable, Path(__file__).parent, *map(str, options)],

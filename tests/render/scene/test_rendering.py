@@ -186,5 +186,5 @@ def test_the_command_warns_of_values_that_are_no_light(
     image[0, 0, :2] = np.nan, np.inf
     monkeypatch.setattr(command, "render_image", lambda *_, **__: image)
     with pytest.warns(UserWarning, match=r"out\.exr: 1 % of its values are NaN or infinite"):
-        called(command.render)(scene_file, tmp_path / "out.exr", trust_input=True)
+        called(command.render)(scene_file, tmp_path / "out.exr")
     np.testing.assert_array_equal(read_image(tmp_path / "out.exr"), image)

@@ -102,8 +102,8 @@ def test_there_and_back_adds_a_hundredth_of_what_means_over_as_many_columns_add(
 ) -> None:
     texels = resample(read_image(map_file(name)), 32, 64).astype(np.float32)
     write_image(tmp_path / "map.exr", texels)
-    convert(tmp_path / "map.exr", tmp_path / "there.exr", to=kind, trust_input=True)
-    convert(tmp_path / "there.exr", tmp_path / "back.exr", from_=kind, trust_input=True)
+    convert(tmp_path / "map.exr", tmp_path / "there.exr", to=kind)
+    convert(tmp_path / "there.exr", tmp_path / "back.exr", from_=kind)
     flat = Latlong(32, 64)
     plain = reproject(reproject(texels, flat, as_wide), as_wide, flat)
     error = rms(read_image(tmp_path / "back.exr") - texels)
@@ -114,8 +114,8 @@ def test_a_turned_cube_map_turns_back(tmp_path: Path) -> None:
     texels = resample(read_image(map_file("museum")), 32, 64).astype(np.float32)
     names = [tmp_path / f"{name}.exr" for name in ("map", "there", "back")]
     write_image(names[0], texels)
-    convert(names[0], names[1], to=Kind.cube, rotate="x=20,y=50", trust_input=True)
-    convert(names[1], names[2], from_=Kind.cube, rotate="y=-50,x=-20", trust_input=True)
+    convert(names[0], names[1], to=Kind.cube, rotate="x=20,y=50")
+    convert(names[1], names[2], from_=Kind.cube, rotate="y=-50,x=-20")
     assert rms(read_image(names[2]) - texels) < 0.01 * rms(texels)
 
 
@@ -205,7 +205,7 @@ def test_a_file_is_replaced_only_if_it_may_be(ours: Path) -> None:
 
 def test_all_that_is_wrong_with_a_conversion_is_told_at_once(ours: Path) -> None:
     with pytest.raises(InputError, match=r"(?s)^--exposure .*\n.*ours\.exr: is IN and OUT; name"):
-        convert(ours, ours, exposure=-1, trust_input=True)
+        convert(ours, ours, exposure=-1)
     with pytest.raises(InputError) as caught:
         convert(
             *(ours, ours.with_name("b.npy")),
@@ -214,7 +214,6 @@ def test_all_that_is_wrong_with_a_conversion_is_told_at_once(ours: Path) -> None
             to=Kind.cube,
             to_rows=RowConvention.corner,
             size="x",
-            trust_input=True,
         )
     options = [line.split()[0] for line in str(caught.value).splitlines()]
     assert options == ["--to-rows", "--exposure", "--rotate", "--size"]
