@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,14 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 settings.load_profile("deterministic")
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # what lives as long as the tests: `make_scene` collects without looking at it
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()  # else Mitsuba complains, at the end, of what is left
 
 
 MATERIALS = {
@@ -60,6 +69,15 @@ SPHERE_XML = '<shape type="sphere" id="ball"><bsdf type="conductor" id="metal"/>
 ENVMAP_XML = """<emitter type="envmap" id="my_envmap">
         <string name="filename" value="map.exr"/>
     </emitter>"""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def forgetful(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Clears what functions of a module have cached: scenes, which would slow down other tests."""
+    yield
+    for value in vars(request.module).values():
+        if getattr(value, "__module__", "") == request.module.__name__:
+            getattr(value, "cache_clear", lambda: None)()
 
 
 @pytest.fixture
@@ -131,6 +149,7 @@ def scene_dict(random_map: Callable[..., NDArray[np.float32]]) -> Callable[..., 
 @pytest.fixture(scope="session")
 def make_scene(scene_dict: Callable[..., dict[str, Any]]) -> Callable[..., ei.Scene]:
     def make(*args: Any, **kwargs: Any) -> ei.Scene:
+        gc.collect()  # beside scenes that nobody needs, Dr.Jit compiles each kernel anew
         return ei.load_scene(scene_dict(*args, **kwargs))
 
     return make
