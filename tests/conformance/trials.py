@@ -63,11 +63,14 @@ def tried(kind: str, name: str) -> Outcome:
             reason = _one_line(error).rpartition("] ")[2]
             return Outcome(render=f"Mitsuba: {reason}", transport="", adam="")
         try:
-            scene = ei.load_scene(described)
+            ei.load_scene(described)
         except ei.InputError as error:
             reason = f"refused: {error}"
             return Outcome(render=reason, transport=reason, adam=reason)
-    pictures = [_picture(theirs, seed) for seed in range(NUM_RUNS)]
+        pictures = [_picture(theirs, seed) for seed in range(NUM_RUNS)]
+        del theirs
+        gc.collect()  # as long as another scene is alive, Mitsuba differentiates its emitters too
+        scene = ei.load_scene(described)
     return Outcome(
         render=_judged(
             lambda: [ei.render(scene, spp=SPP, seed=s) for s in range(100, 108)], pictures
@@ -114,7 +117,6 @@ def _predicted(scene: ei.Scene) -> list[Images]:
 def _compared(scene: ei.Scene) -> list[Images]:
     """The pictures of steps that do not move the map."""
     images: list[Images] = []
-    gc.collect()  # as long as another scene is alive, Mitsuba differentiates its emitters too
     adam = ei.Adam(iterations=NUM_RUNS, spp=SPP, seed=1000, learning_rate=1e-9)
     start = ei.render(scene, spp=1)
     result = ei.estimate(
