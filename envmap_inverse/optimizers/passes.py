@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 __all__ = ["Pass", "Plan", "most_passes"]
@@ -13,20 +14,23 @@ LEAST_SPP = 8
 MANY_SPP = 64
 """Paths of a pixel from which there is a pass between the first and the last."""
 
-GROWTH = 4
-"""Factor from pass to pass where time is limited, so that each foretells the next."""
+FAR = 6
+"""Factor from which what a pass takes is foretold too roughly: one between comes first."""
 
 MOST_USUAL = 16
 """How many times as many paths as usual are traced, at most, where there is time."""
 
-USUAL_PASSES, LIMITED_PASSES = 3, 12
-"""Passes at most; with a time limit so many as 2^20 paths take."""
+USUAL_PASSES, LIMITED_PASSES = 3, 18
+"""Passes at most; with a time limit so many as 2^20 paths take, if each grows by sqrt(FAR)."""
 
 LITTLE = 0.1
 """Share of the squares of the residuals from which noise of the recording counts for nothing."""
 
-WITH_STEPS = 3.0
-"""Seconds of the last pass with all its steps, over those of its paths."""
+WITH_STEPS = 2.0
+"""Seconds of the last pass with all its steps, over those of a pass with one."""
+
+LEAST_POWER = 0.5
+"""Of the paths, to which the seconds of a pass grow at least: the first few take as long as one."""
 
 LEAST_GROWTH = 1.5
 """Factor by which the paths must grow to be worth another pass."""
@@ -50,7 +54,8 @@ class Plan:
     """Chooses passes.
 
     They have 1 path per pixel, the geometric mean if there are many, and all: those before the last
-    cost little beside it. With a time limit, paths grow by 4 as long as there is time for more.
+    cost little beside it. With a time limit, all are those for which there seems to be time, and
+    passes come between as long as that is far more than what has been tried.
 
     They end before where more paths would not change the map by much of its own deviation. A map
     that is found by least squares has errors in proportion to those of the residuals (propagation
@@ -83,7 +88,7 @@ class Plan:
         *,
         share: Callable[[], float],
         seconds_left: float,
-        seconds_per_path: float,
+        taken: Sequence[tuple[int, float]],
         room: int,
     ) -> Pass:
         """Return the pass after one.
@@ -93,7 +98,7 @@ class Plan:
             share: returns the share of the squares of the residuals that noise of the recording
                 explains.
             seconds_left: until the time limit; only with one.
-            seconds_per_path: of the last pass for each path per pixel.
+            taken: paths per pixel after each pass so far, and its seconds.
             room: paths per pixel for which there is memory.
         """
         if self.is_open and spp >= LEAST_SPP and share() < LITTLE:
@@ -101,12 +106,24 @@ class Plan:
         if self.seconds is None:
             middle = round(self.spp**0.5) if self.spp >= MANY_SPP else 1
             return Pass(spp=middle if spp < middle else self.spp, is_last=spp >= middle)
-        most = min(self.most, max(room, self.spp))
-        within = spp + int(max(seconds_left, 0) / WITH_STEPS / seconds_per_path)
-        if min(within, most) >= LEAST_GROWTH * GROWTH * spp:
-            return Pass(spp=GROWTH * spp, is_last=False)
-        last = min(within, most)
-        return Pass(spp=last if last >= LEAST_GROWTH * spp else spp, is_last=True)
+        within = min(_within(taken, seconds_left), self.most, max(room, self.spp))
+        if within >= FAR * spp:
+            return Pass(spp=round((spp * within) ** 0.5), is_last=False)
+        return Pass(spp=int(within) if within >= LEAST_GROWTH * spp else spp, is_last=True)
+
+
+def _within(taken: Sequence[tuple[int, float]], seconds_left: float) -> float:
+    """How many paths per pixel a last pass may have to be done in time.
+
+    A pass takes seconds in proportion to a power of its paths, which is near 1 once they are many.
+    """
+    (spp, seconds), power = taken[-1], LEAST_POWER
+    if len(taken) > 1:
+        earlier_spp, earlier = taken[-2]
+        found = math.log(seconds / earlier) / math.log(spp / earlier_spp)
+        power = min(max((found + 1) / 2, LEAST_POWER), 1.0)
+    growth: float = (max(seconds_left, 0.0) / (WITH_STEPS * seconds)) ** (1 / power)
+    return spp * growth
 
 
 def most_passes(spp: int | None, seconds: float | None) -> int:

@@ -64,6 +64,7 @@ class Progressive:
         self._ends = self._last + (plan.seconds or np.inf)
         self._phases = {"record": 0.0, "assemble": 0.0}
         self._passes: list[Pass] = []
+        self._taken: list[tuple[int, float]] = []
         self._transport: LightTransport | None = None
         self._solver: LeastSquares | RobustLeastSquares
 
@@ -104,14 +105,14 @@ class Progressive:
             return
         before, transport = self._solver, self._transport
         room = (self._library.free_memory or free_memory)() // COPIES
-        num_new = transport.spp - (self._passes[-2].spp if len(self._passes) > 1 else 0)
         now = time.perf_counter()
+        self._taken.append((transport.spp, now - self._last))
         self._begin(
             self._plan.after(
                 transport.spp,
                 share=before.share_of_paths,
                 seconds_left=self._ends - now,
-                seconds_per_path=(now - self._last) / num_new,
+                taken=self._taken,
                 room=transport.spp * room // transport.nbytes,
             )
         )
