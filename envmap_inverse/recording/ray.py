@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from envmap_inverse.errors import InputError, check_counts, in_one_line
+from envmap_inverse.errors import InputError, check_counts, counted, in_one_line
 from envmap_inverse.recording.blocks import num_cores
 from envmap_inverse.recording.recorder import Source
 from envmap_inverse.recording.remote_shards import RemoteShards, shared_out
@@ -108,6 +108,8 @@ class Ray:
         parcel = packed(scene)
         cluster = _Cluster.join(self.address)
         workers = min(self.workers or cluster.num_machines, len(sources))
+        if self.address is not None:
+            cluster.check_room(workers)
         per_machine = -(-workers // cluster.num_machines)
         cores = max(cluster.num_cores // per_machine, 1)
         shares = shared_out(len(sources), workers)
@@ -135,11 +137,25 @@ class _Cluster:
         ray: the module.
         num_machines: how many may have workers.
         num_cores: of the smallest of them.
+        all_cores: of all of them.
     """
 
     ray: Any
     num_machines: int
     num_cores: int
+    all_cores: int
+
+    def check_room(self, workers: int) -> None:
+        """Refuse more workers than cores: Ray would wait for more, for ever.
+
+        Raises:
+            InputError: if there are more.
+        """
+        if workers > self.all_cores:
+            raise InputError(
+                f"--workers {workers}: the cluster has {counted(self.all_cores, 'core')}, of "
+                "which each worker takes one at least; take fewer workers"
+            )
 
     @classmethod
     def join(cls, address: str | None) -> _Cluster:
@@ -162,10 +178,10 @@ class _Cluster:
                 raise InputError(f"{where}Ray does not start: {in_one_line(error)}") from None
             _quiet(importlib.import_module("ray._private.worker"))
         if address is None:
-            return cls(ray=ray, num_machines=1, num_cores=num_cores())
+            return cls(ray=ray, num_machines=1, num_cores=num_cores(), all_cores=num_cores())
         cores = [int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]]
         cores = [number for number in cores if number > 0] or [1]
-        return cls(ray=ray, num_machines=len(cores), num_cores=min(cores))
+        return cls(ray=ray, num_machines=len(cores), num_cores=min(cores), all_cores=sum(cores))
 
 
 def _check_reachable(address: str) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,29 @@ def test_a_run_whose_process_is_killed_goes_on_with_other_workers(
     done = call(*command(inputs, folder, *options, "--workers", 1, "--resume"))
     assert (done.returncode, done.stderr) == (0, "")
     np.testing.assert_array_equal(read_image(folder / "envmap.exr"), expected)
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Address of a Ray cluster of two machines of one core each, both of them this one."""
+    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    utils = importlib.import_module("ray.cluster_utils")
+    options = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
+    found = utils.Cluster(
+        initialize_head=True, head_node_args={**options, "include_dashboard": False}
+    )
+    found.add_node(**options)
+    yield found.address
+    found.shutdown()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::FutureWarning")
+def test_machines_of_a_cluster_find_the_same_bits(
+    call: Callable[..., Any], inputs: Path, tmp_path: Path, expected: Any, cluster: str
+) -> None:
+    done = call(*command(inputs, tmp_path / "run", "--ray", cluster))
+    assert (done.returncode, done.stderr) == (0, "")
+    np.testing.assert_array_equal(read_image(tmp_path / "run" / "envmap.exr"), expected)
 
 
 def test_nothing_outside_the_machine_reaches_the_workers(

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse.recording import shards, worker
+from envmap_inverse.recording.ray import _Cluster
 from envmap_inverse.recording.recorder import Source
 from envmap_inverse.recording.remote_shards import RemoteShards, shared_out
 from envmap_inverse.recording.worker import Order, Worker
@@ -202,3 +203,10 @@ def test_an_address_without_a_cluster_is_refused_at_once(
 ) -> None:
     with pytest.raises(ei.InputError, match=f"--ray {address}: {reason}"):
         ei.LightTransport.record(scene, spp=16, executor=ei.Ray(address=address))
+
+
+def test_more_workers_than_a_cluster_has_cores_are_refused() -> None:
+    cluster = _Cluster(ray=None, num_machines=2, num_cores=1, all_cores=3)
+    cluster.check_room(3)
+    with pytest.raises(ei.InputError, match=r"--workers 4: the cluster has 3 cores"):
+        cluster.check_room(4)
