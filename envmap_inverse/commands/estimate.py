@@ -36,6 +36,7 @@ from envmap_inverse.console.optimizers import (
     RayAddress,
     Recording,
     Robust,
+    Seconds,
     SeedOfOptimizer,
     Workers,
     optimizer_settings,
@@ -143,6 +144,7 @@ def estimate(
     robust: Robust = False,
     parameterization: ParameterizationSpec = None,
     spp: PathsOrSamples = None,
+    seconds: Seconds = None,
     seed: SeedOfOptimizer = 0,
     recording: Recording = None,
     size: PictureSize = None,
@@ -261,6 +263,7 @@ def estimate(
             "iterations": iterations,
             "learning_rate": learning_rate,
             "spp": spp,
+            "seconds": seconds,
             "seed": seed,
         }
         method = OptimizerChoice.parse(

@@ -33,6 +33,7 @@ __all__ = [
     "RayAddress",
     "Recording",
     "Robust",
+    "Seconds",
     "SeedOfOptimizer",
     "Workers",
     "default_spec",
@@ -89,6 +90,16 @@ PathsOrSamples = Annotated[
     panelled("Optimizer", help="Samples per pixel: 1 for Adam, from 16 for transport."),
 ]
 
+Seconds = Annotated[
+    float | None,
+    panelled(
+        "Optimizer",
+        metavar="S",
+        help="Seconds after which to end with the best map so far; reading and writing come on "
+        "top. With many, more paths than usual are traced. For transport.",
+    ),
+]
+
 Recording = Annotated[
     Path | None,
     panelled(
@@ -126,7 +137,7 @@ SeedOfOptimizer = Annotated[
     int, panelled("Optimizer", help="Seed; the same seed gives the same result.")
 ]
 
-_OPTIONS = ("iterations", "learning_rate", "spp", "seed", "parameterization")
+_OPTIONS = ("iterations", "learning_rate", "spp", "seconds", "seed", "parameterization")
 """Fields that have options of their own."""
 
 

@@ -179,7 +179,7 @@ def test_help_explains_every_option_of_estimate(call: Call) -> None:
     assert done.returncode == 0
     options = (
         "--output --optimizer --iterations --learning-rate --robust --parameterization --spp "
-        "--seed --size --full-size --map-size --sensor --refine --loss "
+        "--seconds --seed --size --full-size --map-size --sensor --refine --loss "
         "--prior --initial --ground-truth --frames --report --config --overwrite"
     )
     for option in options.split():

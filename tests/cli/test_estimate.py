@@ -329,3 +329,14 @@ def test_a_run_that_meets_only_nan_fails_with_an_explanation(
     assert "NaN or infinity" in errors[0]
     assert "Traceback" not in done.stderr
     assert names_in(tmp_path / "run") == RESULTS | {"reference.exr", "start.exr"}
+
+
+def test_a_run_with_a_time_limit_can_be_repeated(call: Call, inputs: Path, tmp_path: Path) -> None:
+    files = inputs / "scene.xml", inputs / "reference.exr"
+    done = call("estimate", *files, "-o", tmp_path / "run", "--seconds", 0.001, "--no-report")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "1 iterations" in done.stdout
+    assert "seconds = 0.001" in (tmp_path / "run" / "run.toml").read_text()
+    config = ("--config", tmp_path / "run" / "run.toml")
+    done = call("estimate", *config, "-o", tmp_path / "again", "--no-report")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -117,6 +117,8 @@ def test_options_and_keys_add_up() -> None:
         ("adam:iterations=3", {"iterations": 4}, "--iterations: --optimizer sets iterations, too"),
         ("adam:seed=3", {"seed": 4}, "--seed: --optimizer sets seed, too"),
         (None, {"learning_rate": 0.1}, "--learning-rate: the transport .*--optimizer adam or rob"),
+        ("adam", {"seconds": 2.0}, "--seconds: the adam .* --optimizer transport"),
+        ("transport", {"seconds": 0.0}, "seconds must be positive; found 0"),
         ("transport", {"robust": True}, "--robust: the transport optimizer has no such option"),
         (
             "transport",
