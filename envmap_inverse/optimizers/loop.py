@@ -62,8 +62,9 @@ def run(
             is_interrupted = _answer(on_iteration, _iteration(entries[-1], step), problem)
         if keeper is not None:
             keeper.offer(lambda: (history(), solver.state()), is_last=is_interrupted)
-        if is_interrupted or step.ending:
-            status = "interrupted" if is_interrupted else step.ending
+        ending = step.ending or _ending(optimizer, entries[-1])
+        if is_interrupted or ending:
+            status = "interrupted" if is_interrupted else ending
             break
     solving = time.perf_counter() - clock
     solution = solver.solution()
@@ -81,6 +82,12 @@ def _indices(solver: Solver, first: int, end: int) -> Iterator[int]:
         if getattr(solver, "is_finished", False):
             return
         yield index
+
+
+def _ending(optimizer: Optimizer, entry: _Entry) -> str:
+    """How the run ends if its time is over; "" if it is not."""
+    limit = getattr(optimizer, "seconds", None)
+    return "done" if limit is not None and entry[3] > limit else ""
 
 
 def _answer(on_iteration: OnIteration, iteration: Iteration, problem: Problem) -> bool:

@@ -71,6 +71,8 @@ class Optimizer(Protocol):
         default_initial: the start map where none is asked for; None for the pictures' mean.
         num_steps: number of steps, at most.
 
+    One that has the attribute `seconds`, and not None, ends after the first step that is later.
+
     Example:
         >>> optimizers: list[ei.Optimizer] = [ei.Adam(), ei.Transport()]
         >>> [type(optimizer.default_loss).__name__ for optimizer in optimizers]

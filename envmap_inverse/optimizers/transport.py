@@ -73,6 +73,7 @@ class Transport(Settings):
             fewer where those are enough.
         seconds: time after which to end, with the best map so far; a step is not cut short. Where
             it allows more paths than usual and `spp` is None, up to 16 times as many are traced.
+            Where there is one pass, its paths are all traced first.
         rounds: reweightings after the last pass, at most.
         iterations: conjugate-gradient steps in each, at most; None for as many as are worth their
             time, up to 16.
@@ -197,7 +198,10 @@ class Transport(Settings):
         if family is not None:
             return FewNumbers(self, problem, transport, family, name=str(choice), phases=phases)
         return RobustLeastSquares(
-            self, problem, transport, max_share=self._max_share(problem), phases=phases
+            *(self, problem, transport),
+            max_share=self._max_share(problem),
+            phases=phases,
+            ends=begun + (self.seconds or np.inf),
         )
 
     def _max_share(self, problem: Problem) -> float:

@@ -88,6 +88,19 @@ def test_a_run_ends_when_its_time_is_over(smooth_scene: ei.Scene, picture: Image
     assert np.isfinite(result.texels).all()
 
 
+@pytest.mark.parametrize("case", ["recording", "exposure"])
+def test_a_run_of_one_pass_ends_when_its_time_is_over(
+    smooth_scene: ei.Scene, picture: Image, case: str
+) -> None:
+    recording = ei.LightTransport.record(smooth_scene, spp=4) if case == "recording" else None
+    view = ei.View(picture, exposure="auto") if case == "exposure" else picture
+    result = ei.estimate(
+        smooth_scene, view, optimizer=ei.Transport(seconds=1e-6, recording=recording)
+    )
+    assert len(result.history) == 1
+    assert np.isfinite(result.texels).all()
+
+
 def test_a_run_with_time_goes_on_beyond_the_usual_paths(
     smooth_scene: ei.Scene, picture: Image
 ) -> None:
