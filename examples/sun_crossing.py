@@ -33,23 +33,24 @@ room = images.read_image(map_file("windows"))
 directions = texel_directions(*room.shape[:2])
 
 
+def sun_at(time: float) -> np.ndarray:
+    """Unit vector towards the sun at a time from 0 (sunrise) to 1 (sunset)."""
+    azimuth = np.radians(120 * time - 60)
+    elevation = np.radians(15 + 40 * np.sin(np.pi * time))
+    flat = np.cos(elevation)
+    return np.array([flat * np.sin(azimuth), np.sin(elevation), flat * np.cos(azimuth)])
+
+
 def lit_room(time: float) -> np.ndarray:
-    """The room with the sun that it has at a time from 0 (sunrise) to 1 (sunset)."""
-    azimuth, height = np.radians(120 * time - 60), np.sin(np.pi * time)
-    elevation = np.radians(15 + 40 * height)
-    sun = np.array(
-        [
-            np.cos(elevation) * np.sin(azimuth),
-            np.sin(elevation),
-            np.cos(elevation) * np.cos(azimuth),
-        ]
-    )
-    disc = directions @ sun > np.cos(np.radians(3))
+    """The room with the sun that it has then."""
+    height = np.sin(np.pi * time)
+    disc = directions @ sun_at(time) > np.cos(np.radians(3))
     colour = np.float32([1, 0.7 + 0.2 * height, 0.35 + 0.4 * height])
     return room + (150 * (0.2 + height) * room.mean()) * disc[:, :, None] * colour
 
 
-maps = [lit_room(time) for time in np.linspace(0, 1, options.frames)]
+times = np.linspace(0, 1, options.frames)
+maps = [lit_room(time) for time in times]
 frames = []
 for number, texels in enumerate(maps):
     frames.append(ei.render(scene, texels, spp=64, seed=number))
@@ -59,10 +60,13 @@ seconds, found = [], []
 for number, result in enumerate(ei.estimate_sequence(scene, frames)):
     found.append(result.texels)
     seconds.append(result.seconds)
-    sun = min(ei.find_lamps(result).lamps, key=lambda lamp: lamp.solid_angle)
-    azimuth = np.degrees(np.arctan2(sun.direction[0], sun.direction[2]))
+    cosine, sun = max(
+        ((lamp.direction @ sun_at(times[number]), lamp) for lamp in ei.find_lamps(result).lamps),
+        key=lambda pair: pair[0],
+    )
+    off = np.degrees(np.arccos(min(cosine, 1)))
     print(
-        f"frame {number + 1:2d}: sun at {azimuth:6.1f} degrees, irradiance "
+        f"frame {number + 1:2d}: nearest lamp {off:5.1f} degrees from the sun, irradiance "
         f"{sun.irradiance.mean():5.2f}, log RMSE {log_rmse(result.texels, maps[number]):.3f}"
     )
 print(f"first frame {seconds[0]:.2f} s, each of the others {np.mean(seconds[1:]):.3f} s")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -30,6 +31,7 @@ from envmap_inverse.optimizers.transport import usual_spp
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.memory import gibibytes
 from envmap_inverse.system.progress import stage
+from envmap_inverse.system.writing import unfinished_files
 
 __all__ = ["record"]
 
@@ -93,6 +95,8 @@ def record(
     transport = LightTransport.record(loaded, sensors, spp=spp or usual_spp(pixels), seed=seed)
     with stage(f"Writing {output.name}"):
         try:
+            for file in unfinished_files(output.parent, re.compile(re.escape(output.name))):
+                file.unlink(missing_ok=True)  # of a run that was killed as it wrote
             transport.save(output)
         except OSError as error:
             raise cannot_write(f"-o {output}", error) from None

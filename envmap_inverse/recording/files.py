@@ -67,7 +67,7 @@ def read_recording(path: Path, make: Callable[..., T]) -> T:
     except IsADirectoryError:
         raise InputError(f"{path}: is a folder; name a recording, as `record` writes it") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{path}: not a recorded light transport: {error}") from None
+        raise InputError(f"{path}: not a recorded light transport: {error}; record again") from None
 
 
 def _checked(found: Mapping[str, NDArray[Any]]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import sparse
 
+from envmap_inverse.errors import counted
 from envmap_inverse.recording.recorder import Source
 from envmap_inverse.recording.shards import Kept, cut
 from envmap_inverse.recording.sums import PartialSum, partial_sums, total_of
@@ -82,11 +83,13 @@ class RemoteShards:
         asked = [
             self._workers.ask(worker, "record", self._passes, number) for worker, number in turns
         ]
+        detail = counted(count, "worker")
         with stage("Recording paths", 1.0) as shown:
+            shown.advance(0.0, detail)
             for done, (entries, nbytes) in enumerate(self._workers.answers(asked), 1):
                 self.num_entries += entries
                 self.nbytes += nbytes
-                shown.advance(done / len(asked), f"{count} workers")
+                shown.advance(done / len(asked), detail)
                 on_progress(done / len(asked))
 
     def grown(self, spp: int, on_progress: Callable[[float], None]) -> RemoteShards:

@@ -53,3 +53,14 @@ def test_what_does_not_fit_a_recording_is_refused_in_one_line(
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert words in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_what_a_killed_run_left_unfinished_is_removed(
+    call: Call, inputs: Path, tmp_path: Path
+) -> None:
+    left, another = tmp_path / ".T.npz.0a1b2c3d", tmp_path / ".U.npz.0a1b2c3d"
+    for file in (left, another):
+        file.write_bytes(bytes(10))
+    done = call("record", inputs / "scene.xml", "-o", tmp_path / "T.npz", "--spp", 1)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert {file.name for file in tmp_path.iterdir()} == {"T.npz", another.name}

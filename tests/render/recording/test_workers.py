@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -24,6 +24,7 @@ from envmap_inverse.recording.recorder import Source
 from envmap_inverse.recording.remote_shards import RemoteShards, shared_out
 from envmap_inverse.recording.worker import Order, Worker
 from envmap_inverse.scene.parcel import packed
+from envmap_inverse.system.progress import Stage, watched_by
 
 Pixels = NDArray[np.float32]
 
@@ -210,3 +211,23 @@ def test_more_workers_than_a_cluster_has_cores_are_refused() -> None:
     cluster.check_room(3)
     with pytest.raises(ei.InputError, match=r"--workers 4: the cluster has 3 cores"):
         cluster.check_room(4)
+
+
+def test_the_progress_names_the_workers_from_the_start(scene: ei.Scene) -> None:
+    class Watching:
+        seen: ClassVar[list[tuple[float, str]]] = []
+
+        def begin(self, stage: Stage) -> None:
+            pass
+
+        def update(self, stage: Stage) -> None:
+            if "worker" in stage.detail:  # else the workers' own, which share this process
+                self.seen.append((stage.done, stage.detail))
+
+        def end(self, stage: Stage) -> None:
+            pass
+
+    with watched_by(Watching()):
+        ei.LightTransport.record(scene, spp=16, executor=InThisProcess(2))
+    assert Watching.seen[0] == (0.0, "2 workers")
+    assert Watching.seen[-1] == (1.0, "2 workers")
