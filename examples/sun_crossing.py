@@ -18,6 +18,9 @@ from envmap_inverse.bundled import bundled_scene, map_file
 from envmap_inverse.metrics import log_rmse
 from envmap_inverse.sphere.latlong import texel_directions
 
+NEAR = np.cos(np.radians(8))
+"""Cosine of the angle up to which a lamp of a map is the sun, or a part of it."""
+
 parser = argparse.ArgumentParser(description="Follow the sun as it crosses a room.")
 parser.add_argument("--size", type=int, default=128, help="width and height of the frames")
 parser.add_argument("--frames", type=int, default=48, help="number of frames")
@@ -60,15 +63,16 @@ seconds, found = [], []
 for number, result in enumerate(ei.estimate_sequence(scene, frames)):
     found.append(result.texels)
     seconds.append(result.seconds)
-    cosine, sun = max(
-        ((lamp.direction @ sun_at(times[number]), lamp) for lamp in ei.find_lamps(result).lamps),
-        key=lambda pair: pair[0],
-    )
-    off = np.degrees(np.arccos(min(cosine, 1)))
-    print(
-        f"frame {number + 1:2d}: nearest lamp {off:5.1f} degrees from the sun, irradiance "
-        f"{sun.irradiance.mean():5.2f}, log RMSE {log_rmse(result.texels, maps[number]):.3f}"
-    )
+    sun = sun_at(times[number])
+    parts = [lamp for lamp in ei.find_lamps(result).lamps if lamp.direction @ sun > NEAR]
+    light = [lamp.irradiance.mean() for lamp in parts]
+    where = "not found"
+    if parts:
+        centre = np.average([lamp.direction for lamp in parts], axis=0, weights=light)
+        off = np.degrees(np.arccos(min(centre @ sun / np.linalg.norm(centre), 1)))
+        where = f"{off:.1f} degrees off, irradiance {sum(light):.2f}"
+    error = log_rmse(result.texels, maps[number])
+    print(f"frame {number + 1:2d}: sun {where}, log RMSE {error:.3f}")
 print(f"first frame {seconds[0]:.2f} s, each of the others {np.mean(seconds[1:]):.3f} s")
 
 exposure = images.display_exposure(frames[0])
