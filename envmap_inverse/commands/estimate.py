@@ -259,13 +259,8 @@ def estimate(
     starting, begun = seconds_since_start(), time.perf_counter()
     faults = faults_of(context)
     with collected_warnings() as notes, ExitStack() as held:
-        steps: dict[str, Any] = {
-            "iterations": iterations,
-            "learning_rate": learning_rate,
-            "spp": spp,
-            "seconds": seconds,
-            "seed": seed,
-        }
+        steps: dict[str, Any] = {"iterations": iterations, "learning_rate": learning_rate}
+        steps |= {"spp": spp, "seconds": seconds, "seed": seed}
         method = OptimizerChoice.parse(
             *(faults, optimizer),
             robust=robust,
