@@ -70,7 +70,7 @@ def solver(size: int) -> Figure:
     ei.estimate(scene, ei.render(scene, spp=64), on_iteration=keep)
     found = [*found[:4], found[-1], ("truth", truth)]
     figure, axes = panels(2, 3, (9.5, 3.5))
-    for axis, (name, texels) in zip(axes.flat, found, strict=True):
+    for axis, (name, texels) in zip(axes.flat, found, strict=False):  # tiny films have fewer
         axis.imshow(ei.tonemap(texels, display_exposure(truth)))
         axis.set_title(name, fontsize=9)
     return figure

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import z_test
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, find, settings, strategies
 from numpy.typing import NDArray
 
 import envmap_inverse as ei
@@ -33,6 +33,7 @@ settings.load_profile("deterministic")
 
 
 def pytest_collection_finish() -> None:
+    find(strategies.booleans(), lambda _: True)  # Hypothesis looks once for what holds its numbers
     gc.freeze()  # what lives as long as the tests: `make_scene` collects without looking at it
 
 

@@ -158,6 +158,7 @@ class OptimizerChoice:
         """Check the choice as far as possible without a scene; `faults` keeps what is wrong."""
         if options.get("recording") is not None:
             options["recording"] = faults.attempt(LightTransport.load, options["recording"])
+            options["spp"] = faults.attempt(_no_paths, options.get("spp"))
         options["executor"] = faults.attempt(
             _executor, options.pop("workers", None), options.pop("ray", None), options
         )
@@ -174,6 +175,12 @@ class OptimizerChoice:
         by_itself = ROBUST.__name__.lower() if self.options["robust"] else default_spec(scene)
         spec = self.spec or by_itself
         return spec, make_optimizer(spec, **self.options)
+
+
+def _no_paths(spp: int | None) -> None:
+    """Refuse --spp beside --recording."""
+    if spp is not None:
+        raise InputError(f"--spp {spp}: a recording has its own paths; leave it out")
 
 
 def _executor(

@@ -138,7 +138,7 @@ def _choose(path: Path, parts: Sequence[Any], wanted: str | None) -> _Layer:
             raise InputError(f"{path}: has no layer {wanted!r} in colour; found {names or 'none'}")
         return found[0]
     if layers and layers[0].part == 0 and not _prefix(layers[0]):
-        others = len(layers) > 1 and f"one of {len(layers)} layers"
+        others = len(layers) > 1 and f"the first of {len(layers)} layers"
         return replace(layers[0], notes=(others,)) if others else layers[0]
     if len(layers) == 1:
         return replace(layers[0], notes=(f"layer {layers[0].name!r}",))

@@ -83,7 +83,8 @@ class Progressive:
         """
         if isinstance(self._solver, LeastSquares):
             return self._solver.advance()
-        if not (len(self._passes) > 1 and self._solver.is_smoothed):
+        is_usual = len(self._passes) > 1 and self._settings.warm_up is None
+        if not (is_usual and self._solver.is_smoothed):
             return self._solver.step(number)
         if number == 0:
             self._solver.step(0)

@@ -41,6 +41,7 @@ def test_a_recorded_scene_is_solved_for_as_if_it_were_traced(
         (("--recording", "missing.npz"), "missing.npz: no such recording"),
         (("--recording", "T.npz", "--map-size", "32x16"), "recording: of a map of 16 x 8 texels"),
         (("--recording", "T.npz", "--refine", "camera"), "refine: changes the scene"),
+        (("--recording", "T.npz", "--spp", "8"), "--spp 8: a recording has its own paths"),
     ],
 )
 def test_what_does_not_fit_a_recording_is_refused_in_one_line(

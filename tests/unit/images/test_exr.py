@@ -138,7 +138,7 @@ def test_channels_without_a_layer_come_first(tmp_path: Path, image: NDArray[np.f
     path = write(tmp_path / "a.exr", {**layer(image), **layer(2 * image, "diffuse.")})
     picture = read_picture(path)
     np.testing.assert_array_equal(picture.image, image)
-    assert picture.notes == ("one of 2 layers",)
+    assert picture.notes == ("the first of 2 layers",)
 
 
 def test_the_only_part_with_colours_is_read(tmp_path: Path, image: NDArray[np.float32]) -> None:
