@@ -149,9 +149,7 @@ class RobustLeastSquares:
         """The outliers of a solver's map, among those that it saw and those that it did not."""
         pictures = self._first.pictures
         predicted = self._prediction(solver)
-        recorded = np.float32(solver.unit / self._first.unit) ** 2 * self._transport.variance(
-            solver.texels
-        )
+        recorded = np.float32(solver.unit / self._first.unit) ** 2 * solver.variance_of_map()
         missing = pictures.target(predicted) - predicted
         counts = pictures.weights > 0
         noise = _lowered(pictures.noise(predicted), missing, counts)

@@ -94,3 +94,15 @@ def test_a_scene_that_explains_nothing_has_no_outliers() -> None:
 def test_the_share_of_outliers_has_bounds() -> None:
     with pytest.raises(InputError, match="max_outliers must lie from 0 to below 1; found 1"):
         ei.Transport(max_outliers=1)
+
+
+def test_light_that_is_finer_than_the_map_is_no_outlier() -> None:
+    """A mirror shows lamps that are finer than the texels, which no map explains."""
+    scene = bundled_scene("ball", "mirror")
+    scene.set_film_size(128, 0)
+    scene.set_envmap(read_image(map_file("museum")))
+    picture = ei.render(scene, spp=128, seed=3)
+    scene.set_map_size(128, 64)
+    found = ei.estimate(scene, picture)
+    assert found.outliers is not None
+    assert not found.outliers[0].any()
