@@ -35,6 +35,11 @@ from envmap_inverse.system.arrays import as_columns, to_host
 
 __all__ = ["LeastSquares", "Settings"]
 
+PART_OF_FINE = 0.25
+"""Of the variance of unresolved light, in the search for outliers: with all of it a lamp that the
+scene lacks, and that the map bends to, hides itself; without any, lamps finer than texels are
+outliers."""
+
 Texels = NDArray[Any]
 Vector = NDArray[Any]
 
@@ -354,9 +359,8 @@ class LeastSquares:
         """Variance of the prediction: of the recording's noise, and of light that is finer."""
         variance = self.transport.variance(self.texels)
         if self.share_unresolved > 0:
-            fine = np.float32(self.share_unresolved) * unresolved(
-                self.texels, self.transport.resolution
-            )
+            share = np.float32(PART_OF_FINE * self.share_unresolved)
+            fine = share * unresolved(self.texels, self.transport.resolution)
             variance = variance + self.transport.sum_of_squares(fine)
         return variance
 
