@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from envmap_inverse.optimizers.least_squares.outliers import outlying
 from envmap_inverse.optimizers.least_squares.pictures import Pixels
 from envmap_inverse.optimizers.least_squares.solver import LeastSquares, Settings, Texels
+from envmap_inverse.optimizers.least_squares.weighting import variance_of_map
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Solution
@@ -149,7 +150,9 @@ class RobustLeastSquares:
         """The outliers of a solver's map, among those that it saw and those that it did not."""
         pictures = self._first.pictures
         predicted = self._prediction(solver)
-        recorded = np.float32(solver.unit / self._first.unit) ** 2 * solver.variance_of_map()
+        recorded = np.float32(solver.unit / self._first.unit) ** 2 * variance_of_map(
+            self._transport, solver.texels, solver.share_unresolved
+        )
         missing = pictures.target(predicted) - predicted
         counts = pictures.weights > 0
         noise = _lowered(pictures.noise(predicted), missing, counts)

@@ -24,7 +24,7 @@ from envmap_inverse.optimizers.least_squares.multiplicative import factors
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 from envmap_inverse.optimizers.least_squares.verdict import verdict
-from envmap_inverse.optimizers.least_squares.weighting import Spread, balance, unresolved
+from envmap_inverse.optimizers.least_squares.weighting import Spread, balance
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.problem import Problem
@@ -34,11 +34,6 @@ from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import as_columns, to_host
 
 __all__ = ["LeastSquares", "Settings"]
-
-PART_OF_FINE = 0.25
-"""Of the variance of unresolved light, in the search for outliers: with all of it a lamp that the
-scene lacks, and that the map bends to, hides itself; without any, lamps finer than texels are
-outliers."""
 
 Texels = NDArray[Any]
 Vector = NDArray[Any]
@@ -354,15 +349,6 @@ class LeastSquares:
             missing = self.pictures.observed[held_out] - self.predicted[held_out]
             self.share_unresolved = spread.share_unresolved(held_out, missing, floor)
         return spread.weighting(self.weights * self._balance, floor, self.share_unresolved)
-
-    def variance_of_map(self) -> Pixels:
-        """Variance of the prediction: of the recording's noise, and of light that is finer."""
-        variance = self.transport.variance(self.texels)
-        if self.share_unresolved > 0:
-            share = np.float32(PART_OF_FINE * self.share_unresolved)
-            fine = share * unresolved(self.texels, self.transport.resolution)
-            variance = variance + self.transport.sum_of_squares(fine)
-        return variance
 
     def _balanced(self) -> Pixels | np.float32:
         """See `balance`; 1 where no picture says what another one leaves open."""

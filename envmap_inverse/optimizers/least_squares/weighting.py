@@ -13,13 +13,18 @@ from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import as_columns
 
-__all__ = ["Spread", "balance", "unresolved"]
+__all__ = ["Spread", "balance", "unresolved", "variance_of_map"]
 
 NOISY = 3.0
 """Where noise rules the pictures, priors count that much more."""
 
 LEFT = 1 / 16
 """Mean squared difference that too coarse texels leave, over the variance of `unresolved`."""
+
+PART_OF_FINE = 0.25
+"""Of the variance of unresolved light, in the search for outliers: with all of it a lamp that the
+scene lacks, and that the map bends to, hides itself; without any, lamps finer than texels are
+outliers."""
 
 STEPS = 4
 """Of the balance, after which it changes little."""
@@ -136,6 +141,21 @@ def unresolved(texels: Texels, resolution: tuple[int, int]) -> Texels:
     sums[:-1] += down
     sums[1:] += down
     return as_columns(np.float32(0.25) * sums.reshape(-1, 3))
+
+
+def variance_of_map(transport: LightTransport, texels: Texels, share: float) -> Pixels:
+    """Variance of a map's pictures: of the recording's noise, and of light that is finer.
+
+    Args:
+        transport: the recording.
+        texels: the map.
+        share: of the unresolved light that is not resolved.
+    """
+    variance = transport.variance(texels)
+    if share > 0:
+        fine = np.float32(PART_OF_FINE * share) * unresolved(texels, transport.resolution)
+        variance = variance + transport.sum_of_squares(fine)
+    return variance
 
 
 def balance(
