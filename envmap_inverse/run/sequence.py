@@ -88,19 +88,26 @@ class SequenceFolder(RunFolder):
             self._pool.shutdown()
             super().close()
 
-    def sum_up(self, summary: dict[str, Any], frames_per_second: float) -> dict[str, Any]:
+    def sum_up(
+        self,
+        summary: dict[str, Any],
+        frames_per_second: float,
+        coverage: NDArray[np.float32],
+    ) -> dict[str, Any]:
         """Write the video, the lights and at last `summary.json`, from the maps' files.
 
         Args:
             summary: what else `summary.json` is to hold.
             frames_per_second: of the video.
+            coverage: how strongly the pictures see each texel, shape (H, W, 3).
 
         Returns:
             The content of `summary.json`.
         """
         begun = time.perf_counter()
         with stage("Writing the video", summary["frames"]) as shown:
-            tracks = tracks_of(self._in_video(summary["frames"], frames_per_second, shown))
+            maps = self._in_video(summary["frames"], frames_per_second, shown)
+            tracks = tracks_of(maps, coverage)
         self._thumbnails.write(self.path / layout.THUMBNAILS, self._exposure)
         lights = {"lights": [track.as_dict() for track in tracks]}
         write_bytes(self.path / layout.LIGHTS, f"{to_json(lights)}\n".encode())
@@ -266,6 +273,7 @@ def run(
                 "warnings": list(notes),
             },
             frames_per_second or FRAMES_PER_SECOND,
+            first.coverage,
         )
         if is_whole:
             checkpoints.remove()

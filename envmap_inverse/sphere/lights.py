@@ -43,7 +43,9 @@ class Lights:
     irradiances: NDArray[np.float64]
 
 
-def find_lights(texels: ArrayLike, solid_angles: ArrayLike) -> Lights:
+def find_lights(
+    texels: ArrayLike, solid_angles: ArrayLike, known: ArrayLike | None = None
+) -> Lights:
     """Find the connected blobs of a map that are bright and hold much of the map's energy.
 
     A texel is bright if its luminance exceeds `CONTRAST` times the mean over the sphere; touching
@@ -55,6 +57,8 @@ def find_lights(texels: ArrayLike, solid_angles: ArrayLike) -> Lights:
     Args:
         texels: shape (H, W, 3); negative values count as 0.
         solid_angles: steradians of each texel, shape (H, W); 0 leaves a texel out.
+        known: the texels that count as known, shape (H, W): what has less than half of its energy
+            in them is no light. None for all.
 
     Returns:
         The lights.
@@ -71,6 +75,9 @@ def find_lights(texels: ArrayLike, solid_angles: ArrayLike) -> Lights:
     lengths = np.linalg.norm(means, axis=1)
     order = np.argsort(-shares)
     order = order[(shares[order] >= MIN_SHARE) & (lengths[order] > 1e-6 * shares[order])]
+    if known is not None:
+        of_known = np.bincount(blobs, (energy * np.asarray(known)).ravel())[1:] / total
+        order = order[of_known[order] >= shares[order] / 2]
     sent = np.moveaxis(array * weights[:, :, None], 2, 0).reshape(3, -1)
     irradiances = np.stack([np.bincount(blobs, channel)[1:] for channel in sent], axis=1)
     return Lights(

@@ -19,6 +19,10 @@ MAX_GAP = 5
 
 MAX_TRACKS = 8
 
+KNOWN = 0.05
+"""Share of the median coverage from which a texel counts as known: below it, light of pixels that
+are bright by other texels gathers in specks."""
+
 
 @dataclass(kw_only=True)
 class Track:
@@ -48,20 +52,25 @@ class Track:
         }
 
 
-def tracks_of(maps: Iterable[NDArray[np.float32]]) -> list[Track]:
+def tracks_of(
+    maps: Iterable[NDArray[np.float32]], coverage: NDArray[np.float32] | None = None
+) -> list[Track]:
     """Follow the brightest lights of a sequence of maps, see `find_lights`.
 
     A light is the same as one of the frames before if `match_lights` pairs them.
 
     Args:
         maps: shape (H, W, 3) each.
+        coverage: how strongly the pictures see the texels, shape (H, W, 3): what lies where they
+            see next to nothing is no light. None if all is seen.
 
     Returns:
         At most eight tracks, the one with most energy first.
     """
     tracks: list[Track] = []
+    known = None if coverage is None else _known(coverage)
     for frame, texels in enumerate(maps):
-        found = find_lights(texels, texel_solid_angles(*texels.shape[:2]))
+        found = find_lights(texels, texel_solid_angles(*texels.shape[:2]), known)
         near = [track for track in tracks if frame - track.frames[-1] <= MAX_GAP]
         owners = dict.fromkeys(range(len(found.shares)), None) | {
             int(second): near[first] for first, second in _pairs(near, found)
@@ -74,6 +83,13 @@ def tracks_of(maps: Iterable[NDArray[np.float32]]) -> list[Track]:
             track.directions.append(found.directions[number])
             track.irradiances.append(found.irradiances[number])
     return sorted(tracks, key=lambda track: -track.energy)[:MAX_TRACKS]
+
+
+def _known(coverage: NDArray[np.float32]) -> NDArray[np.bool_]:
+    mean = coverage.mean(axis=2)
+    usual = np.median(mean[mean > 0]) if mean.any() else 0
+    known: NDArray[np.bool_] = (mean > 0) & (mean >= KNOWN * usual)
+    return known
 
 
 def _pairs(tracks: list[Track], found: Lights) -> NDArray[np.intp]:

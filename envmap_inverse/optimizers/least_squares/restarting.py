@@ -29,6 +29,9 @@ OWN = 0.2
 LEAST = 0.6
 """Least share of that start that a texel has: beside a lamp, others would turn black."""
 
+LEAST_SEEN = 0.3
+"""Share of the usual coverage from which texels are left to their pixels alone."""
+
 DARKEST = 1e-4
 
 Texels = NDArray[Any]
@@ -55,12 +58,15 @@ def restarted(
     predicted: Pixels,
     target: Pixels,
     weights: Pixels,
+    usual: NDArray[Any],
 ) -> Texels:
     """Solve for some texels by multiplicative steps (Richardson 1972, Lucy 1974).
 
     Light that comes or goes changes them by factors, which steps of least squares reach slowly.
     They start as smooth as their surroundings leave them, and the factors are smoothed a little
-    (Silverman et al. 1990), so that pixels that are larger than texels leave no specks.
+    (Silverman et al. 1990), so that pixels that are larger than texels leave no specks. What texels
+    lack of coverage holds them to the start, as a gamma prior (Lange, Bahn and Little 1987): else
+    those of which a sun's pixels see a trace would take its factor, and be specks far from it.
 
     Args:
         transport: the recording, on the processor.
@@ -69,6 +75,7 @@ def restarted(
         predicted: the pictures by the map, shape (pixels, 3).
         target: the pictures.
         weights: of the pixels.
+        usual: coverage by these weights of a usual texel, in each channel.
 
     Returns:
         The map with these texels replaced.
@@ -87,10 +94,12 @@ def restarted(
         rest = np.maximum(predicted[pixels, channel] - small @ found[columns, channel], 0)
         wanted, of_pixel = np.maximum(target[pixels, channel], 0), weights[pixels, channel]
         seen = np.maximum(back @ of_pixel, np.float32(1e-12))
+        lacking = np.maximum(np.float32(LEAST_SEEN * usual[channel]) - seen, 0)
         light = smooth = start.reshape(-1, 3)[columns, channel]
         for _ in range(STEPS):
             expected = np.maximum(rest + small @ light, np.float32(DARKEST))
-            factors = np.clip(back @ (of_pixel * wanted / expected) / seen, *FACTORS)
+            factors = back @ (of_pixel * wanted / expected) + lacking * smooth / light
+            factors = np.clip(factors / (seen + lacking), *FACTORS)
             light = np.maximum(light * np.exp(smoothing @ np.log(factors)), LEAST * smooth)
         found[columns, channel] = light
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -178,6 +179,11 @@ class Tracker(LeastSquares):
         is_new = widened(means[:, 1] > RESTARTED, self.transport.resolution) & self._is_seen
         return gain_of(means[:, :1]).astype(np.float32), is_new
 
+    @functools.cached_property
+    def _usual_columns(self) -> NDArray[np.float32]:
+        """Coverage of a usual texel that is seen, in each channel."""
+        return np.asarray(np.median(self._columns[self._is_seen], axis=0), np.float32)
+
     def _multiply(self, factors: NDArray[np.float32]) -> None:
         """Multiply all light by a factor for each channel."""
         self.texels = self.texels * factors
@@ -215,6 +221,7 @@ class Tracker(LeastSquares):
                 predicted=self.predicted,
                 target=self.pictures.target(self.predicted),
                 weights=self.weights,
+                usual=self._usual_columns,
             )
             self.predicted = self.transport.matvec(self.texels)
             self._recorded = self.transport.variance(self.texels)

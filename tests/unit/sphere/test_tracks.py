@@ -27,3 +27,17 @@ def test_a_light_that_is_back_soon_is_the_same() -> None:
 
 def test_maps_without_contrast_have_no_lights() -> None:
     assert tracks_of(np.ones((3, 8, 16, 3), np.float32)) == []
+
+
+def test_what_lies_where_the_pictures_see_next_to_nothing_is_no_light() -> None:
+    maps = np.full((3, 16, 32, 3), 0.1, np.float32)
+    maps[:, 5, 4] = 50
+    maps[1, 10, 20:22] = 40
+    coverage = np.ones((16, 32, 3), np.float32)
+    assert len(tracks_of(maps, coverage)) == 2
+    coverage[10, 20] = 0.01
+    assert len(tracks_of(maps, coverage)) == 2  # half of it is known
+    coverage[10, 21] = 0.04
+    (light,) = tracks_of(maps, coverage)
+    assert light.frames == [0, 1, 2]
+    assert tracks_of(maps, 0 * coverage) == []
