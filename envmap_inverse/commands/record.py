@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from envmap_inverse.console.cameras import Cameras, take_cameras
+from envmap_inverse.console.optimizers import RayAddress, Workers, executor_of
 from envmap_inverse.console.options import (
     Define,
     EnvmapName,
@@ -54,6 +55,8 @@ def record(
     ] = None,
     seed: Seed = 0,
     distance: LightDistance = None,
+    workers: Workers = None,
+    ray: RayAddress = None,
     define: Define = None,
     envmap_name: EnvmapName = None,
     overwrite: OverwriteFile = False,
@@ -92,7 +95,13 @@ def record(
             faults.attempt(loaded.set_film_size, wanted or loaded.film_size(index), index)
         faults.report()
     pixels = max(width * height for width, height in map(loaded.film_size, sensors))
-    transport = LightTransport.record(loaded, sensors, spp=spp or usual_spp(pixels), seed=seed)
+    transport = LightTransport.record(
+        loaded,
+        sensors,
+        spp=spp or usual_spp(pixels),
+        seed=seed,
+        executor=executor_of(workers, ray),
+    )
     with stage(f"Writing {output.name}"):
         try:
             for file in unfinished_files(output.parent, re.compile(re.escape(output.name))):

@@ -37,6 +37,7 @@ __all__ = [
     "SeedOfOptimizer",
     "Workers",
     "default_spec",
+    "executor_of",
     "make_optimizer",
     "optimizer_settings",
 ]
@@ -160,7 +161,9 @@ class OptimizerChoice:
             options["recording"] = faults.attempt(LightTransport.load, options["recording"])
             options["spp"] = faults.attempt(_no_paths, options.get("spp"))
         options["executor"] = faults.attempt(
-            _executor, options.pop("workers", None), options.pop("ray", None), options
+            executor_of,
+            *(options.pop("workers", None), options.pop("ray", None)),
+            is_recorded=options.get("recording") is not None,
         )
         if spec is not None or options["robust"]:
             faults.attempt(make_optimizer, spec, **options)
@@ -183,13 +186,22 @@ def _no_paths(spp: int | None) -> None:
         raise InputError(f"--spp {spp}: a recording has its own paths; leave it out")
 
 
-def _executor(
-    workers: int | None, address: str | None, options: Mapping[str, Any]
+def executor_of(
+    workers: int | None, address: str | None, *, is_recorded: bool = False
 ) -> Executor | None:
-    """The executor that --workers and --ray ask for."""
+    """The executor that --workers and --ray ask for.
+
+    Args:
+        workers: number of workers.
+        address: of a Ray cluster.
+        is_recorded: whether there is a recording already.
+
+    Raises:
+        InputError: if workers are wanted though there is.
+    """
     if workers is None and address is None:
         return None
-    if options.get("recording") is not None:
+    if is_recorded:
         raise InputError("--recording: its paths are traced; leave --workers and --ray out")
     return Ray(workers=workers, address=address)
 

@@ -18,6 +18,7 @@ from envmap_inverse.recording.shards import GrowingShards
 from envmap_inverse.recording.worker import Order, Worker
 from envmap_inverse.scene.parcel import packed
 from envmap_inverse.scene.scene import Scene
+from envmap_inverse.system.progress import stage
 from envmap_inverse.version import __version__
 
 __all__ = ["Executor", "Ray"]
@@ -28,6 +29,9 @@ MAX_RETRIES = 8
 """Deaths of a worker that one question survives; one that is always killed lacks memory."""
 
 SECONDS_TO_REACH, SECONDS_TO_START = 10, 300
+
+SECONDS_TO_WAIT = 1.0
+"""For an answer, before whoever waits looks round."""
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -106,23 +110,15 @@ class Ray:
                 have another version or too little memory.
         """
         parcel = packed(scene)
-        cluster = _Cluster.join(self.address)
-        workers = min(self.workers or cluster.num_machines, len(sources))
-        if self.address is not None:
-            cluster.check_room(workers)
-        per_machine = -(-workers // cluster.num_machines)
-        cores = max(cluster.num_cores // per_machine, 1)
-        shares = shared_out(len(sources), workers)
-        orders = [
-            Order(
-                sources={number: sources[number] for number in share},
-                memory_budget=memory_budget,
-                cores=cores,
-                share=per_machine,
-            )
-            for share in shares
-        ]
-        ray_workers = _RayWorkers(cluster.ray, parcel, orders, cores if self.address else 0)
+        with stage("Starting workers"):
+            cluster = _Cluster.join(self.address)
+            workers = min(self.workers or cluster.num_machines, len(sources))
+            if self.address is not None:
+                cluster.check_room(workers)
+            shares = shared_out(len(sources), workers)
+            orders = cluster.orders(sources, shares, memory_budget)
+            cores = orders[0].cores if self.address else None
+            ray_workers = _RayWorkers(cluster.ray, parcel, orders, cores or 0)
         width, height = scene.envmap.resolution
         shards = RemoteShards(ray_workers, sources, shares, width * height, (spp,))
         shards.record(on_progress)
@@ -156,6 +152,21 @@ class _Cluster:
                 f"--workers {workers}: the cluster has {counted(self.all_cores, 'core')}, of "
                 "which each worker takes one at least; take fewer workers"
             )
+
+    def orders(
+        self, sources: Sequence[Source], shares: Sequence[range], memory_budget: int | None
+    ) -> list[Order]:
+        """What each worker records, with its share of a machine."""
+        per_machine = -(-len(shares) // self.num_machines)
+        return [
+            Order(
+                sources={number: sources[number] for number in share},
+                memory_budget=memory_budget,
+                cores=max(self.num_cores // per_machine, 1),
+                share=per_machine,
+            )
+            for share in shares
+        ]
 
     @classmethod
     def join(cls, address: str | None) -> _Cluster:
@@ -265,18 +276,48 @@ class _RayWorkers:
         """See `Workers`."""
         return getattr(self._actors[worker], method).remote(*arguments)
 
-    def answers(self, asked: Sequence[Any]) -> Iterator[Any]:
+    def answers(
+        self, asked: Sequence[Any], waiting: Callable[[], None] = lambda: None
+    ) -> Iterator[Any]:
         """See `Workers`."""
         for question in asked:
-            try:
-                yield self._ray.get(question)
-            except InputError as error:
-                raise InputError(str(getattr(error, "cause", error))) from None
-            except self._ray.exceptions.RayTaskError:
-                raise
-            except self._ray.exceptions.RayError as error:
-                raise InputError(
-                    f"a worker was killed {MAX_RETRIES + 1} times at the same work, most likely "
-                    "because its machine ran out of memory; take more machines, fewer workers on "
-                    f"each, or a smaller --spp or --size ({type(error).__name__})"
-                ) from None
+            while not self._ray.wait([question], timeout=SECONDS_TO_WAIT)[0]:
+                waiting()
+            yield self._answer(question)
+
+    def arriving(
+        self, asked: Sequence[Any], waiting: Callable[[], None]
+    ) -> Iterator[tuple[int, Any]]:
+        """See `Workers`."""
+        numbers = {question: number for number, question in enumerate(asked)}
+        while numbers:
+            there, _ = self._ray.wait([*numbers], timeout=SECONDS_TO_WAIT)
+            for question in there:
+                yield numbers.pop(question), self._answer(question)
+            if not there:
+                waiting()
+
+    def _answer(self, question: Any) -> Any:
+        try:
+            return self._ray.get(question)
+        except InputError as error:
+            raise InputError(str(getattr(error, "cause", error))) from None
+        except self._ray.exceptions.RayTaskError:
+            raise
+        except self._ray.exceptions.RayError as error:
+            raise InputError(
+                f"a worker was killed {MAX_RETRIES + 1} times at the same work, most likely "
+                "because its machine ran out of memory; take more machines, fewer workers on "
+                f"each, or a smaller --spp or --size ({type(error).__name__})"
+            ) from None
+
+    def whereabouts(self) -> Sequence[tuple[str, int]]:
+        """See `Workers`. Without Ray's dashboard only a module of its own tells."""
+        known = importlib.import_module("ray._private.state")
+        found = [known.actors(actor._actor_id.hex()) for actor in self._actors]
+        places = [each.get("Address", {}).get("IPAddress", "") for each in found]
+        is_one = len({*places}) == 1
+        return [
+            ("" if is_one else place, each.get("NumRestarts", 0))
+            for place, each in zip(places, found, strict=True)
+        ]

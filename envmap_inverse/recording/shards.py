@@ -194,6 +194,9 @@ class GrowingShards(Shards, Protocol):
     def grown(self, spp: int, on_progress: Callable[[float], None]) -> GrowingShards:
         """Trace further paths of each pixel, up to a number; see `LightTransport.record`."""
 
+    def summed_up(self) -> list[dict[str, Any]]:
+        """What each worker has done, for `summary.json`."""
+
 
 class LocalShards:
     """Shards in this process; they share the memory of the whole matrices."""

@@ -48,6 +48,7 @@ function show(state) {
   if (isOver) showLeft(state);
   if (state.counted === "frames") nameFrames();
   showDoing(isOver ? null : state.doing, state.steps);
+  showWorkers(isOver ? [] : state.workers);
   showPictures(state);
   if (state.lines.length) showLines(state.lines, state.steps);
   return isOver;
@@ -73,6 +74,32 @@ function showDoing(doing, steps) {
   byId("doing").textContent = words.length ? `${words.join(", ")}.` : "";
   // Nothing says how far the reading of files is: the bar moves to and fro.
   if (next === 0 && doing) setProgress(doing.share);
+}
+
+// Each worker: what it does, how much of its part is recorded, and how often it was started again.
+function showWorkers(workers) {
+  const list = byId("workers");
+  const asked = JSON.stringify(workers);
+  if (list.dataset.shown === asked) return;
+  list.dataset.shown = asked;
+  list.hidden = workers.length === 0;
+  list.replaceChildren(...workers.map(lineOfWorker));
+  list.tabIndex = list.scrollHeight > list.clientHeight ? 0 : -1; // keys scroll it
+}
+
+function lineOfWorker({ worker, machine, doing, recorded, shards, bytes, restarts }) {
+  const line = document.createElement("li");
+  const add = (tag, text) => line.append(Object.assign(document.createElement(tag), { textContent: text }));
+  add("b", machine ? `worker ${worker} on ${machine}` : `worker ${worker}`);
+  add("span", `${doing}, ${recorded} of ${shards} shard${shards === 1 ? "" : "s"}, ${sizeOf(bytes)}`);
+  const times = restarts === 2 ? " twice" : restarts > 2 ? ` ${restarts} times` : "";
+  if (restarts) add("strong", `started again${times}`);
+  return line;
+}
+
+function sizeOf(bytes) {
+  const [size, unit] = bytes < 2 ** 30 ? [bytes / 2 ** 20, "MiB"] : [bytes / 2 ** 30, "GiB"];
+  return `${size ? written(size, 3) : 0}\u00a0${unit}`;
 }
 
 function setProgress(share) {

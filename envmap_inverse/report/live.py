@@ -31,6 +31,7 @@ from envmap_inverse.images import display_exposure, encode_jpeg, shrink, tonemap
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Iteration, Record
 from envmap_inverse.report.figures import LINKED
+from envmap_inverse.system.crew import present
 from envmap_inverse.system.progress import innermost
 from envmap_inverse.system.strict_json import to_json
 
@@ -235,6 +236,7 @@ class LiveView(AbstractContextManager["LiveView"]):
             "status": status,
             "hasReport": self._report is not None,
             "doing": _doing(),
+            "workers": _workers(),
             "counted": self._counted,
             "steps": self._num_steps,
             "pictures": list(self._pictures),
@@ -356,11 +358,19 @@ def _stops(query: str) -> float:
 
 def _doing() -> dict[str, Any] | None:
     """What the program does now, how far it is, and for how long it has done so."""
-    stage = innermost()
+    stage, crew = innermost(), present()
     if stage is None:
         return None
     share = stage.done / stage.total if stage.total else None
-    return {"name": stage.name, "share": share, "detail": stage.detail, "seconds": stage.seconds}
+    is_listed = crew is not None and stage.detail == crew.in_words()  # the page has a list
+    detail = "" if is_listed else stage.detail
+    return {"name": stage.name, "share": share, "detail": detail, "seconds": stage.seconds}
+
+
+def _workers() -> list[dict[str, Any]]:
+    """What each worker does and has; empty where no workers record."""
+    crew = present()
+    return [] if crew is None else crew.as_it_is()
 
 
 def _line(record: Record) -> dict[str, Any]:

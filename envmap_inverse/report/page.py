@@ -16,7 +16,7 @@ from envmap_inverse.report import figures, repeating, response, tables
 from envmap_inverse.report.comparing import cautions, first_of_equals, loss_kinds
 from envmap_inverse.report.figures import counted, files_beside, link_to_report
 from envmap_inverse.report.lamps import LampsPane, lamps_pane
-from envmap_inverse.report.phases import phases
+from envmap_inverse.report.phases import phases, workers_in_words
 from envmap_inverse.report.pictures import (
     DIFFERENCE_GAIN,
     MAX_PIXELS,
@@ -175,6 +175,7 @@ def page(runs: Sequence[Run], folder: Path) -> str:
         glance=list(_glance(runs, rasters, exposure)),
         response=response,
         bars=phases([run.summary for run in runs if run.pictures]),
+        workers=[workers_in_words(run.summary) for run in runs if run.pictures],
         is_relative=any(is_relative(run.summary) for run in runs),
         reports=[link_to_report(run.path, folder) for run in runs],
         places=places,

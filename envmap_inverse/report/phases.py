@@ -1,4 +1,4 @@
-"""The seconds of runs by phase, as bars on one scale."""
+"""The seconds of runs by phase, as bars on one scale, and the workers that took them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Phase", "phases"]
+from envmap_inverse.errors import counted
+from envmap_inverse.system.crew import times
+from envmap_inverse.system.memory import mebibytes
+
+__all__ = ["Phase", "phases", "workers_in_words"]
+
+FEW_WORKERS = 8
+"""Workers of which each is named, or else only those that were started again."""
 
 PHASES = ("record", "load", "solve", "files", "assemble", "other", "coverage", "start")
 """Each has its number's colour, on all pages."""
@@ -47,6 +54,30 @@ def phases(summaries: Sequence[Mapping[str, Any]]) -> list[list[Phase]]:
         found.append({**seconds, "other": max(total - sum(seconds.values()), 0.0)})
     longest = max((sum(seconds.values()) for seconds in found), default=0.0) or 1.0
     return [list(_bar(seconds, longest)) for seconds in found]
+
+
+def workers_in_words(summary: Mapping[str, Any]) -> str:
+    """The workers of a run and what each recorded; empty if it had none."""
+    workers = summary.get("workers") or []
+    if len(workers) > FEW_WORKERS:
+        shards, nbytes = (sum(each[key] for each in workers) for key in ("shards", "bytes"))
+        again = [
+            f"worker {each['worker']}{times(each['restarts'])}"
+            for each in workers
+            if each["restarts"]
+        ]
+        started = f"; started again: {', '.join(again)}" if again else ""
+        whole = f"{counted(shards, 'shard')}, {mebibytes(nbytes)}"
+        return f"{len(workers)} workers ({whole}{started})"
+    return ", ".join(map(_worker, workers))
+
+
+def _worker(worker: Mapping[str, Any]) -> str:
+    machine = f" on {worker['machine']}" if worker["machine"] else ""
+    parts = [counted(worker["shards"], "shard"), mebibytes(worker["bytes"])]
+    if worker["restarts"]:
+        parts.append(f"started again{times(worker['restarts'])}")
+    return f"worker {worker['worker']}{machine} ({', '.join(parts)})"
 
 
 def _bar(seconds: Mapping[str, float], longest: float) -> Iterator[Phase]:

@@ -14,7 +14,7 @@ from envmap_inverse.errors import InputError, cannot_write
 from envmap_inverse.images import write_bytes
 from envmap_inverse.report import figures, tables
 from envmap_inverse.report.numbers import number
-from envmap_inverse.report.phases import phases
+from envmap_inverse.report.phases import phases, workers_in_words
 from envmap_inverse.report.pictures import Sheet
 from envmap_inverse.report.repeating import command_to_repeat
 from envmap_inverse.report.shots import is_relative
@@ -148,6 +148,7 @@ def _page(
         words=WORDS,
         is_relative=is_relative(summary),
         bar=phases([summary])[0],
+        workers=workers_in_words(summary),
         fit=tables.in_a_sentence(fit_in_words(summary["fit"])) if summary.get("fit") else "",
         date=figures.date(folder),
         files=figures.files_beside(folder, output),

@@ -271,6 +271,7 @@ def run(
                     "follow": following,
                 },
                 "warnings": list(notes),
+                **({"workers": list(first.workers)} if first.workers else {}),
             },
             frames_per_second or FRAMES_PER_SECOND,
             first.coverage,

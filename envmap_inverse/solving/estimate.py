@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import cache, partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -183,8 +184,15 @@ def solve(
         held_out=solution.held_out,
         parameterization=solution.parameterization,
         lacking=lacking,
+        workers=_workers(solution),
         judged=partial(_judged, problem, solution, coverage, lacking),
     )
+
+
+def _workers(solution: Solution) -> tuple[dict[str, Any], ...]:
+    """What each worker has done, if workers hold the recording."""
+    remote = None if solution.transport is None else solution.transport.remote
+    return () if remote is None else tuple(remote.summed_up())
 
 
 def _unfinished(solution: Solution) -> str:

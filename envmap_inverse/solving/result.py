@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -54,6 +54,8 @@ class Estimate:
             are those of the texels.
         lacking: what a run that ended too early lacks, such as "more iterations"; empty for others.
         refinement: the numbers of the scene that were refined; None if none were.
+        workers: of each worker of an executor its number, machine, shards, entries, bytes, and how
+            often it was started again, as `summary.json` has them; empty if none was used.
         judged: renders the pictures under the map, for `fit`.
         posterior: how sure the map is; from `Transport`. It holds the recorded light transport.
 
@@ -80,6 +82,7 @@ class Estimate:
     parameterization: str = ""
     lacking: str = ""
     refinement: Refinement | None = None
+    workers: tuple[dict[str, Any], ...] = ()
     judged: Callable[[], Fit] | None = field(default=None, repr=False)
     posterior: AnyPosterior | None = field(default=None, repr=False)
 

@@ -96,6 +96,7 @@ def summary_of(result: Estimate) -> dict[str, Any]:
         "exposures": None if result.exposures is None else result.exposures.tolist(),
         "few_numbers": _few_numbers(result),
         **_refined(result),
+        **({"workers": list(result.workers)} if result.workers else {}),
     }
 
 

@@ -8,7 +8,7 @@ import resource
 import sys
 from pathlib import Path
 
-__all__ = ["free_addresses", "free_memory", "gibibytes"]
+__all__ = ["free_addresses", "free_memory", "gibibytes", "mebibytes"]
 
 _CGROUP = Path("/sys/fs/cgroup")
 _UNKNOWN = 2**31
@@ -60,3 +60,8 @@ def _free_on_machine() -> int:
 def gibibytes(num_bytes: float) -> str:
     """Format bytes for people."""
     return f"{num_bytes / 2**30:.3g} GiB"
+
+
+def mebibytes(num_bytes: float) -> str:
+    """Format bytes for people, few ones too."""
+    return f"{num_bytes / 2**20:.3g} MiB" if num_bytes < 2**30 else gibibytes(num_bytes)

@@ -13,6 +13,7 @@ from playwright.sync_api import expect
 from posed import posed
 
 from envmap_inverse.report.live import LiveView
+from envmap_inverse.system.crew import Crew
 
 Open = Callable[..., Any]
 
@@ -41,7 +42,10 @@ def test_axe_finds_nothing_on_a_page(
 def test_axe_finds_nothing_on_a_live_view(open_page: Open, browser: Any, tmp_path: Path) -> None:
     with LiveView(tmp_path / "run") as view:
         view.begin(posed(np.ones((16, 32, 3), np.float32)), [])
+        crew = Crew([range(3)] * 60)
+        crew.look([("", 2)] * 60)
         opened = open_page(browser)
         opened.page.goto(view.address)
         expect(opened.page.locator("#status")).to_contain_text("goes on")
+        expect(opened.page.locator("#workers li")).to_have_count(len(crew.workers))
         assert findings(opened) == []

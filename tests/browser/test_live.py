@@ -14,6 +14,7 @@ from posed import posed
 
 from envmap_inverse.problem.solution import Iteration
 from envmap_inverse.report.live import LiveView
+from envmap_inverse.system.crew import Crew
 from envmap_inverse.system.progress import stage
 
 Open = Callable[..., Any]
@@ -103,6 +104,41 @@ def test_before_the_first_iteration_the_page_says_what_is_done_and_how_long_that
         with stage("Writing files"):
             expect(page.locator("#doing")).to_have_text("Writing files.")
         expect(page.locator("#pictures")).to_be_hidden()
+
+
+def test_each_worker_is_listed_with_what_it_does(opened: Any) -> None:
+    workers = opened.page.locator("#workers")
+    expect(workers).to_be_hidden()
+    crew = Crew([range(4), range(4, 5)])
+    for shard in (0, 1):
+        crew.has_recorded(0, shard, 60 * 2**20, 3_000_000)
+    crew.has_recorded(1, 4, 2**20, 50_000)
+    lines = workers.locator("li")
+    expect(lines).to_have_text(
+        [
+            "worker 1recording, 2 of 4 shards, 120 MiB",
+            "worker 2recorded, 1 of 1 shard, 1.00 MiB",
+        ]
+    )
+    crew.look([("10.0.0.1", 0), ("10.0.0.2", 2)])
+    expect(lines.nth(1)).to_have_text(
+        "worker 2 on 10.0.0.2recording again, 0 of 1 shard, 0 MiBstarted again twice"
+    )
+    del crew
+    expect(workers).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [320, 1280])
+def test_the_list_of_many_workers_stays_inside_the_page(opened: Any, width: int) -> None:
+    page = opened.page
+    page.set_viewport_size({"width": width, "height": 700})
+    crew = Crew([range(20 * n, 20 * n + 20) for n in range(100)])
+    crew.look([("a-machine-with-a-name-of.some.length.example", 1)] * 100)
+    expect(page.locator("#workers li")).to_have_count(100)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("#workers").evaluate("list => list.clientHeight") < 300
+    expect(page.locator("#workers")).to_have_attribute("tabindex", "0")
+    assert len(crew.workers) == 100
 
 
 def test_theme_and_exposure_of_a_live_view_can_be_changed(opened: Any) -> None:

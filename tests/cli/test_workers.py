@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import importlib
+import json
 import os
+import re
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
+from comparing import assert_bit_equal
 
+import envmap_inverse as ei
 from envmap_inverse.images import read_image
 
 pytest.importorskip("ray", reason="needs the extra [ray]")
@@ -54,22 +59,60 @@ def expected(call: Callable[..., Any], inputs: Path, tmp_path_factory: Any) -> A
     return read_image(folder / "envmap.exr")
 
 
+def address_of(process: subprocess.Popen[str]) -> str:
+    """Where the live view of a run is."""
+    for line in process.stdout or ():
+        if line.startswith("live view at "):
+            return line.removeprefix("live view at ").strip()
+    raise AssertionError("the run has ended")
+
+
+def restarts_of(address: str) -> list[int]:
+    """How often each worker was started again, as the live view of a run says."""
+    try:
+        with urlopen(f"{address}state.json", timeout=5) as answer:
+            return [worker["restarts"] for worker in json.load(answer)["workers"]]
+    except OSError:  # it has ended
+        return []
+
+
 def test_a_worker_that_is_killed_is_replaced_and_the_map_has_the_same_bits(
     start: Start, inputs: Path, tmp_path: Path, expected: Any
 ) -> None:
-    with start(*command(inputs, tmp_path / "run", "--workers", 2)) as process:
-        killed: set[int] = set()
+    seen: list[list[int]] = []
+    with start(*command(inputs, tmp_path / "run", "--workers", 2, "--live")) as process:
+        address, killed = address_of(process), set[int]()
         while process.poll() is None:
             found = workers_of(process.pid)
             if len(found) == 2 and len(killed) < 2:
                 time.sleep(0.5)
                 killed.add(found[len(killed)])
                 os.kill(found[len(killed) - 1], signal.SIGKILL)
+            seen.append(restarts_of(address))
             time.sleep(0.2)
-        _, stderr = process.communicate()
+        stdout, stderr = process.communicate()
     assert (process.returncode, stderr) == (0, "")
     assert len(killed) == 2
     np.testing.assert_array_equal(read_image(tmp_path / "run" / "envmap.exr"), expected)
+    assert max(map(sum, seen)) == 2
+    assert re.search(
+        r"^Worker [12] was killed( twice)?: recording its shards again", stdout, re.MULTILINE
+    )
+    workers = json.loads((tmp_path / "run" / "summary.json").read_text())["workers"]
+    assert [(each["worker"], each["shards"]) for each in workers] == [(1, 1), (2, 1)]
+    assert sum(each["restarts"] for each in workers) == 2
+
+
+def test_a_recording_of_workers_is_that_of_one_process(
+    call: Callable[..., Any], inputs: Path, tmp_path: Path
+) -> None:
+    scene, found = str(inputs / "scene.xml"), []
+    for name, options in (("one", ()), ("two", ("--workers", "2"))):
+        file = tmp_path / f"{name}.npz"
+        done = call("record", scene, "-o", str(file), "--trust-input", "--spp", "4", *options)
+        assert (done.returncode, done.stderr) == (0, "")
+        found.append(ei.LightTransport.load(file))
+    assert_bit_equal(*found)
 
 
 def test_a_run_whose_process_is_killed_goes_on_with_other_workers(

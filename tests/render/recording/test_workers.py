@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pytest
@@ -44,7 +44,8 @@ class Here:
     def __init__(self, make: Sequence[Callable[[], Worker]], kill_every: int) -> None:
         self.make, self.kill_every = make, kill_every
         self.workers = [one() for one in make]
-        self.num_asked = self.num_killed = 0
+        self.num_asked = 0
+        self.num_killed = [0] * len(make)
 
     def put(self, value: Any) -> Any:
         return sent(value)
@@ -53,11 +54,21 @@ class Here:
         self.num_asked += 1
         if self.kill_every and self.num_asked % self.kill_every == 0:
             self.workers[number] = self.make[number]()
-            self.num_killed += 1
+            self.num_killed[number] += 1
         return sent(getattr(self.workers[number], method)(*sent(arguments)))
 
-    def answers(self, asked: Sequence[Any]) -> Iterator[Any]:
+    def answers(self, asked: Sequence[Any], waiting: Callable[[], None]) -> Iterator[Any]:
+        waiting()
         return iter(asked)
+
+    def arriving(
+        self, asked: Sequence[Any], waiting: Callable[[], None]
+    ) -> Iterator[tuple[int, Any]]:
+        waiting()
+        return reversed([*enumerate(asked)])
+
+    def whereabouts(self) -> Sequence[tuple[str, int]]:
+        return [(f"machine{number}", killed) for number, killed in enumerate(self.num_killed)]
 
 
 @dataclass
@@ -130,7 +141,7 @@ def test_a_map_has_the_same_bits_with_any_number_of_workers_and_if_some_are_kill
     expected = ei.estimate(scene, image, optimizer=ei.Transport(spp=16))
     found = ei.estimate(scene, image, optimizer=ei.Transport(spp=16, executor=executor))
     assert_same_result(found, expected)
-    assert (executor.used[0].num_killed > 3) == bool(executor.kill_every)
+    assert (sum(executor.used[0].num_killed) > 3) == bool(executor.kill_every)
 
 
 def test_a_recording_that_grows_on_workers_has_the_bits_of_one_process(scene: ei.Scene) -> None:
@@ -213,21 +224,72 @@ def test_more_workers_than_a_cluster_has_cores_are_refused() -> None:
         cluster.check_room(4)
 
 
-def test_the_progress_names_the_workers_from_the_start(scene: ei.Scene) -> None:
-    class Watching:
-        seen: ClassVar[list[tuple[float, str]]] = []
+class Watching:
+    """Keeps what an observer is shown of workers."""
 
-        def begin(self, stage: Stage) -> None:
-            pass
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, str, str]] = []
+        self.begun: list[str] = []
 
-        def update(self, stage: Stage) -> None:
-            if "worker" in stage.detail:  # else the workers' own, which share this process
-                self.seen.append((stage.done, stage.detail))
+    def begin(self, stage: Stage) -> None:
+        self.begun.append(stage.name)
 
-        def end(self, stage: Stage) -> None:
-            pass
+    def update(self, stage: Stage) -> None:
+        if "worker" in stage.detail:  # else the workers' own, which share this process
+            self.seen.append((stage.done, stage.detail, stage.line))
 
-    with watched_by(Watching()):
+    def end(self, stage: Stage) -> None:
+        pass
+
+
+def test_the_progress_names_each_worker_from_the_start(scene: ei.Scene) -> None:
+    watching = Watching()
+    with watched_by(watching):
         ei.LightTransport.record(scene, spp=16, executor=InThisProcess(2))
-    assert Watching.seen[0] == (0.0, "2 workers")
-    assert Watching.seen[-1] == (1.0, "2 workers")
+    assert watching.seen[0] == (0.0, "2 workers: 0/3, 0/3 shards, 0 MiB", "")
+    done, words, _ = watching.seen[-1]
+    assert (done, words[:31]) == (1.0, "2 workers: 3/3, 3/3 shards, 0.0")
+    assert any(": 0/3, 1/3 shards" in words for _, words, _ in watching.seen)
+
+
+def test_a_worker_that_is_killed_as_it_records_shows_as_started_again(scene: ei.Scene) -> None:
+    watching, executor = Watching(), InThisProcess(2, kill_every=6)
+    with watched_by(watching):
+        ei.LightTransport.record(scene, spp=16, executor=executor)
+    assert executor.used[0].num_killed == [0, 1]
+    lines = [line for _, _, line in watching.seen if line]
+    assert lines == ["Worker 2 was killed: recording its shards again"]
+    assert watching.seen[-1][1].endswith(", worker 2 started again")
+
+
+def test_a_worker_that_is_killed_as_it_solves_shows_as_a_stage_and_in_the_summary(
+    scene: ei.Scene,
+) -> None:
+    there = ei.LightTransport.record(scene, spp=16, executor=InThisProcess(2))
+    shards: Any = there.remote
+    here: Any = shards._workers
+    texels = np.ones((there.shape[1], 3), np.float32)
+    before = shards.summed_up()
+    watching = Watching()
+    for killed in (1, 2):
+        here.workers[0] = here.make[0]()
+        here.num_killed[0] = killed
+        shards._looked = 0.0  # a while ago
+        with watched_by(watching):
+            there.matvec(texels)
+    assert [name for name in watching.begun if "killed" in name] == [
+        "Worker 1 was killed: recording its shards again",
+        "Worker 1 was killed twice: recording its shards again",
+    ]
+    first, second = shards.summed_up()
+    assert first == {**before[0], "restarts": 2}
+    assert second == before[1]
+    assert (second["worker"], second["machine"], second["shards"]) == (2, "machine1", 3)
+    assert second["bytes"] > second["entries"] > 0
+
+
+def test_an_estimate_knows_its_workers(scene: ei.Scene) -> None:
+    image = ei.render(scene, spp=16)
+    found = ei.estimate(scene, image, optimizer=ei.Transport(spp=4, executor=InThisProcess(2)))
+    assert [worker["shards"] for worker in found.workers] == [1, 1]
+    assert ei.estimate(scene, image, optimizer=ei.Transport(spp=4)).workers == ()

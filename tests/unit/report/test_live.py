@@ -21,6 +21,7 @@ from envmap_inverse import InputError, Iteration
 from envmap_inverse.console.live import check_live, live_view
 from envmap_inverse.problem.solution import Record
 from envmap_inverse.report.live import LOOPBACK, MAX_CONNECTIONS, MAX_LINES, LiveView
+from envmap_inverse.system.crew import Crew
 
 REFERENCE = np.ones((4, 6, 3), np.float32)
 
@@ -138,6 +139,16 @@ def test_the_files_that_the_report_has_links_to_come_with_it_and_no_others(
     assert ask(view, "summary.json")[2] == b"summary.json"
     for name in ("private.txt", "envmap.exr", "../summary.json"):
         assert ask(view, name)[0] == HTTPStatus.NOT_FOUND
+
+
+def test_the_state_has_the_workers_while_there_are_any(view: LiveView) -> None:
+    assert state(view)["workers"] == []
+    crew = Crew([range(2), range(2, 4)])
+    crew.has_recorded(1, 2, 2**20, 50_000)
+    crew.look([("", 1), ("", 0)])
+    first, second = state(view)["workers"]
+    assert (first["doing"], first["restarts"]) == ("recording again", 1)
+    assert (second["recorded"], second["shards"], second["bytes"]) == (1, 2, 2**20)
 
 
 def test_hundreds_of_idle_connections_keep_nobody_waiting(view: LiveView) -> None:

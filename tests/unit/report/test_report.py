@@ -240,7 +240,35 @@ def test_outliers_are_marked_where_the_run_has_them(make_run: MakeRun, tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("exposure", "x"), ("clipped_share", [1]), ("seconds", 3), ("exposures", 1)]
+    ("copies", "words"),
+    [
+        (
+            1,
+            "worker 1 (1 shard, 1 MiB), "
+            "worker 2 on &lt;b&gt;10.0.0.2 (2 shards, 1 MiB, started again twice).",
+        ),
+        (5, "10 workers (15 shards, 10 MiB; started again: worker 2 twice, worker 2 twice, "),
+    ],
+)
+def test_the_workers_of_a_run_are_named_below_its_phases(
+    make_run: MakeRun, tmp_path: Path, copies: int, words: str
+) -> None:
+    folder = make_run(tmp_path / "run")
+    assert "Recorded and solved by" not in write_report(folder).read_text()
+    summary = json.loads((folder / "summary.json").read_text())
+    first = {"worker": 1, "machine": "", "shards": 1, "bytes": 2**20, "restarts": 0}
+    second = first | {"worker": 2, "machine": "<b>10.0.0.2", "shards": 2, "restarts": 2}
+    text = json.dumps(summary | {"workers": copies * [first, second]})
+    (folder / "summary.json").write_text(text)
+    assert f"Recorded and solved by {words}" in write_report(folder).read_text()
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        *[("exposure", "x"), ("clipped_share", [1]), ("seconds", 3), ("exposures", 1)],
+        *[("workers", 3), ("workers", [{"worker": 1}])],
+    ],
 )
 def test_a_summary_of_other_kinds_of_values_is_damaged(
     make_run: MakeRun, tmp_path: Path, key: str, value: object
