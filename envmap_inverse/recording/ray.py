@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import logging
 import os
 import socket
@@ -32,6 +33,9 @@ SECONDS_TO_REACH, SECONDS_TO_START = 10, 300
 
 SECONDS_TO_WAIT = 1.0
 """For an answer, before whoever waits looks round."""
+
+FEW = 4
+"""Questions of a worker, about, that are waited for at a time: they are answered in order."""
 
 _SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",
@@ -183,7 +187,7 @@ class _Cluster:
                     "_node_ip_address": "127.0.0.1",
                 }
             try:
-                ray.init(address=address, **options)
+                ray.init(address=address or "local", **options)  # None would join what it finds
             except Exception as error:  # noqa: BLE001 - Ray raises ConnectionError, ValueError, ...
                 where = f"--ray {address}: " if address else ""
                 raise InputError(f"{where}Ray does not start: {in_one_line(error)}") from None
@@ -291,7 +295,8 @@ class _RayWorkers:
         """See `Workers`."""
         numbers = {question: number for number, question in enumerate(asked)}
         while numbers:
-            there, _ = self._ray.wait([*numbers], timeout=SECONDS_TO_WAIT)
+            first = [*itertools.islice(numbers, FEW * len(self._actors))]
+            there, _ = self._ray.wait(first, timeout=SECONDS_TO_WAIT)
             for question in there:
                 yield numbers.pop(question), self._answer(question)
             if not there:
@@ -312,11 +317,14 @@ class _RayWorkers:
             ) from None
 
     def whereabouts(self) -> Sequence[tuple[str, int]]:
-        """See `Workers`. Without Ray's dashboard only a module of its own tells."""
-        known = importlib.import_module("ray._private.state")
-        found = [known.actors(actor._actor_id.hex()) for actor in self._actors]
+        """See `Workers`. Without its dashboard, Ray tells it in a module of its own alone."""
+        try:
+            known = importlib.import_module("ray._private.state").actors
+        except (ImportError, AttributeError):  # of another version: the run goes on without
+            return [("", 0)] * len(self._actors)
+        found = [known(actor._actor_id.hex()) for actor in self._actors]
         places = [each.get("Address", {}).get("IPAddress", "") for each in found]
-        is_one = len({*places}) == 1
+        is_one = len({*filter(None, places)}) <= 1
         return [
             ("" if is_one else place, each.get("NumRestarts", 0))
             for place, each in zip(places, found, strict=True)

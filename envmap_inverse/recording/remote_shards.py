@@ -108,13 +108,17 @@ class RemoteShards:
         with stage("Recording paths", 1.0) as shown:
             done = 0
 
-            def show() -> None:
-                lines = [_words_of_restart(each.number, each.restarts) for each in self._look()]
-                shown.advance(done / len(asked), self.crew.in_words(), "\n".join(lines))
+            def show(line: str = "") -> None:
+                shown.advance(done / len(asked), self.crew.in_words(), line)
 
+            def look() -> None:
+                for each in self._look():  # if there is nothing new, nothing gets on
+                    show(_words_of_restart(each.number, each.restarts))
+
+            look()
             show()
-            for index, (entries, nbytes) in self._workers.arriving(asked, show):
-                show()
+            for index, (entries, nbytes) in self._workers.arriving(asked, look):
+                look()
                 done += 1
                 self.num_entries += entries
                 self.nbytes += nbytes

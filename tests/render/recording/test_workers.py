@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 import envmap_inverse as ei
 from envmap_inverse.recording import shards, worker
-from envmap_inverse.recording.ray import _Cluster
+from envmap_inverse.recording.ray import _Cluster, _RayWorkers
 from envmap_inverse.recording.recorder import Source
 from envmap_inverse.recording.remote_shards import RemoteShards, shared_out
 from envmap_inverse.recording.worker import Order, Worker
@@ -286,6 +286,37 @@ def test_a_worker_that_is_killed_as_it_solves_shows_as_a_stage_and_in_the_summar
     assert second == before[1]
     assert (second["worker"], second["machine"], second["shards"]) == (2, "machine1", 3)
     assert second["bytes"] > second["entries"] > 0
+
+
+def test_workers_that_get_on_with_nothing_do_not_count_as_progress(
+    scene: ei.Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    advanced: list[str] = []
+
+    def arriving(self: Here, asked: Sequence[Any], waiting: Callable[[], None]) -> Any:
+        before = len(advanced)
+        for _ in range(3):  # seconds without an answer
+            waiting()
+        assert len(advanced) == before
+        return enumerate(asked)
+
+    class Counting(Watching):
+        def update(self, stage: Stage) -> None:
+            advanced.append(stage.detail)
+
+    monkeypatch.setattr(Here, "arriving", arriving)
+    with watched_by(Counting()):
+        ei.LightTransport.record(scene, spp=16, executor=InThisProcess(2))
+    assert advanced[-1].startswith("2 workers: 3/3, 3/3 shards")
+
+
+def test_without_what_ray_knows_of_its_workers_a_run_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    workers = object.__new__(_RayWorkers)
+    workers._actors = [None, None]
+    monkeypatch.setitem(sys.modules, "ray._private.state", None)
+    assert workers.whereabouts() == [("", 0), ("", 0)]
 
 
 def test_an_estimate_knows_its_workers(scene: ei.Scene) -> None:
