@@ -64,6 +64,7 @@ def recorded(
         executor=executor,
         earlier=earlier,
         most_spp=most_spp,
+        block=problem.block,
     )
     if keeper:
         keeper.keep_transport(transport)

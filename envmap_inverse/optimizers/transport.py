@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -22,11 +22,13 @@ from envmap_inverse.optimizers.least_squares.few_numbers import FewNumbers
 from envmap_inverse.optimizers.least_squares.robust import RobustLeastSquares
 from envmap_inverse.optimizers.least_squares.solver import Settings
 from envmap_inverse.optimizers.passes import Plan, most_passes
+from envmap_inverse.optimizers.probing import sees_blurred_light
 from envmap_inverse.optimizers.progressive import Progressive
 from envmap_inverse.optimizers.protocol import Keeper, Solver
 from envmap_inverse.optimizers.recorded import fitting, recorded
 from envmap_inverse.parameterizations import Direct, Parameterization
 from envmap_inverse.priors import PRIORS, Chromaticity, Prior, Tikhonov, TotalVariation
+from envmap_inverse.problem.blocks import largest_block, num_counting
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.recording.light_transport import MAX_SPP, LightTransport
 from envmap_inverse.recording.ray import Executor
@@ -34,8 +36,12 @@ from envmap_inverse.system.arrays import HOST, Library
 
 __all__ = ["Transport", "usual_spp"]
 
-NUM_PATHS = 2**22
+NUM_PATHS, MOST_SPP = 2**22, 256
 MAX_STEPS = 10**6
+
+FIRST_PIXELS, ENOUGH_PIXELS = 2**18, 2**16
+"""Pixels of all pictures from which a map can be had soon, and those that are enough where light is
+blurred, or two for each texel: if there are many more, they are taken together in blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,6 +101,9 @@ class Transport(Settings):
             out; if there are more, the scene is wrong, and none is. 0 to look for none. None are
             looked for in brackets: exposures and response that are a little off make the pictures
             of a lamp disagree.
+        all_pixels: whether large pictures are solved for at all of their pixels where light is
+            blurred, too. By default some 65,000 blocks of pixels with more paths each are enough
+            there, unless `spp` is given or the recording is to be kept.
         executor: records and holds the shards of the light transport elsewhere, e.g. `Ray`; None
             for the threads of this process. Maps have the same bits.
 
@@ -111,6 +120,7 @@ class Transport(Settings):
     recording: LightTransport | None = field(default=None, compare=False)
     max_outliers: float = 0.15
     parameterization: Parameterization | Sums | str = field(default_factory=Direct)
+    all_pixels: bool = False
     executor: Executor | None = field(default=None, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -154,7 +164,7 @@ class Transport(Settings):
         """Number of steps, at most, which are one for each pass and the rounds."""
         if self.recording is not None:
             return 1 + self.rounds
-        return most_passes(self.spp, self.seconds) + self.rounds
+        return most_passes(self.seconds) + self.rounds
 
     def paths_per_pixel(self, problem: Problem) -> int:
         """Number of paths that are traced for each pixel, if nothing ends the run before."""
@@ -164,17 +174,30 @@ class Transport(Settings):
         """Prepare to record, or record at once if the problem leaves something open."""
         if self.recording is not None or self._leaves_open(problem):
             return self._in_one_pass(problem, keeper)
-        plan = Plan(
-            spp=self.paths_per_pixel(problem), seconds=self.seconds, is_open=self.spp is None
-        )
         return Progressive(
-            *(self, problem, keeper, plan),
+            *(self, problem, keeper, self._plan(problem)),
             max_share=self._max_share(problem),
             library=HOST if self.executor else _library_for(problem),
             seed=self.seed,
             memory_budget=self.memory_budget,
             executor=self.executor,
         )
+
+    def _plan(self, problem: Problem) -> Plan:
+        """The passes. Blurred light needs no more than some pixels, but many paths for each."""
+        plan = Plan(
+            spp=self.paths_per_pixel(problem),
+            num_pixels=num_counting(problem),
+            block=largest_block(problem, FIRST_PIXELS),
+            seconds=self.seconds,
+            is_open=self.spp is None,
+        )
+        enough = max(ENOUGH_PIXELS, 2 * problem.initial[:, :, 0].size)
+        block = 1 if self.all_pixels or self.spp else largest_block(problem, enough)
+        if block == 1 or not sees_blurred_light(problem, self.seed):
+            return plan
+        spp = min(plan.spp * block**2, MOST_SPP)
+        return replace(plan, spp=spp, block=block, finest=block)
 
     def _leaves_open(self, problem: Problem) -> bool:
         """Whether there is more to find than texels, for which all paths are needed."""
@@ -226,7 +249,7 @@ class Transport(Settings):
 
 def usual_spp(num_pixels: int) -> int:
     """Number of paths for each pixel of a picture, where none is asked for."""
-    return int(np.clip(NUM_PATHS // num_pixels, 16, 256))
+    return int(np.clip(NUM_PATHS // num_pixels, 16, MOST_SPP))
 
 
 def _library_for(problem: Problem) -> Library:

@@ -22,6 +22,7 @@ from envmap_inverse.problem.plausibility import (
     warn_of_scale,
 )
 from envmap_inverse.problem.view import View, ViewLike, as_views, naming_input, start_exposures
+from envmap_inverse.recording.rows import in_blocks
 from envmap_inverse.scene.envmap import as_texels
 from envmap_inverse.scene.rendering import check_film
 from envmap_inverse.scene.scene import Scene
@@ -43,6 +44,7 @@ class Problem:
         priors: what is known about maps.
         initial: start map, texels (H, W, 3).
         ground_truth: the true map, if known; only measured against.
+        block: pixels on a side of the squares of their films whose means the views show.
 
     Example:
         >>> problem = ei.Problem.create(scene, image, loss=ei.MSE())
@@ -59,6 +61,7 @@ class Problem:
     initial: NDArray[np.float32]
     priors: tuple[Prior, ...] = ()
     ground_truth: NDArray[np.float32] | None = None
+    block: int = 1
 
     def __post_init__(self) -> None:
         """Check that the views fit the scene's films."""
@@ -66,7 +69,7 @@ class Problem:
             raise InputError("no reference image given; at least one is needed")
         faults = Faults()
         for view in self.views:
-            faults.attempt(_check_fit, self.scene, view)
+            faults.attempt(_check_fit, self.scene, view, self.block)
         faults.report()
 
     @cached_property
@@ -144,10 +147,10 @@ def _mean_radiance(views: Sequence[View]) -> float:
     return mean if np.isfinite(mean) and mean > 0 else 1.0
 
 
-def _check_fit(scene: Scene, view: View) -> None:
+def _check_fit(scene: Scene, view: View, block: int) -> None:
     """Refuse a view that the film of its sensor cannot take."""
     check_film(scene, view.sensor)
-    film, size = scene.film_size(view.sensor), view.image.shape[1::-1]
+    film, size = in_blocks(scene.film_size(view.sensor), block), view.image.shape[1::-1]
     if film != size:
         raise InputError(
             f"{view.name}: is {size[0]} x {size[1]} but the film of sensor {view.sensor} is "

@@ -28,7 +28,7 @@ from envmap_inverse.recording.other_light import other_light
 from envmap_inverse.recording.ray import Executor
 from envmap_inverse.recording.recordable import recordable_paths
 from envmap_inverse.recording.recorder import sources_of
-from envmap_inverse.recording.rows import shared_rows
+from envmap_inverse.recording.rows import in_blocks, pixels_of_blocks, shared_rows
 from envmap_inverse.recording.shards import GrowingShards, LocalShards, Shards, ends_of_shards
 from envmap_inverse.recording.weighted import WeightedTransport, columns_of, transposed
 from envmap_inverse.scene.scene import Scene
@@ -107,6 +107,7 @@ class LightTransport:
         executor: Executor | None = None,
         earlier: LightTransport | None = None,
         most_spp: int | None = None,
+        block: int = 1,
     ) -> LightTransport:
         """Trace the paths of some views and record where they lead.
 
@@ -130,6 +131,8 @@ class LightTransport:
                 the recording is the one that tracing all of them gives, up to rounding.
             most_spp: paths per pixel to which it may grow, for which shards are cut; None for
                 `spp`.
+            block: pixels on a side of the squares whose means are recorded, each with the paths
+                of one pixel, as smaller pictures, of which the masks are.
 
         Raises:
             InputError: if spp < 1, the masks leave no pixel, the recording does not fit into
@@ -141,7 +144,8 @@ class LightTransport:
             raise InputError("no sensor to record")
         check_seed(seed)
         settings = recordable_paths(scene, sensors)
-        sizes = tuple(scene.film_size(sensor) for sensor in sensors)
+        films = {sensor: scene.film_size(sensor) for sensor in sensors}
+        sizes = tuple(in_blocks(films[sensor], block) for sensor in sensors)
         pixels, rows = shared_rows(sizes, sensors, masks)
         if not any(map(len, pixels.values())):
             raise InputError("the masks leave no pixel to record")
@@ -150,9 +154,10 @@ class LightTransport:
             ends, offset = earlier.ends, earlier.offset
         else:
             ends = ends_of_shards(map(len, pixels.values()), most_spp or spp)
-            offset = other_light(scene, sensors, seed)
+            offset = other_light(scene, sensors, seed, block)
+        in_film = {k: pixels_of_blocks(part, films[k], block) for k, part in pixels.items()}
         held, assembling = recorded_matrices(
-            *(scene, settings, sources_of(pixels, seed), ends),
+            *(scene, settings, sources_of(in_film, seed, block), ends),
             spp=spp,
             memory_budget=memory_budget,
             on_progress=on_progress or (lambda _: None),
@@ -255,11 +260,6 @@ class LightTransport:
     def num_entries(self) -> int:
         """Number of stored entries of one channel."""
         return self.shards.num_entries
-
-    @property
-    def spread(self) -> float:
-        """Distinct texels of a pixel's paths, as a share of the most possible, from 0 to 1."""
-        return self.num_entries / (4 * self.spp * self.shards.shape[0])
 
     @property
     def nbytes(self) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.recording.rows import in_blocks, means_of_blocks
 from envmap_inverse.scene.rendering import render
 from envmap_inverse.scene.scene import Scene
 
@@ -15,18 +16,20 @@ __all__ = ["light_alone", "other_light"]
 OFFSET_SPP = 256
 
 
-def other_light(scene: Scene, sensors: Sequence[int], seed: int) -> NDArray[np.float32]:
-    """Images lit by everything but the environment map, shape (pixels, 3)."""
+def other_light(
+    scene: Scene, sensors: Sequence[int], seed: int, block: int = 1
+) -> NDArray[np.float32]:
+    """Images lit by everything but the environment map, means of blocks, shape (blocks, 3)."""
     width, height = scene.envmap.resolution
-    sizes = [scene.film_size(sensor) for sensor in sensors]
+    sizes = [in_blocks(scene.film_size(sensor), block) for sensor in sensors]
     if len(scene.mi_scene.emitters()) == 1:
         return np.zeros((sum(w * h for w, h in sizes), 3), np.float32)
     dark = np.zeros((height, width, 3), np.float32)
-    images = {
-        sensor: render(scene, dark, spp=OFFSET_SPP, seed=seed + number, sensor=sensor)
-        for number, sensor in enumerate(dict.fromkeys(sensors))
-    }
-    return np.concatenate([images[sensor].reshape(-1, 3) for sensor in sensors])
+    images = {}
+    for number, sensor in enumerate(dict.fromkeys(sensors)):
+        image = render(scene, dark, spp=OFFSET_SPP, seed=seed + number, sensor=sensor)
+        images[sensor] = means_of_blocks(image, block).reshape(-1, 3)
+    return np.concatenate([images[sensor] for sensor in sensors])
 
 
 def light_alone(

@@ -47,17 +47,19 @@ class Source:
         sensor: its index.
         pixels: their numbers, ascending.
         seed: of their samples, which depend on it and on the pixel alone.
+        block: pixels on a side of the squares to record, whose upper left pixels these are.
     """
 
     sensor: int
     pixels: NDArray[np.uint32]
     seed: int
+    block: int = 1
 
 
-def sources_of(pixels: Mapping[int, NDArray[np.uint32]], seed: int) -> list[Source]:
+def sources_of(pixels: Mapping[int, NDArray[np.uint32]], seed: int, block: int = 1) -> list[Source]:
     """All pixels to record, by the index of their sensor, as sources whose samples differ."""
     return [
-        Source(sensor=sensor, pixels=recorded, seed=seed * len(pixels) + number)
+        Source(sensor=sensor, pixels=recorded, seed=seed * len(pixels) + number, block=block)
         for number, (sensor, recorded) in enumerate(pixels.items())
     ]
 
@@ -179,7 +181,9 @@ def _traced(
     for source in sources:
         with refusing("record", "; use the Adam optimizer"):
             tracer = PathTracer(
-                *(scene, settings, source.sensor, spp, source.seed, library), first=first
+                *(scene, settings, source.sensor, spp, source.seed, library),
+                first=first,
+                block=source.block,
             )
         for chunk in _ranges(len(source.pixels), per_chunk):
             begun = time.perf_counter()

@@ -1,4 +1,7 @@
-"""Which pixels are recorded: views of one sensor share rows, and masked pixels have none."""
+"""Which pixels are recorded: views of one sensor share rows, and masked pixels have none.
+
+Pixels of large pictures may be taken together: in blocks, squares of so many pixels on a side.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["check_rows", "shared_rows"]
+__all__ = ["check_rows", "in_blocks", "means_of_blocks", "pixels_of_blocks", "shared_rows"]
+
+
+def in_blocks(size: tuple[int, int], block: int) -> tuple[int, int]:
+    """How many whole blocks a picture of (width, height) has across and down.
+
+    Args:
+        size: of the picture.
+        block: pixels on a side of a block.
+    """
+    return size[0] // block, size[1] // block
+
+
+def pixels_of_blocks(
+    numbers: NDArray[np.uint32], size: tuple[int, int], block: int
+) -> NDArray[np.uint32]:
+    """The numbers of the upper left pixels of blocks; see `in_blocks`.
+
+    Args:
+        numbers: of the blocks.
+        size: (width, height) of the picture in pixels.
+        block: pixels on a side of a block.
+    """
+    row, column = np.divmod(numbers, max(in_blocks(size, block)[0], 1))
+    return np.asarray(block * (row * size[0] + column), np.uint32)
+
+
+def means_of_blocks(image: NDArray[np.float32], block: int) -> NDArray[np.float32]:
+    """The means of an image, shape (h, w, 3), over its whole blocks."""
+    columns, rows = in_blocks(image.shape[1::-1], block)
+    parts = image[: block * rows, : block * columns].reshape(rows, block, columns, block, -1)
+    return image if block == 1 else np.asarray(parts.mean(axis=(1, 3)), np.float32)
 
 
 def shared_rows(

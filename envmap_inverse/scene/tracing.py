@@ -67,6 +67,7 @@ class PathTracer:
         library: Library = HOST,
         *,
         first: int = 0,
+        block: int = 1,
     ) -> None:
         """Prepare to trace.
 
@@ -78,9 +79,10 @@ class PathTracer:
             seed: of the samples.
             library: of the arrays that come back.
             first: number of the first path of each pixel to trace; those before it have been.
+            block: pixels on a side of the squares among which a path chooses its pixel.
         """
         self.scene, self.settings, self.spp, self.seed = scene, settings, spp, seed
-        self.first = first
+        self.first, self.block = first, block
         self.library = library
         self.sensor = scene.sensor(sensor)
         film = self.sensor.film()
@@ -89,7 +91,10 @@ class PathTracer:
         self.to_local = mi.Transform4f(scene.envmap.to_local)
 
     def trace(self, pixels: NDArray[np.uint32]) -> Paths:
-        """Follow the paths of the pixels with these numbers; row by row they count from 0."""
+        """Follow the paths of the pixels with these numbers; row by row they count from 0.
+
+        Where pixels are taken together, the numbers are those of the upper left ones.
+        """
         number = dr.arange(mi.UInt32, len(pixels) * (self.spp - self.first))
         first, spp = (dr.opaque(mi.UInt32, each) for each in (self.first, self.spp))
         place = number // (spp - first)
@@ -116,9 +121,12 @@ class PathTracer:
         film = self.sensor.film()
         y = pixel // self.width
         x = pixel - y * self.width
-        u, v = sampler.stratified(0), sampler.stratified(1)
-        offset_x, weight_x = self.filters[0].sample(x, u)
-        offset_y, weight_y = self.filters[1].sample(y, v)
+        block = dr.opaque(mi.Float, self.block)
+        u, v = block * sampler.stratified(0), block * sampler.stratified(1)
+        across, down = mi.UInt32(u), mi.UInt32(v)
+        x, y = x + across, y + down
+        offset_x, weight_x = self.filters[0].sample(x, u - mi.Float(across))
+        offset_y, weight_y = self.filters[1].sample(y, v - mi.Float(down))
         size = mi.ScalarVector2f(film.crop_size())
         position = mi.Point2f(mi.Float(x) + offset_x, mi.Float(y) + offset_y) / size
         aperture = mi.Point2f(0)

@@ -20,6 +20,7 @@ from envmap_inverse.losses import Loss
 from envmap_inverse.optimizers import loop
 from envmap_inverse.optimizers.choices import default_optimizer
 from envmap_inverse.optimizers.protocol import Keeper, Optimizer
+from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.brackets import with_found_responses
 from envmap_inverse.problem.fitting import fit_films
@@ -89,7 +90,8 @@ def estimate(
         ground_truth: the true map; it only adds an error to the history.
         keep_transport: whether the result keeps the recorded light transport for
             `Transport(recording=result.transport)`, which solves for other pictures, losses,
-            priors or exposures without tracing.
+            priors or exposures without tracing. All pixels are recorded then; but where time ended
+            before they were, there is none.
         on_iteration: called with an `Iteration` after each; returning True ends the run.
 
     Returns:
@@ -153,6 +155,8 @@ def solve(
     """
     start = time.perf_counter()
     scene = problem.scene
+    if keep_transport and isinstance(optimizer, Transport):
+        optimizer = replace(optimizer, all_pixels=True)
     _LOGGER.info("%s, %s, %s", optimizer, counted(len(problem.views), "view"), problem.loss)
     with scene.envmap.holding(scene.envmap.texels), single_threaded_blas():
         with _reported(on_iteration, optimizer.num_steps, words or numbers_of) as reporting:

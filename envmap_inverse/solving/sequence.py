@@ -15,6 +15,7 @@ from envmap_inverse.optimizers.automatic_weights import with_chosen_weights
 from envmap_inverse.optimizers.least_squares.temporal import Temporal
 from envmap_inverse.optimizers.least_squares.tracking import Tracker
 from envmap_inverse.optimizers.protocol import Keeper, State
+from envmap_inverse.optimizers.recorded import recorded
 from envmap_inverse.optimizers.transport import Transport
 from envmap_inverse.priors import Prior
 from envmap_inverse.problem.fitting import fit_films, resized
@@ -150,8 +151,8 @@ class Follower:
         first = solve(
             *(self._problem, self._optimizer, on_iteration, self._keeper), keep_transport=True
         )
-        assert first.transport is not None
-        transport = first.transport.gathered()
+        kept = first.transport or recorded(self._problem, spp=1, seed=self._optimizer.seed)
+        transport = kept.gathered()
         exposures = self._problem.exposures if first.exposures is None else first.exposures
         views = tuple(
             replace(view, exposure=exposure)

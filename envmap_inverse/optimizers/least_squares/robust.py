@@ -73,9 +73,13 @@ class RobustLeastSquares:
         self._counts = [view.weights[:, :, 0] > 0 for view in problem.views]
         self._outliers: Masks = tuple(map(np.zeros_like, self._counts))
 
-    def begin_at(self, texels: Texels) -> None:
+    def begin(self) -> None:
         """See `LeastSquares`."""
-        self._solver.begin_at(texels)
+        self._solver.begin()
+
+    def begin_at(self, radiance: Texels) -> None:
+        """See `LeastSquares`."""
+        self._solver.begin_at(radiance)
 
     def step(self, index: int) -> Step:
         """Take a step of least squares; after the last, go on without the outliers."""
@@ -90,14 +94,19 @@ class RobustLeastSquares:
         return replace(step, loss=loss)  # of the pixels of the steps before
 
     @property
-    def texels(self) -> Texels:
+    def radiance(self) -> Texels:
         """The present map."""
-        return self._solver.texels
+        return self._solver.radiance
 
     @property
     def is_smoothed(self) -> bool:
         """See `LeastSquares`."""
         return self._solver.is_smoothed
+
+    @property
+    def loss(self) -> float:
+        """See `LeastSquares`."""
+        return self._solver.loss
 
     def share_of_paths(self) -> float:
         """See `LeastSquares`."""
@@ -184,7 +193,7 @@ class RobustLeastSquares:
             held_out=self._first.held_out.chosen,
         )
         if before is not None:
-            solver.begin_at(np.float32(before.unit / solver.unit) * before.without_held_out)
+            solver.begin_at(np.float32(before.unit) * before.without_held_out)
         return solver
 
 

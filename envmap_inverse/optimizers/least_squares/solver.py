@@ -111,9 +111,11 @@ class LeastSquares:
 
     # The steps of a run
 
-    def begin_at(self, texels: Texels) -> None:
-        """Take a map to warm up from, in the units of this one."""
-        self.texels = texels
+    def begin_at(self, radiance: Texels) -> None:
+        """Take a map to go on from."""
+        self.texels = radiance / np.float32(self.unit)
+        self._predict()
+        self.loss = self.pictures.mean_loss(self.predicted)
 
     def step(self, index: int) -> Step:
         """Warm up first; then take one projected Newton step of the reweighted problem."""
@@ -150,6 +152,11 @@ class LeastSquares:
             self._is_settled = is_in_vain or stopping.is_below_noise(self.share_of_paths())
 
     @property
+    def radiance(self) -> Texels:
+        """The present map."""
+        return self.texels * np.float32(self.unit)
+
+    @property
     def without_held_out(self) -> Texels:
         """The last map in which held-out pixels had no part."""
         return self.texels if self._kept is None else self._kept
@@ -172,11 +179,12 @@ class LeastSquares:
         texels = partial(self._filled, self.texels, self.seen, self.measured)
         return Step(loss=self.loss, error=self._error(), texels=texels, image=image)
 
-    def run(self) -> None:
+    def run(self) -> Step:
         """Take all steps."""
         for index in range(1 + self.settings.rounds):
             if not self.is_finished:
                 self.step(index)
+        return self.report()
 
     def state(self) -> State:
         """See `Solver`."""
@@ -200,7 +208,7 @@ class LeastSquares:
             self.see_all()
         if num_done > 0:
             self.texels = as_columns(self.transport.library.array(texels))
-            self.predicted = self.transport.matvec(self.texels)
+            self._predict()
             self.loss = self.pictures.mean_loss(self.predicted)
 
     def solution(self) -> Solution:
@@ -227,18 +235,21 @@ class LeastSquares:
     def _warm_up(self) -> None:
         """Take multiplicative steps, as many as asked for or until held-out pixels settle."""
         wanted, floor = self.settings.warm_up, self.settings.noise_floor
-        self.predicted = self.transport.matvec(self.texels)
+        self._predict()
         loss = self.held_out.loss(self.predicted)
         for _ in range(stopping.MOST_FACTORS if wanted is None else wanted):
             self.pictures.fit_gains(self.predicted)
             weights = self.weights * self._balance
             found = factors(self.transport, self.pictures, weights, self.predicted, floor)
             self.texels = np.where(self.seen, self.texels * found, self.texels)
-            self.predicted = self.transport.matvec(self.texels)
+            self._predict()
             before, loss = loss, self.held_out.loss(self.predicted)
             if wanted is None and stopping.has_settled(before, loss):
                 break
         self.pictures.fit_gains(self.predicted)
+
+    def _predict(self) -> None:
+        self.predicted = self.transport.matvec(self.texels)
 
     def _look(self) -> None:
         """Note which texels the pixels see, and measure, that the next steps see."""
@@ -253,7 +264,7 @@ class LeastSquares:
         least = least_values(self.texels, self.transport.resolution, bool(self.problem.priors))
         if (self.texels < least).any():
             self.texels = np.maximum(self.texels, least)
-            self.predicted = self.transport.matvec(self.texels)
+            self._predict()
         weights, factor = self.weighting()
         weights *= self.pictures.pulls(self.predicted)
         forms = self._quadratics(factor)
@@ -278,7 +289,7 @@ class LeastSquares:
         vector = projected_step(vector, step, gradient, hessian, bounds)
         self.pictures.multiply_gains(np.exp(to_host(vector[self.initial.size :])))
         self.texels = self._texels_of(vector)
-        self.predicted = self.transport.matvec(self.texels)
+        self._predict()
         self.pictures.fit_gains(self.predicted)
 
     def _correct(self) -> None:
@@ -288,7 +299,7 @@ class LeastSquares:
         missing = self.pictures.observed - self.predicted
         factor = smooth_factor(self.transport, self.texels, missing, self._variance())
         self.texels = self.texels * factor
-        self.predicted = self.transport.matvec(self.texels)
+        self._predict()
         self.pictures.fit_gains(self.predicted)
 
     def _hessian(self, weights: Pixels, forms: Sequence[Quadratic]) -> Callable[[Vector], Vector]:

@@ -55,7 +55,7 @@ def test_where_light_is_blurred_every_map_is_better_than_the_one_before(material
     optimizer = ei.Transport(spp=64, max_outliers=0)
     ei.estimate(scene, ei.render(scene, spp=64), optimizer=optimizer, on_iteration=told.append)
     errors = [log_rmse(iteration.texels, truth) for iteration in told]
-    assert len(errors) >= 4
+    assert len(errors) >= 3
     assert errors == sorted(errors, reverse=True)
 
 
