@@ -66,6 +66,7 @@ def run(
         if is_interrupted or ending:
             status = "interrupted" if is_interrupted else ending
             break
+        del step  # its arrays are large
     solving = time.perf_counter() - clock
     solution = solver.solution()
     return replace(

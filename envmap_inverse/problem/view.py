@@ -129,7 +129,7 @@ class View:
             raise InputError(f"{self.name}: must have shape (h, w, 3); found {image.shape}")
         naming_input(self.name, check_finite, image, "repair them or mask them and set them to 0")
         object.__setattr__(self, "image", image)
-        mask = np.ones(image.shape[:2], np.float32) if self.mask is None else self.mask
+        mask = np.broadcast_to(np.float32(1), image.shape[:2]) if self.mask is None else self.mask
         object.__setattr__(self, "mask", _checked_mask(self.name, mask, image.shape))
         if not isinstance(self.exposure, str):
             object.__setattr__(self, "exposure", _checked_exposure(self.name, self.exposure))
@@ -233,11 +233,11 @@ class View:
         low = np.where(self.is_under, np.float32(-np.inf), self.image)
         return low, np.where(self.is_over, np.float32(np.inf), self.image)
 
-    @cached_property
+    @property
     def weights(self) -> NDArray[np.float32]:
         """Weight of each value of the image, shape (h, w, 3); sums to 1."""
         share = self.mask / np.float32(3 * self.mask.sum(dtype=np.float64))
-        return np.repeat(share[:, :, None], 3, axis=2)
+        return np.broadcast_to(share[:, :, None], self.image.shape)
 
     @cached_property
     def is_over(self) -> NDArray[np.bool_]:
@@ -246,19 +246,18 @@ class View:
         Compression lowers some clipped values: those that are nearly white beside clipped ones.
         """
         if self.white is None:
-            return _flagged(self.over, np.zeros(self.image.shape, bool))
+            return _flagged(self.over, np.zeros((1, 1, 1), bool), self.image.shape)
         is_over = self.image >= self.white
         is_jpeg = self.picture is not None and self.picture.jpeg_quality is not None
         if is_jpeg and self.over is None and is_over.any():
             is_over |= beside(is_over) & (self.image >= NEAR_WHITE * self.white)
-        return _flagged(self.over, is_over)
+        return _flagged(self.over, is_over, self.image.shape)
 
     @cached_property
     def is_under(self) -> NDArray[np.bool_]:
         """Which values are clipped at the bottom, shape (h, w, 3)."""
-        if self.black is None:
-            return _flagged(self.under, np.zeros(self.image.shape, bool))
-        return _flagged(self.under, self.image <= self.black)
+        black = -np.inf if self.black is None else self.black
+        return _flagged(self.under, self.image <= black, self.image.shape)
 
     @property
     def clipped_share(self) -> dict[str, float]:
@@ -307,8 +306,12 @@ def _check_flags(name: str, shape: tuple[int, ...], **flags: NDArray[np.bool_] |
             raise InputError(f"{name}: {kind} has shape {np.shape(array)} but the image {shape}")
 
 
-def _flagged(flags: NDArray[np.bool_] | None, found: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    return found if flags is None else found | np.asarray(flags, bool)
+def _flagged(
+    flags: NDArray[np.bool_] | None, found: NDArray[np.bool_], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    """Values that have one flag or the other; they take no memory if there are none."""
+    both = found if flags is None else found | np.asarray(flags, bool)
+    return both if both.any() else np.broadcast_to(np.False_, shape)
 
 
 def _clipped(view: View, levels: Censored) -> View:

@@ -23,7 +23,7 @@ def other_light(
     width, height = scene.envmap.resolution
     sizes = [in_blocks(scene.film_size(sensor), block) for sensor in sensors]
     if len(scene.mi_scene.emitters()) == 1:
-        return np.zeros((sum(w * h for w, h in sizes), 3), np.float32)
+        return np.broadcast_to(np.float32(0), (sum(w * h for w, h in sizes), 3))
     dark = np.zeros((height, width, 3), np.float32)
     images = {}
     for number, sensor in enumerate(dict.fromkeys(sensors)):
