@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -19,6 +19,7 @@ __all__ = [
     "Block",
     "blocks_of",
     "column",
+    "cut_alike",
     "elementwise",
     "in_order",
     "num_cores",
@@ -45,13 +46,28 @@ class Block:
         transpose: the transpose of that matrix.
     """
 
-    def __init__(self, channel: int, matrix: Any, rows: slice) -> None:
-        self.channel, self.rows = channel, rows
+    matrix: Any
+
+    def __init__(self, channel: int, matrix: Any, rows: slice, alike: Block | None = None) -> None:
+        """Take rows of a matrix.
+
+        Args:
+            channel: number of the matrix.
+            matrix: the matrix.
+            rows: which rows.
+            alike: a block of the same rows. Matrices that share where their rows end have blocks
+                that do, too.
+        """
+        self.channel, self.rows, self._ends = channel, rows, matrix.indptr
         first, last = int(matrix.indptr[rows.start]), int(matrix.indptr[rows.stop])
+        if alike is not None and alike._ends is self._ends:
+            ends = alike.matrix.indptr
+        else:
+            ends = matrix.indptr[rows.start : rows.stop + 1] - first
         parts = (
             matrix.data[first:last],
             matrix.indices[first:last],
-            (matrix.indptr[rows.start : rows.stop + 1] - first).astype(matrix.indices.dtype),
+            ends.astype(matrix.indices.dtype, copy=False),
         )
         shape = (rows.stop - rows.start, matrix.shape[1])
         sparse = library_of(matrix).sparse
@@ -72,16 +88,30 @@ def _sharing(matrix: Any, *parts: Any) -> Any:
     return matrix
 
 
-def blocks_of(matrix: Any, channel: int) -> list[Block]:
-    """Split a CSR matrix into four blocks of about equally many entries.
+def cut_alike(matrices: Sequence[Any], rows: slice) -> list[Any]:
+    """The same rows of several matrices."""
+    first = Block(0, matrices[0], rows)
+    return [first.matrix, *(Block(0, each, rows, first).matrix for each in matrices[1:])]
+
+
+def blocks_of(matrices: Sequence[Any]) -> list[Block]:
+    """Split CSR matrices, alike in shape, into four blocks each of about equally many entries.
 
     On a graphics card it is one block.
     """
+    blocks: list[Block] = []
+    for channel, matrix in enumerate(matrices):
+        alike = {(block.rows.start, block.rows.stop): block for block in blocks}
+        blocks += [Block(channel, matrix, slice(*rows), alike.get(rows)) for rows in _cuts(matrix)]
+    return blocks
+
+
+def _cuts(matrix: Any) -> list[tuple[int, int]]:
+    """The first rows of blocks, and those after their last."""
     if library_of(matrix).is_on_card:
-        return [Block(channel, matrix, slice(0, matrix.shape[0]))]
+        return [(0, matrix.shape[0])]
     cuts = np.searchsorted(matrix.indptr, np.linspace(0, matrix.nnz, NUM_BLOCKS + 1)[1:-1])
-    ends = itertools.pairwise([0, *cuts.tolist(), matrix.shape[0]])
-    return [Block(channel, matrix, slice(*rows)) for rows in ends]
+    return [*itertools.pairwise([0, *cuts.tolist(), matrix.shape[0]])]
 
 
 def on_all_cores(function: Callable[[Any], _T], items: Iterable[Any]) -> list[_T]:
@@ -95,7 +125,9 @@ def in_order(function: Callable[[Any], _T], items: Iterable[Any]) -> Iterator[_T
 
 
 def elementwise(
-    function: Callable[..., NDArray[Any]], *arrays: NDArray[np.float32]
+    function: Callable[..., NDArray[Any]],
+    *arrays: Any,
+    into: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """Call a function of each element on arrays (n, columns), in parts that fit a cache.
 
@@ -103,21 +135,33 @@ def elementwise(
 
     Args:
         function: takes rows of all arrays.
-        *arrays: alike in shape.
+        *arrays: (n, columns), or what NumPy repeats: (n, 1), (1, columns) and (1, 1). Rows are
+            taken from those of n when they are needed.
+        into: for the results; perhaps one of the arrays. By default a new array in columns.
 
     Returns:
-        The results, of the same shape, in columns.
+        The results, of the shape of all arrays together.
     """
     if library_of(arrays[0]).is_on_card:
-        return as_columns(function(*arrays))
-    found = np.empty(arrays[0].shape, np.float32, order="F")
+        results = as_columns(function(*(_rows(array, slice(None)) for array in arrays)))
+        if into is None:
+            return results
+        into[:] = results
+        return into
+    shape = np.broadcast_shapes(*(array.shape for array in arrays))
+    found = np.empty(shape, np.float32, order="F") if into is None else into
 
     def of_rows(begin: int) -> None:
         rows = slice(begin, begin + ROWS)
-        found[rows] = function(*(array[rows] for array in arrays))
+        found[rows] = function(*(_rows(array, rows) for array in arrays))
 
     on_all_cores(of_rows, range(0, len(found), ROWS))
     return found
+
+
+def _rows(array: Any, rows: slice) -> Any:
+    """Rows of an array; of one that has a single row, that one."""
+    return array if len(array) == 1 else array[rows]
 
 
 def num_cores() -> int:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 
 from envmap_inverse.recording.recorder import Source
-from envmap_inverse.recording.shards import Kept, cut
+from envmap_inverse.recording.shards import Kept, cut, joined
 from envmap_inverse.recording.sums import PartialSum, partial_sums, total_of
 from envmap_inverse.system.crew import Crew, Worker, times
 from envmap_inverse.system.progress import stage
@@ -179,7 +179,7 @@ class RemoteShards:
     def rows(self, product: str, *arguments: Any) -> Any:
         """See `Shards`."""
         given = self._workers.put(arguments)
-        return np.concatenate([*self._from_all("rows", lambda _: (product, given))], axis=1)
+        return joined(self._from_all("rows", lambda _: (product, given)), self.shape[0])
 
     def summed(self, product: str, *arguments: Any, kept: Kept = None) -> Any:
         """See `Shards`."""

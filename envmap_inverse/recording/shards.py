@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from envmap_inverse.recording.assembly import Matrices
-from envmap_inverse.recording.blocks import Block, blocks_of, in_order
+from envmap_inverse.recording.blocks import Block, blocks_of, cut_alike, in_order
 from envmap_inverse.recording.sums import PartialSum, total_of
 from envmap_inverse.system.arrays import Library, library_of
 
@@ -29,6 +29,7 @@ __all__ = [
     "Shards",
     "cut",
     "ends_of_shards",
+    "joined",
 ]
 
 MAX_PATHS = 2**22
@@ -81,7 +82,7 @@ class Shard:
     @functools.cached_property
     def blocks(self) -> list[Block]:
         """The rows of each channel, in blocks that run on several cores."""
-        return [block for c, matrix in enumerate(self.channels) for block in blocks_of(matrix, c)]
+        return blocks_of(self.channels)
 
     def forward(self, texels: Columns) -> Any:
         """Products with texels; shape (3, rows)."""
@@ -220,8 +221,8 @@ class LocalShards:
     def _shards(self) -> list[Shard]:
         if len(self._ends) == 1:
             return [Shard(self._matrices[:3], self._matrices[3])]
-        cut = [[Block(0, m, rows).matrix for m in self._matrices] for rows in self._ranges()]
-        return [Shard(matrices[:3], matrices[3]) for matrices in cut]
+        parts = (cut_alike(self._matrices, rows) for rows in self._ranges())
+        return [Shard(channels, squares) for *channels, squares in parts]
 
     def _ranges(self) -> Iterator[slice]:
         return itertools.starmap(slice, itertools.pairwise([0, *self._ends]))
@@ -234,8 +235,10 @@ class LocalShards:
 
     def rows(self, product: str, *arguments: Any) -> Any:
         """See `Shards`."""
-        parts = [getattr(shard, product)(*arguments) for shard in self._shards]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        if len(self._ends) == 1:
+            return getattr(self._shards[0], product)(*arguments)
+        parts = (getattr(shard, product)(*arguments) for shard in self._shards)
+        return joined(parts, self.shape[0])
 
     def summed(self, product: str, *arguments: Any, kept: Kept = None) -> Any:
         """See `Shards`."""
@@ -248,6 +251,18 @@ class LocalShards:
     def whole(self) -> tuple[Any, ...]:
         """See `Shards`."""
         return self._matrices
+
+
+def joined(parts: Iterable[Any], num_rows: int) -> Any:
+    """Values of rows, at most so many, one part beside the other; shapes (values, rows)."""
+    found, begin = None, 0
+    for part in parts:
+        if found is None:
+            found = np.empty((len(part), num_rows), part.dtype)
+        found[:, begin : begin + part.shape[1]] = part
+        begin += part.shape[1]
+    assert found is not None
+    return found[:, :begin]
 
 
 def cut(array: Any, rows: slice) -> Any:

@@ -32,8 +32,9 @@ class WeightedTransport:
 
 
 def columns_of(array: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """The columns of an array (n, 3), each contiguous."""
-    return [column(array, c) for c in range(3)]
+    """The columns of an array (n, 3), each contiguous; one of (n, 1) thrice."""
+    columns = [column(array, c) for c in range(array.shape[1])]
+    return columns if len(columns) == 3 else 3 * columns
 
 
 def transposed(array: Any) -> NDArray[np.float32]:
