@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.problem.solution import HeldOut
 from envmap_inverse.problem.view import View
+from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import library_of
 
@@ -43,7 +44,6 @@ class HeldOutPixels:
         chosen: their numbers.
         pixels: the same where the recording lies.
         until: index of the round that sees all pixels.
-        weights: of the other pixels, shape (pixels of all views, 3).
         measures: of each pixel held out its squared residual over the variance, and its loss, means
             over the channels, shape (2, pixels); empty before `measure`.
     """
@@ -64,21 +64,25 @@ class HeldOutPixels:
             chosen: an earlier choice, of which those that count are taken.
         """
         self.until = min(rounds, ROUNDS + 1)
-        counts = [(v.weights > 0) & ~v.is_over & ~v.is_under for v in views]
-        pixels = np.flatnonzero(np.concatenate([c.all(axis=2).ravel() for c in counts]))
+        counts = np.concatenate([_exact_pixels(view).ravel() for view in views])
+        pixels = np.flatnonzero(counts)
         least, most = (int(share * len(pixels)) for share in SHARES)
         number = min(max(NUM_PIXELS, least), most)
         number = number if rounds > 1 and number >= MIN_PIXELS else 0
         if chosen is None:
             chosen = np.sort(np.random.default_rng(0).choice(pixels, number, replace=False))
         else:
-            chosen = chosen[np.isin(chosen, pixels)]
-        is_in = np.ones((len(pictures.weights), 1), np.float32)
-        is_in[chosen] = 0
+            chosen = chosen[counts[chosen]]
         library = library_of(pictures.weights)
         self._pictures, self.chosen, self.pixels = pictures, chosen, library.array(chosen)
-        self.weights: Pixels = pictures.weights * library.array(is_in)
         self.measures: Any = library.array(np.zeros((2, 0), np.float32))
+
+    @property
+    def weights(self) -> Pixels:
+        """Weights of the other pixels, shape (pixels of all views, 1)."""
+        weights: Pixels = self._pictures.weights.copy()
+        weights[self.pixels] = 0
+        return weights
 
     def measure(self, transport: LightTransport, texels: Pixels, predicted: Pixels) -> None:
         """Compare the pixels with what a map predicts that was found without them.
@@ -88,18 +92,24 @@ class HeldOutPixels:
         """
         if len(self.pixels) == 0:
             return
-        pictures = self._pictures
-        light = np.maximum(pictures.light(predicted), np.float32(DARK))
-        variance = pictures.noise(predicted) + transport.variance(texels)
-        variance += (np.float32(TOLERANCE) * light) ** 2
-        known = texels**2 * transport.gram_diagonal(
-            np.where(self.weights > 0, 1 / variance, np.float32(0))
+        pictures, pixels = self._pictures, self.pixels
+        variance = elementwise(
+            lambda n, r, p, o: (
+                n + r + (np.float32(TOLERANCE) * np.maximum(p + o, np.float32(DARK))) ** 2
+            ),
+            *(pictures.noise(predicted), transport.variance(texels), predicted, pictures.offset),
         )
+        precision = elementwise(
+            lambda w, v: np.where(w > 0, 1 / v, np.float32(0)), self.weights, variance
+        )
+        known = texels**2 * transport.gram_diagonal(precision)
+        del precision
         of_texels = np.float32(TEXEL**2) * texels**2 / (1 + np.float32(TEXEL**2) * known)
         variance += transport.sum_of_squares(of_texels)
-        squares = (predicted - pictures.observed) ** 2 / variance
-        losses = np.mean(pictures.losses_at(self.pixels, predicted), axis=1)
-        self.measures = np.stack([self._means(squares), losses])
+        missing = predicted[pixels] - pictures.observed[pixels]
+        squares = np.mean(missing**2 / variance[pixels], axis=1)
+        losses = np.mean(pictures.losses_at(pixels, predicted), axis=1)
+        self.measures = np.stack([squares, losses])
 
     def loss(self, predicted: Pixels) -> float:
         """The mean loss of the pixels by a prediction; of all if none is held out."""
@@ -131,6 +141,8 @@ class HeldOutPixels:
         variance = np.mean((excess - mean) ** 2)
         return bool(mean > CLEAR * np.sqrt(variance / len(losses)))
 
-    def _means(self, values: Pixels) -> Any:
-        """The means over the channels of the pixels' values."""
-        return np.mean(values[self.pixels], axis=1)
+
+def _exact_pixels(view: View) -> NDArray[np.bool_]:
+    """Pixels that count, and of which no value is clipped, shape (h, w)."""
+    counts = view.weights[:, :, 0] > 0
+    return np.asarray(counts & ~view.is_over.any(axis=2) & ~view.is_under.any(axis=2))

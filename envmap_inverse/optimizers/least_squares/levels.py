@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.sphere import latlong
 from envmap_inverse.system.arrays import as_columns
 
@@ -41,7 +42,7 @@ def scaled_start(initial: Texels, predicted: Pixels, observed: Pixels, weights: 
         weights: of their pixels.
     """
     light, found = (
-        np.sum(weights * np.sqrt(np.sqrt(np.maximum(pixels, 0))), axis=0) ** 4
+        np.sum(elementwise(_rooted, weights, pixels), axis=0) ** 4
         for pixels in (observed, predicted)
     )
     least = LEAST_SHARE * np.sum(light) / max(float(np.sum(found)), 1e-30)
@@ -49,6 +50,12 @@ def scaled_start(initial: Texels, predicted: Pixels, observed: Pixels, weights: 
     scaled = initial * scale.astype(np.float32)
     # A texel at 0 could not grow by factors.
     return as_columns(np.where(initial > 0, scaled, np.float32(FLOOR)))
+
+
+def _rooted(weights: Pixels, pixels: Pixels) -> Pixels:
+    """Weighted fourth roots."""
+    rooted: Pixels = weights * np.sqrt(np.sqrt(np.maximum(pixels, 0)))
+    return rooted
 
 
 def least_values(texels: Texels, resolution: tuple[int, int], has_priors: bool) -> Texels:

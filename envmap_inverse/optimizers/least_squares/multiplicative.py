@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
+from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
 
 __all__ = ["factors"]
@@ -35,10 +36,25 @@ def factors(
         predicted: T x.
         noise_floor: relative noise below which noise does not count.
     """
-    light = np.maximum(predicted, np.float32(1e-4))
-    noise = pictures.noise(predicted) / np.float32(noise_floor**2)
-    weights = weights / light / (1 + noise / light**2) * pictures.pulls(predicted)
-    wanted = transport.rmatvec(weights * pictures.target(predicted))
-    found = transport.rmatvec(weights * light)
+    floor = np.float32(noise_floor**2)
+
+    def of_rows(predicted: Pixels, noise: Pixels, weights: Pixels, pulls: Pixels) -> Pixels:
+        light = _positive(predicted)
+        found: Pixels = weights / light / (1 + noise / floor / light**2) * pulls
+        return found
+
+    noise = pictures.noise(predicted)
+    parts = predicted, noise, weights, pictures.pulls(predicted)
+    weights = elementwise(of_rows, *parts, into=noise)
+    wanted = transport.rmatvec(elementwise(np.multiply, weights, pictures.target(predicted)))
+    found = transport.rmatvec(
+        elementwise(lambda w, p: w * _positive(p), weights, predicted, into=weights)
+    )
     ratios: NDArray[Any] = np.clip(wanted / np.maximum(found, np.float32(1e-12)), *FACTORS)
     return ratios
+
+
+def _positive(predicted: Pixels) -> Pixels:
+    """Predicted light, above 0."""
+    light: Pixels = np.maximum(predicted, np.float32(1e-4))
+    return light

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +27,9 @@ A map bends to a part of what covers an object, and the rest gives the whole awa
 
 Pixels = NDArray[np.floating]
 """Shape (h, w, 3)."""
+
+Channel = NDArray[np.floating]
+"""Shape (h, w)."""
 
 
 def outlying(
@@ -48,24 +55,42 @@ def outlying(
     """
     from scipy import ndimage  # noqa: PLC0415 - takes a while to load
 
-    counts = np.isfinite(deviation)
-    sizes = np.max(np.abs(missing) / deviation, axis=2)
+    sizes = _largest(_size, missing, deviation)
     far, near = (FAR, NEAR) if before.any() else (FIRST_FAR, FIRST_NEAR)
     if not (sizes > far).any():
         return np.zeros(sizes.shape, bool)
-    size = (3, 3, 1)
-    low = ndimage.minimum_filter(np.where(counts, predicted, np.inf), size)
-    high = ndimage.maximum_filter(np.where(counts, predicted, -np.inf), size)
-    observed = predicted + missing
-    beyond = np.where(counts, observed - np.clip(observed, low, high), 0)
-    distance = np.max(np.abs(beyond) / deviation, axis=2)
-    parts, _ = ndimage.label(distance > near, np.ones((3, 3)))
-    is_far = np.isin(parts, np.unique(parts[distance > far])) & (parts > 0)
-    found = is_far | (before & (sizes > STILL_FAR))
+    distance = _largest(_distance, missing, deviation, predicted)
+    parts, number = ndimage.label(distance > near, np.ones((3, 3)))
+    is_far = np.zeros(number + 1, bool)
+    is_far[parts[distance > far]] = True
+    found = is_far[parts] | (before & (sizes > STILL_FAR))
+    del distance, parts
     shares = [
         ndimage.uniform_filter(part.astype(np.float32), WINDOW, mode="constant")
         for part in (found, np.ones_like(found))
     ]
     share = shares[0] / shares[1]
     patch = (share > CROWDED) | ((share > SOME) & (sizes > near))
-    return np.asarray((found | patch) & counts.any(axis=2))
+    return np.asarray((found | patch) & np.isfinite(deviation).any(axis=2))
+
+
+def _largest(function: Callable[..., Channel], *images: Pixels) -> Channel:
+    """The largest of a function's results for the channels, one at a time."""
+    channels = zip(*(np.moveaxis(image, 2, 0) for image in images), strict=True)
+    return functools.reduce(np.maximum, itertools.starmap(function, channels))
+
+
+def _size(missing: Channel, deviation: Channel) -> Channel:
+    """Size of what is missing, in standard deviations."""
+    return np.asarray(np.abs(missing) / deviation)
+
+
+def _distance(missing: Channel, deviation: Channel, predicted: Channel) -> Channel:
+    """How far values lie beyond all predictions round them, in standard deviations."""
+    from scipy import ndimage  # noqa: PLC0415 - takes a while to load
+
+    counts = np.isfinite(deviation)
+    low = ndimage.minimum_filter(np.where(counts, predicted, np.inf), 3)
+    high = ndimage.maximum_filter(np.where(counts, predicted, -np.inf), 3)
+    observed = predicted + missing
+    return _size(np.where(counts, observed - np.clip(observed, low, high), 0), deviation)

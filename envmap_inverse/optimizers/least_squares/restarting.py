@@ -74,7 +74,7 @@ def restarted(
         part: which texels, shape (H * W,).
         predicted: the pictures by the map, shape (pixels, 3).
         target: the pictures.
-        weights: of the pixels.
+        weights: of the pixels, shape (pixels,).
         usual: coverage by these weights of a usual texel, in each channel.
 
     Returns:
@@ -92,7 +92,7 @@ def restarted(
         small = matrix[rows[pixels]][:, columns]
         back = small.T.tocsr()
         rest = np.maximum(predicted[pixels, channel] - small @ found[columns, channel], 0)
-        wanted, of_pixel = np.maximum(target[pixels, channel], 0), weights[pixels, channel]
+        wanted, of_pixel = np.maximum(target[pixels, channel], 0), weights[pixels]
         seen = np.maximum(back @ of_pixel, np.float32(1e-12))
         lacking = np.maximum(np.float32(LEAST_SEEN * usual[channel]) - seen, 0)
         light = smooth = start.reshape(-1, 3)[columns, channel]

@@ -16,6 +16,7 @@ from envmap_inverse.optimizers.least_squares.weighting import variance_of_map
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.problem.problem import Problem
 from envmap_inverse.problem.solution import Solution
+from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import to_host
 
@@ -86,9 +87,10 @@ class RobustLeastSquares:
         step = self._solver.step(index)
         if not (self.is_finished and self._max_share):
             return step
+        del step
         self._search()
         if self._solver is self._first:
-            return step
+            return self._first.report()
         step = self._solver.step(self._settings.rounds)
         loss = self._first.pictures.mean_loss(self._prediction(self._solver))
         return replace(step, loss=loss)  # of the pixels of the steps before
@@ -150,7 +152,11 @@ class RobustLeastSquares:
                 return
             if abs(number - before) <= SAME * number or time.perf_counter() > self._ends:
                 break
-            solver = self._without(outliers, solver)
+            unit, texels = solver.unit, solver.without_held_out
+            solver = self._first  # at most two are held at a time
+            solver.rest()
+            solver = self._without(outliers)
+            solver.begin_at(np.float32(unit) * texels)
             solver.advance()
             left_out = outliers
         self._solver, self._outliers = solver, left_out
@@ -159,18 +165,21 @@ class RobustLeastSquares:
         """The outliers of a solver's map, among those that it saw and those that it did not."""
         pictures = self._first.pictures
         predicted = self._prediction(solver)
-        recorded = np.float32(solver.unit / self._first.unit) ** 2 * variance_of_map(
-            self._transport, solver.texels, solver.share_unresolved
+        missing, noise = pictures.target(predicted) - predicted, pictures.noise(predicted)
+        noise *= _share_of_noise(noise, missing, pictures.weights[:, 0] > 0)
+        recorded = variance_of_map(self._transport, solver.texels, solver.share_unresolved)
+        recorded *= np.float32(solver.unit / self._first.unit) ** 2
+        deviation = elementwise(
+            lambda w, v: np.where(w > 0, np.sqrt(v), np.float32(np.inf)),
+            *(pictures.weights, pictures.expected_variance(predicted, recorded, noise)),
+            into=noise,
         )
-        missing = pictures.target(predicted) - predicted
-        counts = pictures.weights > 0
-        noise = _lowered(pictures.noise(predicted), missing, counts)
-        variance = pictures.expected_variance(predicted, recorded, noise)
-        deviation = np.where(counts, np.sqrt(variance), np.float32(np.inf))
         arrays = [pictures.gains.split(to_host(array)) for array in (predicted, missing, deviation)]
         found = []
         for is_in, was, *of_view in zip(self._counts, before, *arrays, strict=True):
-            light, rest, reach = (array.reshape(*was.shape, 3) for array in of_view)
+            light, rest, reach = (
+                np.moveaxis(array.T.reshape(3, *was.shape), 0, 2) for array in of_view
+            )
             mask = outlying(light, rest, reach, was)
             found.append(mask & (mask.sum() <= MAX_OF_VIEW * is_in.sum()))
         return tuple(found)
@@ -180,26 +189,22 @@ class RobustLeastSquares:
         predicted: Pixels = np.float32(solver.unit / self._first.unit) * solver.predicted
         return predicted
 
-    def _without(self, outliers: Masks, before: LeastSquares | None = None) -> LeastSquares:
-        """A solver that does not see the outliers, and goes on from the map of another."""
+    def _without(self, outliers: Masks) -> LeastSquares:
+        """A solver that does not see the outliers."""
         views = tuple(
             replace(view, mask=view.mask * ~mask)
             for view, mask in zip(self._problem.views, outliers, strict=True)
         )
         problem = replace(self._problem, views=views)
-        solver = LeastSquares(
+        return LeastSquares(
             *(self._settings, problem, self._transport),
             phases=self._phases,
             held_out=self._first.held_out.chosen,
         )
-        if before is not None:
-            solver.begin_at(np.float32(before.unit) * before.without_held_out)
-        return solver
 
 
-def _lowered(noise: Pixels, missing: Pixels, counts: NDArray[np.bool_]) -> Pixels:
-    """The variance of noise, as far as most pixels show it: dust may have been taken for it."""
-    ratios = missing[counts] ** 2 / np.maximum(noise[counts], np.float32(1e-30))
-    share = min(float(np.median(to_host(ratios))) / MEDIAN, 1.0)
-    lowered: Pixels = np.float32(share) * noise
-    return lowered
+def _share_of_noise(noise: Pixels, missing: Pixels, counts: NDArray[np.bool_]) -> np.float32:
+    """How much of the variance of noise most pixels show: dust may have been taken for it."""
+    ratios = elementwise(lambda m, n: m**2 / np.maximum(n, np.float32(1e-30)), missing, noise)
+    median = np.median(to_host(ratios[counts]), overwrite_input=True)
+    return np.float32(min(float(median) / MEDIAN, 1.0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,7 +25,7 @@ from envmap_inverse.optimizers.least_squares.multiplicative import factors
 from envmap_inverse.optimizers.least_squares.pictures import Pictures, Pixels
 from envmap_inverse.optimizers.least_squares.smooth import is_blurred, smooth_factor
 from envmap_inverse.optimizers.least_squares.verdict import verdict
-from envmap_inverse.optimizers.least_squares.weighting import Spread, balance
+from envmap_inverse.optimizers.least_squares.weighting import Spread, balance, share_of_paths
 from envmap_inverse.optimizers.protocol import State, Step
 from envmap_inverse.problem.posterior import Posterior
 from envmap_inverse.problem.problem import Problem
@@ -99,7 +100,7 @@ class LeastSquares:
     def begin(self) -> None:
         """Begin at the start map, at the level of the pictures."""
         self.predicted = self.transport.matvec(self.initial)
-        weights = self.weights * self.pictures.is_exact * self.gains.is_known()
+        weights = self.pictures.known_weights(self.weights * self.pictures.is_exact)
         self.centre = scaled_start(self.initial, self.predicted, self.pictures.observed, weights)
         # Texels that nothing sees keep the start value, unless a prior reaches them.
         unseen = self.centre if self.problem.priors else self.initial
@@ -151,6 +152,15 @@ class LeastSquares:
             is_in_vain = stopping.has_settled(before, self.held_out.loss(self.predicted))
             self._is_settled = is_in_vain or stopping.is_below_noise(self.share_of_paths())
 
+    @functools.cached_property
+    def predicted(self) -> Pixels:
+        """The pictures by the map."""
+        return self.transport.matvec(self.texels)
+
+    def rest(self) -> None:
+        """Let go of the prediction, which is made again if it is asked for."""
+        self.__dict__.pop("predicted", None)
+
     @property
     def radiance(self) -> Texels:
         """The present map."""
@@ -170,7 +180,8 @@ class LeastSquares:
     def report(self) -> Step:
         """The present map as that of an iteration; made when asked for."""
         width, height = self.transport.image_sizes[0]
-        predicted, offset = (a[: width * height] for a in (self.predicted, self.transport.offset))
+        first = slice(width * height)
+        predicted, offset = self.predicted[first].copy(), self.transport.offset[first]
 
         def image() -> NDArray[np.float32]:
             light = to_host(predicted) * np.float32(self.unit) + offset
@@ -270,13 +281,12 @@ class LeastSquares:
         forms = self._quadratics(factor)
         hessian = self._hessian(weights, forms)
         from_priors = sum(form.matrix @ (self.texels - form.centre) for form in forms)
-        gradient = self._adjoint(weights * (self.predicted - self.pictures.observed), from_priors)
+        gradient = self._adjoint(self.pictures.slopes(weights, self.predicted), from_priors)
         vector = self._vector(self.texels, np.zeros(self.gains.num_unknown, np.float32))
         bounds = self._vector(least, np.full(self.gains.num_unknown, -1, np.float32))
         free = (vector > bounds) | (gradient < 0)
         free[self.texels.size :] = True
-        light = self.pictures.light(self.predicted)
-        light_sums = self.pictures.light_sums(weights * light, self.predicted)
+        light_sums = self.pictures.light_squares(weights, self.predicted)
         step = conjugate_gradients(
             hessian,
             -gradient * free,
@@ -310,7 +320,9 @@ class LeastSquares:
             change = self._texels_of(step)
             from_priors = sum(form.matrix @ change for form in forms)
             if self.gains.num_unknown:
-                return self._adjoint(weights * self._forward(step), from_priors)
+                pixels = self.transport.matvec(change)
+                self.pictures.add_change(pixels, self.predicted, step[self.initial.size :])
+                return self._adjoint(weights * pixels, from_priors)
             normal = weighted.normal(change) + from_priors
             return self._vector(normal, step[self.initial.size :])
 
@@ -318,17 +330,8 @@ class LeastSquares:
 
     # The unknowns as one vector
 
-    def _forward(self, step: Vector) -> Pixels:
-        """Change of the residuals by a step of the unknowns."""
-        product = self.transport.matvec(self._texels_of(step))
-        if self.gains.num_unknown:
-            product += self.pictures.light(self.predicted) * self.gains.of_unknown(
-                step[self.initial.size :]
-            )
-        return product
-
     def _adjoint(self, pixels: Pixels, texels: Texels | float) -> Vector:
-        """The transpose of `_forward`; to its texels the second argument is added."""
+        """The transpose of the residuals' derivative; to its texels the other is added."""
         return self._vector(
             self.transport.rmatvec(pixels) + texels,
             self.pictures.light_sums(pixels, self.predicted),
@@ -370,11 +373,8 @@ class LeastSquares:
 
     def share_of_paths(self) -> float:
         """Noise of the recording, as a share of the squares of the residuals."""
-        weights = self.weights * self.pictures.loss_weights(self.predicted)
-        missing = self.pictures.target(self.predicted) - self.predicted
-        squares = float(np.sum(weights * missing**2))
-        noise = float(np.sum(weights * self.transport.variance(self.texels)))
-        return noise / max(squares, 1e-30)
+        parts = self.transport, self.pictures, self.texels, self.predicted, self.weights
+        return share_of_paths(*parts)
 
     def _quadratics(self, factor: float) -> Sequence[Quadratic]:
         """The forms that stand for the priors near the present map, times a factor."""
@@ -405,5 +405,5 @@ class LeastSquares:
         return self.as_map(with_filled(light, start, seen, known))
 
     def _variance(self) -> Pixels:
-        variance = self.pictures.variance(self.predicted, self.transport.variance(self.texels))
-        return np.where(self.weights > 0, variance, np.float32(np.inf))
+        recorded = self.transport.variance(self.texels)
+        return self.pictures.variance(self.predicted, recorded, self.weights)

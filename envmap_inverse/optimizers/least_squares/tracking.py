@@ -173,8 +173,8 @@ class Tracker(LeastSquares):
         excess = np.minimum(self._changes.excess, np.float32(MOST_EXCESS)).mean(axis=1)
         strong = self._changes.is_strong.any(axis=1)
         # All channels of a pixel tell of a change; each takes one product of a channel.
-        pixels = np.zeros_like(self.weights)
-        pixels[:, 0], pixels[:, 1] = self.weights[:, 0] * excess, self.weights[:, 1] * strong
+        pixels, weights = np.zeros_like(self.predicted), self.weights[:, 0]
+        pixels[:, 0], pixels[:, 1] = weights * excess, weights * strong
         means = self.transport.rmatvec(pixels) / self._columns
         is_new = widened(means[:, 1] > RESTARTED, self.transport.resolution) & self._is_seen
         return gain_of(means[:, :1]).astype(np.float32), is_new
@@ -220,7 +220,7 @@ class Tracker(LeastSquares):
                 *(self.transport, self.texels, is_new),
                 predicted=self.predicted,
                 target=self.pictures.target(self.predicted),
-                weights=self.weights,
+                weights=self.weights[:, 0],
                 usual=self._usual_columns,
             )
             self.predicted = self.transport.matvec(self.texels)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from envmap_inverse.recording.blocks import elementwise
 from envmap_inverse.recording.light_transport import LightTransport
 from envmap_inverse.system.arrays import as_columns
 
-__all__ = ["Spread", "balance", "unresolved", "variance_of_map"]
+__all__ = ["Spread", "balance", "share_of_paths", "unresolved", "variance_of_map"]
 
 NOISY = 3.0
 """Where noise rules the pictures, priors count that much more."""
@@ -100,6 +101,8 @@ class Spread:
     def weighting(self, weights: Pixels, noise_floor: float, share: float) -> tuple[Pixels, float]:
         """Weights of the squared differences, and by how much more the priors count.
 
+        The arrays of the spread are used up: the weights stand in one of them.
+
         The weights are those of the loss and of the values. Variance of the differences stands
         beside the square of what the loss calls large.
 
@@ -112,14 +115,21 @@ class Spread:
             noise_floor: relative noise below which noise does not count.
             share: of the unresolved light that is not resolved.
         """
-        floor = np.float32(noise_floor**2)
-        others = self.recorded + np.float32(share) * self.unresolved
-        shares = elementwise(lambda w, n: w * n / (floor + w * n), self.of_loss, self.noise)
-        found = elementwise(
-            lambda of_value, w, n, r: of_value * w / (1 + w * (n + r) / floor),
-            *(weights, self.of_loss, self.noise, others),
+        floor, part, found = np.float32(noise_floor**2), np.float32(share), self.unresolved
+        elementwise(lambda r, u: r + part * u, self.recorded, self.unresolved, into=self.recorded)
+        found[:] = weights
+        total = np.sum(found)
+        elementwise(
+            lambda of_value, w, n: of_value * (w * n / (floor + w * n)),
+            *(weights, self.of_loss, self.noise),
+            into=found,
         )
-        ruled = np.sum(weights * shares) / np.sum(weights)
+        ruled = np.sum(found) / total
+        elementwise(
+            lambda of_value, w, n, r: of_value * w / (1 + w * (n + r) / floor),
+            *(weights, self.of_loss, self.noise, self.recorded),
+            into=found,
+        )
         return found, 1 + (NOISY - 1) * float(np.sqrt(ruled))
 
 
@@ -154,8 +164,34 @@ def variance_of_map(transport: LightTransport, texels: Texels, share: float) -> 
     variance = transport.variance(texels)
     if share > 0:
         fine = np.float32(PART_OF_FINE * share) * unresolved(texels, transport.resolution)
-        variance = variance + transport.sum_of_squares(fine)
+        variance += transport.sum_of_squares(fine)
     return variance
+
+
+def share_of_paths(
+    transport: LightTransport,
+    pictures: Pictures,
+    texels: Texels,
+    predicted: Pixels,
+    weights: Pixels,
+) -> float:
+    """Noise of the recording, as a share of the squares of the residuals.
+
+    Args:
+        transport: the recording.
+        pictures: what is fitted.
+        texels: the map.
+        predicted: the pictures by it.
+        weights: of the pixels.
+    """
+    of_loss, target = pictures.loss_weights(predicted), pictures.target(predicted)
+    found = elementwise(
+        lambda w, x, p, t: w * x * (t - p) ** 2, weights, of_loss, predicted, target
+    )
+    squares = float(np.sum(found))
+    variance = transport.variance(texels)
+    elementwise(lambda w, x, v: w * x * v, weights, of_loss, variance, into=found)
+    return float(np.sum(found)) / max(squares, 1e-30)
 
 
 def balance(
@@ -178,12 +214,24 @@ def balance(
     """
     wanted = transport.rmatvec(weights)
     light = transport.matvec(np.ones_like(wanted))
-    factors = np.ones_like(weights)
+    factors = np.ones_like(light)
     for _ in range(STEPS):
-        known = transport.rmatvec(weights * factors * is_exact)
+        known = transport.rmatvec(elementwise(_product, weights, factors, is_exact))
         share = np.where(wanted > 0, known / np.maximum(wanted, np.float32(1e-30)), np.float32(1))
-        least = light / np.float32(most)
-        seen = np.maximum(transport.matvec(share), least)
-        factors = np.where(light > 0, factors * light / np.maximum(seen, np.float32(1e-30)), 1)
-        factors = as_columns(np.minimum(factors, np.float32(most)).astype(np.float32))
+        factors = elementwise(
+            partial(_balanced, np.float32(most)),
+            *(factors, light, transport.matvec(share)),
+            into=factors,
+        )
     return factors
+
+
+def _product(weights: Pixels, factors: Pixels, is_exact: NDArray[np.bool_]) -> Pixels:
+    product: Pixels = weights * factors * is_exact
+    return product
+
+
+def _balanced(most: np.float32, factors: Pixels, light: Pixels, seen: Pixels) -> Pixels:
+    """The factors of the next step."""
+    seen = np.maximum(np.maximum(seen, light / most), np.float32(1e-30))
+    return np.minimum(np.where(light > 0, factors * light / seen, 1), most)
