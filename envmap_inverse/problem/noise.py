@@ -21,6 +21,9 @@ DARK = 0.01
 BLOCK = 8
 """Pixels on a side of the blocks in which a picture is taken for flat."""
 
+BAND = 16 * BLOCK
+"""Rows that are filtered at a time."""
+
 NUM_LEVELS = 12
 QUANTILE = 0.2
 """Share of the blocks of one brightness taken for flat; the others hold edges."""
@@ -96,18 +99,18 @@ def estimate_noise(image: ArrayLike, counts: NDArray[np.bool_] | None = None) ->
         >>> bool(0.008 < ei.estimate_noise(grey).variance(np.float32(0.5)) ** 0.5 < 0.012)
         True
     """
-    from scipy import ndimage, optimize  # noqa: PLC0415 - take a while to load
+    from scipy import optimize  # noqa: PLC0415 - takes a while to load
 
     image = np.asarray(image, np.float32)
     height, width, _ = image.shape
     if min(height, width) < 3 * BLOCK:
         return Noise()
-    usable = np.ones(image.shape, bool) if counts is None else counts
-    rest = _bends(_bends(image, 0), 1) / np.float32(6)
-    # A block counts if all that the filter reached counts.
-    if not usable.all():
-        usable = ndimage.binary_erosion(usable, np.ones((3, 3, 1), bool), border_value=1)
-    means, variances, shares = (_blocks(array) for array in (image, rest**2, usable))
+    usable = np.broadcast_to(np.True_, image.shape) if counts is None else counts
+    parts = [
+        _of_blocks(image, usable, range(top, min(top + BAND, height)))
+        for top in range(0, height // BLOCK * BLOCK, BAND)
+    ]
+    means, variances, shares = (np.concatenate(each) for each in zip(*parts, strict=True))
     full = shares == 1
     levels, flattest = _flattest(means[full], variances[full])
     if len(levels) == 0:
@@ -118,6 +121,24 @@ def estimate_noise(image: ArrayLike, counts: NDArray[np.bool_] | None = None) ->
     found, _ = optimize.nnls(scaled / size, np.ones(len(levels)))
     read, shot, relative = found / size
     return Noise(read=float(np.sqrt(read)), shot=float(shot), relative=float(np.sqrt(relative)))
+
+
+def _of_blocks(
+    image: NDArray[np.float32], usable: NDArray[np.bool_], rows: range
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Means of the blocks in some rows, their variances after the filter, and usable shares.
+
+    A block counts if all that the filter reached does.
+    """
+    from scipy import ndimage  # noqa: PLC0415 - takes a while to load
+
+    around = slice(max(rows.start - 1, 0), rows.stop + 1)
+    own = slice(rows.start - around.start, rows.stop - around.start)
+    rest = _bends(_bends(image[around], 0), 1)[own] / np.float32(6)
+    counts = usable[around]
+    if not counts.all():
+        counts = ndimage.binary_erosion(counts, np.ones((3, 3, 1), bool), border_value=1)
+    return _blocks(image[rows.start : rows.stop]), _blocks(rest**2), _blocks(counts[own])
 
 
 def _bends(image: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
