@@ -219,11 +219,10 @@ def _pixel_groups(sizes: Sequence[tuple[int, int]], side: int) -> Any:
     for width, height in sizes:
         columns = math.ceil(width / side)
         label = np.arange(height)[:, None] // side * columns + np.arange(width) // side
-        labels.append(start + label.ravel())
+        labels.append((start + label.ravel()).astype(np.int32))
         start += columns * math.ceil(height / side)
-    label = np.concatenate(labels)
-    own = np.arange(total)
-    return sparse.csr_matrix((np.ones(total, np.float32), (label, own)), (start, total))
+    ones, ends = np.ones(total, np.float32), np.arange(total + 1, dtype=np.int32)
+    return sparse.csc_matrix((ones, np.concatenate(labels), ends), (start, total)).tocsr()
 
 
 def _side(sizes: Sequence[tuple[int, int]], max_pixels: int) -> int:
@@ -233,7 +232,12 @@ def _side(sizes: Sequence[tuple[int, int]], max_pixels: int) -> int:
 
 
 def _chosen(sizes: Sequence[tuple[int, int]], step: int) -> NDArray[np.float32]:
-    """1 for pixels in every so manieth row and column, 0 for the others, shape (pixels,)."""
+    """1 for pixels in every so manieth row and column, 0 for the others, shape (pixels,).
+
+    A single 1 if all are chosen.
+    """
+    if step == 1:
+        return np.ones(1, np.float32)
     chosen = [np.zeros((height, width), np.float32) for width, height in sizes]
     for pixels in chosen:
         pixels[::step, ::step] = 1
