@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,7 +24,8 @@ from envmap_inverse.run.frames import FrameWriter, check_ffmpeg
 from envmap_inverse.run.history import History, Measuring
 from envmap_inverse.run.summary import summary_of_run
 from envmap_inverse.run.thumbnails import ThumbnailWriter
-from envmap_inverse.scene.rendering import render_twice
+from envmap_inverse.scene.rendering import rendered_pairs
+from envmap_inverse.scene.scene import Scene
 from envmap_inverse.solving import layout
 from envmap_inverse.solving.convergence import motion
 from envmap_inverse.solving.estimate import Estimate
@@ -307,24 +307,12 @@ class RunFolder:
         begin(f"{layout.ENVMAP}, {layout.COVERAGE}")
         write_maps(self.path, result, self._exposure, self._num_samples)
         self._thumbnails.write(begin(layout.THUMBNAILS), self._exposure, self._played(result))
-        pairs = []
-        rendered = cache(partial(render_twice, problem.scene, result.texels, FINAL_SPP))
-        for number, view in enumerate(problem.views[:MAX_PICTURES]):
-            path = begin(layout.render(number))
-            first, second = rendered(view.sensor)
-            pairs.append((first, second))
-            image = (first + second) / np.float32(2)
-            warn_of_dark_pixels(view, image)
-            write_image(path, image)
-            if number == 0:
-                self._write_png(begin(layout.RENDER_PNG), image)
-            else:
-                write_image(begin(layout.reference(number)), view.image)
+        views = problem.views[:MAX_PICTURES]
         exposures = problem.exposures if result.exposures is None else result.exposures
         fit = judge(
-            without_outliers(problem.views[: len(pairs)], result.outliers),
-            pairs,
-            exposures[: len(pairs)],
+            without_outliers(views, result.outliers),
+            self._renderings(begin, result, problem.scene, views),
+            exposures[: len(views)],
             motion=motion(result.texels, problem.initial, result.coverage),
             held_out=result.held_out,
             parameterization=result.parameterization,
@@ -334,6 +322,24 @@ class RunFolder:
             write_image(begin(layout.residual(number)), residuals)
         self._write_if_any(begin, result, problem)
         return fit
+
+    def _renderings(
+        self, begin: Callable[[str], Path], result: Estimate, scene: Scene, views: Sequence[View]
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """Write what views show under the map, and the views; yield the renderings of each."""
+        sensors = [view.sensor for view in views]
+        pairs = rendered_pairs(scene, result.texels, FINAL_SPP, sensors)
+        for number, view in enumerate(views):
+            path = begin(layout.render(number))
+            first, second = next(pairs)
+            image = (first + second) / np.float32(2)
+            warn_of_dark_pixels(view, image)
+            write_image(path, image)
+            if number == 0:
+                self._write_png(begin(layout.RENDER_PNG), image)
+            else:
+                write_image(begin(layout.reference(number)), view.image)
+            yield first, second
 
     def _write_if_any(
         self, begin: Callable[[str], Path], result: Estimate, problem: Problem

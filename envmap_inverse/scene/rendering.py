@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ __all__ = [
     "check_film",
     "render",
     "render_twice",
+    "rendered_pairs",
     "rgb",
     "sum_of_transport",
 ]
@@ -116,6 +118,18 @@ def render_twice(
     seeds = 2**31, 2**31 + 1
     first, second = (render(scene, texels, fewer, seed, sensor) for seed in seeds)
     return first, second
+
+
+def rendered_pairs(
+    scene: Scene, texels: ArrayLike, spp: int, sensors: Sequence[int]
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Yield for each sensor what `render_twice` gives; no longer held than sensors come again."""
+    kept: dict[int, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
+    for number, sensor in enumerate(sensors, 1):
+        pair = kept.pop(sensor, None) or render_twice(scene, texels, spp, sensor)
+        if sensor in sensors[number:]:
+            kept[sensor] = pair
+        yield pair
 
 
 def rgb(image: Any) -> Any:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,7 +30,7 @@ from envmap_inverse.problem.solution import Iteration, OnIteration, Solution
 from envmap_inverse.problem.view import ViewLike, as_views
 from envmap_inverse.refining.choices import Refine
 from envmap_inverse.refining.search import Refinement, Refiner
-from envmap_inverse.scene.rendering import render_twice, sum_of_transport
+from envmap_inverse.scene.rendering import rendered_pairs, sum_of_transport
 from envmap_inverse.scene.scene import Scene
 from envmap_inverse.scene.windows import SHARP, pixels_on_objects
 from envmap_inverse.solving.arguments import check_kinds, check_scene_stays
@@ -210,12 +210,11 @@ def _judged(
 ) -> Fit:
     """Render the first views under a solution, twice each, and compare."""
     views = problem.views[:MAX_JUDGED]
-    rendered = cache(partial(render_twice, problem.scene, solution.texels, FIT_SPP))
-    pairs = [rendered(view.sensor) for view in views]
+    sensors = [view.sensor for view in views]
     exposures = problem.exposures if solution.exposures is None else solution.exposures
     return judge(
         without_outliers(views, solution.outliers),
-        pairs,
+        rendered_pairs(problem.scene, solution.texels, FIT_SPP, sensors),
         exposures[: len(views)],
         motion=motion(solution.texels, problem.initial, coverage),
         objects=[_objects(problem.scene, view.sensor) for view in views],

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ class Fit:
 
 def judge(
     views: Sequence[View],
-    renderings: Sequence[tuple[NDArray[np.float32], NDArray[np.float32]]],
+    renderings: Iterable[tuple[NDArray[np.float32], NDArray[np.float32]]],
     exposures: NDArray[np.float32],
     *,
     motion: float = np.inf,
@@ -109,17 +109,16 @@ def judge(
     Returns:
         The fit of all views together.
     """
-    parts = [
-        replace(_residuals(view, pair, exposure), objects=shown)
-        for view, pair, exposure, shown in zip(
-            views, renderings, exposures, objects or [None] * len(views), strict=True
-        )
-    ]
-    maps = tuple(
-        np.where(part.view.mask[:, :, None] > 0, part.values, 0).astype(np.float32)
-        for part in parts
-    )
-    if not all(np.isfinite(part.values).all() for part in parts):
+    shown = zip(views, renderings, exposures, objects or [None] * len(views), strict=True)
+    first: Residuals | None = None
+    parts: list[_Part] = []
+    for view, pair, exposure, on_objects in shown:  # one view's arrays are held at a time
+        residuals = _residuals(view, pair, exposure, on_objects)
+        parts.append(_Part.of(residuals))
+        first = first or residuals
+    assert first is not None
+    maps = tuple(part.values for part in parts)
+    if not all(np.isfinite(part.squares) for part in parts):
         reason = "renderings of the map hold NaN or infinity"
         return Fit(
             chi2=np.inf,
@@ -129,9 +128,10 @@ def judge(
             held_out=held_out,
             residuals=maps,
         )
-    squares = np.concatenate([part.values[part.counts] ** 2 for part in parts])
-    chi2, correlation = float(np.mean(squares)), _correlation(parts, squares)
-    verdict, reasons = _verdict(parts, chi2, correlation, f", or take {lacking}" if lacking else "")
+    number = sum(part.number for part in parts)
+    chi2, correlation = sum(part.squares for part in parts) / number, _correlation(parts)
+    or_more = f", or take {lacking}" if lacking else ""
+    verdict, reasons = _verdict(parts, first, chi2, correlation, or_more)
     if verdict != WITHIN and motion < STILL:
         reasons.insert(0, _stillness_in_words(motion))
     if verdict != WITHIN and parameterization:
@@ -146,23 +146,69 @@ def judge(
     )
 
 
-def _correlation(parts: Sequence[Residuals], squares: NDArray[np.float64]) -> float:
-    """Moran's I of all residuals, whose squares are given."""
-    first, second = (np.concatenate(side) for side in zip(*map(neighbours, parts), strict=True))
-    variance = float(np.mean(np.minimum(squares, LIMIT**2)))
-    return float(np.mean(first * second) / variance) if len(first) and variance else 0.0
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Part:
+    """What is told from the residuals of a view.
+
+    Attributes:
+        values: see `Residuals`.
+        number: how many values count.
+        squares: the sum of their squares, not finite if a value is not; and of those cut at
+            `LIMIT`.
+        cut_squares: the same, cut.
+        products: of neighbours, their sum.
+        pairs: how many they are.
+        level: words for channels that are too bright or too dark.
+        others: words for other misfits, by kind.
+    """
+
+    values: NDArray[np.float32]
+    number: int
+    squares: float
+    cut_squares: float
+    products: float
+    pairs: int
+    level: str
+    others: tuple[str, ...]
+
+    @classmethod
+    def of(cls, residuals: Residuals) -> _Part:
+        """Tell it."""
+        squares = residuals.values[residuals.counts] ** 2
+        is_finite = bool(np.isfinite(residuals.values).all())
+        products, pairs = neighbours(residuals) if is_finite else (0.0, 0)
+        kinds = clipping_in_words, patch_in_words, rim_in_words, background_in_words
+        return cls(
+            values=residuals.values,
+            number=len(squares),
+            squares=float(np.sum(squares, dtype=np.float64)) if is_finite else np.inf,
+            cut_squares=float(np.sum(np.minimum(squares, LIMIT**2), dtype=np.float64)),
+            products=products,
+            pairs=pairs,
+            level=level_in_words(residuals) if is_finite else "",
+            others=tuple(kind(residuals) if is_finite else "" for kind in kinds),
+        )
+
+
+def _correlation(parts: Sequence[_Part]) -> float:
+    """Moran's I of all residuals."""
+    pairs, variance = sum(p.pairs for p in parts), sum(p.cut_squares for p in parts)
+    if not (pairs and variance):
+        return 0.0
+    variance /= sum(part.number for part in parts)
+    return sum(part.products for part in parts) / pairs / variance
 
 
 def _verdict(
-    parts: Sequence[Residuals], chi2: float, correlation: float, or_more: str
+    parts: Sequence[_Part], first: Residuals, chi2: float, correlation: float, or_more: str
 ) -> tuple[str, list[str]]:
     """The verdict, and its reasons: those of the first picture that has some."""
-    levels = [f"{words}{or_more}" for words in map(level_in_words, parts) if words]
-    kinds = clipping_in_words, patch_in_words, rim_in_words, background_in_words
-    others = [words for kind in kinds for words in map(kind, parts) if words]
+    levels = [f"{part.level}{or_more}" for part in parts if part.level]
+    kinds = zip(*(part.others for part in parts), strict=True)
+    others = [words for kind in kinds for words in kind if words]
     reasons = levels[:1]
     if correlation >= CORRELATED and chi2 >= PARTLY:
-        more = filter(None, (motion_in_words(parts[0]), objects_in_words(parts[0])))
+        more = filter(None, (motion_in_words(first), objects_in_words(first)))
         reasons.append(
             f"neighbouring residuals are alike (correlation {correlation:.2f}); check camera, "
             f"geometry, material and its texture, integrator and colour space{or_more}"
@@ -173,7 +219,7 @@ def _verdict(
     if reasons or others:
         return "partly", reasons + others
     if chi2 > 2:
-        return WITHIN, [noise_in_words(parts[0])]
+        return WITHIN, [noise_in_words(first)]
     return WITHIN, []
 
 
@@ -192,26 +238,48 @@ def _stillness_in_words(motion: float) -> str:
 
 
 def _residuals(
-    view: View, pair: tuple[NDArray[np.float32], NDArray[np.float32]], exposure: NDArray[np.float32]
+    view: View,
+    pair: tuple[NDArray[np.float32], NDArray[np.float32]],
+    exposure: NDArray[np.float32],
+    objects: NDArray[np.bool_] | None,
 ) -> Residuals:
     """Differences of a picture and its renderings, and what is to be expected of them."""
-    from scipy import ndimage  # noqa: PLC0415 - takes a while to load
-
-    predicted = (pair[0].astype(np.float64) + pair[1]) / 2
-    values = predicted * exposure
-    difference = view.image / exposure - predicted
-    is_met = (view.is_over & (difference < 0)) | (view.is_under & (difference > 0))
-    of_rendering = ndimage.uniform_filter(
-        (pair[0].astype(np.float64) - pair[1]) ** 2 / 4, (3, 3, 0)
-    )
-    light = np.maximum(predicted, FLOOR * float(np.mean(predicted)))
-    noise = view.variance(values.astype(np.float32)) / exposure**2
-    deviation = np.sqrt(noise + of_rendering + (TOLERANCE * light) ** 2)
-    deviation = np.maximum(deviation, 1e-30)
+    predicted = (pair[0] + pair[1]) / np.float32(2)
+    least = FLOOR * float(np.mean(predicted, dtype=np.float64))
+    deviation = np.empty_like(predicted)
+    for channel in range(3):
+        first, second = (image[:, :, channel] for image in pair)
+        found = _deviation(view, first, second, exposure[channel], least)
+        deviation[:, :, channel] = found
+    values = view.image / exposure
+    values -= predicted
+    is_met = (view.is_over & (values < 0)) | (view.is_under & (values > 0))
+    values /= deviation
+    values[is_met] = 0
+    if np.isfinite(values).all():
+        values[view.mask == 0] = 0
     return Residuals(
         view=view,
         predicted=predicted,
         deviation=deviation,
-        values=np.where(is_met, 0, difference / deviation),
+        values=values,
         exposure=exposure,
+        objects=objects,
     )
+
+
+def _deviation(
+    view: View,
+    first: NDArray[np.float32],
+    second: NDArray[np.float32],
+    exposure: np.float32,
+    least: float,
+) -> NDArray[np.float64]:
+    """Standard deviation to be expected of a channel's differences, shape (h, w)."""
+    from scipy import ndimage  # noqa: PLC0415 - takes a while to load
+
+    predicted = (first.astype(np.float64) + second) / 2
+    of_rendering = ndimage.uniform_filter((first.astype(np.float64) - second) ** 2 / 4, 3)
+    noise = view.variance((predicted * exposure).astype(np.float32)) / exposure**2
+    of_map = TOLERANCE * np.maximum(predicted, least)
+    return np.asarray(np.maximum(np.sqrt(noise + of_rendering + of_map**2), 1e-30))

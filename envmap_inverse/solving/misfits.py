@@ -55,16 +55,16 @@ class Residuals:
         view: the picture.
         predicted: the rendering, radiance.
         deviation: standard deviation to be expected of the difference, radiance.
-        values: the differences over their deviation, 0 where a bound is met.
+        values: the differences over their deviation, 0 where a bound is met or the mask is 0.
         exposure: of the picture, shape (3,).
         objects: which pixels show an object and not the map itself, shape (h, w); None if that is
             not known.
     """
 
     view: View
-    predicted: NDArray[np.float64]
-    deviation: NDArray[np.float64]
-    values: NDArray[np.float64]
+    predicted: NDArray[np.float32]
+    deviation: NDArray[np.float32]
+    values: NDArray[np.float32]
     exposure: NDArray[np.float32]
     objects: NDArray[np.bool_] | None = None
 
@@ -84,7 +84,8 @@ def level_in_words(residuals: Residuals) -> str:
     ratios, is_off = np.ones(3), False
     for channel, counts in enumerate(np.moveaxis(lit, 2, 0)):
         if counts.any():
-            found = (view.image / residuals.exposure)[counts, channel] / predicted[counts, channel]
+            light = view.image[counts, channel] / residuals.exposure[channel]
+            found = light / predicted[counts, channel]
             ratios[channel] = np.median(found)
             limit = LEVEL + 4 * 1.25 / float(np.sqrt(counts.sum()))
             is_off |= bool(abs(np.median(residuals.values[counts, channel])) > limit)
@@ -106,13 +107,13 @@ def motion_in_words(residuals: Residuals) -> str:
     height, width, _ = residuals.values.shape
     if min(height, width) < 3:
         return ""
-    down, across = np.gradient(residuals.predicted, axis=(0, 1))
-    y = np.arange(height)[:, None, None] - (height - 1) / 2
-    x = np.arange(width)[None, :, None] - (width - 1) / 2
+    counts = np.nonzero(_thinned(residuals.counts))
+    down, across = (np.gradient(residuals.predicted, axis=axis)[counts] for axis in (0, 1))
+    y, x = counts[0] - (height - 1) / 2, counts[1] - (width - 1) / 2
     slopes = (across, down, x * down - y * across, x * across + y * down)
-    counts = _thinned(residuals.counts)
-    design = np.stack([-(slope / residuals.deviation)[counts] for slope in slopes], axis=1)
-    observed = np.clip(residuals.values[counts], -LIMIT, LIMIT)
+    design = np.stack([-slope / residuals.deviation[counts] for slope in slopes], axis=1)
+    design = design.astype(np.float64)
+    observed = np.clip(residuals.values[counts].astype(np.float64), -LIMIT, LIMIT)
     reach = np.array([1e3, 1e3, 1e3 * width, 1e3 * width])
     design = np.clip(design, -reach, reach)
     shift, of_shift = _explained(design[:, :2], observed)
@@ -189,10 +190,10 @@ def clipping_in_words(residuals: Residuals) -> str:
     )
 
 
-def neighbours(
-    residuals: Residuals, counts: NDArray[np.bool_] | None = None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The residuals of all pairs of neighbours that count, without their mean, cut at `LIMIT`.
+def neighbours(residuals: Residuals, counts: NDArray[np.bool_] | None = None) -> tuple[float, int]:
+    """The sum of the products of all pairs of neighbours that count, and how many there are.
+
+    Of residuals without their mean, cut at `LIMIT`.
 
     Args:
         residuals: of a picture.
@@ -200,9 +201,13 @@ def neighbours(
     """
     counts = residuals.counts if counts is None else counts
     cut = np.clip(residuals.values, -LIMIT, LIMIT)
-    cut = cut - (np.mean(cut[counts]) if counts.any() else 0)
-    below = counts[1:] & counts[:-1]
-    beside = counts[:, 1:] & counts[:, :-1]
-    first = np.concatenate([cut[:-1][below], cut[:, :-1][beside]])
-    second = np.concatenate([cut[1:][below], cut[:, 1:][beside]])
-    return first, second
+    if counts.any():
+        cut -= np.mean(cut, dtype=np.float64, where=counts)
+    total, number = 0.0, 0
+    for axis in (0, 1):
+        values, both = np.moveaxis(cut, axis, 0), np.moveaxis(counts, axis, 0)
+        pairs = both[1:] & both[:-1]
+        products = values[1:] * values[:-1]
+        total += float(np.sum(products, dtype=np.float64, where=pairs))
+        number += int(np.count_nonzero(pairs))
+    return total, number

@@ -51,10 +51,10 @@ class _Region:
         if not counts.any():
             return cls(number=0, misfit=0.0, correlation=0.0)
         cut = np.clip(residuals.values[counts], -LIMIT, LIMIT)
-        misfit = float(np.mean(cut**2))
-        first, second = neighbours(residuals, counts)
+        misfit = float(np.mean(cut**2, dtype=np.float64))
+        products, pairs = neighbours(residuals, counts)
         # A region may be too bright as a whole, which is alike, too.
-        alike = float(np.mean(first * second) + np.mean(cut) ** 2) if len(first) else 0.0
+        alike = products / pairs + float(np.mean(cut, dtype=np.float64)) ** 2 if pairs else 0.0
         correlation = alike / misfit if misfit else 0.0
         return cls(number=int(counts.sum()), misfit=misfit, correlation=correlation)
 
