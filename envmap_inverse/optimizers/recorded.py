@@ -100,7 +100,9 @@ def fitting(recording: LightTransport, problem: Problem) -> LightTransport:
             f"recording: of a map of {_words(recording.resolution)} texels, but the scene's has "
             f"{_words(scene.envmap.resolution)}; give the map that size, or record again"
         )
-    found = recording.for_sensors([view.sensor for view in views])
+    sensors = tuple(view.sensor for view in views)
+    is_whole = sensors == recording.sensors and len(set(sensors)) == len(sensors)
+    found = recording if is_whole else recording.for_sensors(sensors)
     for view, size in zip(views, found.image_sizes, strict=True):
         if view.image.shape[1::-1] != size:
             raise InputError(

@@ -13,8 +13,9 @@ from envmap_inverse.system.memory import free_memory, gibibytes
 
 __all__ = ["bytes_of_run", "check_disk", "check_memory", "check_room"]
 
-BYTES_PER_PIXEL = 450
-"""Peak of an optimizer, measured with 1024 x 1024 pixels: 125 for Adam, 450 for Transport."""
+BYTES_PER_PIXEL = 200
+"""Peak of an optimizer: 125 for Adam, and up to 190 for Transport, where values are clipped and
+exposures unknown; see `python -m benchmarks --only on-disk`."""
 
 BYTES_PER_TEXEL = 400
 """Peak measured with 4096 x 2048 texels: 280 for Adam, 340 for Transport; a checkpoint adds 96."""

@@ -125,10 +125,14 @@ class Gains:
             images: the pictures' values, shape (pixels, 3).
             weights: of the squared differences in radiance, shape (pixels, 3).
         """
-        exposures, known = self.rows(self.exposures), self.is_known()
+        exposures = self.rows(self.exposures)
         found = elementwise(lambda w, p, i, g: w * p * (i / g), weights, light, images, exposures)
-        of_known, sums = np.sum(elementwise(np.multiply, found, known)), self.sums(found)
-        found = elementwise(lambda w, p: w * p**2, weights, light, into=found)
-        sums /= self.sums(found)
-        of_known = to_host(of_known / np.sum(elementwise(np.multiply, found, known, into=found)))
+        products, of_known = self.sums(found), self._sum_of_known(found)
+        elementwise(lambda w, p: w * p**2, weights, light, into=found)
+        sums = products / self.sums(found)
+        of_known = to_host(of_known / self._sum_of_known(found))
         self.multiply(np.clip(sums / of_known, LEAST_FACTOR, 1 / LEAST_FACTOR))
+
+    def _sum_of_known(self, pixels: NDArray[np.float32]) -> Any:
+        """The sum over the pixels whose exposures are known; the others become 0."""
+        return np.sum(elementwise(np.multiply, pixels, self.is_known(), into=pixels))

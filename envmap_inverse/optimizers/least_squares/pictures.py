@@ -109,8 +109,12 @@ class Pictures:
         """The values nearest to a prediction that the pictures allow."""
         if self.is_exact.all():
             return self.observed
-        above = np.where(self.is_over, np.maximum(self.observed, predicted), self.observed)
-        return np.where(self._is_under, np.minimum(self.observed, predicted), above)
+        return elementwise(_target, predicted, self.observed, self.is_over, self._is_under)
+
+    def missing(self, predicted: Pixels) -> Pixels:
+        """What a prediction lacks to the nearest values that the pictures allow."""
+        missing: Pixels = self.target(predicted) - predicted
+        return missing
 
     def pulls(self, predicted: Pixels) -> Pixels:
         """Which values pull at the map: a clipped one does not while its bound is met."""
@@ -275,6 +279,12 @@ def _light_of(values: Pixels, exposures: Pixels) -> Pixels:
     """Radiance of values, by their exposures."""
     light: Pixels = np.maximum(values / exposures, 0)
     return light
+
+
+def _target(predicted: Pixels, observed: Pixels, is_over: Pixels, is_under: Pixels) -> Pixels:
+    """Observed values, or predicted ones beyond those that are clipped."""
+    above = np.where(is_over, np.maximum(observed, predicted), observed)
+    return np.where(is_under, np.minimum(observed, predicted), above)
 
 
 def _where_counted(weights: Pixels, values: Pixels) -> Pixels:

@@ -165,15 +165,15 @@ class RobustLeastSquares:
         """The outliers of a solver's map, among those that it saw and those that it did not."""
         pictures = self._first.pictures
         predicted = self._prediction(solver)
-        missing, noise = pictures.target(predicted) - predicted, pictures.noise(predicted)
-        noise *= _share_of_noise(noise, missing, pictures.weights[:, 0] > 0)
-        recorded = variance_of_map(self._transport, solver.texels, solver.share_unresolved)
-        recorded *= np.float32(solver.unit / self._first.unit) ** 2
+        noise = pictures.noise(predicted)
+        noise *= _share_of_noise(noise, pictures.missing(predicted), pictures.weights[:, 0] > 0)
+        variance = pictures.expected_variance(predicted, self._recorded(solver), noise)
         deviation = elementwise(
             lambda w, v: np.where(w > 0, np.sqrt(v), np.float32(np.inf)),
-            *(pictures.weights, pictures.expected_variance(predicted, recorded, noise)),
-            into=noise,
+            *(pictures.weights, variance),
+            into=variance,
         )
+        missing = pictures.missing(predicted)
         arrays = [pictures.gains.split(to_host(array)) for array in (predicted, missing, deviation)]
         found = []
         for is_in, was, *of_view in zip(self._counts, before, *arrays, strict=True):
@@ -183,6 +183,12 @@ class RobustLeastSquares:
             mask = outlying(light, rest, reach, was)
             found.append(mask & (mask.sum() <= MAX_OF_VIEW * is_in.sum()))
         return tuple(found)
+
+    def _recorded(self, solver: LeastSquares) -> Pixels:
+        """The variance of a solver's prediction by recording and texels, in those units."""
+        variance = variance_of_map(self._transport, solver.texels, solver.share_unresolved)
+        variance *= np.float32(solver.unit / self._first.unit) ** 2
+        return variance
 
     def _prediction(self, solver: LeastSquares) -> Pixels:
         """The pictures by a solver's map, in the units of the first solver."""
@@ -206,5 +212,6 @@ class RobustLeastSquares:
 def _share_of_noise(noise: Pixels, missing: Pixels, counts: NDArray[np.bool_]) -> np.float32:
     """How much of the variance of noise most pixels show: dust may have been taken for it."""
     ratios = elementwise(lambda m, n: m**2 / np.maximum(n, np.float32(1e-30)), missing, noise)
-    median = np.median(to_host(ratios[counts]), overwrite_input=True)
+    ratios = to_host(ratios if counts.all() else ratios[counts])
+    median = np.median(ratios, overwrite_input=True)
     return np.float32(min(float(median) / MEDIAN, 1.0))

@@ -322,7 +322,8 @@ class LeastSquares:
             if self.gains.num_unknown:
                 pixels = self.transport.matvec(change)
                 self.pictures.add_change(pixels, self.predicted, step[self.initial.size :])
-                return self._adjoint(weights * pixels, from_priors)
+                pixels *= weights
+                return self._adjoint(pixels, from_priors)
             normal = weighted.normal(change) + from_priors
             return self._vector(normal, step[self.initial.size :])
 

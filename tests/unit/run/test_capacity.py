@@ -14,7 +14,7 @@ def test_a_run_that_does_not_fit_into_memory_is_refused_with_the_numbers(
 ) -> None:
     monkeypatch.setattr(capacity, "free_memory", lambda: 500 * 2**20)
     check_memory(7 * 10**5, 10**5)
-    with pytest.raises(InputError, match=r"10000000 pixels and 8 texels take about 4\.32 GiB"):
+    with pytest.raises(InputError, match=r"10000000 pixels and 8 texels take about 1\.99 GiB"):
         check_memory(10**7, 8)
 
 
