@@ -110,21 +110,23 @@ def run(
             starting=starting,
             notes=notes,
         )
-        beat(can_resume=is_all and result.status == "interrupted")
+        status = result.status
+        del result  # the report needs neither its recording nor its pixels
+        beat(can_resume=is_all and status == "interrupted")
         seconds = dict(summary["seconds"])
         if write_more is not None:
             write_more(summary)
         page = _write_report(run_folder.path, seconds) if report else None
     _print_summary(run_folder.path, summary, seconds, watch.first)
-    if result.status == "interrupted":
+    if status == "interrupted":
         _print_interruption(summary["iterations"], optimizer.num_steps, can_resume=is_all)
     if page is not None:
         tell(f"report in {page}")
     if live is not None:
-        live.end(result.status, page)
+        live.end(status, page)
     if is_all:
         tell(phases_in_words(seconds_since_start(), _phases(seconds)))
-    _exit_if_ended_early(watch.signal, result.status)
+    _exit_if_ended_early(watch.signal, status)
     return summary
 
 

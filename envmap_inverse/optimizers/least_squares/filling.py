@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from envmap_inverse.natural_light import filled_light
+from envmap_inverse.system.arrays import to_host
 
-__all__ = ["measured", "with_filled"]
+__all__ = ["measured", "radiance", "with_filled"]
 
 LEAST = 0.25
 """Least share of a measured texel's coverage by values that are not clipped at the top."""
@@ -46,3 +47,32 @@ def with_filled(
     found = filled_light(light, start, known)
     is_bounded = (seen & ~known)[:, :, None]
     return np.where(is_bounded, np.maximum(found, light), found)
+
+
+def radiance(
+    texels: Texels,
+    start: Texels,
+    seen: Part,
+    known: Part,
+    *,
+    resolution: tuple[int, int],
+    unit: float,
+    is_filled: bool,
+) -> NDArray[np.float32]:
+    """A map in radiance on the processor, shape (H, W, 3), filled in where it is not known.
+
+    Args:
+        texels: the map, shape (H * W, 3).
+        start: the start map.
+        seen: which values any pixel sees, shape (H * W, 3).
+        known: which texels are measured, shape (H * W,).
+        resolution: (width, height) of the map.
+        unit: radiance that both maps count in.
+        is_filled: whether it is filled in.
+    """
+    width, height = resolution
+    light = to_host(texels).reshape(height, width, 3)
+    if is_filled:
+        parts = (to_host(part).reshape(height, width, -1).any(axis=2) for part in (seen, known))
+        light = with_filled(light, to_host(start).reshape(height, width, 3), *parts)
+    return np.ascontiguousarray(light * np.float32(unit))

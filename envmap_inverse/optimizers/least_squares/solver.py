@@ -18,7 +18,7 @@ from envmap_inverse.optimizers.least_squares.conjugate_gradients import (
     conjugate_gradients,
     projected_step,
 )
-from envmap_inverse.optimizers.least_squares.filling import measured, with_filled
+from envmap_inverse.optimizers.least_squares.filling import measured, radiance
 from envmap_inverse.optimizers.least_squares.held_out import HeldOutPixels
 from envmap_inverse.optimizers.least_squares.levels import least_values, scaled_start
 from envmap_inverse.optimizers.least_squares.multiplicative import factors
@@ -182,13 +182,13 @@ class LeastSquares:
         width, height = self.transport.image_sizes[0]
         first = slice(width * height)
         predicted, offset = self.predicted[first].copy(), self.transport.offset[first]
+        unit = np.float32(self.unit)  # a step outlives its solver
 
         def image() -> NDArray[np.float32]:
-            light = to_host(predicted) * np.float32(self.unit) + offset
+            light = to_host(predicted) * unit + offset
             return np.ascontiguousarray(light.reshape(height, width, 3))
 
-        texels = partial(self._filled, self.texels, self.seen, self.measured)
-        return Step(loss=self.loss, error=self._error(), texels=texels, image=image)
+        return Step(loss=self.loss, error=self._error(), texels=self._map(), image=image)
 
     def run(self) -> Step:
         """Take all steps."""
@@ -224,14 +224,15 @@ class LeastSquares:
 
     def solution(self) -> Solution:
         """See `Solver`."""
+        status = self._verdict()
         return Solution(
-            texels=self._filled(self.texels, self.seen, self.measured),
+            texels=self._map()(),
             coverage=self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit)),
             posterior=Posterior(self.transport, self.texels, self._variance(), self.unit),
             exposures=self.gains.exposures,
             transport=self.transport,
             phases=self.phases,
-            status=self._verdict(),
+            status=status,
             held_out=self.held_out.result,
             is_settled=self._is_settled,
             steps="rounds",
@@ -393,17 +394,17 @@ class LeastSquares:
     def _error(self) -> float | None:
         if (truth := self.problem.ground_truth) is None:
             return None
-        found = self._filled(self.texels, self.seen, self.measured)
-        return float(metrics.sum_of_squared_errors(found, truth))
+        return float(metrics.sum_of_squared_errors(self._map()(), truth))
 
-    def _filled(self, texels: Texels, *parts: NDArray[np.bool_]) -> NDArray[np.float32]:
-        """A map, filled in where it is not seen or measured; not so without priors."""
-        if not (self.problem.priors and self.is_filled):
-            return self.as_map(texels)
-        width, height = self.transport.resolution
-        light, start = (to_host(a).reshape(height, width, 3) for a in (texels, self.centre))
-        seen, known = (to_host(part).reshape(height, width, -1).any(axis=2) for part in parts)
-        return self.as_map(with_filled(light, start, seen, known))
+    def _map(self) -> Callable[[], NDArray[np.float32]]:
+        """Make the present map in radiance; not filled in without priors."""
+        return partial(
+            radiance,
+            *(self.texels, self.centre, self.seen, self.measured),
+            resolution=self.transport.resolution,
+            unit=self.unit,
+            is_filled=bool(self.problem.priors) and self.is_filled,
+        )
 
     def _variance(self) -> Pixels:
         recorded = self.transport.variance(self.texels)
