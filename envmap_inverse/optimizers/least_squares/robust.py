@@ -154,7 +154,7 @@ class RobustLeastSquares:
                 break
             unit, texels = solver.unit, solver.without_held_out
             solver = self._first  # at most two are held at a time
-            solver.rest()
+            solver.forget_prediction()
             solver = self._without(outliers)
             solver.begin_at(np.float32(unit) * texels)
             solver.advance()

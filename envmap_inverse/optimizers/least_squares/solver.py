@@ -115,7 +115,7 @@ class LeastSquares:
     def begin_at(self, radiance: Texels) -> None:
         """Take a map to go on from."""
         self.texels = radiance / np.float32(self.unit)
-        self._predict()
+        self.forget_prediction()
         self.loss = self.pictures.mean_loss(self.predicted)
 
     def step(self, index: int) -> Step:
@@ -157,9 +157,9 @@ class LeastSquares:
         """The pictures by the map."""
         return self.transport.matvec(self.texels)
 
-    def rest(self) -> None:
-        """Let go of the prediction, which is made again if it is asked for."""
-        self.__dict__.pop("predicted", None)
+    def forget_prediction(self) -> None:
+        """Let go of it; it is made from the map when it is asked for."""
+        vars(self).pop("predicted", None)
 
     @property
     def radiance(self) -> Texels:
@@ -188,7 +188,9 @@ class LeastSquares:
             light = to_host(predicted) * unit + offset
             return np.ascontiguousarray(light.reshape(height, width, 3))
 
-        return Step(loss=self.loss, error=self._error(), texels=self._map(), image=image)
+        texels, truth = self._map(), self.problem.ground_truth
+        error = None if truth is None else float(metrics.sum_of_squared_errors(texels(), truth))
+        return Step(loss=self.loss, error=error, texels=texels, image=image)
 
     def run(self) -> Step:
         """Take all steps."""
@@ -219,12 +221,12 @@ class LeastSquares:
             self.see_all()
         if num_done > 0:
             self.texels = as_columns(self.transport.library.array(texels))
-            self._predict()
+            self.forget_prediction()
             self.loss = self.pictures.mean_loss(self.predicted)
 
     def solution(self) -> Solution:
         """See `Solver`."""
-        status = self._verdict()
+        status = verdict(self.transport, self.initial, self.pictures, self.held_out, self.loss)
         return Solution(
             texels=self._map()(),
             coverage=self.as_map(self.transport.rmatvec(self.weights) / np.float32(3 * self.unit)),
@@ -238,30 +240,21 @@ class LeastSquares:
             steps="rounds",
         )
 
-    def _verdict(self) -> str:
-        uniform = self.transport.matvec(np.ones_like(self.initial))
-        is_uniform = bool(np.ptp(self.initial) == 0)
-        start = None if is_uniform else self.transport.matvec(self.initial)
-        return verdict(self.pictures, self.held_out, self.loss, uniform, start)
-
     def _warm_up(self) -> None:
         """Take multiplicative steps, as many as asked for or until held-out pixels settle."""
         wanted, floor = self.settings.warm_up, self.settings.noise_floor
-        self._predict()
+        self.forget_prediction()
         loss = self.held_out.loss(self.predicted)
         for _ in range(stopping.MOST_FACTORS if wanted is None else wanted):
             self.pictures.fit_gains(self.predicted)
             weights = self.weights * self._balance
             found = factors(self.transport, self.pictures, weights, self.predicted, floor)
             self.texels = np.where(self.seen, self.texels * found, self.texels)
-            self._predict()
+            self.forget_prediction()
             before, loss = loss, self.held_out.loss(self.predicted)
             if wanted is None and stopping.has_settled(before, loss):
                 break
         self.pictures.fit_gains(self.predicted)
-
-    def _predict(self) -> None:
-        self.predicted = self.transport.matvec(self.texels)
 
     def _look(self) -> None:
         """Note which texels the pixels see, and measure, that the next steps see."""
@@ -276,7 +269,7 @@ class LeastSquares:
         least = least_values(self.texels, self.transport.resolution, bool(self.problem.priors))
         if (self.texels < least).any():
             self.texels = np.maximum(self.texels, least)
-            self._predict()
+            self.forget_prediction()
         weights, factor = self.weighting()
         weights *= self.pictures.pulls(self.predicted)
         forms = self._quadratics(factor)
@@ -300,7 +293,7 @@ class LeastSquares:
         vector = projected_step(vector, step, gradient, hessian, bounds)
         self.pictures.multiply_gains(np.exp(to_host(vector[self.initial.size :])))
         self.texels = self._texels_of(vector)
-        self._predict()
+        self.forget_prediction()
         self.pictures.fit_gains(self.predicted)
 
     def _correct(self) -> None:
@@ -310,7 +303,7 @@ class LeastSquares:
         missing = self.pictures.observed - self.predicted
         factor = smooth_factor(self.transport, self.texels, missing, self._variance())
         self.texels = self.texels * factor
-        self._predict()
+        self.forget_prediction()
         self.pictures.fit_gains(self.predicted)
 
     def _hessian(self, weights: Pixels, forms: Sequence[Quadratic]) -> Callable[[Vector], Vector]:
@@ -390,11 +383,6 @@ class LeastSquares:
         return np.ascontiguousarray(
             to_host(texels).reshape(height, width, 3) * np.float32(self.unit)
         )
-
-    def _error(self) -> float | None:
-        if (truth := self.problem.ground_truth) is None:
-            return None
-        return float(metrics.sum_of_squared_errors(self._map()(), truth))
 
     def _map(self) -> Callable[[], NDArray[np.float32]]:
         """Make the present map in radiance; not filled in without priors."""
