@@ -24,7 +24,7 @@ def scene(make_scene: MakeScene) -> ei.Scene:
     ("optimizer", "steps"),
     [
         (ei.Adam(iterations=30), "iterations"),
-        (ei.Transport(spp=64, rounds=1, iterations=1, warm_up=0), "rounds"),
+        (ei.Transport(spp=7, rounds=1, iterations=1, warm_up=0), "rounds"),
     ],
     ids=["adam", "transport"],
 )

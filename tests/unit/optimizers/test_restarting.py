@@ -31,7 +31,7 @@ def solved_anew(trace: float) -> Any:
         part,
         predicted=channel @ before,
         target=channel @ light,
-        weights=np.ones_like(before),
+        weights=np.ones(len(before), np.float32),
         usual=np.ones(3, np.float32),
     )
 
