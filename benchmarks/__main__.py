@@ -29,6 +29,7 @@ from benchmarks.isolation import isolation
 from benchmarks.lens import lens
 from benchmarks.live import live
 from benchmarks.live_attack import live_attack
+from benchmarks.many_pixels import many_pixels
 from benchmarks.noise import noise
 from benchmarks.objects import objects
 from benchmarks.on_disk import on_disk
@@ -50,6 +51,7 @@ PARTS: dict[str, Callable[[Settings], Table]] = {
     "scenes": transport.many_scenes,
     "cost": transport.cost,
     "scaling": scaling,
+    "many-pixels": many_pixels,
     "threads": processes.threads,
     "memory": processes.memory,
     "workers": workers,

@@ -54,7 +54,7 @@ def _rows(settings: Settings) -> Iterator[tuple[Any, ...]]:
         case = lit_case(bundled_case(size).scene, texels)
         yield ("texels", f"{2 * height} x {height}", *_seconds(case, repeats))
     for num_views in settings.pick((1, 2), (1, 2, 4, 8)):
-        yield ("views", num_views, *_seconds(_seen_from(num_views, base), repeats))
+        yield ("views", num_views, *_seconds(seen_from(num_views, base), repeats))
 
 
 def _seconds(case: Case, repeats: int, loop_spp: int = 1, transport_spp: int = SPP) -> list[Any]:
@@ -70,10 +70,10 @@ def _seconds(case: Case, repeats: int, loop_spp: int = 1, transport_spp: int = S
     return [runs.spread(name) for name in runs.seconds]
 
 
-def _seen_from(num_views: int, case: Case) -> Case:
-    """The case's scene from cameras on a circle round the bunny."""
+def seen_from(num_views: int, case: Case, material: str = "mirror") -> Case:
+    """The bunny of a material in a case's light, from cameras on a circle round it."""
     side, _ = case.scene.film_size()
-    scene = bundled_case(side).scene
+    scene = bundled_case(side, material=material).scene
     scene.set_sensors(cameras_round(num_views, side))
     return lit_case(scene, case.truth)
 

@@ -23,7 +23,7 @@ FAR = 6
 MOST_USUAL = 16
 """How many times as many paths as usual are traced, at most, where there is time."""
 
-USUAL_PASSES, BLOCKS, LIMITED_PASSES = 3, 2, 28
+USUAL_PASSES, BLOCKS, LIMITED_PASSES = 3, 3, 28
 """Passes at most of the same pixels, and those that blocks add; with a time limit so many as 2^36
 paths take, if each grows by sqrt(FAR)."""
 

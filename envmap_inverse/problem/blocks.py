@@ -16,7 +16,7 @@ from envmap_inverse.recording.rows import in_blocks
 
 __all__ = ["in_blocks_of", "largest_block", "num_counting", "spread_out"]
 
-LARGEST = 16
+LARGEST = 64
 """Pixels on a side of a block, at most."""
 
 FEWEST = 64

@@ -93,7 +93,7 @@ def test_a_block_is_a_bound_where_a_pixel_is_clipped(scene: ei.Scene, picture: I
         ((64, 64), 1024, 2),
         ((64, 64), 1000, 2),
         ((64, 64), 64, 8),
-        ((640, 512), 100, 16),
+        ((1280, 1152), 1, 64),
     ],
 )
 def test_blocks_are_as_large_as_leaves_enough(
