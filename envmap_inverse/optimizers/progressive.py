@@ -202,6 +202,9 @@ class Progressive:
         """The recording after a pass of a thinned problem."""
         begun = time.perf_counter()
         earlier = self._transport if self._block == chosen.block else None
+        options = self._options
+        if chosen.block > self._plan.finest:  # not worth the start of workers
+            options = {**options, "executor": None}
         if earlier is None or earlier.spp < chosen.spp:
             self._block = chosen.block
             self._transport = recorded(
@@ -210,7 +213,7 @@ class Progressive:
                 earlier=earlier,
                 most_spp=self._plan.most,
                 library=self._library,
-                **self._options,
+                **options,
             )
             assembling = self._transport.seconds_assembling
             self._phases["assemble"] += assembling

@@ -18,6 +18,7 @@ from comparing import assert_bit_equal, assert_same_result
 from numpy.typing import NDArray
 
 import envmap_inverse as ei
+from envmap_inverse.optimizers import transport
 from envmap_inverse.recording import shards, worker
 from envmap_inverse.recording.ray import _Cluster, _RayWorkers
 from envmap_inverse.recording.recorder import Source
@@ -130,6 +131,25 @@ def test_products_with_workers_have_the_bits_of_one_process(scene: ei.Scene) -> 
     ]:
         found, expected = (getattr(each, name)(*arguments) for each in (there, here))
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("material", ["conductor", "diffuse"])
+def test_workers_begin_after_blocks_or_with_the_last_ones_and_find_the_same_bits(
+    scene_file: Path, monkeypatch: pytest.MonkeyPatch, material: str
+) -> None:
+    monkeypatch.setattr(transport, "FIRST_PIXELS", 64)
+    monkeypatch.setattr(transport, "ENOUGH_PIXELS", 64)
+    scene_file.write_text(scene_file.read_text().replace("conductor", material))
+    scene = ei.load_scene(scene_file)
+    scene.set_film_size(32)
+    picture = ei.render(scene, spp=64)
+    executor = InThisProcess(2)
+    here, there = (
+        ei.estimate(scene, picture, optimizer=ei.Transport(executor=each))
+        for each in (None, executor)
+    )
+    assert_same_result(there, here)
+    assert len(executor.used) == 1
 
 
 @pytest.mark.parametrize("executor", [InThisProcess(1), InThisProcess(4), InThisProcess(2, 7)])
