@@ -72,7 +72,7 @@ class Progressive:
         self._taken: list[tuple[float, float]] = []
         self._transport: LightTransport | None = None
         self._block = 1
-        self._num_steps = 0
+        self._losses: list[float] = []
         self._loss_before = np.inf
         self._before: NDArray[Any] | None = None
         self._solver: LeastSquares | RobustLeastSquares
@@ -97,9 +97,9 @@ class Progressive:
         """
         if isinstance(self._solver, LeastSquares):
             return self._solver.run() if self._passes[-1].is_solved else self._solver.advance()
-        self._num_steps += 1
-        step = self._solver.step(self._num_steps - 1)
-        is_rough = self._num_steps == 1 < len(self._passes) and self._solver.is_smoothed
+        step = self._solver.step(len(self._losses))
+        self._losses.append(step.loss)
+        is_rough = len(self._losses) == 1 < len(self._passes) and self._solver.is_smoothed
         return self._advanced() if is_rough else step
 
     @property
@@ -146,13 +146,14 @@ class Progressive:
     def state(self) -> State:
         """See `Solver`."""
         passes = np.array([(each.spp, each.block) for each in self._passes])
-        own = {"passes": passes, "steps": np.array(self._num_steps)}
+        own = {"passes": passes, "losses": np.array(self._losses)}
         before = {} if self._before is None else {"before": to_host(self._before)}
         return {**self._solver.state(), **own, **before}
 
     def restore(self, state: State, num_done: int) -> None:
         """See `Solver`."""
-        if not {"passes", "steps"} <= {*state} or state["passes"].ndim != 2:
+        found = [state.get(name, np.zeros(0)) for name in ("passes", "losses")]
+        if [array.ndim for array in found] != [2, 1]:
             raise InputError("the checkpoint does not fit the run; begin again with --overwrite")
         *before, last = (Pass(spp=s, block=e, is_last=False) for s, e in state["passes"].tolist())
         last = replace(last, is_last="outliers" in state)
@@ -165,7 +166,7 @@ class Progressive:
             if each.block == last.block:
                 self._record(each, problem)
         self._begin(last)
-        self._num_steps = int(state["steps"])
+        self._losses = state["losses"].tolist()
         if "before" in state:
             self._take(as_columns(self._library.array(state["before"])))
         self._solver.restore(state, num_done - len(before))
@@ -174,7 +175,7 @@ class Progressive:
         """See `Solver`; without the recording if it is of blocks, and fits no pictures."""
         if self._is_behind and self._before is not None:
             self._solver.begin_at(self._before)
-        solution = self._solver.solution()
+        solution = replace(self._solver.solution(), losses=tuple(self._losses))
         if self._block == 1:
             return solution
         masks = zip(self._problem.views, solution.outliers or (), strict=False)

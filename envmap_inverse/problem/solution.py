@@ -116,6 +116,8 @@ class Solution:
             optimizer holds none out.
         parameterization: the few numbers that were solved for, such as "SH(order=2)"; empty if they
             are those of the texels.
+        losses: of the steps by which it is judged whether the run ended too early, where these are
+            not those of the history.
         is_settled: whether the optimizer knows that further steps would be in vain.
         steps: what its user calls them, to ask for more where a run ended too early.
 
@@ -136,6 +138,7 @@ class Solution:
     outliers: tuple[NDArray[np.bool_], ...] | None = None
     held_out: HeldOut | None = None
     parameterization: str = ""
+    losses: tuple[float, ...] = ()
     is_settled: bool = False
     steps: str = "iterations"
 

@@ -201,7 +201,7 @@ def _workers(solution: Solution) -> tuple[dict[str, Any], ...]:
 
 def _unfinished(solution: Solution) -> str:
     """Why a run ended too early; empty if it did not."""
-    losses = [record.loss for record in solution.history]
+    losses = solution.losses or [record.loss for record in solution.history]
     return "" if solution.is_settled else unfinished(losses, solution.steps)
 
 
