@@ -15,7 +15,7 @@ MANY_SPP, SOME_SPP = 64, 16
 """Paths of a pixel from which there is a pass between the first and the last, and those it has."""
 
 FINER = 4
-"""Factor from the step of a lattice to that of the next one."""
+"""Factor from the side of blocks to that of the next ones."""
 
 FAR = 6
 """Factor from which what a pass takes is foretold too roughly: one between comes first."""
@@ -45,7 +45,7 @@ class Pass:
     """A pass.
 
     Attributes:
-        spp: paths per pixel after it.
+        spp: paths per pixel, or block, after it.
         is_last: whether the map is finished on this recording.
         is_solved: whether all steps are taken, or one.
         block: pixels on a side of the squares that are taken together.
@@ -72,7 +72,7 @@ class Plan:
     moves the map by less than a third of its deviation.
 
     Attributes:
-        spp: paths per pixel at the usual end.
+        spp: paths per pixel, or block, at the usual end.
         num_pixels: how many pixels count.
         block: pixels on a side of the first blocks.
         finest: that of the last ones; 1 if these are the pixels.

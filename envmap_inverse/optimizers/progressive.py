@@ -33,10 +33,10 @@ class Progressive:
     """A `Solver` that records in passes, with a map after each.
 
     Each pass but the last is one step: trace further paths, warm up from the map of the pass
-    before, and take a round, or all rounds if these are all paths of a lattice. The last takes all
-    steps of `RobustLeastSquares` from the start map: what it finds is what a run on its recording
-    alone finds. Its steps are shown once their map explains the pictures better than the map of the
-    pass before. A pass goes on with the paths of those of the same pixels, so that the last
+    before, and take a round, or all if it is to be solved. The last takes all steps of
+    `RobustLeastSquares` from the start map: what it finds is what a run on its recording alone
+    finds. Its steps are shown once their map explains the pictures better than that of the pass
+    before. A pass goes on with the paths of those of the same pixels or blocks, so that the last
     recording is the one that tracing all at once gives.
     """
 
@@ -200,7 +200,7 @@ class Progressive:
         )
 
     def _record(self, chosen: Pass, problem: Problem) -> LightTransport:
-        """The recording after a pass of a thinned problem."""
+        """The recording after a pass, of a problem in its blocks."""
         begun = time.perf_counter()
         earlier = self._transport if self._block == chosen.block else None
         options = self._options
