@@ -45,6 +45,8 @@ _SETTINGS = {
 """Of the environment of a Ray of this machine alone: it neither reports its use, nor is it reached
 from outside."""
 
+_TOKEN = "; where the cluster wants a token, as those of newer versions do, set RAY_AUTH_MODE=token"
+
 
 class Executor(Protocol):
     """Records the shards of a scene, and keeps them, somewhere."""
@@ -189,8 +191,9 @@ class _Cluster:
             try:
                 ray.init(address=address or "local", **options)  # None would join what it finds
             except Exception as error:  # noqa: BLE001 - Ray raises ConnectionError, ValueError, ...
-                where = f"--ray {address}: " if address else ""
-                raise InputError(f"{where}Ray does not start: {in_one_line(error)}") from None
+                where, remedy = (f"--ray {address}: ", _TOKEN) if address else ("", "")
+                reason = f"Ray does not start: {in_one_line(error)}"
+                raise InputError(f"{where}{reason}{remedy}") from None
             _quiet(importlib.import_module("ray._private.worker"))
         if address is None:
             return cls(ray=ray, num_machines=1, num_cores=num_cores(), all_cores=num_cores())
