@@ -92,15 +92,14 @@ class Progressive:
     def _advanced(self) -> Step:
         """Take the steps of the present pass, or the next one of the last.
 
-        Where light is blurred, warming up alone leaves a poor map, though it may explain the
-        pictures well: the first round goes with it.
+        Warming up alone leaves a map full of specks, though it may explain the pictures well: after
+        another pass the first round goes with it.
         """
         if isinstance(self._solver, LeastSquares):
             return self._solver.run() if self._passes[-1].is_solved else self._solver.advance()
         step = self._solver.step(len(self._losses))
         self._losses.append(step.loss)
-        is_rough = len(self._losses) == 1 < len(self._passes) and self._solver.is_smoothed
-        return self._advanced() if is_rough else step
+        return self._advanced() if len(self._losses) == 1 < len(self._passes) else step
 
     @property
     def _is_behind(self) -> bool:

@@ -101,11 +101,6 @@ class RobustLeastSquares:
         return self._solver.radiance
 
     @property
-    def is_smoothed(self) -> bool:
-        """See `LeastSquares`."""
-        return self._solver.is_smoothed
-
-    @property
     def loss(self) -> float:
         """See `LeastSquares`."""
         return self._solver.loss
