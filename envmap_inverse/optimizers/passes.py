@@ -20,8 +20,9 @@ FINER = 4
 FAR = 6
 """Factor from which what a pass takes is foretold too roughly: one between comes first."""
 
-MOST_USUAL = 16
-"""How many times as many paths as usual are traced, at most, where there is time."""
+MOST_USUAL, ENOUGH_SPP = 16, 256
+"""How many times as many paths as usual are traced, at most, where there is time, and how many for
+a pixel."""
 
 USUAL_PASSES, BLOCKS, LIMITED_PASSES = 3, 3, 28
 """Passes at most of the same pixels, and those that blocks add; with a time limit so many as 2^36
@@ -90,7 +91,9 @@ class Plan:
     @property
     def most(self) -> int:
         """Most paths per pixel."""
-        return self.spp * (MOST_USUAL if self.is_open and self.seconds is not None else 1)
+        if not self.is_open or self.seconds is None:
+            return self.spp
+        return max(self.spp, min(MOST_USUAL * self.spp, ENOUGH_SPP))
 
     def paths(self, each: Pass) -> float:
         """Number of paths of the recording after a pass."""

@@ -78,8 +78,8 @@ class Transport(Settings):
         spp: paths per pixel; None for 4 million in the largest picture, but from 16 to 256, or for
             fewer where those are enough.
         seconds: time after which to end, with the best map so far; a step is not cut short. Where
-            it allows more paths than usual and `spp` is None, up to 16 times as many are traced.
-            Where there is one pass, its paths are all traced first.
+            it allows more paths than usual and `spp` is None, up to 16 times as many are traced, or
+            256 of a pixel. Where there is one pass, its paths are all traced first.
         rounds: reweightings after the last pass, at most.
         iterations: conjugate-gradient steps in each, at most; None for as many as are worth their
             time, up to 16.
@@ -197,7 +197,7 @@ class Transport(Settings):
         if block == 1 or not sees_blurred_light(problem, self.seed):
             return plan
         spp = min(plan.spp * block**2, MOST_SPP)
-        return replace(plan, spp=spp, block=block, finest=block)
+        return replace(plan, spp=spp, block=block, finest=1 if self.seconds else block)
 
     def _leaves_open(self, problem: Problem) -> bool:
         """Whether there is more to find than texels, for which all paths are needed."""

@@ -119,7 +119,7 @@ def test_a_time_limit_is_used_and_kept(
     seconds: float, seconds_of: Callable[[float], float]
 ) -> None:
     """The last pass and its steps may take twice what a pass takes."""
-    totals = totals_of(Plan(spp=10**4, seconds=seconds, is_open=True), seconds_of=seconds_of)
+    totals = totals_of(Plan(spp=10**6, seconds=seconds, is_open=True), seconds_of=seconds_of)
     spent = sum(map(seconds_of, totals[:-1]))
     if totals[-1] != totals[-2]:
         spent += seconds_of(totals[-1])
@@ -131,6 +131,11 @@ def test_time_for_many_paths_goes_on_beyond_the_usual_number_up_to_16_times() ->
     plan = Plan(spp=16, seconds=1e6, is_open=True)
     assert totals_of(plan)[-1] == 256
     assert totals_of(Plan(spp=16, seconds=1e6))[-1] == 16
+
+
+def test_time_is_for_no_more_than_256_paths_of_a_pixel() -> None:
+    assert totals_of(Plan(spp=64, seconds=1e6, is_open=True))[-1] == 256
+    assert totals_of(Plan(spp=1000, seconds=1e6, is_open=True))[-1] == 1000
 
 
 def test_what_is_far_from_all_that_was_tried_is_not_the_last_pass() -> None:
