@@ -262,6 +262,11 @@ class LightTransport:
         return self.shards.num_entries
 
     @property
+    def spread(self) -> float:
+        """Distinct texels of a pixel's paths, as a share of the most possible, from 0 to 1."""
+        return self.num_entries / (4 * self.spp * self.shards.shape[0])
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the stored arrays."""
         return self.shards.nbytes
@@ -278,14 +283,7 @@ class LightTransport:
         return self._of_pixels(self.shards.rows("forward", columns_of(texels)))
 
     def rmatvec(self, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-        """T^T pixels.
-
-        Args:
-            pixels: shape (pixels, 3).
-
-        Returns:
-            Shape (H * W, 3).
-        """
+        """T^T pixels; pixels (pixels, 3), result (H * W, 3)."""
         kept = self.shards.kept(*self._row_sums(pixels))
         return transposed(self.shards.summed("adjoint", kept=kept))
 

@@ -105,6 +105,7 @@ class LeastSquares:
         # Texels that nothing sees keep the start value, unless a prior reaches them.
         unseen = self.centre if self.problem.priors else self.initial
         self.texels: Texels = np.where(self.seen, self.centre, unseen)
+        self.forget_prediction()
         self.is_finished = self._is_settled = False
         self._kept: Texels | None = None
         self.share_unresolved = 1.0
@@ -243,7 +244,6 @@ class LeastSquares:
     def _warm_up(self) -> None:
         """Take multiplicative steps, as many as asked for or until held-out pixels settle."""
         wanted, floor = self.settings.warm_up, self.settings.noise_floor
-        self.forget_prediction()
         loss = self.held_out.loss(self.predicted)
         for _ in range(stopping.MOST_FACTORS if wanted is None else wanted):
             self.pictures.fit_gains(self.predicted)
